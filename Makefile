@@ -1,0 +1,69 @@
+# Dictograph: `make serve` runs it, `make test` proves it, `make help` says the rest.
+
+VENV ?= .venv
+PYTHON ?=
+PORT ?=
+SUITES ?=
+
+bin := $(VENV)/bin
+pip := $(bin)/python -m pip --quiet --disable-pip-version-check
+install_locked := $(pip) install --require-hashes --only-binary :all:
+
+.DEFAULT_GOAL := help
+.PHONY: help serve demo test lint format dist docs lock clean
+
+help: ## what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "Options: PORT=8080 for serve, SUITES=\"unit e2e\" for test, PYTHON=/path/to/python3 for the first set-up."
+
+serve: $(VENV)/.run ## the service, on 127.0.0.1:8000 unless PORT says otherwise
+	@exec $(bin)/dictograph serve $(if $(PORT),--port $(PORT))
+
+demo: $(VENV)/.run ## a spoken sample, sent to a service of its own and transcribed
+	@exec $(bin)/python scripts/demo.py
+
+test: $(VENV)/.dev ## all tests, with the time each suite took
+	@scripts/test-tools
+	@$(bin)/python scripts/run_tests.py $(SUITES)
+
+lint: $(VENV)/.dev ## formatting, lint rules, types
+	$(bin)/ruff format --check .
+	$(bin)/ruff check .
+	$(bin)/mypy
+
+format: $(VENV)/.dev ## rewrite the code as the formatter has it
+	$(bin)/ruff check --fix .
+	$(bin)/ruff format .
+
+dist: $(VENV)/.run ## source archive and wheel, in dist/
+	@rm -rf dist
+	$(bin)/python -m build --no-isolation
+
+docs: $(VENV)/.run ## what is generated from the settings: their page, .env.example
+	$(bin)/python scripts/settings_page.py
+
+lock: $(VENV)/bin/python ## resolve the dependencies anew, into requirements/*.lock
+	@$(pip) install 'uv>=0.9'
+	@scripts/lock $(bin)/uv
+
+clean: ## remove all that make has made (no data of a service)
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .schemathesis
+	find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Set-up. Each stamp is newer than what it was made from, so that a step runs again only when it has to.
+
+$(VENV)/bin/python:
+	@python=$$(scripts/find-python $(PYTHON)) && \
+		echo "Setting up $(VENV) with $$($$python --version) …" && \
+		$$python -m venv --clear $(VENV)
+
+$(VENV)/.run: $(VENV)/bin/python requirements/run.lock requirements/build.lock pyproject.toml
+	@echo "Installing what Dictograph needs …"
+	@$(install_locked) -r requirements/run.lock -r requirements/build.lock
+	@$(pip) install --no-index --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements/dev.lock
+	@echo "Installing what tests and linters need …"
+	@$(install_locked) -r requirements/dev.lock
+	@touch $@

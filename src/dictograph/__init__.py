@@ -1,0 +1,3 @@
+"""Dictograph turns audio into text and loses nothing on the way."""
+
+__version__ = "0.1.0"

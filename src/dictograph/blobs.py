@@ -1,0 +1,182 @@
+"""Stored objects: a job's audio, in a folder.
+
+An object's name is `JOB/ATTEMPT-WHAT`: an attempt that lost its job never overwrites the one that
+came after it, and only the job's row says which object is current.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import os
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from dictograph.errors import DictographError, NotFound, StorageFull, StorageUnavailable
+from dictograph.job import StoredAudio
+
+_PART = ".part"
+
+
+class BlobWriter(Protocol):
+    """An object being written. Nothing has its name before `commit`."""
+
+    size: int
+
+    async def write(self, data: bytes) -> None: ...
+    async def commit(self) -> StoredAudio: ...
+    async def abort(self) -> None: ...
+
+
+class Blobs(Protocol):
+    """Where objects are kept."""
+
+    async def create(self, name: str) -> BlobWriter:
+        """Begin an object; StorageFull or StorageUnavailable when there is no room or right."""
+        ...
+
+    def local(self, name: str) -> _LocalFile:
+        """A context manager that gives the object as a local file; NotFound when it is gone."""
+        ...
+
+    async def delete(self, name: str) -> None:
+        """Remove an object; one that is not there is no error."""
+        ...
+
+    def older_than(self, seconds: float) -> AsyncIterator[str]:
+        """The names of all objects, unfinished ones too, last written more than `seconds` ago."""
+        ...
+
+    async def check(self) -> None:
+        """Write, read and remove a small object; raises what stands in the way."""
+        ...
+
+
+class _LocalFile(Protocol):
+    async def __aenter__(self) -> Path: ...
+    async def __aexit__(self, *error: object) -> None: ...
+
+
+def audio_name(job_id: str, attempt: int) -> str:
+    """The name of a job's original bytes, as stored by `attempt` (0: on acceptance)."""
+    return f"{job_id}/{attempt}-audio"
+
+
+class FolderBlobs:
+    """Objects as files in a folder. A committed object survives a power cut: file and folder are synced."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    async def create(self, name: str) -> BlobWriter:
+        return await asyncio.to_thread(_FileWriter, self._folder, name)
+
+    @asynccontextmanager
+    async def local(self, name: str) -> AsyncIterator[Path]:
+        path = self._folder / name
+        if not await asyncio.to_thread(path.is_file):
+            raise NotFound("The stored audio of this job is gone.")
+        yield path
+
+    async def delete(self, name: str) -> None:
+        await asyncio.to_thread(self._delete, name)
+
+    async def older_than(self, seconds: float) -> AsyncIterator[str]:
+        names = iter(self._names(time.time() - seconds))
+        while (name := await asyncio.to_thread(next, names, None)) is not None:
+            yield name
+
+    async def check(self) -> None:
+        writer = await self.create(f"check/{os.getpid()}-check")
+        await writer.write(b"dictograph")
+        await self.delete((await writer.commit()).name)
+
+    def _delete(self, name: str) -> None:
+        path = self._folder / name
+        path.unlink(missing_ok=True)
+        try:
+            path.parent.rmdir()
+        except OSError:  # it holds other objects still, or is gone
+            return
+
+    def _names(self, before: float) -> Iterator[str]:
+        for folder, _, files in os.walk(self._folder):
+            for file in files:
+                path = Path(folder, file)
+                try:
+                    old = path.stat().st_mtime < before
+                except FileNotFoundError:
+                    continue
+                if old:
+                    yield str(path.relative_to(self._folder))
+
+
+class _FileWriter:
+    def __init__(self, folder: Path, name: str) -> None:
+        self._name, self._path = name, folder / name
+        self._part = self._path.with_name(self._path.name + _PART)
+        self._hash = hashlib.sha256()
+        self.size = 0
+        with _storage_errors():
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file: BinaryIO = open(self._part, "wb")  # noqa: SIM115 - closed by commit or abort
+
+    async def write(self, data: bytes) -> None:
+        await asyncio.to_thread(self._write, data)
+
+    async def commit(self) -> StoredAudio:
+        return await asyncio.to_thread(self._commit)
+
+    async def abort(self) -> None:
+        await asyncio.to_thread(self._abort)
+
+    def _write(self, data: bytes) -> None:
+        with _storage_errors():
+            self._file.write(data)
+        self._hash.update(data)
+        self.size += len(data)
+
+    def _commit(self) -> StoredAudio:
+        with _storage_errors():
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            self._part.rename(self._path)
+            for folder in (self._path.parent, self._path.parent.parent):
+                _sync_folder(folder)
+        return StoredAudio(self._name, self._hash.hexdigest(), self.size)
+
+    def _abort(self) -> None:
+        self._file.close()
+        self._part.unlink(missing_ok=True)
+        try:
+            self._path.parent.rmdir()
+        except OSError:  # it holds other objects still
+            return
+
+
+class _storage_errors:  # noqa: N801 - reads as a statement
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            raise _storage_error(error) from error
+
+
+def _storage_error(error: OSError) -> DictographError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageFull("The storage is full. Free some space, or remove old jobs, and try again.")
+    return StorageUnavailable(f"The storage cannot be written: {error.strerror or error}.")
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

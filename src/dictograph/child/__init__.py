@@ -1,0 +1,1 @@
+"""Child processes: framed messages over pipes, the loop inside the child, its handle in the parent."""

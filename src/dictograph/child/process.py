@@ -1,0 +1,237 @@
+"""A child process as its parent sees it: started, asked, watched, ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+import psutil
+
+from dictograph.child.frames import BrokenFrame, Frame, encode, receive_frame
+
+log = logging.getLogger(__name__)
+
+_MEMORY_CHECK_S = 0.2
+_PASSED_ON = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "TZ", "SYSTEMROOT", "TMPDIR", "LD_LIBRARY_PATH")
+
+
+class ChildTrouble(Exception):
+    """Base of what a child can do wrong. `detail` says it in words."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class ChildCrashed(ChildTrouble):
+    """The process ended, or broke the protocol, in the middle of a request."""
+
+
+class ChildTimeout(ChildTrouble):
+    """The process did not answer in time and was ended."""
+
+
+class ChildOutOfMemory(ChildTrouble):
+    """The process outgrew its resident memory and was ended, or said that it ran out."""
+
+
+class ChildFailed(ChildTrouble):
+    """The process answered with an error, and lives on. `code` is the error's own."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSpec:
+    """How to start a child: `python -m dictograph.…` with what it may have.
+
+    `memory_limit` is in bytes of resident memory (0: none); `folder` its working folder;
+    `environment` is added to the few variables that a child gets at all.
+    """
+
+    name: str
+    module: str
+    arguments: Sequence[str] = ()
+    folder: Path | None = None
+    memory_limit: int = 0
+    environment: Mapping[str, str] = field(default_factory=dict)
+    pass_fds: Sequence[int] = ()
+
+
+class Child:
+    """One running child. A request is answered by frames; only one is under way at a time."""
+
+    def __init__(self, spec: ChildSpec, process: asyncio.subprocess.Process) -> None:
+        self.spec = spec
+        self._process = process
+        self._numbers = count(1)
+        self._turn = asyncio.Lock()
+        self._outgrown = False
+        self._stderr: deque[str] = deque(maxlen=20)
+        self._watchers = [asyncio.create_task(self._drain_stderr())]
+        if spec.memory_limit:
+            self._watchers.append(asyncio.create_task(self._watch_memory()))
+
+    @classmethod
+    async def start(cls, spec: ChildSpec) -> Child:
+        """Start the process; it may still be importing when this returns."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            spec.module,
+            *spec.arguments,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            cwd=spec.folder,
+            env=_environment(spec),
+            pass_fds=tuple(spec.pass_fds),
+            start_new_session=True,
+        )
+        log.debug("started %s as process %s", spec.name, process.pid)
+        return cls(spec, process)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.returncode is None and not self._outgrown
+
+    async def call(self, request: Frame, *, timeout: float) -> Frame:
+        """The last frame that answers `request`; an empty one when there was none."""
+        answer = Frame({})
+        async for frame in self.stream(request, timeout=timeout):
+            answer = frame
+        return answer
+
+    async def stream(self, request: Frame, *, timeout: float) -> AsyncIterator[Frame]:
+        """The frames that answer `request`, with at most `timeout` seconds before each.
+
+        Raises a ChildTrouble. After any but ChildFailed the process is gone; so it is when the
+        caller stops listening in the middle, since the pipe then holds half an answer.
+        """
+        async with self._turn:
+            finished = False
+            try:
+                async for frame in self._exchange(request, timeout):
+                    yield frame
+                finished = True
+            except ChildFailed:
+                finished = True
+                raise
+            finally:
+                if not finished:
+                    await self.kill()
+
+    async def close(self, grace: float = 1.0) -> None:
+        """End the process: its input is closed, and after `grace` seconds it is killed."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._process.wait(), grace)
+        await self.kill()
+
+    async def kill(self) -> None:
+        """End the process now."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGKILL)
+        await asyncio.shield(self._process.wait())
+        for watcher in self._watchers:
+            watcher.cancel()
+
+    async def _exchange(self, request: Frame, timeout: float) -> AsyncIterator[Frame]:
+        number = next(self._numbers)
+        try:
+            async with asyncio.timeout(timeout):
+                await self._send(Frame({**request.header, "id": number}, request.body))
+            while True:
+                async with asyncio.timeout(timeout):
+                    frame = await self._receive()
+                if not frame.header.get("more"):
+                    return
+                yield frame
+        except TimeoutError:
+            if self._outgrown:
+                raise self._trouble() from None
+            raise ChildTimeout(f"the {self.spec.name} process did not answer within {timeout:.0f} s") from None
+
+    async def _send(self, frame: Frame) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(encode(frame))
+            await self._process.stdin.drain()
+        except (BrokenPipeError, ConnectionResetError, RuntimeError):
+            await self._process.wait()
+            raise self._trouble() from None
+
+    async def _receive(self) -> Frame:
+        assert self._process.stdout is not None
+        try:
+            frame = await receive_frame(self._process.stdout)
+        except BrokenFrame as error:
+            raise ChildCrashed(f"the {self.spec.name} process broke the protocol: {error}") from error
+        if frame is None:
+            await self._process.wait()
+            raise self._trouble()
+        if failure := frame.header.get("error"):
+            raise _failure(self.spec.name, failure)
+        return frame
+
+    def _trouble(self) -> ChildTrouble:
+        name, limit = self.spec.name, self.spec.memory_limit
+        if self._outgrown:
+            return ChildOutOfMemory(f"the {name} process outgrew its {limit // 2**20} MiB of memory")
+        return ChildCrashed(f"the {name} process {_how_it_ended(self._process.returncode)}{self._last_words()}")
+
+    def _last_words(self) -> str:
+        return f": {self._stderr[-1]}" if self._stderr else ""
+
+    async def _drain_stderr(self) -> None:
+        assert self._process.stderr is not None
+        while chunk := await self._process.stderr.read(4096):
+            for line in chunk.decode(errors="replace").splitlines():
+                if line.strip():
+                    self._stderr.append(line[:500])
+                    log.debug("%s: %s", self.spec.name, line)
+
+    async def _watch_memory(self) -> None:
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(self.pid)
+            while process.memory_info().rss <= self.spec.memory_limit:
+                await asyncio.sleep(_MEMORY_CHECK_S)
+            self._outgrown = True
+            self._process.kill()
+
+
+def _failure(name: str, error: Mapping[str, str]) -> ChildTrouble:
+    code, message = str(error.get("code", "failed")), str(error.get("message", ""))
+    if code == "out_of_memory":
+        return ChildOutOfMemory(f"the {name} process: {message}")
+    return ChildFailed(code, message)
+
+
+def _how_it_ended(code: int | None) -> str:
+    if code is not None and code < 0:
+        try:
+            return f"was ended by {signal.Signals(-code).name}"
+        except ValueError:
+            return f"was ended by signal {-code}"
+    return f"ended with exit code {code}"
+
+
+def _environment(spec: ChildSpec) -> dict[str, str]:
+    passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    return {**passed, "PYTHONUNBUFFERED": "1", **spec.environment}

@@ -1,0 +1,56 @@
+"""Named places at which a test can make the process die, as if its power had been cut.
+
+`DICTOGRAPH_CRASH_AT=window.committed:3` kills the process the third time it gets there.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from enum import StrEnum
+
+from dictograph.errors import SettingsError
+
+
+class Point(StrEnum):
+    """Every place there is, in the order in which a job passes them.
+
+    A name in -ed is reached after the transaction was committed, one in -ing inside of it.
+    """
+
+    UPLOAD_STORED = "upload.stored"
+    JOB_CREATED = "job.created"
+    JOB_CLAIMED = "job.claimed"
+    AUDIO_STORED = "audio.stored"
+    AUDIO_RECORDED = "audio.recorded"
+    ENGINE_FROZEN = "engine.frozen"
+    WINDOWS_PLANNING = "windows.planning"
+    WINDOWS_PLANNED = "windows.planned"
+    LANGUAGE_FROZEN = "language.frozen"
+    WINDOW_TRANSCRIBED = "window.transcribed"
+    WINDOW_COMMITTING = "window.committing"
+    WINDOW_COMMITTED = "window.committed"
+    PLAN_FINISHED = "plan.finished"
+    JOB_COMPLETING = "job.completing"
+    JOB_COMPLETED = "job.completed"
+    MESSAGE_SENT = "message.sent"
+
+
+class CrashPoints:
+    """The armed point, if any. `reach` is called at every place and costs next to nothing."""
+
+    def __init__(self, armed: str = "") -> None:
+        name, _, times = armed.partition(":")
+        if name and name not in {point.value for point in Point}:
+            raise SettingsError(f"DICTOGRAPH_CRASH_AT names no crash point: {name!r}.")
+        if times and not times.isdigit():
+            raise SettingsError(f"DICTOGRAPH_CRASH_AT: {times!r} is no number of times.")
+        self._armed, self._left = name, int(times or 1)
+
+    def reach(self, point: Point) -> None:
+        """Die here with SIGKILL if this point is armed and was passed often enough."""
+        if point.value != self._armed:
+            return
+        self._left -= 1
+        if self._left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)

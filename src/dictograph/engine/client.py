@@ -1,0 +1,196 @@
+"""The parent's side of an engine process: windows in, results out, every trouble a named error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+from dictograph.child.frames import MAX_BODY, Frame
+from dictograph.child.process import (
+    Child,
+    ChildFailed,
+    ChildOutOfMemory,
+    ChildSpec,
+    ChildTimeout,
+    ChildTrouble,
+)
+from dictograph.engine.protocol import (
+    MAX_WINDOW_S,
+    SAMPLE_RATE,
+    Capabilities,
+    EngineSpec,
+    Window,
+    WindowOptions,
+    WindowResult,
+)
+from dictograph.engine.wire import capabilities_from_dict, pack_windows, spec_as_dict
+from dictograph.errors import (
+    DictographError,
+    EngineCrashed,
+    EngineFailed,
+    EngineOutOfMemory,
+    EngineTimeout,
+    ModelUnavailable,
+    UnsupportedByEngine,
+)
+
+Answer = TypeVar("Answer")
+
+#: The most windows that one request may carry, so that its body is never over the frame's limit.
+MAX_WINDOWS = MAX_BODY // int(MAX_WINDOW_S * SAMPLE_RATE * 2)
+
+_BY_CODE: Mapping[str, type[DictographError]] = {
+    error.code: error for error in (ModelUnavailable, UnsupportedByEngine, EngineFailed, EngineOutOfMemory)
+}
+
+
+class EngineChild:
+    """One loaded engine in a process of its own.
+
+    After EngineCrashed, EngineTimeout and EngineOutOfMemory the process is gone (`alive` is False)
+    and another has to be started; after the other errors it goes on.
+    """
+
+    def __init__(self, spec: EngineSpec, child: Child, capabilities: Capabilities) -> None:
+        self.spec = spec
+        self.capabilities = capabilities
+        self._child = child
+
+    @classmethod
+    async def start(
+        cls,
+        spec: EngineSpec,
+        memory_limit: int,
+        load_timeout: float,
+        environment: Mapping[str, str] | None = None,
+    ) -> EngineChild:
+        """Start a process and load the engine in it.
+
+        Args:
+            spec: what to load.
+            memory_limit: bytes of resident memory that it may have; 0: as much as there is.
+            load_timeout: seconds that loading may take.
+            environment: variables for it beside the few that every child gets.
+
+        Raises:
+            ModelUnavailable, EngineFailed, EngineCrashed, EngineTimeout, EngineOutOfMemory.
+        """
+        child = await Child.start(
+            ChildSpec(
+                name=f"{spec.name} engine",
+                module="dictograph.engine.host",
+                memory_limit=memory_limit,
+                environment=environment or {},
+            )
+        )
+        try:
+            with _named(spec):
+                answer = await child.call(Frame({"op": "load", "spec": spec_as_dict(spec)}), timeout=load_timeout)
+                capabilities = capabilities_from_dict(answer.header["capabilities"])
+        except BaseException:
+            await child.kill()
+            raise
+        return cls(spec, child, capabilities)
+
+    @property
+    def alive(self) -> bool:
+        return self._child.alive
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    async def transcribe(
+        self, windows: Sequence[Window], options: WindowOptions, timeout: float
+    ) -> list[WindowResult]:
+        """A result for each of at most MAX_WINDOWS windows, in order, within `timeout` seconds.
+
+        Raises:
+            UnsupportedByEngine, EngineFailed, EngineCrashed, EngineTimeout, EngineOutOfMemory.
+        """
+        frames = await self._ask({"op": "transcribe", "options": asdict(options)}, windows, timeout)
+        with _named(self.spec):
+            results = [WindowResult.from_dict(shape) for frame in frames for shape in frame.header["results"]]
+        return self._counted(results, windows)
+
+    async def detect(self, windows: Sequence[Window], timeout: float) -> list[dict[str, float]]:
+        """For each window the probability of every language, by code."""
+        frames = await self._ask({"op": "detect"}, windows, timeout)
+        with _named(self.spec):
+            found = [
+                {str(code): float(probability) for code, probability in shape.items()}
+                for frame in frames
+                for shape in frame.header["probabilities"]
+            ]
+        return self._counted(found, windows)
+
+    async def ping(self, timeout: float) -> None:
+        """Return if the process answers: it lives, though its native code may be stuck in the next request."""
+        with _named(self.spec):
+            await self._child.call(Frame({"op": "ping"}), timeout=timeout)
+
+    async def close(self) -> None:
+        """End the process, letting it go by itself for a moment."""
+        await self._child.close()
+
+    async def kill(self) -> None:
+        """End the process now."""
+        await self._child.kill()
+
+    async def _ask(self, header: dict[str, Any], windows: Sequence[Window], timeout: float) -> list[Frame]:
+        if len(windows) > MAX_WINDOWS:
+            raise ValueError(f"{len(windows)} windows are more than one request carries ({MAX_WINDOWS})")
+        listed, body = pack_windows(windows)
+        with _named(self.spec):
+            request = Frame({**header, "windows": listed}, body)
+            return [frame async for frame in self._child.stream(request, timeout=timeout)]
+
+    def _counted(self, answers: list[Answer], windows: Sequence[Window]) -> list[Answer]:
+        if len(answers) != len(windows):
+            raise EngineFailed(
+                f"The engine {self.spec.name} gave {len(answers)} answers for {len(windows)} windows: "
+                "this is a fault of the engine."
+            )
+        return answers
+
+
+@contextmanager
+def _named(spec: EngineSpec) -> Iterator[None]:
+    """Turn what a child can do wrong into the errors that people and clients know."""
+    try:
+        yield
+    except ChildTrouble as trouble:
+        raise _error(spec, trouble) from trouble
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise EngineFailed(
+            f"The engine {spec.name} answered in a form that cannot be understood ({error!r}): "
+            "this is a fault of the engine."
+        ) from error
+
+
+def _error(spec: EngineSpec, trouble: ChildTrouble) -> DictographError:
+    engine = f"engine {spec.name}" + (f" with the model {spec.model}" if spec.model else "")
+    match trouble:
+        case ChildFailed(code=code):
+            return _failure(engine, code, trouble.detail)
+        case ChildOutOfMemory():
+            return EngineOutOfMemory(
+                f"The {engine} ran out of memory ({trouble.detail}). Use a smaller model or batch size, "
+                "or allow it more memory (DICTOGRAPH_ENGINE_MEMORY)."
+            )
+        case ChildTimeout():
+            return EngineTimeout(
+                f"The {engine} gave no answer in time ({trouble.detail}); its process was ended. If the machine "
+                "is just slow, allow more time (DICTOGRAPH_ENGINE_TIMEOUT)."
+            )
+        case _:
+            return EngineCrashed(f"The {engine} died while it was working: {trouble.detail}.")
+
+
+def _failure(engine: str, code: str, detail: str) -> DictographError:
+    kind = _BY_CODE.get(code, EngineFailed)
+    if kind in (ModelUnavailable, UnsupportedByEngine):
+        return kind(detail)  # the engine wrote it for a person
+    return kind(f"The {engine} reported an error: {detail}")

@@ -1,0 +1,256 @@
+"""Weights from a Hugging Face hub into its cache: resumed where they were left, and checked.
+
+The hub's own library lists what is there and knows about tokens and mirrors. The bytes are fetched
+here, because since its release 1.0 the library starts a file again from nothing when its process
+was killed, and does not check what arrived against the hub's checksums.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+import httpx
+
+from dictograph.engine.checksum import matches
+from dictograph.engine.hub import REQUIRED, VOCABULARIES, Cache
+
+_WANTED = ("config.json", "preprocessor_config.json", "tokenizer.json", "vocabulary.*", "model.bin")
+_PART = ".dictograph.incomplete"
+_CHUNK = 1 << 20
+_LOCK_POLL_S = 0.5
+_TRIES = 5
+_TRY_AGAIN = {408, 425, 429, 500, 502, 503, 504}
+_TIMEOUT = httpx.Timeout(20.0)
+
+
+class CannotFetch(Exception):
+    """The weights cannot be had. The message says why, for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A file of a repository: its name, its size in bytes, its checksum (SHA-256, or git's SHA-1)."""
+
+    name: str
+    size: int
+    checksum: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The exact revision and the files of a model's repository, the largest last."""
+
+    repository: str
+    commit: str
+    files: tuple[RemoteFile, ...]
+
+    @property
+    def size(self) -> int:
+        return sum(file.size for file in self.files)
+
+
+def list_remote(repository: str, revision: str, timeout: float) -> Listing:
+    """Ask the hub which files make up a revision (a branch or a commit).
+
+    Raises:
+        CannotFetch: the hub does not answer, or has no such model.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import GatedRepoError, OfflineModeIsEnabled, RepositoryNotFoundError
+
+    try:
+        found = HfApi().model_info(repository, revision=revision, files_metadata=True, timeout=timeout)
+    except OfflineModeIsEnabled as error:
+        raise CannotFetch("HF_HUB_OFFLINE forbids fetching") from error
+    except GatedRepoError as error:
+        raise CannotFetch(f"{repository} is gated: accept its terms, and set HF_TOKEN") from error
+    except RepositoryNotFoundError as error:
+        raise CannotFetch(f"the hub has no model {repository}, or HF_TOKEN does not open it") from error
+    except Exception as error:  # the library's errors are of two HTTP libraries, by its version
+        raise CannotFetch(f"the hub cannot be reached ({_brief(error)})") from error
+    siblings = [s for s in found.siblings or () if any(fnmatch(s.rfilename, wanted) for wanted in _WANTED)]
+    _check_whole(repository, {s.rfilename for s in siblings})
+    files = [RemoteFile(s.rfilename, s.size, s.lfs.sha256 if s.lfs else s.blob_id) for s in siblings]
+    if not all(file.checksum and file.size is not None for file in files):
+        raise CannotFetch(f"the hub gives no sizes or checksums for {repository}")
+    return Listing(repository, found.sha, tuple(sorted(files, key=lambda file: (file.name == "model.bin", file.name))))
+
+
+def fetch(listing: Listing, cache: Cache, revision: str) -> Iterator[int]:
+    """Bring a revision's files into the cache, yielding the bytes that are there so far.
+
+    Another process that fetches the same repository is waited for, and what it brought is not
+    fetched again. Afterwards `cache.snapshot(repository, revision)` is complete.
+
+    Raises:
+        CannotFetch: the connection failed too often, a file arrived damaged twice, the disk is full.
+    """
+    storage = cache.storage(listing.repository)
+    blobs = storage / "blobs"
+    try:
+        blobs.mkdir(parents=True, exist_ok=True)
+        for waiting in _locked(cache.lock(listing.repository)):
+            if waiting:
+                yield _bytes_here(listing, blobs)
+                continue
+            _check_room(listing, blobs)
+            yield from _fetch_all(listing, blobs)
+            _publish(listing, storage, revision)
+    except OSError as error:
+        raise CannotFetch(f"the weights cannot be written to {cache.folder}: {error.strerror or error}") from error
+
+
+def remove_damaged(listing: Listing, cache: Cache) -> list[str]:
+    """Remove blobs that do not match their checksum, so that `fetch` brings them again. Returns their names."""
+    blobs = cache.storage(listing.repository) / "blobs"
+    damaged = [f for f in listing.files if (b := blobs / f.checksum).is_file() and not matches(b, f.checksum)]
+    for file in damaged:
+        (blobs / file.checksum).unlink(missing_ok=True)
+    return [file.name for file in damaged]
+
+
+def _check_whole(repository: str, names: set[str]) -> None:
+    missing = [name for name in REQUIRED if name not in names]
+    if not names & set(VOCABULARIES):
+        missing.append(VOCABULARIES[0])
+    if missing:
+        raise CannotFetch(f"{repository} is no Whisper model converted for CTranslate2: it has no {', '.join(missing)}")
+
+
+def _locked(path: Path) -> Iterator[bool]:
+    """Yields True while another process has the lock, then False once, holding it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                yield True
+                time.sleep(_LOCK_POLL_S)
+        yield False
+
+
+def _bytes_here(listing: Listing, blobs: Path) -> int:
+    return sum(_size(blobs / file.checksum) or _size(blobs / (file.checksum + _PART)) for file in listing.files)
+
+
+def _check_room(listing: Listing, blobs: Path) -> None:
+    needed = listing.size - _bytes_here(listing, blobs)
+    free = shutil.disk_usage(blobs).free
+    if needed > free:
+        raise CannotFetch(f"{listing.repository} needs {needed >> 20} MiB more, and {blobs} has {free >> 20} MiB free")
+
+
+def _fetch_all(listing: Listing, blobs: Path) -> Iterator[int]:
+    done = 0
+    with _client() as client:
+        for file in listing.files:
+            for there in _fetch_file(client, listing, file, blobs):
+                yield done + there
+            done += file.size
+    yield done
+
+
+def _fetch_file(client: httpx.Client, listing: Listing, file: RemoteFile, blobs: Path) -> Iterator[int]:
+    blob, part = blobs / file.checksum, blobs / (file.checksum + _PART)
+    for attempt in (1, 2):
+        if blob.is_file():
+            return
+        yield from _complete(client, listing, file, part)
+        if matches(part, file.checksum):
+            part.rename(blob)
+            return
+        part.unlink()
+        if attempt == 2:
+            raise CannotFetch(f"{file.name} of {listing.repository} arrived damaged, twice")
+
+
+def _complete(client: httpx.Client, listing: Listing, file: RemoteFile, part: Path) -> Iterator[int]:
+    """Append to `part` until it has the file's size, over as many connections as bring something new."""
+    failures = 0
+    part.touch()
+    while (there := _size(part)) < file.size:
+        trouble = "the connection was closed"
+        try:
+            yield from _append(client, _url(listing, file), part, there)
+        except httpx.HTTPError as error:
+            trouble = _brief(error)
+            if isinstance(error, httpx.HTTPStatusError) and error.response.status_code not in _TRY_AGAIN:
+                failures = _TRIES
+        failures = 0 if _size(part) > there else failures + 1
+        if failures >= _TRIES:
+            raise CannotFetch(f"{file.name} of {listing.repository} stopped coming ({trouble})")
+        if failures:
+            time.sleep(min(0.25 * 2**failures, 5))
+
+
+def _append(client: httpx.Client, url: str, part: Path, offset: int) -> Iterator[int]:
+    headers = {"Range": f"bytes={offset}-"} if offset else {}
+    with client.stream("GET", url, headers=headers) as response, open(part, "ab") as out:
+        response.raise_for_status()
+        if offset and response.status_code != httpx.codes.PARTIAL_CONTENT:
+            out.truncate(0)  # the server does not resume
+        for chunk in response.iter_bytes(_CHUNK):
+            out.write(chunk)
+            out.flush()
+            yield out.tell()
+        os.fsync(out.fileno())
+
+
+def _publish(listing: Listing, storage: Path, revision: str) -> None:
+    """Give the blobs their names under `snapshots`, and the branch its commit."""
+    snapshot = storage / "snapshots" / listing.commit
+    for file in listing.files:
+        link = snapshot / file.name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        target = Path(os.path.relpath(storage / "blobs" / file.checksum, link.parent))
+        _replace(link, target)
+    if revision != listing.commit:
+        ref = storage / "refs" / revision
+        ref.parent.mkdir(parents=True, exist_ok=True)
+        new = ref.with_name(f"{ref.name}.{os.getpid()}.new")
+        new.write_text(listing.commit, encoding="ascii")
+        new.replace(ref)
+
+
+def _replace(link: Path, target: Path) -> None:
+    new = link.with_name(f"{link.name}.{os.getpid()}.new")
+    new.unlink(missing_ok=True)
+    new.symlink_to(target)
+    new.replace(link)
+
+
+@contextmanager
+def _client() -> Iterator[httpx.Client]:
+    from huggingface_hub.utils import build_hf_headers
+
+    headers = {**build_hf_headers(), "Accept-Encoding": "identity"}  # lengths and offsets are those of the file
+    with httpx.Client(headers=headers, timeout=_TIMEOUT, follow_redirects=True) as client:
+        yield client
+
+
+def _url(listing: Listing, file: RemoteFile) -> str:
+    from huggingface_hub import hf_hub_url
+
+    return str(hf_hub_url(listing.repository, file.name, revision=listing.commit))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _brief(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__

@@ -1,0 +1,108 @@
+"""What an engine is: windows in, segments out. It knows nothing of jobs, files or time lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dictograph.transcript import Segment
+
+#: Samples per second of everything that an engine hears.
+SAMPLE_RATE = 16_000
+
+#: The longest window, in seconds.
+MAX_WINDOW_S = 30.0
+
+Samples = NDArray[np.int16]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of audio: mono 16 kHz int16 samples, at most 30 s, and its start in the original (s).
+
+    `start` is for an engine's logs; a result must not depend on it.
+    """
+
+    samples: Samples
+    start: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class WindowResult:
+    """An engine's answer for one window: segments in seconds from the window's start.
+
+    `sampled` marks a result that chance had a part in: it is committed and never made again.
+    """
+
+    segments: tuple[Segment, ...] = ()
+    sampled: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"segments": [s.as_dict() for s in self.segments], "sampled": self.sampled}
+
+    @classmethod
+    def from_dict(cls, shape: Mapping[str, Any]) -> WindowResult:
+        return cls(tuple(Segment.from_dict(s) for s in shape["segments"]), bool(shape["sampled"]))
+
+
+@dataclass(frozen=True, slots=True)
+class WindowOptions:
+    """The part of a job's frozen options that an engine needs. Equal ones may share a batch."""
+
+    language: str | None = None
+    task: str = "transcribe"
+    prompt: str | None = None
+    hotwords: str | None = None
+    beam_size: int = 5
+    temperature: float = 0.0
+    word_timestamps: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine with its model can do. `languages` are codes; `detects_language` says whether
+    `detect` is to be asked when the client named none (else the only language is taken)."""
+
+    languages: frozenset[str]
+    tasks: frozenset[str] = frozenset({"transcribe"})
+    words: bool = True
+    detects_language: bool = False
+    max_batch: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSpec:
+    """Everything that a child needs to load an engine: two with the same spec are interchangeable.
+
+    `model_path` is a local folder (empty: the engine ships its own model). `factory` is
+    "package.module:callable", called with this spec. `threads` and `batch_size` 0 mean automatic.
+    """
+
+    name: str
+    factory: str
+    model: str = ""
+    model_path: str = ""
+    revision: str = ""
+    device: str = "cpu"
+    compute_type: str = "int8"
+    threads: int = 0
+    batch_size: int = 0
+
+
+class Engine(Protocol):
+    """A loaded engine. All calls come from one thread of one process."""
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    def detect(self, windows: Sequence[Window]) -> list[dict[str, float]]:
+        """For each window the probability of every language, by code."""
+        ...
+
+    def transcribe(self, windows: Sequence[Window], options: WindowOptions) -> list[WindowResult]:
+        """A result for each window, in order: a pure function of its samples, the options, the model."""
+        ...

@@ -1,0 +1,166 @@
+"""One Whisper model that is offered: whether its weights are here, and the loop that brings them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+
+from dictograph.engine.checksum import FolderDigests
+from dictograph.engine.hub import Cache, Snapshot, folder_of, is_folder, missing_files, repository
+from dictograph.engine.weights import PATIENCE_S, Progress, fetch
+from dictograph.errors import ModelUnavailable
+from dictograph.job import backoff_seconds
+
+log = logging.getLogger(__name__)
+
+_RETRY_BASE_S = 2.0
+_RETRY_CAP_S = 60.0
+_LOG_EVERY = 0.1  # of the whole fetch
+
+
+@dataclass(frozen=True, slots=True)
+class Checking:
+    """Not known yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetching:
+    """The weights are on their way."""
+
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The weights are here."""
+
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """The weights are not here and could not be fetched; it is tried again in the background."""
+
+    reason: str
+
+
+State = Checking | Fetching | Ready | Unavailable
+
+
+class Shelf:
+    """A model by its name in the settings: a folder, or a repository in the cache.
+
+    `may_fetch` False: what is not here stays away. `turn` lets one model be fetched at a time.
+    """
+
+    def __init__(self, name: str, cache: Cache, *, may_fetch: bool, turn: asyncio.Semaphore) -> None:
+        self.name = name
+        self.folder = folder_of(name) if is_folder(name) else None
+        self.repository = "" if self.folder else repository(name)
+        self.state: State = Checking()
+        self._cache = cache
+        self._may_fetch = may_fetch
+        self._turn = turn
+        self._digests = FolderDigests()
+        self._lost = asyncio.Event()
+        self._changed: Callable[[], None] = lambda: None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What the model may be called: its name, and the repository it is short for."""
+        return frozenset({self.name, self.repository or self.name})
+
+    async def keep(self, changed: Callable[[], None]) -> None:
+        """Find or fetch the weights and watch over them, until cancelled; `changed` hears of every new state."""
+        self._changed = changed
+        failures = 0
+        while True:
+            try:
+                self._become(Ready(await self._find_or_fetch()))
+                failures = 0
+                await self._lost.wait()
+                self._lost.clear()
+            except ModelUnavailable as error:
+                self._become(Unavailable(error.message))
+                failures += 1
+                await asyncio.sleep(backoff_seconds(failures, _RETRY_BASE_S, _RETRY_CAP_S, random.Random()))
+
+    async def current(self) -> Snapshot | None:
+        """The weights as they are now; None, and a new search, when they are no longer here."""
+        if not isinstance(self.state, Ready):
+            return None
+        if (snapshot := await self.look()) is None:
+            self._become(Checking())
+            self._lost.set()
+        elif snapshot != self.state.snapshot:
+            self._become(Ready(snapshot))
+        return snapshot
+
+    async def look(self, revision: str = "main") -> Snapshot | None:
+        """The weights of a revision if they are here. A folder has but one revision: its digest."""
+        if self.folder is None:
+            return await asyncio.to_thread(self._cache.snapshot, self.repository, revision)
+        snapshot = await asyncio.to_thread(self._look_at_folder, self.folder)
+        return snapshot if snapshot and revision in ("main", snapshot.revision) else None
+
+    async def exactly(self, revision: str) -> Snapshot:
+        """The weights of one exact revision, fetched if need be.
+
+        Raises:
+            ModelUnavailable: they cannot be had (any more).
+        """
+        if snapshot := await self.look(revision):
+            return snapshot
+        if self.folder is not None:
+            raise ModelUnavailable(f"The model in {self.folder} is no longer the one that this job began with.")
+        return await self._fetch(revision, lambda progress: None)
+
+    async def _find_or_fetch(self) -> Snapshot:
+        if snapshot := await self.look():
+            return snapshot
+        if self.folder is not None:
+            missing = ", ".join(await asyncio.to_thread(missing_files, self.folder))
+            raise ModelUnavailable(f"{self.folder} is no folder of a converted Whisper model: it has no {missing}")
+        return await self._fetch("main", lambda progress: self._become(Fetching(progress)))
+
+    async def _fetch(self, revision: str, report: Callable[[Progress], None]) -> Snapshot:
+        if not self._may_fetch:
+            raise ModelUnavailable(
+                f"the weights of {self.name} are not here, and are not fetched with this DICTOGRAPH_ENGINE; "
+                f"`dictograph models pull {self.name}` brings them"
+            )
+        async with self._turn:
+            if snapshot := await self.look(revision):
+                return snapshot
+            async with aclosing(fetch(self.repository, self._cache, revision, patience=PATIENCE_S)) as reports:
+                async for progress in reports:
+                    report(progress)
+        if (snapshot := await self.look(revision)) is None:
+            raise ModelUnavailable(f"the weights of {self.name} vanished while they were fetched")
+        return snapshot
+
+    def _look_at_folder(self, folder: Path) -> Snapshot | None:
+        return None if missing_files(folder) else Snapshot(folder, self._digests.digest(folder))
+
+    def _become(self, state: State) -> None:
+        if state == self.state:
+            return
+        before, self.state = self.state, state
+        self._tell(before, state)
+        self._changed()
+
+    def _tell(self, before: State, now: State) -> None:
+        match before, now:
+            case _, Ready(snapshot):
+                log.info("model %s is ready (%s)", self.name, snapshot.revision[:12])
+            case Fetching(last), Fetching(progress) if int(last.part / _LOG_EVERY) == int(progress.part / _LOG_EVERY):
+                pass
+            case _, Fetching(progress):
+                log.info("fetching model %s: %.0f of %.0f MB", self.name, progress.done / 1e6, progress.total / 1e6)
+            case _, Unavailable(reason):
+                log.warning("model %s is unavailable: %s", self.name, reason)

@@ -1,0 +1,95 @@
+"""Fetching weights, as the service sees it: a child process that reports how far it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from dictograph.child.frames import Frame
+from dictograph.child.process import Child, ChildFailed, ChildSpec, ChildTrouble
+from dictograph.engine.hub import Cache, child_environment
+from dictograph.errors import ModelUnavailable
+
+_MODULE = "dictograph.engine.weights_child"
+_START_S = 60.0
+_SILENCE_S = 300.0  # checking some gigabytes on a slow disk reports nothing meanwhile
+
+#: How long the hub may take to answer before it counts as out of reach, in seconds.
+PATIENCE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a fetch is, in bytes."""
+
+    done: int
+    total: int
+
+    @property
+    def part(self) -> float:
+        """Between 0 and 1."""
+        return min(self.done / self.total, 1.0) if self.total else 0.0
+
+
+async def fetch(
+    repository: str, cache: Cache, revision: str = "main", *, patience: float = PATIENCE_S, check: bool = False
+) -> AsyncIterator[Progress]:
+    """Bring a model's weights into the cache; afterwards `cache.snapshot(repository, revision)` has them.
+
+    The first report comes when the hub has answered. To stop listening ends the process, and what
+    it has fetched by then is where the next fetch goes on.
+
+    Args:
+        patience: seconds that the hub may take to answer.
+        check: compare what is here with the hub's checksums first, and fetch the damaged again.
+
+    Raises:
+        ModelUnavailable: the message says why, for a person.
+    """
+    request = {"do": "fetch", "repository": repository, "revision": revision, "folder": str(cache.folder)}
+    request |= {"patience": patience, "check": check}
+    child = await _start()
+    try:
+        async with aclosing(child.stream(Frame(request), timeout=_SILENCE_S)) as frames:
+            await _next(frames, _START_S, "the process that fetches weights did not start")
+            listed = await _next(frames, patience + 1.0, f"the hub did not answer within {patience:g} s")
+            total = int(listed["total"])
+            yield Progress(0, total)
+            async for frame in frames:
+                if frame.header["state"] == "fetching":
+                    yield Progress(int(frame.header["done"]), total)
+            yield Progress(total, total)
+    except ChildFailed as error:
+        reason = error.detail if error.code == ModelUnavailable.code else f"fetching failed: {error.detail}"
+        raise ModelUnavailable(reason) from error
+    except ChildTrouble as error:
+        raise ModelUnavailable(f"fetching failed: {error.detail}") from error
+    finally:
+        await child.kill()
+
+
+async def cuda_devices() -> int:
+    """How many GPUs CTranslate2 can use; 0 when asking fails."""
+    child = await _start()
+    try:
+        answer = await child.call(Frame({"do": "cuda"}), timeout=_START_S)
+    except ChildTrouble:
+        return 0
+    finally:
+        await child.kill()
+    return int(answer.header.get("devices", 0))
+
+
+async def _start() -> Child:
+    return await Child.start(ChildSpec(name="weights", module=_MODULE, environment=child_environment()))
+
+
+async def _next(frames: AsyncIterator[Frame], seconds: float, otherwise: str) -> dict[str, Any]:
+    try:
+        async with asyncio.timeout(seconds):
+            return (await anext(frames)).header
+    except (TimeoutError, StopAsyncIteration) as error:
+        raise ModelUnavailable(otherwise) from error

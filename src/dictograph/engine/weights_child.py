@@ -1,0 +1,72 @@
+"""The process that fetches weights, so that a hung connection or its heavy imports never touch the service.
+
+    request                                   answers
+    {"do": "fetch", "repository", "revision", {"state": "ready"} once its imports are done, then
+     "folder", "patience", "check"}           {"state": "listed", "total", "revision"}, then
+                                              {"state": "fetching", "done", "total"} …, last
+                                              {"state": "done", "path", "revision"}
+    {"do": "cuda"}                            {"devices": N}
+
+`patience` is how many seconds the hub may take to answer; `check` has the blobs that are here
+compared with their checksums first. Errors: `model_unavailable`.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from dictograph.child.frames import Frame
+from dictograph.child.loop import ChildError, serve
+from dictograph.engine.download import CannotFetch, Listing, fetch, list_remote, remove_damaged
+from dictograph.engine.hub import Cache
+
+_REPORT_EVERY_S = 0.2
+
+
+def handle(request: Frame) -> Iterator[Frame]:
+    """Answer one request of the parent."""
+    if request.header["do"] == "cuda":
+        yield Frame({"devices": _cuda_devices()})
+        return
+    try:
+        yield from _fetch(request.header)
+    except CannotFetch as error:
+        raise ChildError("model_unavailable", str(error)) from error
+
+
+def _fetch(request: dict[str, Any]) -> Iterator[Frame]:
+    import huggingface_hub.hf_api  # noqa: F401 - imported here, so that the hub's patience is not spent on it
+
+    yield Frame({"state": "ready"})
+    cache, revision = Cache(Path(request["folder"])), request["revision"]
+    listing = list_remote(request["repository"], revision, request["patience"])
+    yield Frame({"state": "listed", "total": listing.size, "revision": listing.commit})
+    if request["check"]:
+        remove_damaged(listing, cache)
+    yield from _progress(listing, cache, revision)
+    snapshot = cache.snapshot(listing.repository, listing.commit)
+    if snapshot is None:
+        raise CannotFetch(f"the weights of {listing.repository} vanished while they were fetched")
+    yield Frame({"state": "done", "path": str(snapshot.path), "revision": snapshot.revision})
+
+
+def _progress(listing: Listing, cache: Cache, revision: str) -> Iterator[Frame]:
+    reported = 0.0
+    for done in fetch(listing, cache, revision):
+        if time.monotonic() - reported >= _REPORT_EVERY_S:
+            reported = time.monotonic()
+            yield Frame({"state": "fetching", "done": done, "total": listing.size})
+
+
+def _cuda_devices() -> int:
+    import ctranslate2
+
+    return int(ctranslate2.get_cuda_device_count())
+
+
+if __name__ == "__main__":
+    sys.exit(serve(handle))

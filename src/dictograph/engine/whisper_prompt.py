@@ -1,0 +1,26 @@
+"""The tokens that stand before Whisper's answer: what came before (prompt, hotwords), language, task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+#: Tokens that fit between <|startofprev|> and <|startoftranscript|>: half of the decoder's 448, less
+#: one for <|startofprev|> itself (Radford et al. 2022; openai/whisper, `decoding.py`).
+ROOM = 223
+
+
+def previous_text(encode: Callable[[str], Sequence[int]], prompt: str | None, hotwords: str | None) -> list[int]:
+    """The tokens of hotwords and prompt, at most ROOM.
+
+    The end of a long prompt counts most, since it is nearest to the speech, so its beginning gives
+    way; hotwords are cut at their end, and to half the room where there is a prompt too.
+    """
+    expected = _encoded(encode, hotwords)
+    before = _encoded(encode, prompt)
+    expected = expected[: ROOM if not before else max(ROOM // 2, ROOM - len(before))]
+    kept = ROOM - len(expected)
+    return expected + before[max(0, len(before) - kept) :]
+
+
+def _encoded(encode: Callable[[str], Sequence[int]], text: str | None) -> list[int]:
+    return list(encode(" " + text.strip())) if text and text.strip() else []

@@ -1,0 +1,140 @@
+"""JSON, written piece by piece: what depends on all segments comes after them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any
+
+from dictograph.formats.languages import LANGUAGES
+from dictograph.formats.lines import encodable
+from dictograph.transcript import Segment, TranscriptHead, Word
+
+# What is to be said again at the end waits here: in memory while it is short, then in a file.
+_SPOOL_BYTES = 256 * 1024
+_PIECE = 64 * 1024
+
+
+def json_document(head: TranscriptHead, segments: Iterable[Segment]) -> Iterator[str]:
+    """`language`, `language_probability`, `duration`, `engine`, `model`, `complete`, `warnings`,
+    `segments` (start and end in seconds, text, and words where they were asked for), `text`.
+    """
+    fields = {
+        "language": head.language,
+        "language_probability": head.language_probability,
+        "duration": head.duration,
+        "engine": head.engine,
+        "model": head.model,
+        "complete": head.complete,
+        "warnings": [warning.as_dict() for warning in head.warnings],
+    }
+    yield from _document(fields, segments, _segment, top_level_words=False)
+
+
+def verbose_json_document(head: TranscriptHead, segments: Iterable[Segment]) -> Iterator[str]:
+    """All that is known: as `json`, with the task, the language's English name, every segment's
+    figures, and the words of all segments once more in one list.
+    """
+    fields = {
+        "task": head.task,
+        "language": head.language,
+        "language_name": LANGUAGES.get(head.language or ""),
+        "language_probability": head.language_probability,
+        "duration": head.duration,
+        "engine": head.engine,
+        "model": head.model,
+        "complete": head.complete,
+        "warnings": [warning.as_dict() for warning in head.warnings],
+    }
+    yield from _document(fields, segments, _verbose_segment, top_level_words=True)
+
+
+def _document(
+    fields: dict[str, Any],
+    segments: Iterable[Segment],
+    shape: Callable[[int, Segment], dict[str, Any]],
+    *,
+    top_level_words: bool,
+) -> Iterator[str]:
+    with _Spool(" ") as text, _Spool(",\n") as words:
+        yield _dumped(fields)[:-1] + ',\n"segments": ['
+        for index, segment in enumerate(segments):
+            yield (",\n" if index else "\n") + _dumped(shape(index, segment))
+            text.add(_inside_quotes(segment.text.strip()))
+            if top_level_words:
+                for word in segment.words:
+                    words.add(_dumped(_word(word)))
+        yield "\n],\n"
+        if words.used:
+            yield '"words": [\n'
+            yield from words.pieces()
+            yield "\n],\n"
+        yield '"text": "'
+        yield from text.pieces()
+        yield '"}\n'
+
+
+def _segment(index: int, segment: Segment) -> dict[str, Any]:
+    del index
+    shape: dict[str, Any] = {"start": segment.start, "end": segment.end, "text": encodable(segment.text.strip())}
+    return shape | _own_words(segment)
+
+
+def _verbose_segment(index: int, segment: Segment) -> dict[str, Any]:
+    shape = {
+        "id": index,
+        "seek": round(segment.start * 100),  # as Whisper counts: frames of 10 ms
+        "start": segment.start,
+        "end": segment.end,
+        "text": encodable(segment.text.strip()),
+        "tokens": list(segment.tokens),
+        "temperature": segment.temperature,
+        "avg_logprob": segment.avg_logprob,
+        "compression_ratio": segment.compression_ratio,
+        "no_speech_prob": segment.no_speech_prob,
+    }
+    return shape | _own_words(segment)
+
+
+def _own_words(segment: Segment) -> dict[str, Any]:
+    return {"words": [_word(word) for word in segment.words]} if segment.words else {}
+
+
+def _word(word: Word) -> dict[str, Any]:
+    return asdict(word) | {"word": encodable(word.word.strip())}
+
+
+def _dumped(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _inside_quotes(text: str) -> str:
+    return _dumped(encodable(text))[1:-1]
+
+
+class _Spool:
+    """Parts joined by a separator, read back in pieces; empty parts leave no gap."""
+
+    def __init__(self, separator: str) -> None:
+        self._separator = separator
+        self._file: IO[str] = SpooledTemporaryFile(_SPOOL_BYTES, "w+", encoding="utf-8", newline="")  # noqa: SIM115
+        self.used = False
+
+    def __enter__(self) -> _Spool:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+    def add(self, part: str) -> None:
+        if not part:
+            return
+        self._file.write(self._separator + part if self.used else part)
+        self.used = True
+
+    def pieces(self) -> Iterator[str]:
+        self._file.seek(0)
+        while piece := self._file.read(_PIECE):
+            yield piece

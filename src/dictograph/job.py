@@ -1,0 +1,193 @@
+"""A job and its state machine, and nothing else.
+
+pending ──claim──▶ processing ──complete──▶ completed
+   ▲ │                 │ │ └────fail──────▶ failed ──retry──▶ pending
+   │ └────cancel───────┼─┴────cancel──────▶ cancelled ─retry─▶ pending
+   └── release, retry ─┘
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+LOCAL_OWNER = "local"
+
+
+class JobStatus(StrEnum):
+    """The states of a job."""
+
+    PENDING = "pending"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        return self in (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
+
+
+#: Every change of state there is.
+TRANSITIONS: Mapping[JobStatus, frozenset[JobStatus]] = {
+    JobStatus.PENDING: frozenset({JobStatus.PROCESSING, JobStatus.CANCELLED, JobStatus.FAILED}),
+    JobStatus.PROCESSING: frozenset({JobStatus.PENDING, JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED}),
+    JobStatus.COMPLETED: frozenset(),
+    JobStatus.FAILED: frozenset({JobStatus.PENDING}),
+    JobStatus.CANCELLED: frozenset({JobStatus.PENDING}),
+}
+
+
+class Options(BaseModel):
+    """What a client may ask of a transcription. Frozen with the job when it is created."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    engine: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")] = Field(
+        "auto", description="`whisper`, `sphinx`, or `auto`: whisper where its weights can be had, else sphinx."
+    )
+    model: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
+        None, description="A model that this service offers (`GET /v1/models`); by default the configured one."
+    )
+    language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")] | None = Field(
+        None, description="The language's code (`en`, `de`, …); left out, it is found from the speech."
+    )
+    task: Literal["transcribe", "translate"] = Field(
+        "transcribe", description="`translate` gives English, whatever is spoken."
+    )
+    prompt: Annotated[str, StringConstraints(max_length=2000)] | None = Field(
+        None, description="Text that sets style and spelling; given to every window."
+    )
+    hotwords: Annotated[str, StringConstraints(max_length=1000)] | None = Field(
+        None, description="Words to expect, separated by spaces."
+    )
+    beam_size: int = Field(5, ge=1, le=10, description="Hypotheses kept while decoding; 1 is greedy.")
+    temperature: float = Field(0.0, ge=0.0, le=1.0, description="Above 0 words are sampled, and two runs may differ.")
+    word_timestamps: bool = Field(False, description="Give every word its times and probability.")
+    vad_filter: bool = Field(True, description="Leave out what is not speech before transcribing.")
+    vad_threshold: float = Field(0.5, ge=0.05, le=0.95, description="Speech begins above this probability.")
+    vad_min_silence_duration_ms: int = Field(
+        500, ge=50, le=10_000, description="A pause this long ends a stretch of speech."
+    )
+    vad_min_speech_duration_ms: int = Field(100, ge=0, le=10_000, description="Shorter sounds are no speech.")
+    vad_speech_pad_ms: int = Field(200, ge=0, le=2_000, description="Kept before and after speech.")
+
+    def normalised(self) -> dict[str, Any]:
+        """The options as a canonical JSON object: equal requests have equal ones."""
+        return self.model_dump(mode="json")
+
+
+class SourceKind(StrEnum):
+    """Where a job's audio comes from."""
+
+    UPLOAD = "upload"
+    URL = "url"
+    PATH = "path"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A job's audio: `location` is the URL or path as the client gave it (empty for an upload)."""
+
+    kind: SourceKind
+    location: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAudio:
+    """A job's bytes in storage: the object's name, its SHA-256 in hexadecimal, its size in bytes."""
+
+    name: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenEngine:
+    """The engine and exact model that a job's first claim decided on."""
+
+    engine: str
+    model: str
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A worker's right to a job. `attempt` is the fence and only grows; `token` is its secret."""
+
+    job_id: str
+    attempt: int
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRecord:
+    """The error a job ended with, or that its last attempt ended with."""
+
+    code: str
+    message: str
+    stage: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as the store knows it. Times are aware and in UTC, lengths in seconds."""
+
+    id: str
+    owner: str
+    filename: str
+    status: JobStatus
+    source: Source
+    options: Options
+    created_at: datetime
+    updated_at: datetime
+    metadata: dict[str, Any] = field(default_factory=dict)
+    priority: int = 0
+    audio: StoredAudio | None = None
+    attempt: int = 0
+    failures: int = 0
+    max_attempts: int = 3
+    last_seq: int = 0
+    frozen: FrozenEngine | None = None
+    language: str | None = None
+    language_probability: float | None = None
+    duration: float | None = None
+    seconds_done: float = 0.0
+    windows_done: int = 0
+    windows_planned: int = 0
+    plan_complete: bool = False
+    processing_seconds: float | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    error: ErrorRecord | None = None
+    warnings: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def progress(self) -> float:
+        """How much of the audio is done, 0–1; 1 only when the job is completed."""
+        if self.status is JobStatus.COMPLETED:
+            return 1.0
+        if not self.duration:
+            return 0.0
+        return round(min(self.seconds_done / self.duration, 0.999), 4)
+
+    @property
+    def dead(self) -> bool:
+        """Whether the retry budget is spent."""
+        return self.status is JobStatus.FAILED and self.failures >= self.max_attempts
+
+
+def backoff_seconds(failures: int, base: float, cap: float, chance: random.Random) -> float:
+    """Seconds to wait before the next attempt: exponential, capped, with full jitter above a half.
+
+    The jitter keeps jobs that failed together from coming back together (Brooker, "Exponential
+    Backoff and Jitter", AWS Architecture Blog, 2015: "equal jitter").
+    """
+    ceiling = min(cap, base * 2.0 ** min(max(failures - 1, 0), 32))
+    return ceiling / 2 + chance.uniform(0, ceiling / 2)

@@ -1,0 +1,60 @@
+"""Who is alive on this host: every process holds a lock on a file of its own, which the kernel frees at its end."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+_SUFFIX = ".lock"
+
+
+class Presence:
+    """This process's lock file in a folder that all processes of the host share.
+
+    `id` names the process; it is never used again.
+    """
+
+    def __init__(self, folder: Path, id: str | None = None) -> None:
+        self.id = id or uuid4().hex
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path = folder / (self.id + _SUFFIX)
+        unlocked = folder / f"{self.id}.new"
+        self._descriptor = os.open(unlocked, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        unlocked.rename(self._path)  # locked before it has its name, so that nobody takes it for a dead one's
+
+    def close(self) -> None:
+        """Leave: the file goes, then the lock."""
+        self._path.unlink(missing_ok=True)
+        os.close(self._descriptor)
+
+    def dead(self) -> Iterator[str]:
+        """The ids of processes of this host that ended without leaving.
+
+        Each keeps being named until `forget`, so that a reaper that dies in between loses nothing.
+        """
+        for path in self._folder.glob("*" + _SUFFIX):
+            if path != self._path and _is_free(path):
+                yield path.name.removesuffix(_SUFFIX)
+
+    def forget(self, id: str) -> None:
+        """Whatever the dead process held has been returned."""
+        (self._folder / (id + _SUFFIX)).unlink(missing_ok=True)
+
+
+def _is_free(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True

@@ -1,0 +1,310 @@
+"""Every knob, in one typed model, and where each value came from.
+
+Values are taken, strongest first, from: the command line, the environment (`DICTOGRAPH_*`), the
+file `.env` in the working folder, a TOML file (`DICTOGRAPH_CONFIG`, else `dictograph.toml` in the
+working folder), the built-in defaults. An unknown name or a bad value is an error that names it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from dictograph.errors import SettingsError
+
+PREFIX = "DICTOGRAPH_"
+
+_DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?\s*$")
+_DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(b|kib|mib|gib|tib|kb|mb|gb|tb)?\s*$", re.IGNORECASE)
+_SIZE_UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12} | {
+    unit: 2 ** (10 * power) for power, unit in enumerate(("kib", "mib", "gib", "tib"), start=1)
+}
+_LISTEN = re.compile(r"^(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):(\d{1,5})$")
+
+
+def _duration(value: object) -> object:
+    if isinstance(value, str):
+        match = _DURATION.match(value)
+        if match is None:
+            raise ValueError("give seconds, or a number with ms, s, m, h or d, as in 30s or 7d")
+        return float(match[1]) * _DURATION_UNITS[match[2] or "s"]
+    return value
+
+
+def _size(value: object) -> object:
+    if isinstance(value, str):
+        match = _SIZE.match(value)
+        if match is None:
+            raise ValueError("give bytes, or a number with a unit, as in 500MB or 2GiB")
+        return int(float(match[1]) * _SIZE_UNITS[(match[2] or "b").lower()])
+    return value
+
+
+def _comma_list(value: object) -> object:
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _pairs(value: object) -> object:
+    if isinstance(value, str):
+        pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+        return {name.strip(): target.strip() for name, _, target in pairs}
+    return value
+
+
+def _address(value: str) -> str:
+    match = _LISTEN.match(value)
+    if match is None or int(match[1]) > 65535:
+        raise ValueError("give HOST:PORT, as in 127.0.0.1:8000 or [::1]:8000")
+    return value
+
+
+def _folder(value: object) -> object:
+    return Path(value).expanduser().absolute() if isinstance(value, (str, Path)) and str(value) else value
+
+
+Seconds = Annotated[float, BeforeValidator(_duration), Field(ge=0)]
+Bytes = Annotated[int, BeforeValidator(_size), Field(ge=0)]
+Listed = Annotated[list[str], BeforeValidator(_comma_list)]
+Paired = Annotated[dict[str, str], BeforeValidator(_pairs)]
+Folder = Annotated[Path, BeforeValidator(_folder)]
+Folders = Annotated[list[Folder], BeforeValidator(_comma_list)]
+Address = Annotated[str, AfterValidator(_address)]
+Addresses = Annotated[list[Address], BeforeValidator(_comma_list), Field(min_length=1)]
+
+
+def _default_data_dir() -> Path:
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "dictograph"
+
+
+class Settings(BaseModel):
+    """The effective settings. Every field is read from `DICTOGRAPH_` and its name in capitals."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # --- where things are
+    listen: Addresses = Field(["127.0.0.1:8000"], description="Addresses to serve HTTP on, separated by commas.")
+    data_dir: Folder = Field(
+        default_factory=_default_data_dir,
+        description="The folder for everything that is not elsewhere by its own setting.",
+    )
+    database_url: str = Field("", description="`sqlite:///FILE`; empty: `dictograph.db` in the data folder.")
+    storage_url: str = Field("", description="A folder, or `file:///FOLDER`; empty: `blobs` in the data folder.")
+    queue_url: str = Field("database:", description="How workers hear of jobs: `database:`.")
+    scratch_dir: Folder | None = Field(
+        None, description="Decoded audio while a job runs; empty: `scratch` in the data folder."
+    )
+    models_dir: Folder | None = Field(None, description="Where weights are kept; empty: Hugging Face's own cache.")
+
+    # --- engines
+    engine: str = Field(
+        "auto", description="`whisper`, `sphinx`, or `auto`: whisper where its weights can be had, else sphinx."
+    )
+    model: str = Field(
+        "small", description="Whisper size, repository id, or the path of a folder with a converted model."
+    )
+    models: Listed = Field([], description="Further models that may be asked for over HTTP, separated by commas.")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where models run.")
+    compute_type: str = Field("auto", description="CTranslate2's compute type; `auto`: int8 on CPU, float16 on a GPU.")
+    engine_threads: int = Field(
+        0, ge=0, le=256, description="Threads of one engine process; 0: the cores of the machine."
+    )
+    batch_size: int = Field(0, ge=0, le=64, description="Windows decoded together; 0: what suits the device.")
+    engine_idle: Seconds = Field(900, description="A model unused for so long is unloaded; 0: never.")
+    engine_memory: Bytes = Field(
+        0, description="Resident memory of an engine process; 0: three quarters of the machine's."
+    )
+    engine_timeout: Seconds = Field(
+        120, description="The least time that a batch is given; long batches get more, by measured speed."
+    )
+    extra_engines: Paired = Field(
+        {}, description="Engines of your own: NAME=package.module:factory, separated by commas."
+    )
+
+    # --- limits
+    max_upload: Bytes = Field(4 * 2**30, gt=0, description="The largest upload or download.")
+    max_audio: Seconds = Field(24 * 3600, gt=0, description="The longest audio, measured on decoded samples.")
+    fetch_allow: Listed = Field(
+        [], description="Networks (`10.0.0.0/8`) and `HOST:PORT` that URLs may lead to beside public addresses."
+    )
+    fetch_timeout: Seconds = Field(1800, gt=0, description="The longest that one download may take.")
+    path_roots: Folders = Field(
+        [], description="Folders whose files may be named by `path`, separated by commas; none: no path is taken."
+    )
+    allowed_hosts: Listed = Field(
+        [], description="Host names, beside the loopback ones and those listened on, that requests may be addressed to."
+    )
+    allowed_origins: Listed = Field(
+        [], description="Origins of web pages that may call this service, as in `https://app.example.org`."
+    )
+    decoder_memory: Bytes = Field(2**30, gt=0, description="Resident memory of a decoder process.")
+    decoder_timeout: Seconds = Field(60, gt=0, description="A decoder without progress for so long is ended.")
+
+    # --- how jobs are run
+    concurrency: int = Field(4, ge=1, le=256, description="Jobs that one worker runs at once; they share the engine.")
+    lease: Seconds = Field(30, ge=1, description="A worker that has not been heard of for so long has lost its jobs.")
+    poll_interval: Seconds = Field(2, gt=0, description="How often a worker with free slots looks for jobs unasked.")
+    max_attempts: int = Field(
+        3, ge=1, le=100, description="Failed attempts without a new window in between before a job is dead."
+    )
+    retry_base: Seconds = Field(2, description="Wait before the second attempt; it doubles with each.")
+    retry_max: Seconds = Field(300, description="The longest wait between two attempts.")
+    shutdown_grace: Seconds = Field(20, description="Time for a stopping service to reach the next window of its jobs.")
+
+    # --- how long things are kept
+    audio_retention: Seconds = Field(7 * 86400, description="Audio is removed so long after its job ended; 0: kept.")
+    result_retention: Seconds = Field(
+        0, description="Jobs are removed with all they have so long after they ended; 0: kept."
+    )
+    event_retention: Seconds = Field(
+        7 * 86400, description="Events are removed so long after their job ended; 0: kept."
+    )
+    orphan_age: Seconds = Field(3600, description="Stored objects that no job names are removed after so long.")
+
+    # --- what is said
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least level that is logged."
+    )
+    log_format: Literal["text", "json"] = Field("text", description="Log lines for people, or one JSON object a line.")
+
+    # --- for tests
+    crash_at: str = Field(
+        "",
+        description="For tests: the crash point to die at, as `window.committed`, or `window.committed:3`.",
+    )
+
+    @property
+    def database(self) -> str:
+        """The database's URL, with the default filled in."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'dictograph.db'}"
+
+    @property
+    def storage(self) -> Path:
+        """The folder of stored objects."""
+        if not self.storage_url:
+            return self.data_dir / "blobs"
+        parts = urlsplit(self.storage_url)
+        return Path(parts.path if parts.scheme == "file" else self.storage_url).expanduser().absolute()
+
+    @property
+    def scratch(self) -> Path:
+        """The folder of decoded audio."""
+        return self.scratch_dir or self.data_dir / "scratch"
+
+    @property
+    def processes(self) -> Path:
+        """The folder of lock files, one for each live process."""
+        return self.data_dir / "processes"
+
+    @property
+    def offered_models(self) -> list[str]:
+        """The models that may be named over HTTP, the configured one first."""
+        return list(dict.fromkeys([self.model, *self.models]))
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Settings with the origin of each value ("default", "environment", the name of a file, …)."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+
+
+def load(
+    overrides: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Loaded:
+    """Read the settings.
+
+    Args:
+        overrides: values of the command line, by field name; None values count as not given.
+        environment: variables to use in place of `os.environ`.
+        folder: where `.env` and `dictograph.toml` are looked for, by default the working folder.
+
+    Raises:
+        SettingsError: for an unknown name or a bad value, naming it and where it stands.
+    """
+    environment = os.environ if environment is None else environment
+    folder = folder or Path.cwd()
+    layers = [
+        ("command line", {k: v for k, v in (overrides or {}).items() if v is not None}),
+        ("environment", _prefixed(environment, "the environment")),
+        (".env", _prefixed(_dotenv(folder / ".env"), ".env")),
+    ]
+    layers.append(_toml_layer(environment, folder))
+    values: dict[str, Any] = {}
+    origins = dict.fromkeys(Settings.model_fields, "default")
+    for origin, layer in reversed(layers):
+        values |= layer
+        origins |= dict.fromkeys(layer, origin)
+    return Loaded(_validated(values, origins), origins)
+
+
+def variable(field: str) -> str:
+    """The environment variable of a field."""
+    return PREFIX + field.upper()
+
+
+def _prefixed(source: Mapping[str, str | None], place: str) -> dict[str, Any]:
+    found = {}
+    for name, value in source.items():
+        if not name.startswith(PREFIX) or name == f"{PREFIX}CONFIG":
+            continue
+        field = name[len(PREFIX) :].lower()
+        if field not in Settings.model_fields:
+            raise SettingsError(f"{name} in {place} is no setting of Dictograph.{_suggestion(field)}")
+        if value is not None and value.strip():
+            found[field] = value.strip()
+    return found
+
+
+def _dotenv(file: Path) -> Mapping[str, str | None]:
+    return dotenv_values(file, interpolate=False) if file.is_file() else {}
+
+
+def _toml_layer(environment: Mapping[str, str], folder: Path) -> tuple[str, dict[str, Any]]:
+    named = environment.get(f"{PREFIX}CONFIG") or _dotenv(folder / ".env").get(f"{PREFIX}CONFIG")
+    file = Path(named).expanduser() if named else folder / "dictograph.toml"
+    if not file.is_file():
+        if named:
+            raise SettingsError(f"{PREFIX}CONFIG names {file}, which is not a file.")
+        return str(file.name), {}
+    try:
+        values = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{file} cannot be read as TOML: {error}") from error
+    for name in values:
+        if name not in Settings.model_fields:
+            raise SettingsError(f"{name} in {file} is no setting of Dictograph.{_suggestion(name)}")
+    return str(file.name), values
+
+
+def _suggestion(field: str) -> str:
+    close = get_close_matches(field, Settings.model_fields, n=1)
+    return f" Did you mean {variable(close[0])}?" if close else " `dictograph settings` lists them all."
+
+
+def _validated(values: Mapping[str, Any], origins: Mapping[str, str]) -> Settings:
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = str(first["loc"][0])
+        reason = first["msg"].removeprefix("Value error, ")
+        raise SettingsError(
+            f"{variable(field)} (from {origins[field]}) cannot be {first['input']!r}: {reason}."
+        ) from error

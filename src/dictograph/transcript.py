@@ -1,0 +1,126 @@
+"""What comes out: words, segments, a transcript. Times are seconds from the start of the original audio."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word with its times (seconds) and the engine's probability for it (0–1)."""
+
+    start: float
+    end: float
+    word: str
+    probability: float
+
+    def shifted(self, seconds: float) -> Word:
+        return replace(self, start=_tidy(self.start + seconds), end=_tidy(self.end + seconds))
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of speech with its text and the engine's figures for it.
+
+    `avg_logprob` is the mean log-probability of its tokens, `compression_ratio` the length of the
+    text over its zlib length (repetition shows as a high one), `no_speech_prob` the probability
+    that nobody speaks: the quality figures of Whisper (Radford et al. 2022, section 4.5). An
+    engine that has no such figure leaves it None.
+    """
+
+    start: float
+    end: float
+    text: str
+    words: tuple[Word, ...] = ()
+    avg_logprob: float | None = None
+    compression_ratio: float | None = None
+    no_speech_prob: float | None = None
+    temperature: float | None = None
+    tokens: tuple[int, ...] = ()
+
+    def shifted(self, seconds: float) -> Segment:
+        """The same segment, `seconds` later."""
+        return replace(
+            self,
+            start=_tidy(self.start + seconds),
+            end=_tidy(self.end + seconds),
+            words=tuple(word.shifted(seconds) for word in self.words),
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        shape = asdict(self)
+        shape["words"] = [asdict(word) for word in self.words]
+        shape["tokens"] = list(self.tokens)
+        return shape
+
+    @classmethod
+    def from_dict(cls, shape: Mapping[str, Any]) -> Segment:
+        fields = dict(shape)
+        fields["words"] = tuple(Word(**word) for word in fields.get("words", ()))
+        fields["tokens"] = tuple(fields.get("tokens", ()))
+        return cls(**fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Warning:
+    """Something that a reader of the transcript should know, with the seconds it concerns."""
+
+    code: str
+    message: str
+    start: float | None = None
+    end: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptHead:
+    """All of a transcript but its segments, so that these can be streamed."""
+
+    language: str | None = None
+    language_probability: float | None = None
+    duration: float = 0.0
+    task: str = "transcribe"
+    engine: str = ""
+    model: str = ""
+    complete: bool = True
+    warnings: tuple[Warning, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """A whole transcript in memory, as `dictograph.transcribe()` returns it."""
+
+    head: TranscriptHead = field(default_factory=TranscriptHead)
+    segments: tuple[Segment, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The words alone, segments joined by one space."""
+        return join_text(self.segments)
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        return tuple(word for segment in self.segments for word in segment.words)
+
+    @property
+    def language(self) -> str | None:
+        return self.head.language
+
+    @property
+    def duration(self) -> float:
+        """Seconds of audio, silence included."""
+        return self.head.duration
+
+
+def join_text(segments: Iterable[Segment]) -> str:
+    """The segments' text, joined by single spaces; empty ones leave no gap."""
+    return " ".join(text for segment in segments if (text := segment.text.strip()))
+
+
+def _tidy(seconds: float) -> float:
+    # Milliseconds are finer than any engine's times; rounding keeps sums free of float dust.
+    return round(seconds, 3)

@@ -1,0 +1,1 @@
+"""The agents of a worker, and what they share."""

@@ -1,0 +1,39 @@
+"""The announcer tells the database, and so everybody, that this worker is there and how it does."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from dictograph.store.database import Database
+from dictograph.store.workers import WorkerState, announce, forget
+from dictograph.worker.agent import every
+
+#: How often a worker is announced, and after how long of silence it counts as gone, in seconds.
+ANNOUNCE_S = 5.0
+GONE_AFTER_S = 20.0
+
+
+class Announcer:
+    """Writes the worker's row every few seconds; `state` gives what stands in it."""
+
+    name = "announcer"
+
+    def __init__(self, database: Database, worker_id: str, state: Callable[[], dict[str, Any]]) -> None:
+        self._database = database
+        self._id = worker_id
+        self._state = state
+        self._started = datetime.now(UTC)
+
+    async def run(self) -> None:
+        await every(ANNOUNCE_S, self._turn, self.name)
+
+    async def leave(self) -> None:
+        await self._database.write(lambda c: forget(c, [self._id]))
+
+    async def _turn(self) -> None:
+        state = WorkerState(self._id, socket.gethostname(), os.getpid(), self._started, self._state())
+        await self._database.write(lambda c: announce(c, state))

@@ -1,0 +1,127 @@
+"""The claimer fills the worker's free slots with the best jobs there are."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from dictograph.crash import Point
+from dictograph.queue import Queue
+from dictograph.store.claim import Claim, Claimant, claim_job
+from dictograph.worker.agent import PASSING
+from dictograph.worker.keeper import Keeper
+from dictograph.worker.runner import Runner, Tools
+
+log = logging.getLogger(__name__)
+
+
+class Claimer:
+    """Claims while there are free slots; waits for the queue, a free slot, or the poll interval otherwise."""
+
+    name = "claimer"
+
+    def __init__(
+        self,
+        tools: Tools,
+        queue: Queue,
+        keeper: Keeper,
+        *,
+        worker_id: str,
+        lease_seconds: float,
+        slots: int,
+        poll_interval: float,
+    ) -> None:
+        self._tools = tools
+        self._queue = queue
+        self._keeper = keeper
+        self._worker_id = worker_id
+        self._lease_seconds = lease_seconds
+        self._slots = slots
+        self._poll_interval = poll_interval
+        self._running: dict[str, tuple[Runner, asyncio.Task[None]]] = {}
+        self._alone: str | None = None
+        self._stopping = False
+        self._freed = asyncio.Event()
+
+    @property
+    def running(self) -> int:
+        return len(self._running)
+
+    async def run(self) -> None:
+        while True:
+            try:
+                claimed = self._may_claim() and await self._claim()
+            except PASSING as error:
+                log.warning("claimer: %s", error)
+                claimed = False
+            if not claimed:
+                await self._news()
+
+    async def stop(self, grace: float) -> None:
+        """Claim no more; jobs are given back at their next commit, or after half of `grace` seconds."""
+        self._stopping = True
+        runners = [runner for runner, _ in self._running.values()]
+        for runner in runners:
+            runner.give_back()
+        await self._all_ended(grace / 2)
+        for runner in runners:
+            runner.give_back_now()
+        await self._all_ended(grace / 2)
+
+    async def _all_ended(self, timeout: float) -> None:
+        tasks = [task for _, task in self._running.values()]
+        if tasks:
+            await asyncio.wait(tasks, timeout=timeout)
+
+    def _may_claim(self) -> bool:
+        return not self._stopping and self._alone is None and len(self._running) < self._slots
+
+    async def _claim(self) -> bool:
+        claimant = Claimant(
+            self._worker_id, self._lease_seconds, self._tools.catalog.runnable(), busy=bool(self._running)
+        )
+        began = time.monotonic()
+        claim = await self._tools.database.write(lambda c: claim_job(c, claimant))
+        if claim is None:
+            return False
+        self._tools.crash.reach(Point.JOB_CLAIMED)
+        self._start(claim, began)
+        return True
+
+    def _start(self, claim: Claim, began: float) -> None:
+        job = claim.job
+        log.info("job %s: attempt %d begins (%s)", job.id, claim.lease.attempt, job.filename)
+        if claim.alone:
+            self._alone = claim.lease.token
+        runner = Runner(self._tools, claim, on_commit=lambda: self._no_longer_alone(claim.lease.token))
+        self._keeper.hold(claim.lease, began, runner.lose)
+        task = runner.start()
+        self._running[claim.lease.token] = (runner, task)
+        task.add_done_callback(lambda _: self._ended(runner))
+        if self._stopping:
+            runner.give_back_now()
+
+    def _ended(self, runner: Runner) -> None:
+        token = runner.lease.token
+        self._keeper.drop(runner.lease)
+        self._running.pop(token, None)
+        self._no_longer_alone(token)
+        self._freed.set()
+
+    def _no_longer_alone(self, token: str) -> None:
+        # A job whose lease was lost runs beside nothing until it has committed a window: so it was not to blame.
+        if self._alone == token:
+            self._alone = None
+            self._freed.set()
+
+    async def _news(self) -> None:
+        """Wait for the queue, the poll interval, or a free slot."""
+        heard = asyncio.create_task(self._queue.heard(self._poll_interval))
+        freed = asyncio.create_task(self._freed.wait())
+        try:
+            await asyncio.wait({heard, freed}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            heard.cancel()
+            freed.cancel()
+            self._freed.clear()

@@ -1,0 +1,57 @@
+"""A job's bytes brought into storage: a URL is downloaded, a path is copied, an upload is there already."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dictograph.audio.fetch import FetchLimits, fetch
+from dictograph.audio.local_path import open_allowed
+from dictograph.blobs import Blobs, audio_name
+from dictograph.errors import SourceTooLarge
+from dictograph.job import Job, Lease, Source, SourceKind, StoredAudio
+
+_CHUNK = 2**20
+
+Write = Callable[[bytes], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRules:
+    """From where audio may be brought, and how much of it."""
+
+    limits: FetchLimits
+    path_roots: Sequence[Path]
+
+
+async def bring(job: Job, lease: Lease, blobs: Blobs, rules: SourceRules) -> StoredAudio:
+    """Store the bytes that the job's source names, under a name of this attempt.
+
+    Raises a FetchError, PathNotAllowed or a storage error; then nothing is left.
+    """
+    writer = await blobs.create(audio_name(job.id, lease.attempt))
+    try:
+        await _copy(job.source, writer.write, rules)
+        return await writer.commit()
+    except BaseException:
+        await asyncio.shield(writer.abort())
+        raise
+
+
+async def _copy(source: Source, write: Write, rules: SourceRules) -> None:
+    if source.kind is SourceKind.URL:
+        await fetch(source.location, write, rules.limits)
+    else:
+        await _copy_file(source.location, write, rules)
+
+
+async def _copy_file(path: str, write: Write, rules: SourceRules) -> None:
+    size = 0
+    with await asyncio.to_thread(open_allowed, path, rules.path_roots) as file:
+        while chunk := await asyncio.to_thread(file.read, _CHUNK):
+            size += len(chunk)
+            if size > rules.limits.max_bytes:
+                raise SourceTooLarge(f"The file is larger than the limit of {rules.limits.max_bytes} bytes.")
+            await write(chunk)

@@ -1,0 +1,130 @@
+"""From a job's stored bytes to its windows, as they become known: decode, listen, plan, all streaming."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dictograph.audio import pcm
+from dictograph.audio.decoder import Decoded, DecodeLimits, decode
+from dictograph.audio.listener import Listener, VadState
+from dictograph.audio.plan import Planner, Span, quietest_point
+from dictograph.engine.protocol import SAMPLE_RATE
+from dictograph.job import Options
+
+#: Samples in a block of the voice detector, and how many blocks are asked for at once (64 s).
+_BLOCK = 512
+_STEP = 2000
+
+#: How many blocks are asked for first, so that the first window of a file is known soon (32 s).
+_FIRST_STEP = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class HeardWindow:
+    """A window of the plan: seconds in the original, the range in samples, the samples' SHA-256."""
+
+    span: Span
+    sha256: str
+
+    @property
+    def start(self) -> float:
+        return self.span.start / SAMPLE_RATE
+
+    @property
+    def end(self) -> float:
+        return self.span.end / SAMPLE_RATE
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What became known: windows, in order, and the length of the audio so far known, in seconds.
+
+    The last one of a hearing carries the decoder's summary in `decoded`.
+    """
+
+    windows: tuple[HeardWindow, ...]
+    duration: float
+    decoded: Decoded | None = None
+
+
+class Hearing:
+    """One job's audio on its way to windows. The decoded samples lie in the file `pcm`."""
+
+    def __init__(self, source: Path, pcm: Path, options: Options, limits: DecodeLimits, listener: Listener) -> None:
+        self.pcm = pcm
+        self._source = source
+        self._limits = limits
+        self._listener = listener
+        self._vad = options.vad_filter
+        self._planner = Planner(options, self._quietest)
+        self._samples = 0
+        self._hint = 0.0
+        self._decoded: Decoded | None = None
+        self._grown = asyncio.Event()
+
+    async def windows(self) -> AsyncIterator[Heard]:
+        """Decode and plan to the end. Raises the errors of the decoder and of the voice detector."""
+        decoding = asyncio.create_task(self._decode())
+        try:
+            async for heard in self._plan(decoding):
+                yield heard
+        finally:
+            decoding.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await decoding
+
+    async def _decode(self) -> None:
+        try:
+            async for news in decode(self._source, self.pcm, self._limits):
+                self._samples = news.samples
+                if isinstance(news, Decoded):
+                    self._decoded = news
+                elif news.duration_hint is not None:
+                    self._hint = news.duration_hint
+                self._grown.set()
+        finally:
+            self._grown.set()
+
+    async def _plan(self, decoding: asyncio.Task[None]) -> AsyncIterator[Heard]:
+        done, state, step = 0, None, _FIRST_STEP
+        while True:
+            available = await self._available(decoding, done + step)
+            blocks = min(step, available - done)
+            if blocks:
+                spans, state = await self._listen(done, blocks, state)
+                done, step = done + blocks, _STEP
+                yield await self._heard(spans)
+            if self._decoded is not None and done * _BLOCK >= self._samples:
+                break
+        yield await self._heard(await asyncio.to_thread(self._planner.finish, self._samples), self._decoded)
+
+    async def _available(self, decoding: asyncio.Task[None], wanted: int) -> int:
+        """Blocks that can be listened to: at least `wanted`, or all there will be."""
+        while self._decoded is None and self._samples < wanted * _BLOCK:
+            self._grown.clear()
+            await self._grown.wait()
+            if decoding.done():
+                decoding.result()
+        whole = self._samples // _BLOCK
+        return -(-self._samples // _BLOCK) if self._decoded is not None else whole
+
+    async def _listen(self, first: int, blocks: int, state: VadState | None) -> tuple[list[Span], VadState | None]:
+        if not self._vad:
+            return await asyncio.to_thread(self._planner.feed_unheard, blocks), None
+        probabilities, state = await self._listener.probabilities(self.pcm, first, blocks, state)
+        return await asyncio.to_thread(self._planner.feed, probabilities), state
+
+    async def _heard(self, spans: list[Span], decoded: Decoded | None = None) -> Heard:
+        windows = tuple([await asyncio.to_thread(self._window, span) for span in spans])
+        seconds = self._samples / SAMPLE_RATE
+        return Heard(windows, seconds if decoded else max(self._hint, seconds), decoded)
+
+    def _window(self, span: Span) -> HeardWindow:
+        return HeardWindow(span, pcm.sha256(self.pcm, span.start, span.end))
+
+    def _quietest(self, start: int, end: int) -> int:
+        return start + quietest_point(pcm.read(self.pcm, start, end))

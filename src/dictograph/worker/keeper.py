@@ -1,0 +1,84 @@
+"""The keeper renews the leases of running jobs, and stops those that were lost."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dictograph.job import Lease
+from dictograph.store import lease as leases
+from dictograph.store.database import Database
+from dictograph.worker.agent import PASSING, log
+
+#: How often it is looked up whether a job was cancelled, in seconds.
+_LOOK_S = 1.0
+
+#: The part of a lease after which it is renewed, and the part after which a worker that could not
+#: renew it stops by its own clock, well before the database gives the job to another.
+_RENEW_AFTER = 1 / 3
+_GIVE_UP_AFTER = 0.8
+
+
+@dataclass(slots=True)
+class _Held:
+    lease: Lease
+    lost: Callable[[], None]
+    renewed: float
+
+
+class Keeper:
+    """Keeps leases. `hold` one when its job was claimed, `drop` it when the job has ended."""
+
+    name = "keeper"
+
+    def __init__(self, database: Database, lease_seconds: float) -> None:
+        self._database = database
+        self._seconds = lease_seconds
+        self._held: dict[str, _Held] = {}
+
+    def hold(self, lease: Lease, claimed_at: float, lost: Callable[[], None]) -> None:
+        """Renew from now on; `lost` is called once, when the lease is gone.
+
+        `claimed_at` is the monotonic time from before the claim: the lease cannot have begun earlier.
+        """
+        self._held[lease.token] = _Held(lease, lost, claimed_at)
+
+    def drop(self, lease: Lease) -> None:
+        self._held.pop(lease.token, None)
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(min(_LOOK_S, self._seconds / 6))
+            if self._held:
+                try:
+                    await self._turn()
+                except PASSING as error:
+                    log.warning("keeper: leases cannot be renewed: %s", error)
+                self._give_up()
+
+    async def _turn(self) -> None:
+        now = time.monotonic()
+        held = list(self._held.values())
+        due = [one for one in held if now - one.renewed > self._seconds * _RENEW_AFTER]
+        if due:
+            kept = await self._database.write(lambda c: leases.renew(c, [one.lease for one in held], self._seconds))
+        else:
+            kept = await self._database.read(lambda c: leases.still_held(c, [one.lease for one in held]))
+        for one in held:
+            if one.lease.job_id not in kept:
+                self._lose(one)
+            elif due:
+                one.renewed = now
+
+    def _give_up(self) -> None:
+        now = time.monotonic()
+        for one in list(self._held.values()):
+            if now - one.renewed > self._seconds * _GIVE_UP_AFTER:
+                log.error("job %s: its lease could not be renewed in time; its attempt is stopped", one.lease.job_id)
+                self._lose(one)
+
+    def _lose(self, one: _Held) -> None:
+        if self._held.pop(one.lease.token, None) is not None:
+            one.lost()

@@ -1,0 +1,158 @@
+"""Whose turn it is: windows of several jobs on their way to one engine.
+
+Every job has a lane. A batch is filled one window at a time: first the highest priority, then the
+owner that was served longest ago, then the job that was served longest ago. So a short note waits
+for one batch, whatever else runs, and nobody's hundred jobs hold up another's one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Hashable, Iterable
+from dataclasses import dataclass, field
+
+from dictograph.engine.protocol import Window, WindowOptions, WindowResult
+from dictograph.errors import DictographError
+
+
+@dataclass(frozen=True, slots=True)
+class Detect:
+    """The wish to know a window's language."""
+
+
+@dataclass(slots=True, eq=False)
+class Item:
+    """One window on its way. `read` brings its samples when its turn has come, not before.
+
+    `what` is a `WindowOptions` (transcribe) or `Detect`: only equal ones share a batch. `alone`
+    marks a window whose batch failed: it is tried by itself, so that only the guilty one pays.
+    """
+
+    index: int
+    seconds: float
+    what: WindowOptions | Detect
+    read: Callable[[], Awaitable[Window]]
+    done: asyncio.Future[WindowResult | dict[str, float]]
+    alone: bool = False
+
+    @property
+    def single(self) -> bool:
+        # CTranslate2 ignores a seed after a model's first call: what is sampled is decoded alone.
+        return self.alone or (isinstance(self.what, WindowOptions) and self.what.temperature > 0)
+
+
+@dataclass(slots=True, eq=False)
+class Lane:
+    """A job's windows, in order. While `held`, none of them is taken: results wait to be committed."""
+
+    job_id: str
+    owner: str
+    priority: int
+    waiting: deque[Item] = field(default_factory=deque)
+    held: bool = False
+    closed: bool = False
+    served: int = 0
+
+    @property
+    def ready(self) -> bool:
+        return bool(self.waiting) and not self.held and not self.closed
+
+
+class Lanes:
+    """All lanes of one engine."""
+
+    def __init__(self) -> None:
+        self._lanes: list[Lane] = []
+        self._owner_served: dict[str, int] = {}
+        self._turn = 0
+        self._changed = asyncio.Event()
+
+    def open(self, job_id: str, owner: str, priority: int) -> Lane:
+        lane = Lane(job_id, owner, priority)
+        self._lanes.append(lane)
+        return lane
+
+    def close(self, lane: Lane) -> None:
+        """The job is over: what it still had waiting is dropped."""
+        lane.closed = True
+        for item in lane.waiting:
+            item.done.cancel()
+        lane.waiting.clear()
+        if lane in self._lanes:
+            self._lanes.remove(lane)
+        if not any(other.owner == lane.owner for other in self._lanes):
+            self._owner_served.pop(lane.owner, None)
+        self._changed.set()
+
+    def put(self, lane: Lane, item: Item) -> None:
+        lane.waiting.append(item)
+        self._changed.set()
+
+    def put_back(self, items: Iterable[tuple[Lane, Item]], *, alone: bool) -> None:
+        """Return what was taken, to the front and in order."""
+        for lane, item in reversed(list(items)):
+            if not lane.closed:
+                item.alone = item.alone or alone
+                lane.waiting.appendleft(item)
+        self._changed.set()
+
+    def let_go(self, lane: Lane) -> None:
+        """The lane's results are committed: its next windows may be taken."""
+        lane.held = False
+        self._changed.set()
+
+    def fail(self, error: DictographError) -> None:
+        """Nothing can be done for anybody who waits now."""
+        for lane in self._lanes:
+            while lane.waiting:
+                _fail(lane.waiting.popleft(), error)
+
+    @property
+    def idle(self) -> bool:
+        return not self._lanes
+
+    async def something(self) -> None:
+        """Wait until a batch could be taken."""
+        while not any(lane.ready for lane in self._lanes):
+            self._changed.clear()
+            await self._changed.wait()
+
+    def take(self, most: int) -> list[tuple[Lane, Item]]:
+        """The next batch: at most `most` windows that may be decoded together; empty if none waits.
+
+        A lane that gave a window is held until `let_go`.
+        """
+        batch: list[tuple[Lane, Item]] = []
+        kind: Hashable = None
+        while len(batch) < most:
+            lane = self._next_lane(kind, first=not batch)
+            if lane is None:
+                break
+            item = lane.waiting.popleft()
+            batch.append((lane, item))
+            kind = item.what
+            self._served(lane)
+            if item.single:
+                break
+        for lane, _ in batch:
+            lane.held = True
+        return batch
+
+    def _next_lane(self, kind: Hashable, *, first: bool) -> Lane | None:
+        def fits(lane: Lane) -> bool:
+            return lane.ready and (first or (lane.waiting[0].what == kind and not lane.waiting[0].single))
+
+        return min(filter(fits, self._lanes), key=self._rank, default=None)
+
+    def _rank(self, lane: Lane) -> tuple[int, int, int]:
+        return (-lane.priority, self._owner_served.get(lane.owner, 0), lane.served)
+
+    def _served(self, lane: Lane) -> None:
+        self._turn += 1
+        lane.served = self._owner_served[lane.owner] = self._turn
+
+
+def _fail(item: Item, error: DictographError) -> None:
+    if not item.done.done():
+        item.done.set_exception(error)

@@ -1,0 +1,74 @@
+"""The pruner removes what has been kept long enough, and objects that no job names."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from dictograph.blobs import Blobs
+from dictograph.store import idempotency, prune
+from dictograph.store.database import Database
+from dictograph.worker.agent import every
+
+log = logging.getLogger(__name__)
+
+_BATCH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long things are kept after their job ended, in seconds; 0 keeps them."""
+
+    audio: float
+    results: float
+    events: float
+    orphans: float
+
+
+class Pruner:
+    """Takes a turn a minute, or more often when something is kept for less than that."""
+
+    name = "pruner"
+
+    def __init__(self, database: Database, blobs: Blobs, retention: Retention) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._keep = retention
+        kept = (retention.audio, retention.results, retention.events, retention.orphans)
+        self._interval = max(0.5, min(60.0, *(seconds / 2 for seconds in kept if seconds)))
+
+    async def run(self) -> None:
+        await every(self._interval, self.turn, self.name)
+
+    async def turn(self) -> None:
+        """Remove all that is due."""
+        if self._keep.audio:
+            await self._remove(lambda c: prune.prune_audio(c, self._keep.audio, _BATCH))
+        if self._keep.results:
+            await self._remove(lambda c: prune.prune_jobs(c, self._keep.results, _BATCH))
+        if self._keep.events:
+            await self._database.write(lambda c: prune.prune_events(c, self._keep.events, _BATCH))
+        await self._database.write(idempotency.expire)
+        await self._sweep()
+
+    async def _remove(self, due: Callable[[Connection], list[str]]) -> None:
+        for name in await self._database.write(due):
+            await self._blobs.delete(name)
+
+    async def _sweep(self) -> None:
+        batch: list[str] = []
+        async for name in self._blobs.older_than(self._keep.orphans):
+            batch.append(name)
+            if len(batch) == _BATCH:
+                await self._delete_unnamed(batch)
+                batch.clear()
+        await self._delete_unnamed(batch)
+
+    async def _delete_unnamed(self, names: Sequence[str]) -> None:
+        if names:
+            for name in await self._database.read(lambda c: prune.unnamed(c, list(names))):
+                log.info("removing %s, which no job names", name)
+                await self._blobs.delete(name)

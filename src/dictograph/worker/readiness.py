@@ -1,0 +1,66 @@
+"""Whether this worker can transcribe: proved by doing it, not by having started."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from dictograph.engine.catalog import Catalog, NotYet
+from dictograph.errors import DictographError
+from dictograph.worker.agent import every
+from dictograph.worker.engines import Desk, Engines
+
+log = logging.getLogger(__name__)
+
+_TURN_S = 0.5
+_AFTER_FAILURE_S = 15.0
+
+
+class Readiness:
+    """Loads the default engine at start, which includes a real inference, and remembers how that went."""
+
+    name = "readiness"
+
+    def __init__(self, catalog: Catalog, engines: Engines) -> None:
+        self._catalog = catalog
+        self._engines = engines
+        self.ready = False
+        self.reason = "starting"
+        self.engine = ""
+        self.model = ""
+        self._desk: Desk | None = None
+
+    async def run(self) -> None:
+        await every(_TURN_S, self._turn, self.name)
+
+    async def _turn(self) -> None:
+        if self.ready:
+            self._look_again()
+            return
+        try:
+            await self._prove()
+        except DictographError as error:
+            self._not_ready(error.message)
+            await asyncio.sleep(_AFTER_FAILURE_S)
+
+    def _look_again(self) -> None:
+        if self._desk is not None and self._desk.trouble is not None:
+            self._not_ready(self._desk.trouble)
+            self.ready = False
+
+    async def _prove(self) -> None:
+        choice = await self._catalog.choose("auto", None)
+        if isinstance(choice, NotYet):
+            self._not_ready(choice.reason)
+            return
+        self._not_ready(f"loading engine {choice.frozen.engine}")
+        self._desk = self._engines.desk(choice.spec)
+        await self._desk.capabilities()
+        self.ready, self.reason = True, ""
+        self.engine, self.model = choice.frozen.engine, choice.frozen.model
+        log.info("ready: engine %s, model %s, proved by an inference", self.engine, self.model or "its own")
+
+    def _not_ready(self, reason: str) -> None:
+        if reason != self.reason:
+            log.info("not ready yet: %s", reason)
+        self.reason = reason

@@ -1,0 +1,72 @@
+"""The relay sends what the outbox holds: at least once, in order for each job and destination."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+
+from dictograph.crash import CrashPoints, Point
+from dictograph.errors import PublishError
+from dictograph.job import ErrorRecord, backoff_seconds
+from dictograph.queue import Queue
+from dictograph.store import outbox
+from dictograph.store.database import Database
+from dictograph.store.outbox import Message
+from dictograph.worker.agent import PASSING
+
+log = logging.getLogger(__name__)
+
+_BATCH = 100
+_RETRY_BASE_S = 0.5
+_RETRY_CAP_S = 60.0
+
+
+class Relay:
+    """Sends unsent messages after every commit of this process, and looks for others' now and then."""
+
+    name = "relay"
+
+    def __init__(self, database: Database, queue: Queue, crash: CrashPoints, poll_interval: float) -> None:
+        self._database = database
+        self._queue = queue
+        self._crash = crash
+        self._interval = poll_interval
+        self._chance = random.Random()
+        self._bell = asyncio.Event()
+        database.on_commit(self._bell.set)
+
+    async def run(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._interval):
+                    await self._bell.wait()
+            self._bell.clear()
+            try:
+                await self._turn()
+            except PASSING as error:
+                log.warning("relay: %s", error)
+                await asyncio.sleep(self._interval)
+
+    async def _turn(self) -> None:
+        while messages := await self._database.read(lambda c: outbox.due(c, _BATCH)):
+            sent = [message.id for message in messages if await self._send(message)]
+            if not sent:
+                return
+            self._crash.reach(Point.MESSAGE_SENT)
+            await self._database.write(lambda c, ids=sent: outbox.sent(c, ids))  # type: ignore[misc] # bound in the loop on purpose
+
+    async def _send(self, message: Message) -> bool:
+        try:
+            await self._queue.send(message.message_id, message.payload)
+        except PublishError as error:
+            record = ErrorRecord(error.code, error.message, "PUBLISH")
+            await self._database.write(lambda c: outbox.bury(c, message.id, record))
+            return False
+        except Exception as error:  # noqa: BLE001 - whatever a broker's client raises: the message stays, and is sent later
+            delay = backoff_seconds(message.attempts + 1, _RETRY_BASE_S, _RETRY_CAP_S, self._chance)
+            log.warning("message %s could not be sent (%s); again in %.1f s", message.message_id, error, delay)
+            await self._database.write(lambda c, text=str(error): outbox.postpone(c, message.id, delay, text))  # type: ignore[misc] # as above
+            return False
+        return True

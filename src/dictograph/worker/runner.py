@@ -1,0 +1,194 @@
+"""The runner: one attempt at one job. Fetch, choose an engine, hear, transcribe, resolve."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from dictograph.audio.decoder import DecodeLimits
+from dictograph.audio.listener import Listener
+from dictograph.blobs import Blobs
+from dictograph.crash import CrashPoints, Point
+from dictograph.engine.catalog import Catalog, NotYet
+from dictograph.engine.protocol import EngineSpec
+from dictograph.errors import DictographError, LeaseLost, UnexpectedError
+from dictograph.job import ErrorRecord, StoredAudio
+from dictograph.store import finish, progress
+from dictograph.store.claim import Claim
+from dictograph.store.database import Database
+from dictograph.store.lease import RetryPolicy
+from dictograph.store.read import get_job
+from dictograph.worker.engines import Desk, Engines
+from dictograph.worker.fetching import SourceRules, bring
+from dictograph.worker.hearing import Hearing
+from dictograph.worker.outcome import Completed, Failed, GivenBack, Lost, Outcome, PlanChanged, Released
+from dictograph.worker.transcription import Transcription
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every attempt of this worker works with."""
+
+    database: Database
+    blobs: Blobs
+    catalog: Catalog
+    engines: Engines
+    listener: Listener
+    crash: CrashPoints
+    scratch: Path
+    sources: SourceRules
+    decoding: DecodeLimits
+    policy: RetryPolicy
+
+
+class Runner:
+    """Runs one claimed job to an outcome, and resolves it."""
+
+    def __init__(self, tools: Tools, claim: Claim, on_commit: Callable[[], None]) -> None:
+        self._tools = tools
+        self._write = tools.database.write
+        self.job = claim.job
+        self.lease = claim.lease
+        self._on_commit = on_commit
+        self._folder = tools.scratch / f"{self.job.id}-{self.lease.attempt}"
+        self._task: asyncio.Task[None] | None = None
+        self._stopped: Outcome | None = None
+        self._giving_back = False
+
+    def start(self) -> asyncio.Task[None]:
+        self._task = asyncio.create_task(self._execute(), name=f"job {self.job.id}")
+        return self._task
+
+    def lose(self) -> None:
+        """The job is no longer ours: stop at once and write nothing."""
+        self._stop(Lost())
+
+    def give_back(self) -> None:
+        """The worker is stopping: return the job after its next commit."""
+        self._giving_back = True
+
+    def give_back_now(self) -> None:
+        """The worker is stopping and has waited long enough."""
+        self._stop(Released())
+
+    def _stop(self, outcome: Outcome) -> None:
+        if self._task is not None and not self._task.done() and self._stopped is None:
+            self._stopped = outcome
+            self._task.cancel()
+
+    async def _execute(self) -> None:
+        try:
+            outcome = await self._attempt()
+            await self._resolve(outcome)
+        except LeaseLost:
+            log.info("job %s: attempt %d was no longer ours", self.job.id, self.lease.attempt)
+        except DictographError as error:
+            log.error("job %s: its outcome could not be written (%s); its lease will run out", self.job.id, error)
+        finally:
+            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+
+    async def _attempt(self) -> Outcome:
+        try:
+            await self._run()
+        except LeaseLost:
+            return Lost()
+        except GivenBack:
+            return Released()
+        except DictographError as error:
+            return Failed(error)
+        except asyncio.CancelledError:
+            if self._stopped is None:
+                raise
+            asyncio.current_task().uncancel()  # type: ignore[union-attr] # a coroutine always runs in a task
+            return self._stopped
+        except Exception as error:
+            log.exception("job %s: an unexpected error", self.job.id)
+            return Failed(UnexpectedError(f"A fault of Dictograph itself ({type(error).__name__}); its log has more."))
+        return Completed()
+
+    async def _resolve(self, outcome: Outcome) -> None:
+        match outcome:
+            case Completed():
+                await self._write(self._complete)
+                self._tools.crash.reach(Point.JOB_COMPLETED)
+                log.info("job %s: completed", self.job.id)
+            case Failed(error):
+                await self._fail(error)
+            case Released():
+                await self._write(lambda c: finish.release(c, self.lease))
+                log.info("job %s: given back", self.job.id)
+            case Lost():
+                log.info("job %s: no longer ours", self.job.id)
+
+    async def _run(self) -> None:
+        audio = await self._fetch()
+        desk = await self._choose_engine()
+        try:
+            await self._transcribe(audio, desk)
+        except PlanChanged:
+            await self._write(lambda c: progress.restart_windows(c, self.lease, "the audio decodes differently now"))
+            log.warning("job %s: its audio decodes differently now; all windows are done again", self.job.id)
+            self.job = await self._tools.database.read(lambda c: get_job(c, None, self.job.id))
+            await self._transcribe(audio, desk)
+
+    async def _fetch(self) -> StoredAudio:
+        if self.job.audio is not None:
+            return self.job.audio
+        audio = await bring(self.job, self.lease, self._tools.blobs, self._tools.sources)
+        self._tools.crash.reach(Point.AUDIO_STORED)
+        try:
+            await self._write(lambda c: progress.record_audio(c, self.lease, audio))
+        except LeaseLost:
+            await self._tools.blobs.delete(audio.name)
+            raise
+        self._tools.crash.reach(Point.AUDIO_RECORDED)
+        return audio
+
+    async def _choose_engine(self) -> Desk:
+        return self._tools.engines.desk(await self._engine_spec())
+
+    async def _engine_spec(self) -> EngineSpec:
+        if self.job.frozen is not None:
+            spec = await self._tools.catalog.spec_for(self.job.frozen)
+            if isinstance(spec, NotYet):
+                raise GivenBack
+            return spec
+        options = self.job.options
+        choice = await self._tools.catalog.choose(options.engine, options.model)
+        if isinstance(choice, NotYet):
+            raise GivenBack
+        warnings = [warning.as_dict() for warning in choice.warnings]
+        await self._write(lambda c: progress.freeze_engine(c, self.lease, choice.frozen, warnings))
+        self._tools.crash.reach(Point.ENGINE_FROZEN)
+        return choice.spec
+
+    async def _transcribe(self, audio: StoredAudio, desk: Desk) -> None:
+        tools = self._tools
+        await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)
+        async with contextlib.AsyncExitStack() as stack:
+            source = await stack.enter_async_context(tools.blobs.local(audio.name))
+            hearing = Hearing(source, self._folder / "audio.pcm", self.job.options, tools.decoding, tools.listener)
+            await Transcription(self.job, self.lease, tools.database, desk, hearing, tools.crash, self._committed).run()
+
+    def _committed(self) -> None:
+        self._on_commit()
+        if self._giving_back:
+            raise GivenBack
+
+    def _complete(self, connection: Connection) -> None:
+        finish.complete(connection, self.lease)
+        self._tools.crash.reach(Point.JOB_COMPLETING)
+
+    async def _fail(self, error: DictographError) -> None:
+        record = ErrorRecord(error.code, error.message, error.stage.value if error.stage else None)
+        job = await self._write(lambda c: finish.fail(c, self.lease, record, error.retryable, self._tools.policy))
+        log.warning("job %s: attempt %d failed (%s: %s); now %s", job.id, job.attempt, error.code, error, job.status)

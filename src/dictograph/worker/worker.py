@@ -1,0 +1,104 @@
+"""A worker: its agents together, started and stopped as one."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+from typing import Any
+
+from dictograph.engine.catalog import Catalog
+from dictograph.presence import Presence
+from dictograph.queue import Queue
+from dictograph.worker.agent import Agent, Crew
+from dictograph.worker.announcer import Announcer
+from dictograph.worker.claimer import Claimer
+from dictograph.worker.engines import Engines
+from dictograph.worker.keeper import Keeper
+from dictograph.worker.pruner import Pruner, Retention
+from dictograph.worker.readiness import Readiness
+from dictograph.worker.reaper import Reaper
+from dictograph.worker.relay import Relay
+from dictograph.worker.runner import Tools
+
+
+class Worker:
+    """Claims jobs and runs them, and keeps the house: leases, the outbox, what was kept long enough."""
+
+    def __init__(
+        self,
+        tools: Tools,
+        queue: Queue,
+        presence: Presence,
+        *,
+        lease_seconds: float,
+        slots: int,
+        poll_interval: float,
+        retention: Retention,
+        scratch_root: Path,
+    ) -> None:
+        self._tools = tools
+        self.readiness = Readiness(tools.catalog, tools.engines)
+        keeper = Keeper(tools.database, lease_seconds)
+        self._claimer = Claimer(
+            tools,
+            queue,
+            keeper,
+            worker_id=presence.id,
+            lease_seconds=lease_seconds,
+            slots=slots,
+            poll_interval=poll_interval,
+        )
+        self._announcer = Announcer(tools.database, presence.id, self.state)
+        self._agents: list[Agent] = [
+            self._claimer,
+            keeper,
+            Reaper(tools.database, presence, scratch_root, tools.policy, lease_seconds),
+            Relay(tools.database, queue, tools.crash, poll_interval),
+            Pruner(tools.database, tools.blobs, retention),
+            self._announcer,
+            self.readiness,
+            _Named("engines", tools.engines),
+            _Named("models", tools.catalog),
+        ]
+        self._crew = Crew(self._agents)
+
+    def state(self) -> dict[str, Any]:
+        """What the worker says of itself."""
+        return {
+            "running": self._claimer.running,
+            "ready": self.readiness.ready,
+            "reason": self.readiness.reason,
+            "engine": self.readiness.engine,
+            "model": self.readiness.model,
+            "models": self._tools.catalog.describe(),
+        }
+
+    async def start(self) -> None:
+        await asyncio.to_thread(self._tools.scratch.mkdir, parents=True, exist_ok=True)
+        await self._tools.listener.start()
+        self._crew.start()
+
+    async def died(self) -> BaseException:
+        """Returns when an agent has died: the process must then stop."""
+        return await self._crew.first_death()
+
+    async def stop(self, grace: float) -> None:
+        """Give jobs back, within `grace` seconds, and end all children."""
+        await self._claimer.stop(grace)
+        await self._crew.stop()
+        await self._tools.engines.close()
+        await self._tools.listener.close()
+        await self._announcer.leave()
+        await asyncio.to_thread(shutil.rmtree, self._tools.scratch, ignore_errors=True)
+
+
+class _Named:
+    """A part with a loop of its own, as an agent."""
+
+    def __init__(self, name: str, part: Engines | Catalog) -> None:
+        self.name = name
+        self._part = part
+
+    async def run(self) -> None:
+        await self._part.run()

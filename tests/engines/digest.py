@@ -1,0 +1,72 @@
+"""A fast engine for tests of durability: its text is a digest of a window's samples and start.
+
+It writes a line to `digest.log` in its TMPDIR for every window it transcribes, so that a test can
+count; and reads `digest.json` there, so that a test can make it slow, crash, hang or grow:
+{"delay": seconds per batch, "crash_on": digest, "hang_on": digest, "grow_on": digest, "max_batch": n}
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dictograph.engine.protocol import SAMPLE_RATE, Capabilities, EngineSpec, Window, WindowOptions, WindowResult
+from dictograph.transcript import Segment
+
+FOLDER = Path(os.environ.get("TMPDIR", "/tmp"))
+
+
+def digest(window: Window) -> str:
+    """What the engine says of a window."""
+    return hashlib.sha256(window.samples.tobytes() + f"{window.start:.3f}".encode()).hexdigest()[:16]
+
+
+class DigestEngine:
+    def __init__(self, spec: EngineSpec) -> None:
+        self._log = FOLDER / "digest.log"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(frozenset({"en"}), words=False, max_batch=_behaviour().get("max_batch", 4))
+
+    def detect(self, windows: Sequence[Window]) -> list[dict[str, float]]:
+        return [{"en": 1.0} for _ in windows]
+
+    def transcribe(self, windows: Sequence[Window], options: WindowOptions) -> list[WindowResult]:
+        behaviour = _behaviour()
+        texts = [digest(window) for window in windows]
+        for text in texts:
+            _misbehave(behaviour, text)
+        time.sleep(behaviour.get("delay", 0))
+        with self._log.open("a") as log:
+            log.write("".join(text + "\n" for text in texts))
+        return [
+            WindowResult((Segment(0.0, round(len(window.samples) / SAMPLE_RATE, 3), text),))
+            for window, text in zip(windows, texts, strict=True)
+        ]
+
+
+def _behaviour() -> dict[str, Any]:
+    try:
+        shape: dict[str, Any] = json.loads((FOLDER / "digest.json").read_text())
+    except FileNotFoundError:
+        return {}
+    return shape
+
+
+def _misbehave(behaviour: dict[str, Any], text: str) -> None:
+    if text in behaviour.get("crash_on", ()):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if text in behaviour.get("hang_on", ()):
+        time.sleep(3600)
+    if text in behaviour.get("grow_on", ()):
+        hoard = []
+        while True:
+            hoard.append(bytearray(os.urandom(1)) * 2**24)
+            time.sleep(0.01)

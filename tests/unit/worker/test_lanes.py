@@ -1,0 +1,139 @@
+"""Whose turn it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from dictograph.engine.protocol import Window, WindowOptions
+from dictograph.worker.lanes import Item, Lane, Lanes
+
+ENGLISH, GERMAN = WindowOptions(language="en"), WindowOptions(language="de")
+SAMPLED = WindowOptions(temperature=0.5)
+
+
+async def _no_samples() -> Window:
+    raise AssertionError("nobody reads in these tests")
+
+
+def _fill(lanes: Lanes, lane: Lane, count: int, what: WindowOptions = ENGLISH) -> None:
+    for index in range(count):
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        lanes.put(lane, Item(index, 30.0, what, _no_samples, done))
+
+
+def _names(batch: list[tuple[Lane, Item]]) -> list[str]:
+    return [f"{lane.job_id}{item.index}" for lane, item in batch]
+
+
+def _in_loop(test: Callable[[Lanes], Coroutine[Any, Any, None]]) -> None:
+    async def run() -> None:
+        await test(Lanes())
+
+    asyncio.run(run())
+
+
+def test_jobs_take_turns_within_a_batch() -> None:
+    async def test(lanes: Lanes) -> None:
+        long, short = lanes.open("L", "local", 0), lanes.open("S", "local", 0)
+        _fill(lanes, long, 10)
+        _fill(lanes, short, 2)
+        assert _names(lanes.take(6)) == ["L0", "S0", "L1", "S1", "L2", "L3"]
+
+    _in_loop(test)
+
+
+def test_a_note_that_comes_later_is_in_the_very_next_batch() -> None:
+    async def test(lanes: Lanes) -> None:
+        long = lanes.open("L", "local", 0)
+        _fill(lanes, long, 100)
+        assert _names(lanes.take(2)) == ["L0", "L1"]
+        note = lanes.open("N", "local", 0)
+        _fill(lanes, note, 1)
+        lanes.let_go(long)
+        assert _names(lanes.take(2)) == ["N0", "L2"]
+
+    _in_loop(test)
+
+
+def test_an_owner_with_many_jobs_does_not_crowd_out_another() -> None:
+    async def test(lanes: Lanes) -> None:
+        for number in range(5):
+            _fill(lanes, lanes.open(f"a{number}-", "ann", 0), 3)
+        _fill(lanes, lanes.open("b-", "bob", 0), 3)
+        batch = _names(lanes.take(6))
+        assert [name for name in batch if name.startswith("b")] == ["b-0", "b-1", "b-2"]
+
+    _in_loop(test)
+
+
+def test_a_higher_priority_goes_first() -> None:
+    async def test(lanes: Lanes) -> None:
+        _fill(lanes, lanes.open("low", "local", 0), 2)
+        _fill(lanes, lanes.open("high", "local", 5), 2)
+        assert _names(lanes.take(3)) == ["high0", "high1", "low0"]
+
+    _in_loop(test)
+
+
+def test_only_equal_options_share_a_batch() -> None:
+    async def test(lanes: Lanes) -> None:
+        _fill(lanes, lanes.open("en", "local", 0), 2, ENGLISH)
+        _fill(lanes, lanes.open("de", "local", 0), 2, GERMAN)
+        assert _names(lanes.take(4)) == ["en0", "en1"]
+        assert _names(lanes.take(4)) == ["de0", "de1"]
+
+    _in_loop(test)
+
+
+def test_a_sampled_window_is_decoded_alone() -> None:
+    async def test(lanes: Lanes) -> None:
+        lane = lanes.open("s", "local", 0)
+        _fill(lanes, lane, 2, SAMPLED)
+        assert _names(lanes.take(4)) == ["s0"]
+        lanes.let_go(lane)
+        assert _names(lanes.take(4)) == ["s1"]
+
+    _in_loop(test)
+
+
+def test_a_lane_is_held_until_its_results_are_committed() -> None:
+    async def test(lanes: Lanes) -> None:
+        lane = lanes.open("j", "local", 0)
+        _fill(lanes, lane, 4)
+        assert _names(lanes.take(2)) == ["j0", "j1"]
+        assert lanes.take(2) == []
+        lanes.let_go(lane)
+        assert _names(lanes.take(2)) == ["j2", "j3"]
+
+    _in_loop(test)
+
+
+def test_what_is_put_back_comes_first_in_order_and_alone() -> None:
+    async def test(lanes: Lanes) -> None:
+        lane = lanes.open("j", "local", 0)
+        _fill(lanes, lane, 4)
+        batch = lanes.take(3)
+        lanes.let_go(lane)
+        lanes.put_back(batch, alone=True)
+        for expected in ("j0", "j1", "j2", "j3"):
+            assert _names(lanes.take(3)) == [expected]
+            lanes.let_go(lane)
+
+    _in_loop(test)
+
+
+def test_a_closed_lane_gives_nothing_and_its_futures_are_cancelled() -> None:
+    async def test(lanes: Lanes) -> None:
+        lane = lanes.open("j", "local", 0)
+        _fill(lanes, lane, 3)
+        (_, taken), *_ = lanes.take(1)
+        waiting = [item.done for item in lane.waiting]
+        lanes.close(lane)
+        lanes.put_back([(lane, taken)], alone=False)
+        assert lanes.take(5) == []
+        assert all(done.cancelled() for done in waiting)
+        assert lanes.idle
+
+    _in_loop(test)

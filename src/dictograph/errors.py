@@ -13,7 +13,7 @@ DictographError
 ├── DecodeError                  the bytes cannot be turned into samples (stage DECODE)
 │   ├── UnsupportedFormat        ├── NoAudioStream          ├── CorruptAudio
 │   ├── AudioTooLong             ├── DecoderCrashed         ├── DecoderTimeout
-│   └── DecoderOutOfMemory
+│   ├── DecoderOutOfMemory       └── ListenerFailed
 ├── TranscribeError              the samples cannot be turned into text (stage TRANSCRIBE)
 │   ├── ModelUnavailable         ├── UnsupportedByEngine    ├── EngineFailed
 │   ├── EngineCrashed            ├── EngineTimeout          └── EngineOutOfMemory
@@ -254,6 +254,14 @@ class DecoderOutOfMemory(DecodeError):
 
     code = "decoder_out_of_memory"
     retryable = True
+
+
+class ListenerFailed(DecodeError):
+    """The voice detector's process failed."""
+
+    code = "vad_failed"
+    retryable = True
+    status = 500
 
 
 class TranscribeError(DictographError):

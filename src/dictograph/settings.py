@@ -273,7 +273,10 @@ def _prefixed(source: Mapping[str, str | None], place: str) -> dict[str, Any]:
 
 
 def _dotenv(file: Path) -> Mapping[str, str | None]:
-    return dotenv_values(file, interpolate=False) if file.is_file() else {}
+    try:
+        return dotenv_values(file, interpolate=False) if file.is_file() else {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} cannot be read: {error}") from error
 
 
 def _toml_layer(environment: Mapping[str, str], folder: Path) -> tuple[str, dict[str, Any]]:

@@ -2,7 +2,8 @@
 
 It writes a line to `digest.log` in its TMPDIR for every window it transcribes, so that a test can
 count; and reads `digest.json` there, so that a test can make it slow, crash, hang or grow:
-{"delay": seconds per batch, "crash_on": digest, "hang_on": digest, "grow_on": digest, "max_batch": n}
+{"delay": seconds per batch, "max_batch": n, and lists of digests to misbehave on: "crash_on", "hang_on",
+"grow_on", "raise_on", "kill_parent_on"}
 """
 
 from __future__ import annotations
@@ -64,6 +65,11 @@ def _misbehave(behaviour: dict[str, Any], text: str) -> None:
     if text in behaviour.get("crash_on", ()):
         os.kill(os.getpid(), signal.SIGSEGV)
     if text in behaviour.get("hang_on", ()):
+        time.sleep(3600)
+    if text in behaviour.get("raise_on", ()):
+        raise RuntimeError("told to fail")
+    if text in behaviour.get("kill_parent_on", ()):
+        os.kill(os.getppid(), signal.SIGKILL)
         time.sleep(3600)
     if text in behaviour.get("grow_on", ()):
         hoard = []

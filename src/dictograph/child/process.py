@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -21,6 +21,7 @@ from dictograph.child.frames import BrokenFrame, Frame, encode, receive_frame
 log = logging.getLogger(__name__)
 
 _MEMORY_CHECK_S = 0.2
+_LAST_WORDS_S = 0.5
 _PASSED_ON = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "TZ", "SYSTEMROOT", "TMPDIR", "LD_LIBRARY_PATH")
 
 
@@ -117,7 +118,7 @@ class Child:
             answer = frame
         return answer
 
-    async def stream(self, request: Frame, *, timeout: float) -> AsyncIterator[Frame]:
+    async def stream(self, request: Frame, *, timeout: float) -> AsyncGenerator[Frame, None]:
         """The frames that answer `request`, with at most `timeout` seconds before each.
 
         Raises a ChildTrouble. After any but ChildFailed the process is gone; so it is when the
@@ -152,7 +153,7 @@ class Child:
         for watcher in self._watchers:
             watcher.cancel()
 
-    async def _exchange(self, request: Frame, timeout: float) -> AsyncIterator[Frame]:
+    async def _exchange(self, request: Frame, timeout: float) -> AsyncGenerator[Frame, None]:
         number = next(self._numbers)
         try:
             async with asyncio.timeout(timeout):
@@ -174,7 +175,7 @@ class Child:
             self._process.stdin.write(encode(frame))
             await self._process.stdin.drain()
         except (BrokenPipeError, ConnectionResetError, RuntimeError):
-            await self._process.wait()
+            await self._hear_out()
             raise self._trouble() from None
 
     async def _receive(self) -> Frame:
@@ -184,11 +185,16 @@ class Child:
         except BrokenFrame as error:
             raise ChildCrashed(f"the {self.spec.name} process broke the protocol: {error}") from error
         if frame is None:
-            await self._process.wait()
+            await self._hear_out()
             raise self._trouble()
         if failure := frame.header.get("error"):
             raise _failure(self.spec.name, failure)
         return frame
+
+    async def _hear_out(self) -> None:
+        # Its last words may still be in the pipe when it is gone already.
+        await self._process.wait()
+        await asyncio.wait(self._watchers[:1], timeout=_LAST_WORDS_S)
 
     def _trouble(self) -> ChildTrouble:
         name, limit = self.spec.name, self.spec.memory_limit

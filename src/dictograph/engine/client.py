@@ -102,9 +102,7 @@ class EngineChild:
     def pid(self) -> int:
         return self._child.pid
 
-    async def transcribe(
-        self, windows: Sequence[Window], options: WindowOptions, timeout: float
-    ) -> list[WindowResult]:
+    async def transcribe(self, windows: Sequence[Window], options: WindowOptions, timeout: float) -> list[WindowResult]:
         """A result for each of at most MAX_WINDOWS windows, in order, within `timeout` seconds.
 
         Raises:

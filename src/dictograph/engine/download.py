@@ -24,7 +24,6 @@ from dictograph.engine.hub import REQUIRED, VOCABULARIES, Cache
 
 _WANTED = ("config.json", "preprocessor_config.json", "tokenizer.json", "vocabulary.*", "model.bin")
 _PART = ".dictograph.incomplete"
-_CHUNK = 1 << 20
 _LOCK_POLL_S = 0.5
 _TRIES = 5
 _TRY_AGAIN = {408, 425, 429, 500, 502, 503, 504}
@@ -78,10 +77,9 @@ def list_remote(repository: str, revision: str, timeout: float) -> Listing:
         raise CannotFetch(f"the hub cannot be reached ({_brief(error)})") from error
     siblings = [s for s in found.siblings or () if any(fnmatch(s.rfilename, wanted) for wanted in _WANTED)]
     _check_whole(repository, {s.rfilename for s in siblings})
-    files = [RemoteFile(s.rfilename, s.size, s.lfs.sha256 if s.lfs else s.blob_id) for s in siblings]
-    if not all(file.checksum and file.size is not None for file in files):
-        raise CannotFetch(f"the hub gives no sizes or checksums for {repository}")
-    return Listing(repository, found.sha, tuple(sorted(files, key=lambda file: (file.name == "model.bin", file.name))))
+    files = [_remote_file(repository, s.rfilename, s.size, s.lfs.sha256 if s.lfs else s.blob_id) for s in siblings]
+    files.sort(key=lambda file: (file.name == "model.bin", file.name))
+    return Listing(repository, str(found.sha), tuple(files))
 
 
 def fetch(listing: Listing, cache: Cache, revision: str) -> Iterator[int]:
@@ -115,6 +113,12 @@ def remove_damaged(listing: Listing, cache: Cache) -> list[str]:
     for file in damaged:
         (blobs / file.checksum).unlink(missing_ok=True)
     return [file.name for file in damaged]
+
+
+def _remote_file(repository: str, name: str, size: int | None, checksum: str | None) -> RemoteFile:
+    if size is None or not checksum:
+        raise CannotFetch(f"the hub gives no size or checksum for {name} of {repository}")
+    return RemoteFile(name, size, checksum)
 
 
 def _check_whole(repository: str, names: set[str]) -> None:
@@ -195,13 +199,12 @@ def _complete(client: httpx.Client, listing: Listing, file: RemoteFile, part: Pa
 
 def _append(client: httpx.Client, url: str, part: Path, offset: int) -> Iterator[int]:
     headers = {"Range": f"bytes={offset}-"} if offset else {}
-    with client.stream("GET", url, headers=headers) as response, open(part, "ab") as out:
+    with client.stream("GET", url, headers=headers) as response, open(part, "ab", buffering=0) as out:
         response.raise_for_status()
         if offset and response.status_code != httpx.codes.PARTIAL_CONTENT:
             out.truncate(0)  # the server does not resume
-        for chunk in response.iter_bytes(_CHUNK):
+        for chunk in response.iter_bytes():
             out.write(chunk)
-            out.flush()
             yield out.tell()
         os.fsync(out.fileno())
 
@@ -231,9 +234,11 @@ def _replace(link: Path, target: Path) -> None:
 
 @contextmanager
 def _client() -> Iterator[httpx.Client]:
-    from huggingface_hub.utils import build_hf_headers
+    from huggingface_hub import get_token
 
-    headers = {**build_hf_headers(), "Accept-Encoding": "identity"}  # lengths and offsets are those of the file
+    headers = {"Accept-Encoding": "identity"}  # lengths and offsets are to be those of the file
+    if token := get_token():
+        headers["Authorization"] = f"Bearer {token}"
     with httpx.Client(headers=headers, timeout=_TIMEOUT, follow_redirects=True) as client:
         yield client
 

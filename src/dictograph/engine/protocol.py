@@ -65,13 +65,15 @@ class WindowOptions:
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What an engine with its model can do. `languages` are codes; `detects_language` says whether
-    `detect` is to be asked when the client named none (else the only language is taken)."""
+    `detect` is to be asked when the client named none (else the only language is taken). `unheeded`
+    are the names of options that make no difference to it: a job that sets one deserves a warning."""
 
     languages: frozenset[str]
     tasks: frozenset[str] = frozenset({"transcribe"})
     words: bool = True
     detects_language: bool = False
     max_batch: int = 1
+    unheeded: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,9 @@ _SHORT_WIDTH = 12
 _SENTENCE_ENDS = frozenset(".?!…。？！।؟۔")
 _CLAUSE_ENDS = frozenset(",;:—，、；：،؛")
 _CLOSING = "\"'”’»›)]}」』）】"
-_TITLES = frozenset({"mr.", "mrs.", "ms.", "dr.", "prof.", "st.", "vs.", "no.", "nr.", "hr.", "fr.", "z.b.", "e.g.", "i.e."})
+_TITLES = frozenset(
+    {"mr.", "mrs.", "ms.", "dr.", "prof.", "st.", "vs.", "no.", "nr.", "hr.", "fr.", "z.b.", "e.g.", "i.e."}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,7 @@ class Shelf:
             return snapshot
         if self.folder is not None:
             raise ModelUnavailable(f"The model in {self.folder} is no longer the one that this job began with.")
-        return await self._fetch(revision, lambda progress: None)
+        return await self._fetch(revision, lambda _: None)
 
     async def _find_or_fetch(self) -> Snapshot:
         if snapshot := await self.look():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -36,7 +36,7 @@ class Progress:
 
 async def fetch(
     repository: str, cache: Cache, revision: str = "main", *, patience: float = PATIENCE_S, check: bool = False
-) -> AsyncIterator[Progress]:
+) -> AsyncGenerator[Progress, None]:
     """Bring a model's weights into the cache; afterwards `cache.snapshot(repository, revision)` has them.
 
     The first report comes when the hub has answered. To stop listening ends the process, and what
@@ -49,7 +49,12 @@ async def fetch(
     Raises:
         ModelUnavailable: the message says why, for a person.
     """
-    request = {"do": "fetch", "repository": repository, "revision": revision, "folder": str(cache.folder)}
+    request: dict[str, Any] = {
+        "do": "fetch",
+        "repository": repository,
+        "revision": revision,
+        "folder": str(cache.folder),
+    }
     request |= {"patience": patience, "check": check}
     child = await _start()
     try:

@@ -34,7 +34,7 @@ def unpack_windows(header: Sequence[Mapping[str, Any]], body: bytes) -> list[Win
 
 def spec_as_dict(spec: EngineSpec) -> dict[str, Any]:
     """A spec as a JSON object."""
-    return {**asdict(spec), "extra": dict(spec.extra)}
+    return asdict(spec)
 
 
 def spec_from_dict(shape: Mapping[str, Any]) -> EngineSpec:

@@ -158,10 +158,7 @@ class Runner:
 
     async def _engine_spec(self) -> EngineSpec:
         if self.job.frozen is not None:
-            spec = await self._tools.catalog.spec_for(self.job.frozen)
-            if isinstance(spec, NotYet):
-                raise GivenBack
-            return spec
+            return await self._tools.catalog.spec_for(self.job.frozen)
         options = self.job.options
         choice = await self._tools.catalog.choose(options.engine, options.model)
         if isinstance(choice, NotYet):

@@ -1,0 +1,54 @@
+"""Run the test suites one after the other and say how long each took: `run_tests.py [SUITE…]`.
+
+unit         one module, no process beside the test
+integration  several parts, real database, real children
+e2e          the program as a person uses it
+chaos        killed, stopped and starved on purpose
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SUITES = ("unit", "integration", "e2e", "chaos")
+
+#: Suites whose tests share nothing and start little, so that cores can be used side by side.
+PARALLEL = ("unit",)
+
+#: A test that takes longer hangs; it is ended with the stacks of all threads.
+TEST_TIMEOUT_S = 300
+
+
+def main(wanted: list[str]) -> int:
+    if unknown := set(wanted) - set(SUITES):
+        print(f"No such suite: {', '.join(sorted(unknown))}. There are: {', '.join(SUITES)}.", file=sys.stderr)
+        return 2
+    results = [run(suite) for suite in SUITES if suite in (wanted or SUITES) and has_tests(suite)]
+    print("\nSuite           seconds")
+    for suite, seconds, passed in results:
+        print(f"{suite:<14} {seconds:8.1f}  {'passed' if passed else 'FAILED'}")
+    print(f"{'all':<14} {sum(seconds for _, seconds, _ in results):8.1f}")
+    return 0 if all(passed for _, _, passed in results) else 1
+
+
+def has_tests(suite: str) -> bool:
+    return any((ROOT / "tests" / suite).rglob("test_*.py"))
+
+
+def run(suite: str) -> tuple[str, float, bool]:
+    print(f"\n== {suite}", flush=True)
+    command = [sys.executable, "-m", "pytest", f"tests/{suite}", "--quiet", f"--timeout={TEST_TIMEOUT_S}"]
+    if suite in PARALLEL:
+        command += ["-n", str(min(os.cpu_count() or 1, 4))]
+    begun = time.monotonic()
+    code = subprocess.run(command, cwd=ROOT, check=False).returncode
+    return suite, time.monotonic() - begun, code == 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

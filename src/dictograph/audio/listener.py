@@ -1,0 +1,92 @@
+"""The parent's side of the voice detector: one process for all jobs, replaced when it dies."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dictograph.audio.vad import MAX_BLOCKS, Listened, ListenRequest, VadState
+from dictograph.child.process import Child, ChildFailed, ChildSpec, ChildTrouble
+from dictograph.errors import ListenerFailed
+
+__all__ = ["Listener", "VadState"]
+
+_SPEC = ChildSpec(name="voice detector", module="dictograph.audio.vad_child", memory_limit=512 * 2**20)
+
+#: A request is 0.1 s of work; the rest is for a machine that is busy, and for starting the process.
+_TIMEOUT_S = 60.0
+
+
+class Listener:
+    """Asks the voice detector. Any number of jobs may do so at once: they take turns by the minute."""
+
+    def __init__(self, spec: ChildSpec = _SPEC, timeout: float = _TIMEOUT_S) -> None:
+        self._spec = spec
+        self._timeout = timeout
+        self._child: Child | None = None
+        self._turn = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Start the process now, so that the first job need not wait for it."""
+        async with self._turn:
+            await self._running()
+
+    async def close(self) -> None:
+        """End the process. A listener that is asked again starts another."""
+        async with self._turn:
+            if self._child is not None:
+                await self._child.close()
+                self._child = None
+
+    async def probabilities(
+        self, pcm: Path, first_block: int, blocks: int, state: VadState | None
+    ) -> tuple[NDArray[np.float32], VadState]:
+        """The probability of speech in each of `blocks` blocks of 512 samples, and the state after them.
+
+        Args:
+            pcm: a file of mono 16 kHz s16le samples.
+            first_block: where to begin.
+            blocks: how many. One that the file holds in part is filled up with zeros, so as long as
+                the file grows, ask only for whole ones.
+            state: what the call for the blocks before gave; None before block 0.
+
+        Raises:
+            ListenerFailed: the process failed twice at the same request, or could not do it.
+        """
+        state = state or VadState.fresh()
+        heard = [np.empty(0, np.float32)]
+        for done in range(0, blocks, MAX_BLOCKS):
+            request = ListenRequest(pcm, first_block + done, min(MAX_BLOCKS, blocks - done), state)
+            answer = await self._listen(request)
+            heard.append(answer.probabilities)
+            state = answer.state
+        return np.concatenate(heard), state
+
+    async def _listen(self, request: ListenRequest) -> Listened:
+        # The second try belongs to the same turn: a request that kills its process twice must not
+        # take the process away from a neighbour that waits.
+        async with self._turn:
+            try:
+                return await self._ask(request)
+            except ChildFailed as error:
+                raise ListenerFailed(f"The voice detector could not listen to the audio: {error.detail}.") from error
+            except ChildTrouble:
+                return await self._ask_again(request)
+
+    async def _ask_again(self, request: ListenRequest) -> Listened:
+        try:
+            return await self._ask(request)
+        except ChildTrouble as error:
+            raise ListenerFailed(f"The voice detector failed twice: {error.detail}.") from error
+
+    async def _ask(self, request: ListenRequest) -> Listened:
+        child = await self._running()
+        return Listened.from_frame(await child.call(request.frame(), timeout=self._timeout))
+
+    async def _running(self) -> Child:
+        if self._child is None or not self._child.alive:
+            self._child = await Child.start(self._spec)
+        return self._child

@@ -1,0 +1,173 @@
+"""The window plan: which stretches of an audio an engine gets to hear. Pure and streaming.
+
+A window is at most 30 s of the original time line. Speech follows speech into the same window as
+long as all of it fits and the pauses are short, because an encoder works as long on one second as
+on thirty; a window is left at a pause longer than `MAX_PAUSE`, because Whisper invents text in long
+silences. Speech that is too long for a window is cut at the quietest point of the window's last 5 s.
+
+Every decision is made block by block, so it cannot depend on how the blocks came, and as soon as
+nothing that follows could change it, so that the first text comes early.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import repeat
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dictograph.audio.speech import (
+    EverythingFinder,
+    Finder,
+    Span,
+    SpeechFinder,
+    SpeechRules,
+    milliseconds,
+)
+from dictograph.audio.vad import BLOCK_SAMPLES
+from dictograph.engine.protocol import MAX_WINDOW_S, SAMPLE_RATE
+from dictograph.job import Options
+
+__all__ = ["Planner", "Span", "quietest_point"]
+
+#: The longest window, in samples.
+MAX_WINDOW = int(MAX_WINDOW_S * SAMPLE_RATE)
+
+#: A longer pause (in samples) begins a new window.
+MAX_PAUSE = 3 * SAMPLE_RATE
+
+#: Where in a full window speech without a pause may be cut: its last 5 s, in samples.
+CUT_RANGE = 5 * SAMPLE_RATE
+
+_FRAME = SAMPLE_RATE * 30 // 1000
+_HOP = SAMPLE_RATE * 10 // 1000
+
+
+class Planner:
+    """Makes the plan of one audio.
+
+    Args:
+        options: the job's; their `vad_…` fields say what is speech, and whether that matters.
+        quietest: asked with a range of samples (start, end) for the point in it at which to cut.
+            The range lies within what has been fed.
+    """
+
+    def __init__(self, options: Options, quietest: Callable[[int, int], int]) -> None:
+        self._finder: Finder = SpeechFinder(SpeechRules.of(options)) if options.vad_filter else EverythingFinder()
+        self._pad = milliseconds(options.vad_speech_pad_ms) if options.vad_filter else 0
+        self._max_pause = max(MAX_PAUSE, 2 * self._pad)
+        self._quietest = quietest
+        self._blocks = 0
+        # The window being filled: where it begins, where the last whole speech in it ended (without
+        # padding), and where the speech under way began.
+        self._start: int | None = None
+        self._spoken_until: int | None = None
+        self._speaking_since: int | None = None
+        self._planned_until = 0
+
+    def feed(self, probabilities: Iterable[float] | NDArray[np.float32]) -> list[Span]:
+        """Take in the probabilities of the next blocks; the windows that became final, in samples."""
+        values = probabilities.tolist() if isinstance(probabilities, np.ndarray) else probabilities
+        return [window for probability in values for window in self._step(probability)]
+
+    def feed_unheard(self, blocks: int) -> list[Span]:
+        """Take in blocks that nobody listened to: for options without `vad_filter`."""
+        return self.feed(repeat(0.0, blocks))
+
+    def finish(self, total_samples: int) -> list[Span]:
+        """The audio ended; its remaining windows.
+
+        Raises:
+            ValueError: not every block was fed, or more than the audio has.
+        """
+        if self._blocks != -(-total_samples // BLOCK_SAMPLES):
+            raise ValueError(f"{self._blocks} blocks were fed of an audio of {total_samples} samples")
+        speech = self._finder.finish(total_samples)
+        windows: list[Span] = []
+        if speech is not None:
+            self._begin_speech(speech.start)
+            windows += self._keep_to_limit(speech.end)
+            self._end_speech(speech.end)
+        if self._start is not None:
+            windows.append(self._close(total_samples))
+        return windows
+
+    def _step(self, probability: float) -> Iterator[Span]:
+        before, self._blocks = self._blocks * BLOCK_SAMPLES, self._blocks + 1
+        ended = self._finder.hear(probability)
+        speech = ended or self._finder.current
+        if speech is not None:
+            self._begin_speech(speech.start)
+            # Counting only to the last block makes sure that all samples asked about are there: of an
+            # audio's last block a part may be missing.
+            yield from self._keep_to_limit(min(speech.end, before))
+        if ended is not None:
+            self._end_speech(ended.end)
+        if self._is_final():
+            yield self._close(self._finder.earliest)
+
+    def _begin_speech(self, start: int) -> None:
+        if self._speaking_since is None:
+            self._speaking_since = start
+            if self._start is None:
+                self._start = max(start - self._pad, self._planned_until)
+
+    def _end_speech(self, end: int) -> None:
+        self._speaking_since, self._spoken_until = None, end
+
+    def _keep_to_limit(self, speech_end: int) -> Iterator[Span]:
+        """Windows that are full, now that the speech under way reaches to `speech_end` at least."""
+        while self._start is not None and speech_end > self._start + MAX_WINDOW:
+            if self._spoken_until is None or self._speaking_since is None:
+                yield self._cut(self._start)
+            else:
+                yield self._leave(self._start, self._spoken_until, self._speaking_since)
+
+    def _leave(self, start: int, spoken_until: int, speaking_since: int) -> Span:
+        """Speech under way does not fit beside what was spoken before: it begins a window of its own."""
+        middle = (spoken_until + speaking_since) // 2
+        end = min(spoken_until + self._pad, middle, start + MAX_WINDOW)
+        self._start = max(speaking_since - self._pad, middle)
+        self._spoken_until, self._planned_until = None, end
+        return Span(start, end)
+
+    def _cut(self, start: int) -> Span:
+        """One stretch of speech is longer than a window: it goes on in the next."""
+        first, last = start + MAX_WINDOW - CUT_RANGE, start + MAX_WINDOW
+        end = min(max(self._quietest(first, last), first), last)
+        self._start = self._planned_until = end
+        return Span(start, end)
+
+    def _is_final(self) -> bool:
+        """Whether no speech to come can change the window's end, or still fit into it."""
+        if self._start is None or self._speaking_since is not None or self._spoken_until is None:
+            return False
+        next_start = self._finder.earliest
+        pause = next_start - self._spoken_until
+        full = next_start >= self._start + MAX_WINDOW
+        return pause > self._max_pause or (full and pause >= 2 * self._pad)
+
+    def _close(self, limit: int) -> Span:
+        """End the window after what was spoken; its padding gives way to the limits."""
+        assert self._start is not None
+        assert self._spoken_until is not None
+        window = Span(self._start, min(self._spoken_until + self._pad, self._start + MAX_WINDOW, limit))
+        self._start, self._spoken_until, self._planned_until = None, None, window.end
+        return window
+
+
+def quietest_point(samples: NDArray[np.int16]) -> int:
+    """The offset in `samples` at which to cut: the middle of the quietest 30 ms.
+
+    Frames begin every 10 ms. Where several are as quiet as each other (digital silence), the middle
+    of the longest run of them. Fewer samples than a frame: their middle.
+    """
+    if len(samples) < _FRAME:
+        return len(samples) // 2
+    loudness = np.concatenate([[0], np.cumsum(samples.astype(np.int64) ** 2)])
+    energy = (loudness[_FRAME:] - loudness[:-_FRAME])[::_HOP]
+    quiet = np.flatnonzero(energy == energy.min())
+    runs = np.split(quiet, np.flatnonzero(np.diff(quiet) > 1) + 1)
+    longest = max(runs, key=len)
+    return int((longest[0] + longest[-1]) * _HOP // 2 + _FRAME // 2)

@@ -1,0 +1,60 @@
+"""What a job is done with: how to start the engine, what to freeze, what to tell the reader."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dictograph.engine.hardware import Hardware
+from dictograph.engine.hub import Snapshot
+from dictograph.engine.offer import WHISPER, OwnModel
+from dictograph.engine.protocol import EngineSpec
+from dictograph.job import FrozenEngine
+from dictograph.settings import Settings
+from dictograph.transcript import Warning as Caution
+
+_WHISPER_FACTORY = "dictograph.engine.whisper:load"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An engine for a job, with warnings for the transcript."""
+
+    spec: EngineSpec
+    frozen: FrozenEngine
+    warnings: tuple[Caution, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """It is not known yet, or the weights are on their way: the job waits."""
+
+    reason: str
+
+
+def own_choice(settings: Settings, own: OwnModel, *warnings: Caution) -> Choice:
+    """An engine that brings its model along."""
+    spec = EngineSpec(
+        name=own.engine,
+        factory=own.factory,
+        model=own.model,
+        revision=own.revision,
+        threads=settings.engine_threads,
+        batch_size=settings.batch_size,
+    )
+    return Choice(spec, FrozenEngine(own.engine, own.model, own.revision), warnings)
+
+
+def whisper_choice(settings: Settings, hardware: Hardware, model: str, snapshot: Snapshot) -> Choice:
+    """Whisper with the weights of one exact revision."""
+    spec = EngineSpec(
+        name=WHISPER,
+        factory=_WHISPER_FACTORY,
+        model=model,
+        model_path=str(snapshot.path),
+        revision=snapshot.revision,
+        device=hardware.device,
+        compute_type=hardware.compute_type,
+        threads=settings.engine_threads,
+        batch_size=settings.batch_size,
+    )
+    return Choice(spec, FrozenEngine(WHISPER, model, snapshot.revision))

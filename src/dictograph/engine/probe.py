@@ -1,0 +1,39 @@
+"""The proof that an engine works: it transcribes a sample that ships with Dictograph."""
+
+from __future__ import annotations
+
+import io
+import wave
+
+import numpy as np
+
+from dictograph.engine.client import EngineChild
+from dictograph.engine.protocol import SAMPLE_RATE, Window, WindowOptions
+from dictograph.errors import EngineFailed
+from dictograph.samples import count_wav
+
+#: Enough for the largest model on a slow CPU, in seconds.
+_TIMEOUT_S = 120.0
+
+
+async def prove(child: EngineChild, timeout: float = _TIMEOUT_S) -> None:
+    """Have three seconds of English transcribed.
+
+    An engine that knows English must hear words in them; which, depends on its model.
+
+    Raises:
+        EngineFailed: it heard nothing, or said that it cannot.
+        EngineCrashed, EngineTimeout, EngineOutOfMemory: as EngineChild.transcribe.
+    """
+    languages = child.capabilities.languages
+    language = "en" if "en" in languages else min(languages, default=None)
+    (result,) = await child.transcribe([sample()], WindowOptions(language=language, beam_size=1), timeout)
+    if language == "en" and not any(segment.text.strip() for segment in result.segments):
+        raise EngineFailed(f"The engine {child.spec.name} heard no words in a sample of clear English.")
+
+
+def sample() -> Window:
+    """The window that `prove` has transcribed."""
+    with wave.open(io.BytesIO(count_wav())) as file:
+        assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (SAMPLE_RATE, 1, 2)
+        return Window(np.frombuffer(file.readframes(file.getnframes()), dtype="<i2"))

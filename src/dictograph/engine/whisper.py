@@ -1,0 +1,225 @@
+"""Whisper as an engine: windows in, segments out, each window by itself.
+
+The model is loaded by faster-whisper and run by CTranslate2; decoding is ours. A batch is decoded
+together without time stamps, then the words get their times from the cross-attention and from the
+pauses that can be heard: measured in `base` size, that costs less than half of decoding with time
+stamps. A reading that looks wrong is made again, without chance (see `whisper_quality`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from dictograph.engine.loudness import Loudness, is_empty
+from dictograph.engine.memory import in_batches
+from dictograph.engine.protocol import (
+    SAMPLE_RATE,
+    Capabilities,
+    EngineSpec,
+    Samples,
+    Window,
+    WindowOptions,
+    WindowResult,
+)
+from dictograph.engine.segments import TimedWord, group, text_of
+from dictograph.engine.whisper_model import Decoding, Encoded, Model, Speech
+from dictograph.engine.whisper_quality import Reading, Take, best
+from dictograph.engine.whisper_words import tidied
+from dictograph.errors import UnsupportedByEngine
+from dictograph.transcript import Segment
+
+#: Nothing shorter is listened to: no word is, and the alignment needs some frames to stand on.
+SHORTEST_S = 0.1
+
+#: A bad window is cut in two only if both parts are worth reading.
+_SHORTEST_TO_CUT_S = 4.0
+
+_CPU_BATCH = 8
+_GPU_BATCH = 16
+
+# These were never trained to translate, though their vocabulary has the token for it: asked to, they
+# transcribe (model cards of openai/whisper-large-v3-turbo and distil-whisper).
+_CANNOT_TRANSLATE = ("turbo", "distil")
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Some sound as the encoder sees it; `start` in seconds from its window's beginning."""
+
+    samples: Samples
+    start: float
+    encoded: Encoded
+    frames: int
+
+
+def load(spec: EngineSpec) -> WhisperEngine:
+    """Load the converted model in `spec.model_path`. Raises ModelUnavailable."""
+    return WhisperEngine(spec)
+
+
+class WhisperEngine:
+    """An engine of the protocol."""
+
+    def __init__(self, spec: EngineSpec) -> None:
+        self._model = Model(spec)
+        self._name = spec.model or spec.model_path
+        translates = self._model.multilingual and not any(word in self._name.lower() for word in _CANNOT_TRANSLATE)
+        self.capabilities = Capabilities(
+            languages=self._model.languages,
+            tasks=frozenset({"transcribe", "translate"} if translates else {"transcribe"}),
+            words=True,
+            detects_language=self._model.multilingual,
+            max_batch=spec.batch_size or (_GPU_BATCH if self._model.on_gpu else _CPU_BATCH),
+        )
+
+    def detect(self, windows: Sequence[Window]) -> list[dict[str, float]]:
+        """For each window the probability of every language, by code."""
+        if not self._model.multilingual:
+            return [dict.fromkeys(self._model.languages, 1.0) for _ in windows]
+        return in_batches(
+            lambda part: self._model.detect([stretch.encoded for stretch in self._heard([w.samples for w in part])]),
+            windows,
+            self.capabilities.max_batch,
+        )
+
+    def transcribe(self, windows: Sequence[Window], options: WindowOptions) -> list[WindowResult]:
+        """A result for each window. Raises UnsupportedByEngine for a language or task that the model lacks."""
+        speech = self._speech(options)
+        # Chance must not depend on what else is in a batch, nor touch anything beside its window.
+        size = 1 if options.temperature > 0 else self.capabilities.max_batch
+        audible = [window for window in windows if _audible(window.samples)]
+        results = iter(in_batches(lambda part: self._batch(part, speech, options), audible, size))
+        return [next(results) if _audible(window.samples) else WindowResult() for window in windows]
+
+    def _speech(self, options: WindowOptions) -> Speech:
+        capabilities = self.capabilities
+        language = options.language or ("en" if not capabilities.detects_language else None)
+        if language not in capabilities.languages:
+            wanted = f"the language {language!r}" if language else "speech whose language has not been decided"
+            raise UnsupportedByEngine(f"The Whisper model {self._name} cannot transcribe {wanted}.")
+        if options.task not in capabilities.tasks:
+            raise UnsupportedByEngine(f"The Whisper model {self._name} cannot do the task {options.task!r}.")
+        return self._model.speech(language, options.task, options.prompt, options.hotwords)
+
+    def _batch(self, windows: Sequence[Window], speech: Speech, options: WindowOptions) -> list[WindowResult]:
+        stretches = self._heard([window.samples for window in windows])
+        if options.temperature > 0:
+            readings = self._decoded(stretches, speech, Decoding(temperature=options.temperature))
+        else:
+            readings = self._read(stretches, speech, options.beam_size, cut=True)
+        words = self._words(readings, speech)
+        return [_result(reading, timed, options) for reading, timed in zip(readings, words, strict=True)]
+
+    def _heard(self, parts: Sequence[Samples], starts: Sequence[float] = ()) -> list[Stretch]:
+        features = [self._model.features(samples) for samples in parts]
+        encoded = self._model.encode([mel for mel, _ in features])
+        return [
+            Stretch(samples, start, vectors, frames)
+            for samples, start, vectors, (_, frames) in zip(
+                parts, starts or [0.0] * len(parts), encoded, features, strict=True
+            )
+        ]
+
+    def _decoded(self, stretches: Sequence[Stretch], speech: Speech, how: Decoding) -> list[Reading[Stretch]]:
+        takes = self._model.decode([stretch.encoded for stretch in stretches], speech, how)
+        return [Reading(((stretch, take),)) for stretch, take in zip(stretches, takes, strict=True)]
+
+    def _read(
+        self, stretches: Sequence[Stretch], speech: Speech, beam_size: int, *, cut: bool
+    ) -> list[Reading[Stretch]]:
+        """Read plainly; what looks wrong again, strictly; what still does in two halves. The best is kept."""
+        ways: list[Callable[[Sequence[Stretch]], list[Reading[Stretch]]]] = [
+            partial(self._decoded, speech=speech, how=Decoding(beam_size)),
+            partial(self._decoded, speech=speech, how=_strict(beam_size)),
+        ]
+        if cut:
+            ways.append(partial(self._halved, speech=speech, beam_size=beam_size))
+        readings: list[list[Reading[Stretch]]] = [[] for _ in stretches]
+        for way in ways:
+            doubtful = [i for i, made in enumerate(readings) if not any(reading.good for reading in made)]
+            if doubtful:
+                for index, reading in zip(doubtful, way([stretches[i] for i in doubtful]), strict=True):
+                    readings[index].append(reading)
+        return [best(made) for made in readings]
+
+    def _halved(self, stretches: Sequence[Stretch], speech: Speech, beam_size: int) -> list[Reading[Stretch]]:
+        readings = []
+        for stretch in stretches:  # one at a time: these are few, and this bounds the memory
+            parts, starts = _cut(stretch)
+            halves = self._read(self._heard(parts, starts), speech, beam_size, cut=False)
+            readings.append(halves[0] if len(halves) == 1 else halves[0].followed_by(halves[1]))
+        return readings
+
+    def _words(self, readings: Sequence[Reading[Stretch]], speech: Speech) -> list[list[TimedWord]]:
+        """The words of each reading, in the time of its window."""
+        spoken = [
+            (index, stretch, take)
+            for index, reading in enumerate(readings)
+            for stretch, take in reading.takes
+            if take.text and not take.silent
+        ]
+        words: list[list[TimedWord]] = [[] for _ in readings]
+        if not spoken:
+            return words
+        aligned = self._model.align(
+            [stretch.encoded for _, stretch, _ in spoken],
+            [take.tokens for _, _, take in spoken],
+            [stretch.frames for _, stretch, _ in spoken],
+            speech,
+        )
+        for (index, stretch, _), raw in zip(spoken, aligned, strict=True):
+            timed = tidied(raw, Loudness(stretch.samples), _seconds(stretch.samples))
+            words[index] += [_later(word, stretch.start) for word in timed]
+        return words
+
+
+def _strict(beam_size: int) -> Decoding:
+    return Decoding(max(beam_size, 5), repetition_penalty=1.2, no_repeat_ngram_size=4)
+
+
+def _cut(stretch: Stretch) -> tuple[list[Samples], list[float]]:
+    """Two parts, cut at the quietest point of the middle third; one, when it is too short."""
+    duration = _seconds(stretch.samples)
+    if duration < _SHORTEST_TO_CUT_S:
+        return [stretch.samples], [stretch.start]
+    cut = Loudness(stretch.samples).quietest(duration / 3, 2 * duration / 3)
+    position = round(cut * SAMPLE_RATE)
+    return [stretch.samples[:position], stretch.samples[position:]], [stretch.start, stretch.start + cut]
+
+
+def _audible(samples: Samples) -> bool:
+    return _seconds(samples) >= SHORTEST_S and not is_empty(samples)
+
+
+def _seconds(samples: Samples) -> float:
+    return len(samples) // (SAMPLE_RATE // 1000) / 1000
+
+
+def _later(word: TimedWord, seconds: float) -> TimedWord:
+    return replace(word, start=round(word.start + seconds, 3), end=round(word.end + seconds, 3))
+
+
+def _result(reading: Reading[Stretch], words: Sequence[TimedWord], options: WindowOptions) -> WindowResult:
+    segments = tuple(_segment(part, _take_at(reading, part[0].start), options) for part in group(words))
+    return WindowResult(tuple(s for s in segments if s.text), sampled=options.temperature > 0)
+
+
+def _take_at(reading: Reading[Stretch], seconds: float) -> Take:
+    """What was heard in the stretch that holds this moment."""
+    return [take for stretch, take in reading.takes if stretch.start <= seconds or stretch is reading.takes[0][0]][-1]
+
+
+def _segment(words: Sequence[TimedWord], take: Take, options: WindowOptions) -> Segment:
+    return Segment(
+        start=words[0].start,
+        end=words[-1].end,
+        text=text_of(words),
+        words=tuple(word.as_word() for word in words if word.text.strip()) if options.word_timestamps else (),
+        avg_logprob=take.avg_logprob,
+        compression_ratio=round(take.compression_ratio, 4),
+        no_speech_prob=take.no_speech_prob,
+        temperature=options.temperature,
+        tokens=tuple(token for word in words for token in word.tokens),
+    )

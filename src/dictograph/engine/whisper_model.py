@@ -1,0 +1,216 @@
+"""Whisper's weights, tokenizer and features: the only file that speaks with CTranslate2 and faster-whisper.
+
+Every method treats each stretch of a batch by itself: neither tokens nor scores nor times depend on
+what else is in the batch (on CPU with int8; the conformance suite holds us to it).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ctranslate2
+import numpy as np
+import psutil
+from faster_whisper import WhisperModel
+from faster_whisper.tokenizer import Tokenizer
+from numpy.typing import NDArray
+
+from dictograph.engine.memory import out_of_memory
+from dictograph.engine.protocol import EngineSpec, Samples
+from dictograph.engine.segments import TimedWord
+from dictograph.engine.whisper_prompt import previous_text
+from dictograph.engine.whisper_quality import Take
+from dictograph.engine.whisper_words import Piece, aligned_words, with_punctuation
+from dictograph.errors import ModelUnavailable
+
+#: Positions that the decoder has for prompt and answer together.
+MAX_TOKENS = 448
+
+#: Hypotheses drawn when sampling, of which the most probable is kept (openai/whisper's `best_of`).
+_SAMPLES_DRAWN = 5
+
+Encoded = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """What the decoder is told about the speech: one tokenizer with language and task, and the prompt."""
+
+    tokenizer: Tokenizer
+    prompt: tuple[int, ...]
+    suppressed: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How to search for the most probable text. `temperature` above 0 samples, whatever the beam."""
+
+    beam_size: int = 5
+    repetition_penalty: float = 1.0
+    no_repeat_ngram_size: int = 0
+    temperature: float = 0.0
+
+    def arguments(self) -> dict[str, Any]:
+        if self.temperature > 0:
+            return {
+                "beam_size": 1,
+                "num_hypotheses": _SAMPLES_DRAWN,
+                "sampling_topk": 0,
+                "sampling_temperature": self.temperature,
+            }
+        return {
+            "beam_size": self.beam_size,
+            "repetition_penalty": self.repetition_penalty,
+            "no_repeat_ngram_size": self.no_repeat_ngram_size,
+        }
+
+
+class Model:
+    """A loaded Whisper. `languages` are the codes that its vocabulary has tokens for."""
+
+    def __init__(self, spec: EngineSpec) -> None:
+        self._whisper = _loaded(spec)
+        self._ct2 = self._whisper.model
+        self.multilingual = bool(self._ct2.is_multilingual)
+        self.on_gpu = self._ct2.device == "cuda"
+        self.languages = self._languages()
+
+    def speech(self, language: str, task: str, prompt: str | None, hotwords: str | None) -> Speech:
+        """What to tell the decoder."""
+        tokenizer = Tokenizer(self._whisper.hf_tokenizer, self.multilingual, task=task, language=language)
+        before = previous_text(tokenizer.encode, prompt, hotwords)
+        start = [*([tokenizer.sot_prev, *before] if before else []), *tokenizer.sot_sequence, tokenizer.no_timestamps]
+        return Speech(tokenizer, tuple(start), _suppressed(tokenizer))
+
+    def features(self, samples: Samples) -> tuple[NDArray[np.float32], int]:
+        """The mel spectrogram, padded with zeros to 30 s as in training, and how many frames are speech."""
+        extractor = self._whisper.feature_extractor
+        mel = extractor(samples.astype(np.float32) / 32768.0)[:, : extractor.nb_max_frames]
+        frames = min(len(samples) // extractor.hop_length, mel.shape[1])
+        padded = np.zeros((mel.shape[0], extractor.nb_max_frames), np.float32)
+        padded[:, :frames] = mel[:, :frames]
+        return padded, frames
+
+    def encode(self, mels: Sequence[NDArray[np.float32]]) -> list[Encoded]:
+        """Encode spectrograms: on a GPU together, on CPU one by one, which is quickest there."""
+        size = len(mels) if self.on_gpu else 1
+        encoded: list[Encoded] = []
+        for first in range(0, len(mels), size):
+            output = self._ct2.encode(_storage(mels[first : first + size]), to_cpu=True)
+            if self.on_gpu:
+                output = output.to(ctranslate2.DataType.float32)
+            encoded.extend(np.array(output))
+        return encoded
+
+    def decode(self, encoded: Sequence[Encoded], speech: Speech, how: Decoding) -> list[Take]:
+        """The text of each, without time stamps."""
+        answers = self._ct2.generate(
+            _storage(encoded),
+            [list(speech.prompt)] * len(encoded),
+            max_length=MAX_TOKENS,
+            return_scores=True,
+            return_no_speech_prob=True,
+            suppress_tokens=list(speech.suppressed),
+            **how.arguments(),
+        )
+        return [_take(answer, speech.tokenizer) for answer in answers]
+
+    def align(
+        self, encoded: Sequence[Encoded], texts: Sequence[Sequence[int]], frames: Sequence[int], speech: Speech
+    ) -> list[list[TimedWord]]:
+        """Words with times for texts of at least one token, from the cross-attention to the sound."""
+        alignments = self._ct2.align(
+            _storage(encoded), speech.tokenizer.sot_sequence, [list(text) for text in texts], list(frames)
+        )
+        return [
+            aligned_words(_pieces(text, speech.tokenizer), alignment.alignments, alignment.text_token_probs)
+            for text, alignment in zip(texts, alignments, strict=True)
+        ]
+
+    def detect(self, encoded: Sequence[Encoded]) -> list[dict[str, float]]:
+        """For each the probability of every language, by code. Only for multilingual models."""
+        found = self._ct2.detect_language(_storage(encoded))
+        return [{token[2:-2]: round(float(share), 6) for token, share in shares} for shares in found]
+
+    def _languages(self) -> frozenset[str]:
+        known = self._whisper.hf_tokenizer.token_to_id
+        return frozenset(code for code in self._whisper.supported_languages if known(f"<|{code}|>") is not None) or (
+            frozenset({"en"})
+        )
+
+
+def _loaded(spec: EngineSpec) -> WhisperModel:
+    if not (Path(spec.model_path) / "model.bin").is_file():
+        raise ModelUnavailable(f"There is no converted Whisper model in the folder {spec.model_path!r}.")
+    device = _device(spec.device)
+    try:
+        return WhisperModel(
+            spec.model_path,
+            device=device,
+            compute_type=_compute_type(spec.compute_type, device),
+            cpu_threads=spec.threads or cores(),
+            local_files_only=True,
+        )
+    except (RuntimeError, ValueError, OSError) as error:
+        if out_of_memory(error):
+            raise
+        raise ModelUnavailable(f"The model in {spec.model_path!r} cannot be loaded: {error}") from error
+
+
+def cores() -> int:
+    """The physical cores that this process may use: more threads than that only get in each other's way."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(usable, psutil.cpu_count(logical=False) or usable))
+
+
+def _device(wanted: str) -> str:
+    if wanted != "auto":
+        return wanted
+    return "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
+
+
+def _compute_type(wanted: str, device: str) -> str:
+    if wanted not in ("auto", "default", ""):
+        return wanted
+    return "float16" if device == "cuda" else "int8"
+
+
+def _storage(arrays: Sequence[NDArray[Any]]) -> Any:
+    return ctranslate2.StorageView.from_array(np.ascontiguousarray(np.stack(arrays)))
+
+
+def _suppressed(tokenizer: Tokenizer) -> tuple[int, ...]:
+    """What must not be said: the model's own list (-1), signs that are no speech, and control tokens."""
+    control = (
+        tokenizer.transcribe,
+        tokenizer.translate,
+        tokenizer.sot,
+        tokenizer.sot_prev,
+        tokenizer.sot_lm,
+        tokenizer.no_speech,
+    )
+    known = {token for token in (*tokenizer.non_speech_tokens, *control) if token is not None}
+    return (-1, *sorted(known))
+
+
+def _take(answer: Any, tokenizer: Tokenizer) -> Take:
+    sequence = answer.sequences_ids[0]
+    text_tokens = tuple(token for token in sequence if token < tokenizer.eot)
+    # The score is a mean over the tokens without the closing one, Whisper's figure one with it.
+    logprob = answer.scores[0] * len(sequence) / (len(sequence) + 1)
+    return Take(
+        tokens=text_tokens,
+        text=tokenizer.decode(text_tokens).strip(),
+        avg_logprob=round(float(logprob), 4),
+        no_speech_prob=round(float(answer.no_speech_prob), 4),
+    )
+
+
+def _pieces(tokens: Sequence[int], tokenizer: Tokenizer) -> list[Piece]:
+    texts, parts = tokenizer.split_to_word_tokens([*tokens, tokenizer.eot])
+    pieces = [Piece(text, tuple(part)) for text, part in zip(texts, parts, strict=True)]
+    return with_punctuation([piece for piece in pieces if piece.tokens and piece.tokens[0] < tokenizer.eot])

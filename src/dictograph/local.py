@@ -1,0 +1,86 @@
+"""Transcription without a service: a whole one, wired as ever, that lives in a temporary folder.
+
+So the command line and Python programs get the same pipeline, with the same results, as a server's
+clients; nothing of it is left afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from dictograph.bootstrap import Application, open_application
+from dictograph.settings import Settings, load
+from dictograph.transcript import Transcript
+
+T = TypeVar("T")
+
+
+@asynccontextmanager
+async def local_application(settings: Settings) -> AsyncIterator[Application]:
+    """A running application on a temporary data folder, which may read any path of this machine."""
+    with tempfile.TemporaryDirectory(prefix="dictograph-") as folder:
+        here = {
+            "data_dir": Path(folder),
+            "database_url": "",
+            "storage_url": "",
+            "queue_url": "database:",
+            "scratch_dir": None,
+            "path_roots": [Path("/")],
+            "crash_at": "",
+        }
+        async with open_application(settings.model_copy(update=here), worker=True) as application:
+            yield application
+
+
+def transcribe(
+    path: str | Path, *, settings: Settings | Mapping[str, Any] | None = None, **options: Any
+) -> Transcript:
+    """Transcribe a file, in this process and its children. Safe to call from a plain script or a notebook.
+
+    Args:
+        path: the audio or video file.
+        settings: a `Settings`, or values for some of its fields (`{"engine": "sphinx"}`); the rest
+            comes from the environment and files as for the service.
+        **options: the fields of `dictograph.job.Options`, as `language="de"` or `word_timestamps=True`.
+
+    Raises:
+        DictographError: one of its kinds, with a `code` and a message that says what to do.
+    """
+    effective = settings if isinstance(settings, Settings) else load(settings).settings
+
+    async def run() -> Transcript:
+        async with local_application(effective) as application:
+            return await application.transcribe_file(Path(path), options)
+
+    return run_apart(run)
+
+
+def run_apart(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a coroutine on an event loop of its own, whether or not the caller is inside of one."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work())
+    outcome: list[T | BaseException] = []
+
+    def run() -> None:
+        try:
+            outcome.append(asyncio.run(work()))
+        except BaseException as error:  # noqa: BLE001 - handed to the caller's thread, whatever it is
+            outcome.append(error)
+
+    thread = threading.Thread(target=run, name="dictograph")
+    thread.start()
+    thread.join()
+    if isinstance(outcome[0], BaseException):
+        raise outcome[0]
+    return outcome[0]
+
+
+__all__: Sequence[str] = ("local_application", "run_apart", "transcribe")

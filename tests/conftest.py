@@ -1,0 +1,40 @@
+"""What all suites share: an environment of their own, a free data folder, the time that each suite took."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# Examples differ from run to run on a desk, and are the same ones everywhere else. No deadline: how
+# long an example takes says more about the machine's other work than about the code.
+settings.register_profile("desk", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "desk")
+
+
+def pytest_configure() -> None:
+    """The settings of whoever runs the tests are not the tests' settings."""
+    for name in [name for name in os.environ if name.startswith("DICTOGRAPH_")]:
+        del os.environ[name]
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    """A data folder that nobody else uses; it is not made yet."""
+    return tmp_path / "data"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The time that the tests of each suite took, added up."""
+    seconds: dict[str, float] = defaultdict(float)
+    for outcome in ("passed", "failed", "skipped", "error", ""):
+        for report in terminalreporter.stats.get(outcome, []):
+            if isinstance(report, pytest.TestReport):
+                seconds[report.nodeid.removeprefix("tests/").split("/")[0]] += report.duration
+    if seconds:
+        figures = " · ".join(f"{suite} {took:.1f} s" for suite, took in sorted(seconds.items()))
+        terminalreporter.write_line(f"time in tests: {figures}")

@@ -7,12 +7,13 @@ came after it, and only the job's row says which object is current.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import hashlib
 import os
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -39,7 +40,7 @@ class Blobs(Protocol):
         """Begin an object; StorageFull or StorageUnavailable when there is no room or right."""
         ...
 
-    def local(self, name: str) -> _LocalFile:
+    def local(self, name: str) -> AbstractAsyncContextManager[Path]:
         """A context manager that gives the object as a local file; NotFound when it is gone."""
         ...
 
@@ -54,11 +55,6 @@ class Blobs(Protocol):
     async def check(self) -> None:
         """Write, read and remove a small object; raises what stands in the way."""
         ...
-
-
-class _LocalFile(Protocol):
-    async def __aenter__(self) -> Path: ...
-    async def __aexit__(self, *error: object) -> None: ...
 
 
 def audio_name(job_id: str, attempt: int) -> str:
@@ -151,7 +147,8 @@ class _FileWriter:
         return StoredAudio(self._name, self._hash.hexdigest(), self.size)
 
     def _abort(self) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):  # closing flushes, and there may be no room for that
+            self._file.close()
         self._part.unlink(missing_ok=True)
         try:
             self._path.parent.rmdir()

@@ -9,12 +9,11 @@ import os
 import random
 import time
 from collections import Counter
-from itertools import count, cycle
+from itertools import cycle
 from pathlib import Path
 from uuid import uuid4
 
 import httpx
-import numpy as np
 import pytest
 
 from dictograph.crash import Point
@@ -126,7 +125,7 @@ def test_every_job_ended_once_and_its_events_have_no_gap(tortured: Torture) -> N
     ends = tortured.service.rows(
         "SELECT j.id, j.last_seq, count(*), count(DISTINCT e.seq), min(e.seq), max(e.seq),"
         " sum(e.type IN ('completed', 'failed', 'cancelled'))"
-        " FROM transcription_job j JOIN event e ON e.job_id = j.id GROUP BY j.id"
+        " FROM transcription_job j JOIN events e ON e.job_id = j.id GROUP BY j.id"
     )
     assert ends
     for job, last, events, different, first, highest, terminal in ends:
@@ -135,7 +134,7 @@ def test_every_job_ended_once_and_its_events_have_no_gap(tortured: Torture) -> N
 
 def test_equal_audio_has_equal_transcripts_whatever_befell_it(tortured: Torture) -> None:
     windows = tortured.service.rows(
-        'SELECT w.job_id, w."index", w.result FROM window w ORDER BY w.job_id, w."index"'
+        "SELECT job_id, number, result FROM transcription_window ORDER BY job_id, number"
     )
     plans: dict[str, list[str]] = {}
     for job, index, result in windows:
@@ -148,7 +147,7 @@ def test_equal_audio_has_equal_transcripts_whatever_befell_it(tortured: Torture)
 
 
 def test_windows_are_transcribed_once_but_for_a_batch_per_kill(tortured: Torture) -> None:
-    windows = int(tortured.service.rows("SELECT count(*) FROM window")[0][0])
+    windows = int(tortured.service.rows("SELECT count(*) FROM transcription_window")[0][0])
     repeated = len(tortured.service.engine_log()) - windows - _proofs(tortured)
     assert 0 <= repeated <= MAX_BATCH * sum(tortured.kills.values())
 
@@ -163,7 +162,7 @@ def _proofs(tortured: Torture) -> int:
     """Windows of the start-up's proof of inference: the digests that no job has."""
     of_jobs = {
         segment["text"]
-        for (result,) in tortured.service.rows("SELECT result FROM window")
+        for (result,) in tortured.service.rows("SELECT result FROM transcription_window")
         for segment in _loads(result)["segments"]
     }
     return sum(text not in of_jobs for text in tortured.service.engine_log())

@@ -49,7 +49,7 @@ def _sibling(api: Service, name: str) -> Service:
 
 
 def _nothing_was_written_by_the_first(api: Service, job: str) -> None:
-    events = api.rows("SELECT seq, type, data FROM event WHERE job_id = ? ORDER BY seq", job)
+    events = api.rows("SELECT seq, type, data FROM events WHERE job_id = ? ORDER BY seq", job)
     assert [seq for seq, _, _ in events] == list(range(1, len(events) + 1))
     committed = [json.loads(data)["index"] for _, type, data in events if type == "segments"]
     assert committed == sorted(set(committed)), "a window was committed twice"

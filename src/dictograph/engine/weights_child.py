@@ -55,10 +55,11 @@ def _fetch(request: dict[str, Any]) -> Iterator[Frame]:
 
 
 def _progress(listing: Listing, cache: Cache, revision: str) -> Iterator[Frame]:
-    reported = 0.0
+    """A report for every hundredth, and five a second of what comes slowly."""
+    then, told = 0.0, 0
     for done in fetch(listing, cache, revision):
-        if time.monotonic() - reported >= _REPORT_EVERY_S:
-            reported = time.monotonic()
+        if time.monotonic() - then >= _REPORT_EVERY_S or (done - told) * 100 >= listing.size:
+            then, told = time.monotonic(), done
             yield Frame({"state": "fetching", "done": done, "total": listing.size})
 
 

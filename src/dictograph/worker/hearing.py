@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,7 +66,7 @@ class Hearing:
         self._decoded: Decoded | None = None
         self._grown = asyncio.Event()
 
-    async def windows(self) -> AsyncIterator[Heard]:
+    async def windows(self) -> AsyncGenerator[Heard, None]:
         """Decode and plan to the end. Raises the errors of the decoder and of the voice detector."""
         decoding = asyncio.create_task(self._decode())
         try:

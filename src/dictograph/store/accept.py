@@ -1,0 +1,72 @@
+"""A job is accepted: its row, its first event and the wake-up for workers in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, insert
+
+from dictograph.job import Job, JobStatus, Options, Source, StoredAudio
+from dictograph.store import events, outbox
+from dictograph.store.clock import as_datetime, read_clock
+from dictograph.store.rows import JOB_COLUMNS, as_job
+from dictograph.store.tables import job
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """What is known of a job when it is created. An upload comes with its audio, other sources without."""
+
+    id: str
+    owner: str
+    filename: str
+    source: Source
+    options: Options
+    metadata: dict[str, Any] = field(default_factory=dict)
+    audio: StoredAudio | None = None
+    priority: int = 0
+    max_attempts: int = 3
+
+
+def create_job(conn: Connection, new: NewJob) -> Job:
+    """Store a job that workers may claim at once."""
+    now = read_clock(conn)
+    row = conn.execute(insert(job).values(**_first_values(new, now)).returning(*JOB_COLUMNS)).one()
+    events.append(conn, new.id, 1, [("created", {})])
+    outbox.dispatch(conn, row)
+    return as_job(row)
+
+
+def _first_values(new: NewJob, now: float) -> dict[str, Any]:
+    audio = new.audio
+    return {
+        "id": new.id,
+        "owner": new.owner,
+        "filename": new.filename,
+        "url": new.source.location,
+        "source_kind": new.source.kind.value,
+        "status": JobStatus.PENDING,
+        "creation_date": as_datetime(now),
+        "update_date": as_datetime(now),
+        "options": new.options.normalised(),
+        "metadata": new.metadata,
+        "priority": new.priority,
+        "max_attempts": new.max_attempts,
+        "attempt": 0,
+        "failures": 0,
+        "last_seq": 1,
+        "available_at": now,
+        "alone": False,
+        "claim_engine": new.options.engine,
+        "claim_model": new.options.model or "",
+        "audio_name": audio.name if audio else None,
+        "audio_sha256": audio.sha256 if audio else None,
+        "audio_size": audio.size if audio else None,
+        "seconds_done": 0.0,
+        "windows_done": 0,
+        "windows_planned": 0,
+        "plan_complete": False,
+        "warnings": [],
+        "events_pruned": False,
+    }

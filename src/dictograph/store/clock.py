@@ -1,0 +1,38 @@
+"""The database's clock, the only one that leases, waits and times are told by."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Float, select
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+
+class now_epoch(FunctionElement[float]):  # noqa: N801 - it reads as the SQL function that it is
+    """Seconds since 1970 by the database's clock, fractions included."""
+
+    type = Float()
+    inherit_cache = True
+
+
+@compiles(now_epoch, "sqlite")
+def _sqlite(element: now_epoch, compiler: Any, **options: Any) -> str:  # noqa: ARG001 - the compiler's signature
+    # SQLite before 3.42 has no unixepoch('now', 'subsec'); 2440587.5 is the Julian day of 1970-01-01.
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(now_epoch, "postgresql")
+def _postgresql(element: now_epoch, compiler: Any, **options: Any) -> str:  # noqa: ARG001 - as above
+    return "extract(epoch from clock_timestamp())"
+
+
+def read_clock(conn: Connection) -> float:
+    """The time now, in seconds since 1970."""
+    return float(conn.execute(select(now_epoch())).scalar_one())
+
+
+def as_datetime(epoch: float) -> datetime:
+    """The same time as an aware datetime in UTC."""
+    return datetime.fromtimestamp(epoch, UTC)

@@ -1,0 +1,83 @@
+"""What people do to jobs. Owner None is the operator, who may do it to anybody's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection, delete
+
+from dictograph.errors import JobStateConflict, ServerBusy
+from dictograph.job import Job, JobStatus, SourceKind
+from dictograph.store import events, outbox
+from dictograph.store.clock import as_datetime, now_epoch, read_clock
+from dictograph.store.rows import NO_ERROR, NO_LEASE, TIME_SPENT, JobRow, as_job, find, move
+from dictograph.store.tables import job
+
+_TRIES = 10
+
+
+def cancel(conn: Connection, owner: str | None, job_id: str) -> Job:
+    """Stop a job. The worker that runs it loses its lease with this very write.
+
+    Raises NotFound, or JobStateConflict when the job has ended already.
+    """
+    row = _change(conn, owner, job_id, _cancel)
+    events.append(conn, row.id, row.last_seq, [("cancelled", {})])
+    return as_job(row)
+
+
+def retry(conn: Connection, owner: str | None, job_id: str) -> Job:
+    """Run a failed or cancelled job again, from its last committed window, with a whole budget.
+
+    Raises NotFound, or JobStateConflict when the job has not ended so, or its upload is no longer kept.
+    """
+    row = _change(conn, owner, job_id, _retry)
+    events.append(conn, row.id, row.last_seq, [("retried", {})])
+    outbox.dispatch(conn, row)
+    return as_job(row)
+
+
+def remove(conn: Connection, owner: str | None, job_id: str) -> Job:
+    """Remove a job with its windows, events and messages; returns what it was, so that its audio can follow."""
+    row = find(conn, owner, job_id)
+    conn.execute(delete(job).where(job.c.id == row.id))  # all that belongs to it goes by ON DELETE CASCADE
+    return as_job(row)
+
+
+def _change(
+    conn: Connection, owner: str | None, job_id: str, change: Callable[[Connection, JobRow], JobRow | None]
+) -> JobRow:
+    """Change the job as it is seen; look again when somebody else changed it in between."""
+    for _ in range(_TRIES):
+        row = change(conn, find(conn, owner, job_id))
+        if row is not None:
+            return row
+    raise ServerBusy(f"Job {job_id} is changing all the time; try again.")
+
+
+def _cancel(conn: Connection, seen: JobRow) -> JobRow | None:
+    if seen.status.ended:
+        raise JobStateConflict(f"Job {seen.id} is {seen.status.value} already and cannot be cancelled.")
+    now = as_datetime(read_clock(conn))
+    return move(conn, seen, JobStatus.CANCELLED, 1, finished_at=now, **NO_LEASE, **TIME_SPENT)
+
+
+def _retry(conn: Connection, seen: JobRow) -> JobRow | None:
+    if seen.status not in (JobStatus.FAILED, JobStatus.CANCELLED):
+        raise JobStateConflict(
+            f"Job {seen.id} is {seen.status.value}; only a failed or cancelled job can be run again."
+        )
+    if seen.source_kind == SourceKind.UPLOAD.value and seen.audio_name is None:
+        raise JobStateConflict(f"The audio of job {seen.id} is no longer kept; upload it again as a new job.")
+    return move(
+        conn,
+        seen,
+        JobStatus.PENDING,
+        1,
+        failures=0,
+        alone=False,
+        available_at=now_epoch(),
+        finished_at=None,
+        events_pruned=False,
+        **NO_ERROR,
+    )

@@ -1,0 +1,56 @@
+"""The log of what happened to a job: append-only, numbered from 1 without a gap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select
+
+from dictograph.store.clock import as_datetime, read_clock
+from dictograph.store.tables import event, job
+
+#: The types that end a run. After one of them comes only `retried`.
+TERMINAL = frozenset({"completed", "failed", "cancelled"})
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a job."""
+
+    job_id: str
+    seq: int
+    type: str
+    data: dict[str, Any]
+    created_at: datetime
+
+
+def append(conn: Connection, job_id: str, first_seq: int, entries: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+    """Add events (type, data) under numbers that an update of the job's row has reserved."""
+    now = as_datetime(read_clock(conn))
+    rows = [
+        {"job_id": job_id, "seq": seq, "type": type, "data": dict(data), "created_at": now}
+        for seq, (type, data) in enumerate(entries, first_seq)
+    ]
+    if rows:
+        conn.execute(insert(event), rows)
+
+
+def read_events(conn: Connection, job_id: str, after: int, limit: int = 200) -> list[Event]:
+    """The job's events with a number above `after`, oldest first, at most `limit`."""
+    question = select(event).where(event.c.job_id == job_id, event.c.seq > after).order_by(event.c.seq).limit(limit)
+    return [Event(row.job_id, row.seq, row.type, row.data, row.created_at) for row in conn.execute(question)]
+
+
+def last_seqs(conn: Connection, job_ids: Iterable[str]) -> dict[str, int]:
+    """The number of the last event of each job; a job that is gone is absent."""
+    question = select(job.c.id, job.c.last_seq).where(job.c.id.in_(list(job_ids)))
+    return {row.id: row.last_seq for row in conn.execute(question)}
+
+
+def first_seq(conn: Connection, job_id: str) -> int | None:
+    """The number of the oldest event that is still kept; None when there is none."""
+    first: int | None = conn.execute(select(func.min(event.c.seq)).where(event.c.job_id == job_id)).scalar_one()
+    return first

@@ -1,0 +1,68 @@
+"""The ends of an attempt: the job is done, has failed, or is given back."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, select
+
+from dictograph.errors import DictographError
+from dictograph.job import ErrorRecord, Job, JobStatus, Lease
+from dictograph.store import events, outbox
+from dictograph.store.clock import as_datetime, read_clock
+from dictograph.store.lease import RetryPolicy, end_attempt, fenced
+from dictograph.store.rows import NO_ERROR, NO_LEASE, TIME_SPENT, as_job
+from dictograph.store.tables import window
+
+_PAGE = 64
+
+
+def complete(conn: Connection, lease: Lease) -> Job:
+    """Every window is committed: the job has its text and is done.
+
+    Raises DictographError when windows are missing: that would be a mistake of the caller's.
+    """
+    row = fenced(
+        conn,
+        lease,
+        1,
+        status=JobStatus.COMPLETED,
+        result_text=_text(conn, lease.job_id),
+        finished_at=as_datetime(read_clock(conn)),
+        alone=False,
+        **NO_LEASE,
+        **TIME_SPENT,
+        **NO_ERROR,
+    )
+    if not row.plan_complete or row.windows_done != row.windows_planned:
+        planned = row.windows_planned if row.plan_complete else "an unfinished plan"
+        raise DictographError(f"Job {row.id} cannot be completed: {row.windows_done} windows of {planned} are done.")
+    told = {"duration": row.duration, "windows": row.windows_done, "language": row.language}
+    events.append(conn, row.id, row.last_seq, [("completed", told)])
+    return as_job(row)
+
+
+def fail(conn: Connection, lease: Lease, error: ErrorRecord, retryable: bool, policy: RetryPolicy) -> Job:
+    """The attempt has failed. The job is tried again later if that may help and the budget allows it."""
+    seen = fenced(conn, lease, 0)
+    row = end_attempt(conn, seen, error, policy if retryable else None)
+    assert row is not None, "the fence holds the row"
+    return as_job(row)
+
+
+def release(conn: Connection, lease: Lease) -> Job:
+    """Give the job back, uncounted: it keeps its windows and its place in the queue."""
+    row = fenced(conn, lease, 1, status=JobStatus.PENDING, **NO_LEASE, **TIME_SPENT)
+    events.append(conn, row.id, row.last_seq, [("released", {})])
+    outbox.dispatch(conn, row)
+    return as_job(row)
+
+
+def _text(conn: Connection, job_id: str) -> str:
+    """The text of all windows, read a page at a time: results with words are many times longer."""
+    parts: list[str] = []
+    question = select(window.c.number, window.c.result).where(window.c.job_id == job_id, window.c.result.is_not(None))
+    last = -1
+    while rows := conn.execute(question.where(window.c.number > last).order_by(window.c.number).limit(_PAGE)).all():
+        for row in rows:
+            parts.extend(segment["text"].strip() for segment in row.result["segments"])
+        last = rows[-1].number
+    return " ".join(part for part in parts if part)

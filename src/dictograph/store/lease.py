@@ -1,0 +1,124 @@
+"""Leases: the fence in front of every write of a worker, their renewal, and what happens when they are lost."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, select, tuple_, update
+
+from dictograph.errors import LeaseLost, LostWorker
+from dictograph.job import ErrorRecord, JobStatus, Lease, backoff_seconds
+from dictograph.store import events, outbox
+from dictograph.store.clock import as_datetime, now_epoch, read_clock
+from dictograph.store.rows import JOB_COLUMNS, NO_LEASE, TIME_SPENT, JobRow, error_values, move
+from dictograph.store.tables import job, status_is
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How long a job waits after a failure: `base` seconds, doubling, at most `cap`."""
+
+    base: float
+    cap: float
+
+    def delay(self, failures: int) -> float:
+        """Seconds to wait after so many failures, by chance between a half and the whole."""
+        return backoff_seconds(failures, self.base, self.cap, random.Random())
+
+
+def fence(conn: Connection, lease: Lease, events: int, **values: Any) -> int:
+    """Change the row of a job that this worker owns, and reserve the numbers of so many events.
+
+    Returns the number of the first of them. Raises LeaseLost when the job is no longer this worker's.
+    """
+    return int(fenced(conn, lease, events, **values).last_seq) - events + 1
+
+
+def fenced(conn: Connection, lease: Lease, events: int, **values: Any) -> JobRow:
+    """As `fence`, but returns the new row, whose `last_seq` is the number of the last event."""
+    change = (
+        update(job)
+        .where(
+            job.c.id == lease.job_id,
+            job.c.attempt == lease.attempt,
+            job.c.lease_token == lease.token,
+            job.c.status == JobStatus.PROCESSING,
+        )
+        .values(last_seq=job.c.last_seq + events, update_date=as_datetime(read_clock(conn)), **values)
+        .returning(*JOB_COLUMNS)
+    )
+    row = conn.execute(change).one_or_none()
+    if row is None:
+        raise LeaseLost(f"Attempt {lease.attempt} of job {lease.job_id} is over.")
+    return row
+
+
+def renew(conn: Connection, leases: Sequence[Lease], lease_seconds: float) -> set[str]:
+    """Extend the leases from now on; returns the ids of the jobs that are still owned."""
+    change = update(job).where(_is_held(leases)).values(lease_expires_at=now_epoch() + lease_seconds)
+    return set(conn.execute(change.returning(job.c.id)).scalars())
+
+
+def still_held(conn: Connection, leases: Sequence[Lease]) -> set[str]:
+    """The ids of the jobs that are still owned; nothing is extended."""
+    return set(conn.execute(select(job.c.id).where(_is_held(leases))).scalars())
+
+
+def _is_held(leases: Sequence[Lease]) -> ColumnElement[bool]:
+    held = [(lease.job_id, lease.attempt, lease.token) for lease in leases]
+    owned = tuple_(job.c.id, job.c.attempt, job.c.lease_token).in_(held)
+    return (job.c.status == JobStatus.PROCESSING) & job.c.id.in_([lease.job_id for lease in leases]) & owned
+
+
+def lose_expired(conn: Connection, policy: RetryPolicy, limit: int = 100) -> list[str]:
+    """Return the jobs whose worker was silent for too long; gives their ids."""
+    return _lose(conn, job.c.lease_expires_at < now_epoch(), policy, limit)
+
+
+def lose_of_workers(conn: Connection, worker_ids: Iterable[str], policy: RetryPolicy) -> list[str]:
+    """Return the jobs of workers that are known to be dead; gives their ids."""
+    return _lose(conn, job.c.worker_id.in_(list(worker_ids)), policy, None)
+
+
+def _lose(conn: Connection, which: ColumnElement[bool], policy: RetryPolicy, limit: int | None) -> list[str]:
+    question = (
+        select(*JOB_COLUMNS).where(status_is(JobStatus.PROCESSING), which).order_by(job.c.lease_expires_at).limit(limit)
+    )
+    record = ErrorRecord(LostWorker.code, "The worker that ran the job went away in the middle of an attempt.")
+    return [
+        str(seen.id)
+        for seen in conn.execute(question).all()
+        if end_attempt(conn, seen, record, policy, alone=True) is not None
+    ]
+
+
+def end_attempt(
+    conn: Connection, seen: JobRow, error: ErrorRecord, policy: RetryPolicy | None, **values: Any
+) -> JobRow | None:
+    """An attempt has failed: the job waits for the next, or fails for good when the budget is spent.
+
+    Without a `policy` another attempt would not help. Returns the new row; None when the row is no
+    longer as it was seen.
+    """
+    failures = seen.failures + 1
+    values |= {"failures": failures, **NO_LEASE, **TIME_SPENT, **error_values(error)}
+    if policy is None or failures >= seen.max_attempts:
+        return _fail_for_good(conn, seen, error, values)
+    delay = policy.delay(failures)
+    row = move(conn, seen, JobStatus.PENDING, 1, available_at=now_epoch() + delay, **values)
+    if row is not None:
+        told = {"error": asdict(error), "failures": failures, "delay": round(delay, 3)}
+        events.append(conn, row.id, row.last_seq, [("retrying", told)])
+        outbox.dispatch(conn, row)
+    return row
+
+
+def _fail_for_good(conn: Connection, seen: JobRow, error: ErrorRecord, values: dict[str, Any]) -> JobRow | None:
+    row = move(conn, seen, JobStatus.FAILED, 1, finished_at=as_datetime(read_clock(conn)), **values)
+    if row is not None:
+        dead = row.failures >= row.max_attempts
+        events.append(conn, row.id, row.last_seq, [("failed", {"error": asdict(error), "dead": dead})])
+    return row

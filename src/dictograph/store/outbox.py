@@ -1,0 +1,95 @@
+"""What must reach the outside: written with the state it tells of, sent at least once, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, delete, exists, insert, select, update
+
+from dictograph.job import ErrorRecord
+from dictograph.store.clock import as_datetime, now_epoch, read_clock
+from dictograph.store.rows import JobRow
+from dictograph.store.tables import dead_letter, outbox
+
+#: The destination of wake-ups for workers.
+DISPATCH = "dispatch"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Something to send. `message_id` stays the same however often it is sent."""
+
+    id: int
+    job_id: str
+    destination: str
+    message_id: str
+    payload: dict[str, Any]
+    attempts: int
+
+
+def dispatch(conn: Connection, row: JobRow) -> None:
+    """Have workers woken for a job that is pending, once it is available."""
+    conn.execute(
+        insert(outbox).values(
+            job_id=row.id,
+            destination=DISPATCH,
+            message_id=f"{row.id}:{DISPATCH}:{row.last_seq}",
+            payload={"job_id": row.id},
+            attempts=0,
+            available_at=row.available_at,
+            created_at=as_datetime(read_clock(conn)),
+        )
+    )
+
+
+def due(conn: Connection, limit: int) -> list[Message]:
+    """Messages to be sent now: of each job and destination only the oldest, at most `limit`."""
+    older = outbox.alias("older")
+    goes_before = exists().where(
+        older.c.job_id == outbox.c.job_id, older.c.destination == outbox.c.destination, older.c.id < outbox.c.id
+    )
+    question = (
+        select(outbox)
+        .where(outbox.c.available_at <= now_epoch(), ~goes_before)
+        .order_by(outbox.c.available_at, outbox.c.id)
+        .limit(limit)
+    )
+    return [
+        Message(row.id, row.job_id, row.destination, row.message_id, row.payload, row.attempts)
+        for row in conn.execute(question)
+    ]
+
+
+def sent(conn: Connection, ids: Sequence[int]) -> None:
+    """These have arrived."""
+    conn.execute(delete(outbox).where(outbox.c.id.in_(ids)))
+
+
+def postpone(conn: Connection, id: int, seconds: float, error: str) -> None:
+    """This could not be sent; try again after so many seconds."""
+    conn.execute(
+        update(outbox)
+        .where(outbox.c.id == id)
+        .values(attempts=outbox.c.attempts + 1, available_at=now_epoch() + seconds, last_error=error)
+    )
+
+
+def bury(conn: Connection, id: int, error: ErrorRecord) -> None:
+    """This can never be sent: it becomes a dead letter, and what waits behind it goes on."""
+    row = conn.execute(delete(outbox).where(outbox.c.id == id).returning(outbox)).one_or_none()
+    if row is None:
+        return
+    conn.execute(
+        insert(dead_letter).values(
+            job_id=row.job_id,
+            destination=row.destination,
+            message_id=row.message_id,
+            payload=row.payload,
+            error_code=error.code,
+            error_message=error.message,
+            stage=error.stage or "PUBLISH",
+            created_at=as_datetime(read_clock(conn)),
+        )
+    )

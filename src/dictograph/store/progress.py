@@ -1,0 +1,194 @@
+"""What a worker writes while it runs a job. Every write is fenced and leaves its event."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from dictograph.errors import DictographError
+from dictograph.job import FrozenEngine, Lease, StoredAudio
+from dictograph.store import events
+from dictograph.store.lease import fence, fenced
+from dictograph.store.rows import JobRow
+from dictograph.store.tables import job, window
+
+WarningDict = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedWindow:
+    """A stretch of audio to transcribe, in seconds of the original, with the SHA-256 of its samples."""
+
+    index: int
+    start: float
+    end: float
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredWindow:
+    """A window as it is stored. `result` is `WindowResult.as_dict()` with its segments in the time
+    of the original; None until it is committed."""
+
+    index: int
+    start: float
+    end: float
+    sha256: str
+    result: dict[str, Any] | None
+
+
+def record_audio(conn: Connection, lease: Lease, audio: StoredAudio) -> None:
+    """The job's bytes are in storage."""
+    fence(conn, lease, 0, audio_name=audio.name, audio_sha256=audio.sha256, audio_size=audio.size)
+
+
+def freeze_engine(conn: Connection, lease: Lease, frozen: FrozenEngine, warnings: Sequence[WarningDict]) -> None:
+    """Engine and exact model are decided, for this attempt and all later ones."""
+    fresh, together = _new_warnings(conn, lease, warnings)
+    first = fence(
+        conn,
+        lease,
+        1 + len(fresh),
+        frozen_engine=frozen.engine,
+        frozen_model=frozen.model,
+        frozen_revision=frozen.revision,
+        claim_engine=frozen.engine,
+        claim_model=frozen.model,
+        warnings=together,
+    )
+    told = {"engine": frozen.engine, "model": frozen.model, "revision": frozen.revision}
+    events.append(conn, lease.job_id, first, [("engine", told), *_as_events(fresh)])
+
+
+def freeze_language(conn: Connection, lease: Lease, language: str | None, probability: float | None) -> None:
+    """The language is decided for all windows; None when there is nothing to tell it from."""
+    first = fence(conn, lease, 1, language=language, language_probability=probability)
+    events.append(conn, lease.job_id, first, [("language", {"language": language, "probability": probability})])
+
+
+def plan_windows(conn: Connection, lease: Lease, windows: Sequence[PlannedWindow], duration: float) -> None:
+    """Append windows to the plan. `duration` is what is known so far of the audio, in seconds."""
+    planned = job.c.windows_planned + len(windows)
+    row = fenced(conn, lease, 1, windows_planned=planned, duration=duration)
+    if row.plan_complete:
+        raise DictographError(f"The plan of job {lease.job_id} is complete; no window can be added.")
+    _check_run([w.index for w in windows], row.windows_planned - len(windows), lease)
+    if windows:
+        conn.execute(insert(window), [_planned_values(lease.job_id, w) for w in windows])
+    events.append(conn, lease.job_id, row.last_seq, [("plan", _plan_data(row))])
+
+
+def finish_plan(conn: Connection, lease: Lease, duration: float, warnings: Sequence[WarningDict]) -> None:
+    """All windows are planned, and the audio's exact length is known."""
+    fresh, together = _new_warnings(conn, lease, warnings)
+    row = fenced(conn, lease, 1 + len(fresh), plan_complete=True, duration=duration, warnings=together)
+    first = row.last_seq - len(fresh)
+    events.append(conn, lease.job_id, first, [("plan", _plan_data(row)), *_as_events(fresh)])
+
+
+def restart_windows(conn: Connection, lease: Lease, reason: str) -> None:
+    """The samples are not what they were: the plan, all results and the language are void."""
+    first = fence(
+        conn,
+        lease,
+        1,
+        windows_planned=0,
+        windows_done=0,
+        seconds_done=0.0,
+        plan_complete=False,
+        duration=None,
+        language=None,
+        language_probability=None,
+    )
+    conn.execute(delete(window).where(window.c.job_id == lease.job_id))
+    events.append(conn, lease.job_id, first, [("restarted", {"reason": reason})])
+
+
+def commit_windows(conn: Connection, lease: Lease, results: Sequence[tuple[int, dict[str, Any]]]) -> None:
+    """Store the results of the next windows, (index, result) in order. The retry budget is whole again.
+
+    Raises DictographError when they are not the next ones, or were never planned.
+    """
+    if not results:
+        return
+    row = fenced(
+        conn,
+        lease,
+        len(results),
+        windows_done=job.c.windows_done + len(results),
+        seconds_done=_end_of(lease.job_id, results[-1][0]),
+        failures=0,
+        alone=False,
+    )
+    _check_run([index for index, _ in results], row.windows_done - len(results), lease)
+    told = [("segments", _commit_window(conn, row, index, result)) for index, result in results]
+    events.append(conn, lease.job_id, row.last_seq - len(results) + 1, told)
+
+
+def _commit_window(conn: Connection, row: JobRow, index: int, result: dict[str, Any]) -> dict[str, Any]:
+    change = (
+        update(window)
+        .where(window.c.job_id == row.id, window.c.number == index, window.c.result.is_(None))
+        .values(result=result)
+        .returning(window.c.start_s, window.c.end_s)
+    )
+    stored = conn.execute(change).one_or_none()
+    if stored is None:
+        raise DictographError(f"Window {index} of job {row.id} was never planned, or is committed already.")
+    return {
+        "index": index,
+        "start": stored.start_s,
+        "end": stored.end_s,
+        "segments": result["segments"],
+        "progress": _progress(stored.end_s, row.duration),
+        "seconds_done": stored.end_s,
+        "duration": row.duration,
+    }
+
+
+def _progress(seconds_done: float, duration: float | None) -> float:
+    return round(min(seconds_done / duration, 0.999), 4) if duration else 0.0
+
+
+def _end_of(job_id: str, index: int) -> Any:
+    end = select(window.c.end_s).where(window.c.job_id == job_id, window.c.number == index).scalar_subquery()
+    return func.coalesce(end, job.c.seconds_done)
+
+
+def _check_run(given: Sequence[int], expected: int, lease: Lease) -> None:
+    if list(given) != list(range(expected, expected + len(given))):
+        raise DictographError(f"Windows {list(given)} of job {lease.job_id} are out of order: {expected} is next.")
+
+
+def _planned_values(job_id: str, planned: PlannedWindow) -> dict[str, Any]:
+    return {
+        "job_id": job_id,
+        "number": planned.index,
+        "start_s": planned.start,
+        "end_s": planned.end,
+        "sha256": planned.sha256,
+        "result": None,
+    }
+
+
+def _plan_data(row: JobRow) -> dict[str, Any]:
+    return {"windows": row.windows_planned, "duration": row.duration}
+
+
+def _as_events(warnings: Sequence[WarningDict]) -> list[tuple[str, WarningDict]]:
+    return [("warning", warning) for warning in warnings]
+
+
+def _new_warnings(
+    conn: Connection, lease: Lease, warnings: Sequence[WarningDict]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Those that the job does not have yet (an attempt that resumes finds the same again), and all."""
+    before = conn.execute(select(job.c.warnings).where(job.c.id == lease.job_id)).scalar_one_or_none() or []
+    fresh: list[dict[str, Any]] = []
+    for warning in map(dict, warnings):
+        if warning not in before and warning not in fresh:
+            fresh.append(warning)
+    return fresh, [*before, *fresh]

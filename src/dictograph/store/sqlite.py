@@ -1,0 +1,127 @@
+"""SQLite as Dictograph uses it: how connections are made, and what its errors mean for a person."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from dictograph.errors import DatabaseUnavailable, DictographError, StorageFull
+
+BUSY_TIMEOUT_S = 15.0
+
+#: The write-ahead log is cut back to this after a checkpoint, in bytes.
+_JOURNAL_SIZE_LIMIT = 64 * 2**20
+
+_WHAT_TO_DO = {
+    "SQLITE_BUSY": "another process has held its lock for more than 15 s; end it, or try again",
+    "SQLITE_LOCKED": "another connection holds its lock; try again",
+    "SQLITE_CANTOPEN": "it cannot be opened; check that its folder exists and that this user may write there",
+    "SQLITE_READONLY": "it cannot be written; check the rights of the file and of its folder",
+    "SQLITE_PERM": "its rights do not allow this; check the rights of the file and of its folder",
+    "SQLITE_NOTADB": "the file is not a SQLite database; move it away, or name another in DICTOGRAPH_DATABASE_URL",
+    "SQLITE_CORRUPT": "the file is damaged; restore it from a backup, or save what `sqlite3 FILE .recover` can read",
+    "SQLITE_IOERR": "the disk reported an error; check the disk and its cables or mounts",
+    "SQLITE_PROTOCOL": "its locks do not work here; keep it on a local disk, not on a network share",
+    "SQLITE_NOMEM": "there is not enough memory",
+}
+
+
+def make_engine(url: str) -> Engine:
+    """An engine for the database at `url`, its folder made if need be. Nothing is opened yet.
+
+    Raises:
+        DatabaseUnavailable: when the URL names no SQLite file, or the folder cannot be made.
+    """
+    parsed = _parse(url)
+    folder = Path(str(parsed.database)).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatabaseUnavailable(f"The database's folder {folder} cannot be made: {error.strerror}.") from error
+    engine = create_engine(
+        parsed,
+        poolclass=QueuePool,
+        pool_size=8,
+        max_overflow=-1,
+        connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_S},
+        json_serializer=partial(json.dumps, ensure_ascii=False, separators=(",", ":")),
+    )
+    event.listen(engine, "connect", _on_connect)
+    event.listen(engine, "begin", _on_begin)
+    return engine
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise DatabaseUnavailable(f"{url!r} is no database URL; give sqlite:///FILE.") from error
+    if parsed.get_backend_name() != "sqlite":
+        raise DatabaseUnavailable(f"{parsed.get_backend_name()!r} is no known kind of database; give sqlite:///FILE.")
+    if not parsed.database or parsed.database == ":memory:":
+        raise DatabaseUnavailable("A database in memory would lose every job; give sqlite:///FILE.")
+    return parsed
+
+
+def _on_connect(connection: sqlite3.Connection, record: object) -> None:  # noqa: ARG001 - the hook's signature
+    # The driver would begin transactions by itself, but not before SAVEPOINT: `_on_begin` does it.
+    connection.isolation_level = None
+    try:
+        _use_wal(connection)
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute(f"PRAGMA journal_size_limit={_JOURNAL_SIZE_LIMIT}")
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log; two that do so at once are told "locked" without the usual wait."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if _name(error) != "SQLITE_BUSY" or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+def _on_begin(conn: Connection) -> None:
+    # A writer takes the lock at once: one that read first could not become a writer when another wrote in between.
+    conn.exec_driver_sql("BEGIN IMMEDIATE" if conn.get_execution_options().get("writes") else "BEGIN")
+
+
+def data_version(conn: Connection) -> int:
+    """A number that changes when another connection has committed. Must be asked outside a transaction."""
+    driver: Any = conn.connection.driver_connection
+    return int(driver.execute("PRAGMA data_version").fetchone()[0])
+
+
+def as_outage(error: BaseException) -> DictographError | None:
+    """What an error of the driver means, if it is the database that failed and not the statement."""
+    original = error.orig if isinstance(error, DBAPIError) else error
+    if not isinstance(original, sqlite3.Error):
+        return None
+    if "no such table" in str(original):
+        return DatabaseUnavailable("The database has not been prepared; run `dictograph db upgrade`.")
+    name = _name(original)
+    if name == "SQLITE_FULL":
+        return StorageFull("The disk that holds the database is full; free some space.")
+    if name in _WHAT_TO_DO:
+        return DatabaseUnavailable(f"The database cannot be used: {_WHAT_TO_DO[name]} ({original}).")
+    return None
+
+
+def _name(error: sqlite3.Error) -> str:
+    """The primary code's name: SQLITE_IOERR for SQLITE_IOERR_WRITE."""
+    return "_".join((getattr(error, "sqlite_errorname", None) or "").split("_")[:2])

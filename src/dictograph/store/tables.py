@@ -1,0 +1,247 @@
+"""The tables, as SQLAlchemy sees them. The migrations make them; a test compares the two."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    DateTime,
+    Dialect,
+    Enum,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    literal,
+)
+
+from dictograph.job import JobStatus
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware time in UTC: with time zone where the database knows it, as sortable text where not."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        moment = value.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+class Real(TypeDecorator[float]):
+    """A float that comes back as one: from RETURNING, SQLite gives whole numbers as integers."""
+
+    impl = Float
+    cache_ok = True
+
+    def process_result_value(self, value: float | None, dialect: Dialect) -> float | None:  # noqa: ARG002 - inherited
+        return None if value is None else float(value)
+
+
+#: SQLite counts up only a column that is declared INTEGER.
+_Counter = BigInteger().with_variant(Integer, "sqlite")
+
+_Status = Enum(JobStatus, name="job_status", values_callable=lambda states: [state.value for state in states])
+
+
+def status_is(status: JobStatus) -> ColumnElement[bool]:
+    """The condition spelled with a literal: SQLite takes no partial index for a bound parameter."""
+    return job.c.status == literal(status, _Status, literal_execute=True)
+
+
+#: The job table carries the columns of an older service's reports (`filename` to `update_date`)
+#: under their names, and ours beside them. `*_at` of type float are seconds since 1970 by the
+#: database's clock. `claim_engine` and `claim_model` are what a worker must be able to run: what the
+#: client wanted, and once it is frozen, what was frozen.
+job = Table(
+    "transcription_job",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("owner", String(200), nullable=False),
+    Column("filename", String, nullable=False),
+    Column("url", String, nullable=False),
+    Column("status", _Status, nullable=False),
+    Column("result_text", Text),
+    Column("error_message", Text),
+    Column("processing_time_seconds", Integer),
+    Column("description", String),
+    Column("creation_date", UtcDateTime, nullable=False),
+    Column("update_date", UtcDateTime, nullable=False),
+    Column("source_kind", String(16), nullable=False),
+    Column("options", JSON, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("max_attempts", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("last_seq", Integer, nullable=False),
+    Column("available_at", Real, nullable=False),
+    Column("alone", Boolean, nullable=False),
+    Column("lease_token", String(64)),
+    Column("lease_expires_at", Real),
+    Column("worker_id", String(64)),
+    Column("claimed_at", Real),
+    Column("claim_engine", String(64), nullable=False),
+    Column("claim_model", String, nullable=False),
+    Column("frozen_engine", String(64)),
+    Column("frozen_model", String),
+    Column("frozen_revision", String),
+    Column("audio_name", String),
+    Column("audio_sha256", String(64)),
+    Column("audio_size", BigInteger),
+    Column("language", String(16)),
+    Column("language_probability", Real),
+    Column("duration", Real),
+    Column("seconds_done", Real, nullable=False),
+    Column("windows_done", Integer, nullable=False),
+    Column("windows_planned", Integer, nullable=False),
+    Column("plan_complete", Boolean, nullable=False),
+    Column("processing_seconds", Real),
+    Column("started_at", UtcDateTime),
+    Column("finished_at", UtcDateTime),
+    Column("error_code", String(64)),
+    Column("error_stage", String(16)),
+    Column("warnings", JSON, nullable=False),
+    Column("events_pruned", Boolean, nullable=False),
+)
+
+
+def _partial(name: str, *columns: Any, where: ColumnElement[bool]) -> Index:
+    return Index(name, *columns, sqlite_where=where, postgresql_where=where)
+
+
+# Pending and running rows are few among all that ever were: their indexes hold nothing else. The
+# first answers "the best row of this owner for this engine and model" without looking at another.
+_partial(
+    "ix_job_claim",
+    *(job.c.owner, job.c.claim_engine, job.c.claim_model, job.c.priority.desc(), job.c.available_at, job.c.alone),
+    where=job.c.status == JobStatus.PENDING,
+)
+_partial("ix_job_queue", job.c.priority.desc(), job.c.available_at, job.c.id, where=job.c.status == JobStatus.PENDING)
+_partial("ix_job_running", job.c.owner, where=job.c.status == JobStatus.PROCESSING)
+_partial("ix_job_expiry", job.c.lease_expires_at, where=job.c.status == JobStatus.PROCESSING)
+_partial("ix_job_audio", job.c.audio_name, where=job.c.audio_name.is_not(None))
+_partial("ix_job_finished", job.c.finished_at, where=job.c.finished_at.is_not(None))
+_partial("ix_job_finished_audio", job.c.finished_at, where=job.c.audio_name.is_not(None))
+_partial("ix_job_finished_events", job.c.finished_at, where=job.c.events_pruned.is_(False))
+# No index begins with the status: SQLite would take it for what the partial ones answer at once.
+_partial("ix_job_failed", job.c.creation_date, job.c.id, where=job.c.status == JobStatus.FAILED)
+Index("ix_job_newest", job.c.creation_date, job.c.id, job.c.status)
+Index("ix_job_owner_newest", job.c.owner, job.c.creation_date, job.c.id, job.c.status)
+
+
+def _job_id(*, primary_key: bool = False) -> Column[str]:
+    reference = ForeignKey("transcription_job.id", ondelete="CASCADE")
+    return Column("job_id", String(64), reference, primary_key=primary_key, nullable=False)
+
+
+#: A stretch of a job's audio in seconds; `result` is null until it is committed.
+window = Table(
+    "transcription_window",
+    metadata,
+    _job_id(primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("start_s", Real, nullable=False),
+    Column("end_s", Real, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("result", JSON(none_as_null=True)),
+)
+
+#: What happened to a job, numbered from 1 without a gap.
+event = Table(
+    "events",
+    metadata,
+    _job_id(primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("type", String(32), nullable=False),
+    Column("data", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+#: What must reach the outside; a row goes when it was sent.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", _Counter, primary_key=True, autoincrement=True),
+    _job_id(),
+    Column("destination", String(200), nullable=False),
+    Column("message_id", String(200), nullable=False, unique=True),
+    Column("payload", JSON, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("available_at", Real, nullable=False),
+    Column("last_error", Text),
+    Column("created_at", UtcDateTime, nullable=False),
+    sqlite_autoincrement=True,  # an id is never given twice, so that `sent` names one message only
+)
+Index("ix_outbox_due", outbox.c.available_at, outbox.c.id)
+Index("ix_outbox_order", outbox.c.job_id, outbox.c.destination, outbox.c.id)
+
+#: What could not be delivered and never can be.
+dead_letter = Table(
+    "dead_letter",
+    metadata,
+    Column("id", _Counter, primary_key=True, autoincrement=True),
+    _job_id(),
+    Column("destination", String(200), nullable=False),
+    Column("message_id", String(200), nullable=False),
+    Column("payload", JSON, nullable=False),
+    Column("error_code", String(64), nullable=False),
+    Column("error_message", Text, nullable=False),
+    Column("stage", String(16), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+Index("ix_dead_letter_job", dead_letter.c.job_id)
+
+#: A client's name for a request. `job_id` is null while the job is being created by `process_id`.
+idempotency_key = Table(
+    "idempotency_key",
+    metadata,
+    Column("owner", String(200), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("process_id", String(64), nullable=False),
+    Column("job_id", String(64), ForeignKey("transcription_job.id", ondelete="CASCADE")),
+    Column("fingerprint", String(128)),
+    Column("created_at", Real, nullable=False),
+)
+Index("ix_idempotency_key_job", idempotency_key.c.job_id)
+Index("ix_idempotency_key_age", idempotency_key.c.created_at)
+
+#: The processes that run jobs, as they last said.
+worker = Table(
+    "worker",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("host", String(255), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("seen_at", Real, nullable=False),
+    Column("state", JSON, nullable=False),
+)

@@ -1,0 +1,137 @@
+"""Following the log: one reader per process, however many subscribers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from dictograph.errors import DatabaseUnavailable, StorageFull
+from dictograph.store import events
+from dictograph.store.database import Database
+
+log = logging.getLogger(__name__)
+
+
+class _Followed:
+    """What is known of a job that somebody follows."""
+
+    __slots__ = ("followers", "gone", "last_seq", "news")
+
+    def __init__(self) -> None:
+        self.followers = 0
+        self.last_seq = 0
+        self.gone = False
+        self.news = asyncio.Event()
+
+    def learn(self, last_seq: int | None) -> None:
+        gone = last_seq is None
+        if gone != self.gone or (last_seq or 0) > self.last_seq:
+            self.gone, self.last_seq = gone, max(self.last_seq, last_seq or 0)
+            self.wake()
+
+    def wake(self) -> None:
+        self.news.set()
+        self.news = asyncio.Event()
+
+
+class Follower:
+    """Somebody who follows a job."""
+
+    def __init__(self, tail: Tail, followed: _Followed) -> None:
+        self._tail = tail
+        self._followed = followed
+
+    async def wait(self, after_seq: int) -> int | None:
+        """Wait for an event after `after_seq`; returns the number of the last one, None when the job is gone.
+
+        Raises DatabaseUnavailable when the tail has stopped.
+        """
+        followed = self._followed
+        while not followed.gone and followed.last_seq <= after_seq:
+            self._tail.check()
+            await followed.news.wait()
+        return None if followed.gone else followed.last_seq
+
+
+class Tail:
+    """Watches the jobs that are followed: after every commit of this process, and every
+    `poll_interval` seconds if another process has committed."""
+
+    def __init__(self, database: Database, poll_interval: float = 0.25) -> None:
+        self._database = database
+        self._interval = poll_interval
+        self._jobs: dict[str, _Followed] = {}
+        self._bell = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._ended: str | None = None
+        database.on_commit(self._bell.set)
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="tail")
+
+    async def stop(self) -> None:
+        """Stop watching; whoever waits gets DatabaseUnavailable."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    def check(self) -> None:
+        """Raises DatabaseUnavailable when nobody is watching any more."""
+        if self._ended is not None:
+            raise DatabaseUnavailable(self._ended)
+
+    @asynccontextmanager
+    async def follow(self, job_id: str) -> AsyncIterator[Follower]:
+        """Follow a job for as long as the context lasts."""
+        followed = self._jobs.setdefault(job_id, _Followed())
+        followed.followers += 1
+        self._bell.set()
+        try:
+            yield Follower(self, followed)
+        finally:
+            followed.followers -= 1
+            if not followed.followers:
+                self._jobs.pop(job_id, None)
+
+    async def _run(self) -> None:
+        ended = "The event log is no longer watched: this process is stopping."
+        try:
+            while True:
+                await self._turn()
+        except Exception as error:
+            ended = f"The event log cannot be watched: {error}"
+            log.exception("the tail of the event log has died")
+            raise
+        finally:
+            self._ended = ended
+            for followed in self._jobs.values():
+                followed.wake()
+
+    async def _turn(self) -> None:
+        try:
+            if await self._something_new():
+                await self._look()
+        except (DatabaseUnavailable, StorageFull) as error:
+            log.warning("tail: %s", error)
+            await asyncio.sleep(self._interval)
+            self._bell.set()  # what was missed is looked for at the next turn
+
+    async def _something_new(self) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._interval):
+                await self._bell.wait()
+        rung = self._bell.is_set()
+        self._bell.clear()
+        if not self._jobs:
+            return False
+        return rung or await self._database.changed()
+
+    async def _look(self) -> None:
+        jobs = dict(self._jobs)
+        seqs = await self._database.read(lambda conn: events.last_seqs(conn, list(jobs)))
+        for job_id, followed in jobs.items():
+            followed.learn(seqs.get(job_id))

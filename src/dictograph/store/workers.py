@@ -1,0 +1,53 @@
+"""The processes that run jobs, as they tell of themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from dictograph.store.clock import as_datetime, now_epoch
+from dictograph.store.tables import worker
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerState:
+    """A worker. `state` is a JSON object (engines, readiness, jobs running); `seen_at` is set by the
+    database when the worker announces itself."""
+
+    id: str
+    host: str
+    pid: int
+    started_at: datetime
+    state: dict[str, Any] = field(default_factory=dict)
+    seen_at: datetime | None = None
+
+
+def announce(conn: Connection, state: WorkerState) -> None:
+    """The worker lives, and this is how it is."""
+    values = {
+        "host": state.host,
+        "pid": state.pid,
+        "started_at": state.started_at,
+        "state": state.state,
+        "seen_at": now_epoch(),
+    }
+    if conn.execute(update(worker).where(worker.c.id == state.id).values(**values)).rowcount == 0:
+        conn.execute(insert(worker).values(id=state.id, **values))
+
+
+def living(conn: Connection, max_age_s: float) -> list[WorkerState]:
+    """The workers that were heard of in the last `max_age_s` seconds, the oldest first."""
+    question = select(worker).where(worker.c.seen_at >= now_epoch() - max_age_s)
+    return [
+        WorkerState(row.id, row.host, row.pid, row.started_at, row.state, as_datetime(row.seen_at))
+        for row in conn.execute(question.order_by(worker.c.started_at, worker.c.id))
+    ]
+
+
+def forget(conn: Connection, ids: Iterable[str]) -> None:
+    """These workers are gone."""
+    conn.execute(delete(worker).where(worker.c.id.in_(list(ids))))

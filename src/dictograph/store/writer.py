@@ -1,0 +1,151 @@
+"""The one thread of a process that writes. Writes that wait share a transaction and its fsync."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine
+
+from dictograph.errors import DatabaseUnavailable
+from dictograph.store import sqlite
+
+T = TypeVar("T")
+
+#: The most writes that share one transaction: enough to make the fsync cheap, few enough to keep
+#: the lock, which other processes wait for, for some milliseconds only.
+_MOST_TOGETHER = 64
+
+
+class _Ask:
+    """A question with the future of its answer; one without a question asks for the data version."""
+
+    __slots__ = ("future", "question")
+
+    def __init__(self, question: Callable[[Connection], Any] | None) -> None:
+        self.question = question
+        self.future: Future[Any] = Future()
+
+
+class Writer:
+    """Runs questions one after the other, each in a SAVEPOINT, and answers when they are committed."""
+
+    def __init__(self, engine: Engine, committed: Callable[[], None]) -> None:
+        self._engine = engine
+        self._committed = committed
+        self._asks: queue.SimpleQueue[_Ask | None] = queue.SimpleQueue()
+        self._gate = threading.Lock()
+        self._closed = False
+        self._conn: Connection | None = None
+        self._thread = threading.Thread(target=self._run, name="database-writer", daemon=True)
+        self._thread.start()
+
+    def ask(self, question: Callable[[Connection], T]) -> Future[T]:
+        """Have a question run. Its future can be cancelled until its turn has come."""
+        return self._put(_Ask(question))
+
+    def ask_version(self) -> Future[int]:
+        """The number that changes when another process has committed, seen from the writer's connection."""
+        return self._put(_Ask(None))
+
+    def close(self) -> None:
+        """Answer all that was asked, then end. May be called again."""
+        with self._gate:
+            if not self._closed:
+                self._closed = True
+                self._asks.put(None)
+        self._thread.join()
+
+    def _put(self, ask: _Ask) -> Future[Any]:
+        with self._gate:
+            if self._closed:
+                raise DatabaseUnavailable("The database was closed: this process is stopping.")
+            self._asks.put(ask)
+        return ask.future
+
+    def _run(self) -> None:
+        going_on = True
+        while going_on:
+            batch, going_on = self._next_batch()
+            asks = [ask for ask in batch if ask.future.set_running_or_notify_cancel()]
+            self._answer_versions([ask for ask in asks if ask.question is None])
+            self._answer([ask for ask in asks if ask.question is not None])
+        self._drop_connection()
+
+    def _next_batch(self) -> tuple[list[_Ask], bool]:
+        batch: list[_Ask] = []
+        while len(batch) < _MOST_TOGETHER:
+            try:
+                ask = self._asks.get(block=not batch)
+            except queue.Empty:
+                break
+            if ask is None:
+                return batch, False
+            batch.append(ask)
+        return batch, True
+
+    def _answer_versions(self, asks: Sequence[_Ask]) -> None:
+        if not asks:
+            return
+        try:
+            version = sqlite.data_version(self._connection())
+        except Exception as error:  # noqa: BLE001 - every error goes to those who asked
+            self._fail(asks, error)
+        else:
+            for ask in asks:
+                ask.future.set_result(version)
+
+    def _answer(self, asks: Sequence[_Ask]) -> None:
+        if not asks:
+            return
+        try:
+            with self._connection().begin():
+                outcomes = [(ask, *self._in_savepoint(ask)) for ask in asks]
+        except BaseException as error:  # noqa: BLE001 - the thread outlives whatever a question raises
+            self._fail(asks, error)
+            return
+        for ask, answer, refusal in outcomes:
+            if refusal is None:
+                ask.future.set_result(answer)
+            else:
+                ask.future.set_exception(refusal)
+        if any(refusal is None for _, _, refusal in outcomes):
+            self._committed()
+
+    def _in_savepoint(self, ask: _Ask) -> tuple[Any, Exception | None]:
+        """The answer or the question's own error. An outage ends the whole transaction."""
+        assert ask.question is not None
+        conn = self._connection()
+        try:
+            with conn.begin_nested():
+                return ask.question(conn), None
+        except Exception as error:
+            # SQLite rolls all back by itself on a full disk and the like: there is no savepoint left.
+            if sqlite.as_outage(error) is not None or not _in_transaction(conn):
+                raise
+            return None, error
+
+    def _fail(self, asks: Sequence[_Ask], error: BaseException) -> None:
+        self._drop_connection()
+        told = sqlite.as_outage(error) or error
+        for ask in asks:
+            ask.future.set_exception(told)
+
+    def _connection(self) -> Connection:
+        if self._conn is None:
+            self._conn = self._engine.connect().execution_options(writes=True)
+        return self._conn
+
+    def _drop_connection(self) -> None:
+        conn, self._conn = self._conn, None
+        if conn is not None:
+            conn.invalidate()
+            conn.close()
+
+
+def _in_transaction(conn: Connection) -> bool:
+    driver: Any = conn.connection.driver_connection
+    return bool(driver.in_transaction)

@@ -1,0 +1,135 @@
+"""Objects in a folder: nothing has its name before it is whole, and nothing is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from dictograph.blobs import BlobWriter, FolderBlobs, audio_name
+from dictograph.errors import NotFound, StorageFull, StorageUnavailable
+from dictograph.job import StoredAudio
+
+NAME = audio_name("job", 2)
+
+
+async def stored(blobs: FolderBlobs, name: str, *parts: bytes) -> StoredAudio:
+    writer = await blobs.create(name)
+    for part in parts:
+        await writer.write(part)
+    return await writer.commit()
+
+
+async def filled(writer: BlobWriter, size: int) -> None:
+    await writer.write(b"x" * size)
+    await writer.commit()
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+async def names_older_than(blobs: FolderBlobs, seconds: float) -> list[str]:
+    return sorted([name async for name in blobs.older_than(seconds)])
+
+
+def test_an_object_is_what_was_written_with_its_hash_and_size(tmp_path: Path) -> None:
+    async def main() -> None:
+        blobs = FolderBlobs(tmp_path)
+        audio = await stored(blobs, NAME, b"one", b"", b"two")
+        assert audio == StoredAudio("job/2-audio", hashlib.sha256(b"onetwo").hexdigest(), 6)
+        async with blobs.local(NAME) as path:
+            assert path.read_bytes() == b"onetwo"
+
+    asyncio.run(main())
+
+
+def test_an_object_has_no_name_before_it_is_committed(tmp_path: Path) -> None:
+    async def main() -> None:
+        blobs = FolderBlobs(tmp_path)
+        writer = await blobs.create(NAME)
+        await writer.write(b"half")
+        with pytest.raises(NotFound):
+            await blobs.local(NAME).__aenter__()
+        assert files(tmp_path) == ["job", "job/2-audio.part"]
+        await writer.abort()
+        assert files(tmp_path) == []
+
+    asyncio.run(main())
+
+
+def test_attempts_do_not_overwrite_each_other(tmp_path: Path) -> None:
+    async def main() -> None:
+        blobs = FolderBlobs(tmp_path)
+        await stored(blobs, audio_name("job", 1), b"old")
+        await stored(blobs, audio_name("job", 2), b"new")
+        async with blobs.local(audio_name("job", 1)) as path:
+            assert path.read_bytes() == b"old"
+
+    asyncio.run(main())
+
+
+def test_deleting_leaves_no_empty_folder_and_may_be_repeated(tmp_path: Path) -> None:
+    async def main() -> None:
+        blobs = FolderBlobs(tmp_path)
+        await stored(blobs, "job/1-audio", b"a")
+        await stored(blobs, "job/2-audio", b"b")
+        await blobs.delete("job/1-audio")
+        assert files(tmp_path) == ["job", "job/2-audio"]
+        await blobs.delete("job/2-audio")
+        await blobs.delete("job/2-audio")
+        await blobs.delete("never/1-audio")
+        assert files(tmp_path) == []
+
+    asyncio.run(main())
+
+
+def test_old_objects_are_found_unfinished_ones_too(tmp_path: Path) -> None:
+    async def main() -> None:
+        blobs = FolderBlobs(tmp_path)
+        await stored(blobs, "a/0-audio", b"a")
+        unfinished = await blobs.create("b/0-audio")
+        await stored(blobs, "c/0-audio", b"c")
+        for name in ("a/0-audio", "b/0-audio.part"):
+            os.utime(tmp_path / name, (1, 1))
+        assert await names_older_than(blobs, 3600) == ["a/0-audio", "b/0-audio.part"]
+        assert len(await names_older_than(blobs, -60)) == 3
+        await unfinished.abort()
+
+    asyncio.run(main())
+
+
+def test_a_missing_folder_holds_nothing(tmp_path: Path) -> None:
+    assert asyncio.run(names_older_than(FolderBlobs(tmp_path / "none"), 0)) == []
+
+
+def test_the_check_leaves_nothing_behind(tmp_path: Path) -> None:
+    asyncio.run(FolderBlobs(tmp_path).check())
+    assert files(tmp_path) == []
+
+
+def test_a_storage_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StorageUnavailable, match="cannot be written"):
+        asyncio.run(FolderBlobs(tmp_path / "file").check())
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here to be out of space on")
+@pytest.mark.parametrize("size", [1, 2**20], ids=["found out when it is committed", "found out while writing"])
+def test_a_full_storage_has_its_own_name(tmp_path: Path, size: int) -> None:
+    async def main() -> None:
+        (tmp_path / "job").mkdir()
+        (tmp_path / "job/2-audio.part").symlink_to("/dev/full")
+        writer = await FolderBlobs(tmp_path).create(NAME)
+        with pytest.raises(StorageFull) as caught:
+            await filled(writer, size)
+        assert isinstance(caught.value.__cause__, OSError)
+        assert caught.value.__cause__.errno == errno.ENOSPC
+        await writer.abort()
+        assert files(tmp_path) == []
+
+    asyncio.run(main())

@@ -1,0 +1,54 @@
+"""Who ended without leaving is known by the lock that the kernel freed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from dictograph.presence import Presence
+
+HOLD = """
+import sys
+from pathlib import Path
+from dictograph.presence import Presence
+presence = Presence(Path(sys.argv[1]))
+print(presence.id, flush=True)
+sys.stdin.read()
+"""
+
+
+def holder(folder: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
+def test_the_living_are_not_dead_and_the_killed_are_until_forgotten(tmp_path: Path) -> None:
+    mine = Presence(tmp_path / "processes")
+    with holder(tmp_path / "processes") as other:
+        assert other.stdout is not None
+        name = other.stdout.readline().strip()
+        assert list(mine.dead()) == []
+        other.kill()
+    assert list(mine.dead()) == [name]
+    assert list(mine.dead()) == [name]
+    mine.forget(name)
+    assert list(mine.dead()) == []
+    mine.close()
+
+
+def test_who_leaves_leaves_nothing(tmp_path: Path) -> None:
+    mine, other = Presence(tmp_path), Presence(tmp_path, "named")
+    assert (other.id, list(mine.dead())) == ("named", [])
+    other.close()
+    assert list(mine.dead()) == []
+    mine.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_are_never_used_again(tmp_path: Path) -> None:
+    presences = [Presence(tmp_path) for _ in range(20)]
+    assert len({presence.id for presence in presences}) == 20
+    for presence in presences:
+        presence.close()

@@ -26,7 +26,8 @@ DictographError
 
 Each class carries a stable `code` that clients may test for, the `stage` it belongs to (or None),
 whether another attempt may help (`retryable`), and the HTTP `status` it is answered with. The
-message is written for the person who reads it: what was wrong, and what to do.
+message is written for the person who reads it: what was wrong, and what to do. `param` names the
+option, field or header that was at fault, where one was.
 """
 
 from __future__ import annotations
@@ -53,15 +54,18 @@ class DictographError(Exception):
     retryable: ClassVar[bool] = False
     status: ClassVar[int] = 500
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, *, param: str | None = None) -> None:
         super().__init__(message)
         self.message = message
+        self.param = param
 
     def as_dict(self) -> dict[str, Any]:
         """The one JSON shape of every error."""
         shape: dict[str, Any] = {"code": self.code, "message": self.message}
         if self.stage is not None:
             shape["stage"] = self.stage.value
+        if self.param is not None:
+            shape["param"] = self.param
         return shape
 
 

@@ -38,9 +38,7 @@ async def local_application(settings: Settings) -> AsyncIterator[Application]:
             yield application
 
 
-def transcribe(
-    path: str | Path, *, settings: Settings | Mapping[str, Any] | None = None, **options: Any
-) -> Transcript:
+def transcribe(path: str | Path, *, settings: Settings | Mapping[str, Any] | None = None, **options: Any) -> Transcript:
     """Transcribe a file, in this process and its children. Safe to call from a plain script or a notebook.
 
     Args:

@@ -38,9 +38,7 @@ def _poison(folder: Path) -> tuple[Path, str]:
         ("raise_on", "engine_failed", {}),
     ],
 )
-def test_only_the_guilty_job_pays(
-    tmp_path: Path, misbehaviour: str, code: str, settings: dict[str, object]
-) -> None:
+def test_only_the_guilty_job_pays(tmp_path: Path, misbehaviour: str, code: str, settings: dict[str, object]) -> None:
     poison, digest = _poison(tmp_path)
     neighbours = [write_noise(tmp_path / f"n{seed}.wav", 70, seed) for seed in range(2)]
     with service(tmp_path, max_attempts=2, **SLOW_RETRY, **settings) as one:

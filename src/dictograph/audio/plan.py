@@ -34,8 +34,10 @@ __all__ = ["Planner", "Span", "quietest_point"]
 #: The longest window, in samples.
 MAX_WINDOW = int(MAX_WINDOW_S * SAMPLE_RATE)
 
-#: A longer pause (in samples) begins a new window.
-MAX_PAUSE = 3 * SAMPLE_RATE
+#: A longer pause (in samples) begins a new window. Ten minutes of spoken digits with pauses of 0.5 to
+#: 6 s, heard by the tests' tiny Whisper: 129 windows and 0.4 % of words wrong with 1 s here, 100 and
+#: 0.6 % with 2 s, 74 and 1.0 % with 3 s, 53 and 2.8 % with 4 s, 23 and 16 % with 6 s.
+MAX_PAUSE = 2 * SAMPLE_RATE
 
 #: Where in a full window speech without a pause may be cut: its last 5 s, in samples.
 CUT_RANGE = 5 * SAMPLE_RATE

@@ -4,9 +4,10 @@ Speech begins in a block whose probability reaches the threshold. It ends where 
 fell below the lower threshold and did not reach the upper one again for the least pause.
 
 A stretch counts only with enough *evidence*. A loud noise now and then lifts the detector over its
-threshold, barely and for a few blocks, where a word lifts it high. Each block adds the logarithm of
-how much its odds exceed the threshold's, as in a sequential test of two hypotheses, and a stretch
-that does not collect `MIN_EVIDENCE` is no speech, unless undoubted speech is within a second of it.
+threshold, barely and for a few blocks, where a word lifts it high. Each block over the threshold adds
+the logarithm of its odds, as in a sequential test of two hypotheses (counted from the threshold's
+where that is below one half), and a stretch that does not collect `MIN_EVIDENCE` is no speech,
+unless undoubted speech is within a second of it.
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ class SpeechFinder:
     def __init__(self, rules: SpeechRules) -> None:
         self._rules = rules
         self._lower = rules.lower_threshold
-        self._log_odds = _log_odds(rules.threshold)
+        self._even = min(0.0, _log_odds(rules.threshold))
         self._now = 0
         self._stretch: _Stretch | None = None
         self._doubtful: Span | None = None
@@ -146,7 +147,7 @@ class SpeechFinder:
     def _continue(self, stretch: _Stretch, start: int, probability: float) -> None:
         if probability >= self._rules.threshold:
             stretch.silent_since = None
-            stretch.evidence += _log_odds(probability) - self._log_odds
+            stretch.evidence += _log_odds(probability) - self._even
         elif probability < self._floor(stretch) and stretch.silent_since is None:
             stretch.silent_since = start
         if not stretch.certain and stretch.silent_since is None:
@@ -172,11 +173,12 @@ class SpeechFinder:
             return None
         self._stretch = None
         span = Span(stretch.start, stretch.silent_since)
+        if not stretch.certain:
+            self._doubtful = span if span.samples >= self._rules.min_speech else self._doubtful
+            return None
         if stretch.evidence >= MIN_EVIDENCE:
             self._undoubted_end = span.end
-        elif not stretch.certain and span.samples >= self._rules.min_speech:
-            self._doubtful = span
-        return span if stretch.certain else None
+        return span
 
     def _forget_doubtful(self, now: int) -> None:
         """Doubtful speech that nothing followed soon was none."""

@@ -11,7 +11,7 @@ from dictograph.job import Job, JobStatus, Lease
 from dictograph.store import events
 from dictograph.store.clock import as_datetime, now_epoch, read_clock
 from dictograph.store.rows import JOB_COLUMNS, JobRow, as_job
-from dictograph.store.tables import job, status_is
+from dictograph.store.tables import job
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +76,7 @@ def _best(conn: Connection, claimant: Claimant) -> JobRow | None:
     owners, pairs, running = _owners(), _pairs(claimant.runnable), job.alias("running")
     heads = select(_head(owners, pairs, claimant.busy).label("id")).select_from(owners.join(pairs, literal(True)))
     head = heads.cte("head")
-    company = (
-        select(func.count())
-        .where(running.c.status == _processing(), running.c.owner == job.c.owner)
-        .correlate(job)
-        .scalar_subquery()
-    )
+    company = select(func.count()).where(running.c.running_owner == job.c.owner).correlate(job).scalar_subquery()
     question = (
         select(job.c.id, job.c.attempt)
         .join(head, head.c.id == job.c.id)
@@ -94,12 +89,12 @@ def _best(conn: Connection, claimant: Claimant) -> JobRow | None:
 def _owners() -> CTE:
     """The owners with pending jobs, found by stepping from one to the next through the index: a
     million rows of one owner cost no more than one (a "loose index scan")."""
-    first = select(func.min(job.c.owner).label("owner")).where(status_is(JobStatus.PENDING))
+    first = select(func.min(job.c.queued_owner).label("owner")).where(job.c.queued_owner.is_not(None))
     step = first.cte("owners", recursive=True)
     later = job.alias("later")
     following = (
-        select(func.min(later.c.owner))
-        .where(later.c.status == _pending(), later.c.owner > step.c.owner)
+        select(func.min(later.c.queued_owner))
+        .where(later.c.queued_owner > step.c.owner)
         .correlate(step)
         .scalar_subquery()
     )
@@ -118,8 +113,7 @@ def _head(owners: CTE, pairs: CTE, busy: bool) -> ColumnElement[str]:
     """The id of an owner's best row for an engine and model: the first one of the index that is available."""
     mine = job.alias("mine")
     question = select(mine.c.id).where(
-        mine.c.status == _pending(),
-        mine.c.owner == owners.c.owner,
+        mine.c.queued_owner == owners.c.owner,
         mine.c.claim_engine == pairs.c.engine,
         mine.c.claim_model == pairs.c.model,
         mine.c.available_at <= now_epoch(),
@@ -132,11 +126,3 @@ def _head(owners: CTE, pairs: CTE, busy: bool) -> ColumnElement[str]:
         .correlate(owners, pairs)
         .scalar_subquery()
     )
-
-
-def _pending() -> ColumnElement[JobStatus]:
-    return literal(JobStatus.PENDING, job.c.status.type, literal_execute=True)
-
-
-def _processing() -> ColumnElement[JobStatus]:
-    return literal(JobStatus.PROCESSING, job.c.status.type, literal_execute=True)

@@ -13,8 +13,8 @@ from dictograph.store.tables import job
 
 JobRow = Row[*tuple[Any, ...]]
 
-#: What a `Job` is made of: everything but the text, which may be long.
-JOB_COLUMNS = [column for column in job.c if column.name != "result_text"]
+#: What a `Job` is made of: everything but the text, which may be long, and what serves the indexes.
+JOB_COLUMNS = [column for column in job.c if column.name != "result_text" and column.computed is None]
 
 #: Nobody holds the job.
 NO_LEASE: dict[str, Any] = {"lease_token": None, "lease_expires_at": None, "worker_id": None, "claimed_at": None}

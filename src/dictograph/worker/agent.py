@@ -34,10 +34,12 @@ class Crew:
         self._tasks = [asyncio.create_task(agent.run(), name=agent.name) for agent in self._agents]
 
     async def first_death(self) -> BaseException:
-        """Wait until an agent ends by itself, which none should; returns why."""
+        """Wait until an agent ends by itself, which none should; returns why. Cancelled when the crew is stopped."""
         done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
         task = done.pop()
-        error = None if task.cancelled() else task.exception()
+        if task.cancelled():
+            raise asyncio.CancelledError
+        error = task.exception()
         log.critical("the %s has died: %s", task.get_name(), error, exc_info=error)
         return error or RuntimeError(f"the {task.get_name()} has ended")
 

@@ -49,6 +49,11 @@ def _belongs_to_job(table: str) -> sa.ForeignKeyConstraint:
     return sa.ForeignKeyConstraint(["job_id"], ["transcription_job.id"], name=name, ondelete="CASCADE")
 
 
+def _owner_while(name: str, status: str) -> sa.Column[str]:
+    rule = sa.Computed(f"CASE WHEN status = '{status}' THEN owner END", persisted=True)
+    return sa.Column(name, sa.String(200), rule)
+
+
 def _create_job() -> None:
     op.create_table(
         "transcription_job",
@@ -99,6 +104,8 @@ def _create_job() -> None:
         sa.Column("error_stage", sa.String(16)),
         sa.Column("warnings", sa.JSON(), nullable=False),
         sa.Column("events_pruned", sa.Boolean(), nullable=False),
+        _owner_while("queued_owner", "pending"),
+        _owner_while("running_owner", "processing"),
         sa.PrimaryKeyConstraint("id", name="pk_transcription_job"),
     )
 
@@ -106,9 +113,13 @@ def _create_job() -> None:
 def _create_job_indexes() -> None:
     pending, processing = "status = 'pending'", "status = 'processing'"
     best_first: list[str | sa.TextClause] = [sa.text("priority DESC"), "available_at"]
-    _job_index("ix_job_claim", ["owner", "claim_engine", "claim_model", *best_first, "alone"], pending)
+    _job_index(
+        "ix_job_claim",
+        ["queued_owner", "claim_engine", "claim_model", *best_first, "alone"],
+        "queued_owner IS NOT NULL",
+    )
     _job_index("ix_job_queue", [*best_first, "id"], pending)
-    _job_index("ix_job_running", ["owner"], processing)
+    _job_index("ix_job_running", ["running_owner"], "running_owner IS NOT NULL")
     _job_index("ix_job_expiry", ["lease_expires_at"], processing)
     _job_index("ix_job_audio", ["audio_name"], "audio_name IS NOT NULL")
     _job_index("ix_job_finished", ["finished_at"], "finished_at IS NOT NULL")

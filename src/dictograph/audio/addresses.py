@@ -1,0 +1,188 @@
+"""Which URLs and addresses may be called. Pure: nothing is resolved or opened here."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from urllib.parse import SplitResult, urlsplit
+
+from dictograph.errors import AddressNotAllowed, SettingsError
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+_PORTS = {"http": 80, "https": 443}
+
+_NAME = re.compile(r"^(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*$")
+_NUMERIC_LABEL = re.compile(r"^(\d+|0x[0-9a-f]*)$")
+_FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\]")
+
+#: NAT64 (RFC 6052) and local-use NAT64 (RFC 8215): an IPv4 address in the last 32 bits.
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_NAT64_LOCAL = ipaddress.IPv6Network("64:ff9b:1::/48")
+
+#: IPv4-compatible IPv6 addresses (RFC 4291, deprecated): some systems still route them as IPv4.
+_V4_COMPATIBLE = ipaddress.IPv6Network("::/96")
+
+#: Site-local (RFC 3879, deprecated) is no less local for it.
+_SITE_LOCAL = ipaddress.IPv6Network("fec0::/10")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a URL leads: the host in lower case and ASCII, without brackets or a trailing dot."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class AllowList:
+    """What may be called beside global addresses: networks, and hosts with their port."""
+
+    networks: tuple[Network, ...] = ()
+    hosts: frozenset[tuple[str, int]] = frozenset()
+
+    @classmethod
+    def parse(cls, entries: Iterable[str]) -> AllowList:
+        """From settings: `10.0.0.0/8`, `192.0.2.7`, `files.internal:8080`, `[::1]:9000`.
+
+        Raises:
+            SettingsError: for an entry that is none of these.
+        """
+        networks: list[Network] = []
+        hosts: set[tuple[str, int]] = set()
+        for entry in entries:
+            try:
+                networks.append(ipaddress.ip_network(entry.strip()))
+            except ValueError:
+                hosts.add(_host_and_port(entry.strip()))
+        return cls(tuple(networks), frozenset(hosts))
+
+    def permits(self, target: Target, address: Address) -> bool:
+        """Whether `address`, which the target's host resolved to, may be called for it."""
+        if (target.host, target.port) in self.hosts:
+            return True
+        if any(address in network for network in self.networks if network.version == address.version):
+            return True
+        return is_global(address)
+
+
+def parse_target(url: str) -> Target:
+    """Where the URL leads.
+
+    Raises:
+        AddressNotAllowed: it is no http or https URL, carries credentials, or hides its host.
+    """
+    if _FORBIDDEN.search(url):
+        raise AddressNotAllowed("The URL holds spaces, backslashes or control characters.")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise AddressNotAllowed(f"The URL cannot be understood: {error}.") from error
+    scheme = parts.scheme.lower()
+    if scheme not in _PORTS:
+        raise AddressNotAllowed("Only http and https URLs are fetched.")
+    if parts.username is not None or parts.password is not None:
+        raise AddressNotAllowed("The URL carries a user name or password; these are never sent.")
+    if port == 0:
+        raise AddressNotAllowed("The URL names port 0.")
+    return Target(scheme, _host_of(parts), port or _PORTS[scheme])
+
+
+def vet(target: Target, addresses: Sequence[str], allow: AllowList) -> list[str]:
+    """The addresses to connect to: all that the host resolved to, in order.
+
+    One that may not be called spoils all: a name that leads both outside and inside is no accident.
+
+    Raises:
+        AddressNotAllowed: an address is not global and not allowed, or there is none.
+    """
+    vetted = []
+    for text in addresses:
+        address = _address(text)
+        if address is None or not allow.permits(target, address):
+            raise AddressNotAllowed(
+                f"{target.host} leads to an address that is not public. DICTOGRAPH_FETCH_ALLOW can permit it."
+            )
+        vetted.append(str(address))
+    if not vetted:
+        raise AddressNotAllowed(f"{target.host} has no address.")
+    return vetted
+
+
+def is_global(address: Address) -> bool:
+    """Whether the address, and any IPv4 address that it wraps, belongs to the public internet."""
+    if isinstance(address, IPv6Address):
+        if address in _SITE_LOCAL or address in _NAT64_LOCAL:
+            return False
+        wrapped = _wrapped(address)
+        if wrapped:
+            return all(is_global(inner) for inner in wrapped)
+    local = address.is_private or address.is_loopback or address.is_link_local
+    special = address.is_multicast or address.is_reserved or address.is_unspecified
+    return address.is_global and not local and not special
+
+
+def _wrapped(address: IPv6Address) -> list[IPv4Address]:
+    """The IPv4 addresses that traffic to an IPv6 address ends at or passes."""
+    if address.ipv4_mapped is not None:
+        return [address.ipv4_mapped]
+    if address.sixtofour is not None:
+        return [address.sixtofour]
+    if address.teredo is not None:
+        return list(address.teredo)
+    if address in _NAT64 or (address in _V4_COMPATIBLE and int(address) > 1):
+        return [IPv4Address(int(address) & 0xFFFFFFFF)]
+    return []
+
+
+def _host_of(parts: SplitResult) -> str:
+    host = parts.hostname or ""
+    if parts.netloc.rpartition("@")[2].startswith("["):
+        address = _address(host)
+        if address is None:
+            raise AddressNotAllowed("The URL's IPv6 address cannot be understood.")
+        return str(address)
+    return _checked_name(host)
+
+
+def _checked_name(host: str) -> str:
+    try:
+        name = host.encode("idna").decode("ascii").lower() if not host.isascii() else host.lower()
+    except UnicodeError as error:
+        raise AddressNotAllowed("The URL's host name cannot be understood.") from error
+    name = name.removesuffix(".")
+    if not _NAME.match(name) or len(name) > 253:
+        raise AddressNotAllowed("The URL names no host that can be understood.")
+    if _NUMERIC_LABEL.match(name.rpartition(".")[2]) and _address(name) is None:
+        # 2130706433, 0x7f.1 and 0177.0.0.1 are 127.0.0.1 to a resolver; nobody honest writes so.
+        raise AddressNotAllowed("The URL's host is a number that is no plain IPv4 address.")
+    return name
+
+
+def _address(text: str) -> Address | None:
+    """An address without a zone; None for anything else."""
+    if "%" in text:
+        return None
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
+
+
+def _host_and_port(entry: str) -> tuple[str, int]:
+    try:
+        target = parse_target(f"http://{entry}/")
+    except AddressNotAllowed:
+        target = None
+    if target is None or not re.search(r":\d+$", entry):
+        raise SettingsError(
+            f"DICTOGRAPH_FETCH_ALLOW cannot hold {entry!r}: give a network, as in 10.0.0.0/8, or HOST:PORT."
+        )
+    return target.host, target.port

@@ -1,0 +1,60 @@
+"""The decoder's process: `python -m dictograph.audio.decode_child` decodes one file and ends.
+
+The request is {"source_fd", "pcm_fd", "max_seconds"}: two descriptors that the process inherited, so
+that it needs no path and no right to open files. Answers are {"samples", "duration_hint"} now and
+then, and a last one {"samples", "container", "codec", "warnings"}.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from io import FileIO
+
+from dictograph.audio.confine import confine
+from dictograph.audio.pcm_writer import PcmWriter, TooManySamples
+from dictograph.child.frames import Frame
+from dictograph.child.loop import ChildError, serve
+from dictograph.errors import AudioTooLong, CorruptAudio, StorageFull
+
+
+def handle(request: Frame) -> Iterator[Frame]:
+    """Decode as asked. Raises a ChildError with the code of a DecodeError."""
+    header = request.header
+    max_seconds = float(header["max_seconds"])
+    confine(max_seconds)
+    with FileIO(int(header["source_fd"]), "r") as source, FileIO(int(header["pcm_fd"]), "w") as pcm:
+        try:
+            yield from _decode(source, pcm, max_seconds)
+        except TooManySamples:
+            text = f"The audio is longer than the limit of {max_seconds:.0f} seconds."
+            raise ChildError(AudioTooLong.code, text) from None
+        except OSError as error:
+            raise ChildError(StorageFull.code, f"The decoded samples cannot be written: {error.strerror}.") from error
+
+
+def _decode(source: FileIO, pcm: FileIO, max_seconds: float) -> Iterator[Frame]:
+    # FFmpeg's libraries are loaded only once the process is confined.
+    from dictograph.audio.decoding import Decoding
+    from dictograph.audio.media import open_media
+
+    media = open_media(source)
+    writer = PcmWriter(pcm, max_seconds)
+    decoding = Decoding(media, writer, max_seconds)
+    hint = None if media.hint is None else min(max(media.hint, 0.0), max_seconds)
+    for samples in decoding.run():
+        yield Frame({"samples": samples, "duration_hint": hint})
+    if not decoding.anything:
+        text = f"Nothing in this {media.container_name} file could be decoded: it is damaged, or holds no sound."
+        raise ChildError(CorruptAudio.code, text)
+    summary = {
+        "samples": writer.position,
+        "container": media.container_name,
+        "codec": media.codec_name,
+        "warnings": [warning.as_dict() for warning in decoding.warnings()],
+    }
+    yield Frame({"decoded": summary})
+
+
+if __name__ == "__main__":
+    sys.exit(serve(handle))

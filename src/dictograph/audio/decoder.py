@@ -1,0 +1,149 @@
+"""The parent's side of decoding: one child process for each file, ended with it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dictograph.child.frames import Frame
+from dictograph.child.process import Child, ChildFailed, ChildOutOfMemory, ChildSpec, ChildTimeout, ChildTrouble
+from dictograph.errors import (
+    AudioTooLong,
+    CorruptAudio,
+    DecoderCrashed,
+    DecoderOutOfMemory,
+    DecoderTimeout,
+    DictographError,
+    NoAudioStream,
+    StorageFull,
+    StorageUnavailable,
+    UnsupportedFormat,
+)
+from dictograph.transcript import Warning as Notice
+
+_MODULE = "dictograph.audio.decode_child"
+
+_BY_CODE: dict[str, type[DictographError]] = {
+    kind.code: kind for kind in (UnsupportedFormat, NoAudioStream, CorruptAudio, AudioTooLong, StorageFull)
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeLimits:
+    """What decoding may take: seconds of audio, bytes of resident memory, seconds without progress."""
+
+    max_seconds: float
+    memory: int
+    quiet_timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeProgress:
+    """So many samples lie in the file. `duration_hint` is the whole length in seconds as the file
+    states it: a guess, for progress bars only."""
+
+    samples: int
+    duration_hint: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """All samples lie in the file. `warnings` carry times of the original, in seconds."""
+
+    samples: int
+    container: str
+    codec: str
+    warnings: tuple[Notice, ...] = ()
+
+
+async def decode(
+    source: Path, pcm: Path, limits: DecodeLimits, module: str = _MODULE
+) -> AsyncIterator[DecodeProgress | Decoded]:
+    """Decode `source` into `pcm`: mono 16 kHz s16le, in which sample n is original time n/16000 s.
+
+    `pcm` is replaced, and grows while progress is reported; the last thing that comes is a Decoded.
+    The process has ended when this ends, however it ends.
+
+    Args:
+        source: any audio or video file.
+        pcm: where the samples go; its folder exists.
+        limits: what it may take.
+        module: the child's module; tests have others.
+
+    Raises:
+        DecodeError: one of its subclasses.
+        StorageFull, StorageUnavailable: the samples cannot be written, or the source not be read.
+    """
+    child, request = await _start(source, pcm, limits, module)
+    complete = False
+    try:
+        async with contextlib.aclosing(child.stream(request, timeout=limits.quiet_timeout)) as answers:
+            async for answer in answers:
+                news = _parsed(answer)
+                complete = isinstance(news, Decoded)
+                yield news
+    except ChildTrouble as trouble:
+        raise _error(trouble, limits) from trouble
+    finally:
+        await child.kill()
+    if not complete:
+        raise DecoderCrashed("The decoder ended without an answer.")
+
+
+async def _start(source: Path, pcm: Path, limits: DecodeLimits, module: str) -> tuple[Child, Frame]:
+    descriptors: list[int] = []
+    try:
+        await asyncio.to_thread(_open, source, pcm, descriptors)
+        child = await Child.start(ChildSpec("decoder", module, memory_limit=limits.memory, pass_fds=descriptors))
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+    header = {"op": "decode", "source_fd": descriptors[0], "pcm_fd": descriptors[1], "max_seconds": limits.max_seconds}
+    return child, Frame(header)
+
+
+def _open(source: Path, pcm: Path, descriptors: list[int]) -> None:
+    with _storage_errors():
+        descriptors.append(os.open(source, os.O_RDONLY | os.O_CLOEXEC))
+        descriptors.append(os.open(pcm, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600))
+
+
+@contextlib.contextmanager
+def _storage_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageFull("There is no room for the decoded samples. Free some space and try again.") from error
+        raise StorageUnavailable(f"A file cannot be opened for decoding: {error.strerror}.") from error
+
+
+def _parsed(answer: Frame) -> DecodeProgress | Decoded:
+    try:
+        if (summary := answer.header.get("decoded")) is None:
+            return DecodeProgress(int(answer.header["samples"]), answer.header.get("duration_hint"))
+        warnings = tuple(Notice(**warning) for warning in summary["warnings"])
+        return Decoded(int(summary["samples"]), str(summary["container"]), str(summary["codec"]), warnings)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DecoderCrashed("The decoder gave an answer that cannot be understood.") from error
+
+
+def _error(trouble: ChildTrouble, limits: DecodeLimits) -> DictographError:
+    match trouble:
+        case ChildFailed(code=code) if code in _BY_CODE:
+            return _BY_CODE[code](trouble.detail)
+        case ChildTimeout():
+            return DecoderTimeout(
+                f"The audio could not be decoded: for {limits.quiet_timeout:.0f} s the decoder made no progress."
+            )
+        case ChildOutOfMemory():
+            return DecoderOutOfMemory(
+                f"The audio could not be decoded within {limits.memory // 2**20} MiB of memory "
+                "(DICTOGRAPH_DECODER_MEMORY)."
+            )
+    return DecoderCrashed(f"The audio could not be decoded: {trouble.detail}.")

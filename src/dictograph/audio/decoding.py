@@ -1,0 +1,176 @@
+"""The loop from packets to samples at their places. Runs in the decoder child only."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from av import AudioFrame, AudioResampler, Packet
+from av.audio.stream import AudioStream
+from av.error import FFmpegError
+
+from dictograph.audio.media import Media
+from dictograph.audio.notes import Notes
+from dictograph.audio.pcm import SAMPLE_BYTES
+from dictograph.audio.pcm_writer import PcmWriter, TooManySamples
+from dictograph.audio.timeline import Move, Timeline
+from dictograph.engine.protocol import SAMPLE_RATE
+from dictograph.transcript import Warning as Notice
+
+#: News are given after so many samples at the most (16 s of audio), or so many seconds.
+_NEWS_SAMPLES = 16 * SAMPLE_RATE
+_NEWS_S = 1.0
+
+#: Reading is given up after so many failures in a row.
+_MAX_READ_FAILURES = 16
+
+#: Audio may be dropped because it overlaps; more than this (s) beyond the limit is not even decoded.
+_DECODE_SLACK_S = 60.0
+
+#: An end that lacks less than this is no truncation: seconds, and a share of the whole.
+_END_TOLERANCE_S = 1.0
+_END_TOLERANCE = 0.01
+
+
+class Decoding:
+    """Decodes one stream into one file of samples."""
+
+    def __init__(self, media: Media, writer: PcmWriter, max_seconds: float) -> None:
+        self._media = media
+        self._writer = writer
+        self._max_decoded = max_seconds + _DECODE_SLACK_S
+        self._timeline = Timeline(media.origin)
+        self._notes = Notes()
+        self._decoded = 0.0
+        self._run: _Run | None = None
+
+    def run(self) -> Iterator[int]:
+        """Decode to the end; yields how many samples the file holds, now and then, and only as long
+        as there is something new.
+
+        Raises TooManySamples, MemoryError, OSError (the samples cannot be written).
+        """
+        told, told_at, told_decoded = 0, time.monotonic(), 0.0
+        for packet in self._packets():
+            for frame in self._frames(packet):
+                self._take(frame)
+            due = self._writer.position - told >= _NEWS_SAMPLES or time.monotonic() - told_at >= _NEWS_S
+            if due and self._decoded > told_decoded:
+                told, told_at, told_decoded = self._writer.flush(), time.monotonic(), self._decoded
+                yield told
+        self._end_run(self._timeline.position)
+        self._writer.flush()
+
+    @property
+    def anything(self) -> bool:
+        """Whether any audio was decoded."""
+        return self._decoded > 0
+
+    def warnings(self) -> list[Notice]:
+        """What there is to say about the file, once it was decoded."""
+        return self._notes.finish(self._writer.position, self._missing())
+
+    def _packets(self) -> Iterator[Packet[AudioStream] | None]:
+        """The stream's packets, and at last one None to empty the decoder with."""
+        failures = 0
+        while failures < _MAX_READ_FAILURES:
+            try:
+                for packet in self._media.container.demux(self._media.stream):
+                    if packet.size:
+                        failures = 0
+                        yield packet
+                break
+            except MemoryError:
+                raise
+            except FFmpegError:
+                failures += 1
+                self._notes.damage(self._timeline.position)
+        yield None
+
+    def _frames(self, packet: Packet[AudioStream] | None) -> list[AudioFrame]:
+        if packet is not None and self._lost_something(packet):
+            self._notes.damage(self._timeline.position)
+        try:
+            return self._media.stream.codec_context.decode(packet)
+        except MemoryError:
+            raise
+        except EOFError:
+            return []
+        except FFmpegError:
+            self._notes.damage(self._timeline.position)
+            return []
+
+    def _lost_something(self, packet: Packet[AudioStream]) -> bool:
+        # Only transport streams number their packets; elsewhere the mark means a short last packet.
+        return packet.is_corrupt and self._media.container_name == "mpegts" and self.anything
+
+    def _take(self, frame: AudioFrame) -> None:
+        if not frame.samples or not frame.sample_rate:
+            return
+        here = self._timeline.position
+        place = self._timeline.place(frame.time, damaged=self._notes.damaged)
+        self._notes.sound(place.position)
+        if place.move is Move.CLOCK_CHANGED:
+            self._notes.clock_changed(place.position)
+        elif place.move is not Move.FOLLOWS:
+            self._end_run(here)
+            self._writer.go_to(place.position)
+        if self._run is None or not self._run.suits(frame):
+            self._end_run(here)
+            self._run = _Run(frame)
+        self._writer.write(self._run.resampled(frame))
+        self._advance(frame.samples / frame.sample_rate)
+
+    def _advance(self, seconds: float) -> None:
+        self._timeline.advance(seconds)
+        self._decoded += seconds
+        if self._decoded > self._max_decoded:
+            raise TooManySamples
+
+    def _end_run(self, end: int) -> None:
+        """Let the resampler give what it holds, so that the samples end exactly at position `end`."""
+        if self._run is None:
+            return
+        rest = self._run.rest()
+        self._run = None
+        self._writer.write(rest[: max(0, end - self._writer.next_position) * SAMPLE_BYTES])
+        if self._writer.position < end:
+            self._writer.go_to(end)
+
+    def _missing(self) -> str | None:
+        if self._media.bytes_missing:
+            return f"the file lacks {self._media.bytes_missing} bytes at its end"
+        announced = self._media.announced
+        if announced is None:
+            return None
+        if announced - self._writer.position / SAMPLE_RATE > max(_END_TOLERANCE_S, _END_TOLERANCE * announced):
+            return f"the file announces {announced:.1f} s"
+        return None
+
+
+class _Run:
+    """Frames of one form, resampled as one."""
+
+    def __init__(self, first: AudioFrame) -> None:
+        self._form = _form(first)
+        self._resampler = AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
+
+    def suits(self, frame: AudioFrame) -> bool:
+        return self._form == _form(frame)
+
+    def resampled(self, frame: AudioFrame) -> bytes:
+        # Places were decided from the time stamp; the resampler must not have ideas of its own.
+        frame.pts = None
+        return _bytes(self._resampler.resample(frame))
+
+    def rest(self) -> bytes:
+        # Audio that is 16 kHz mono already passes through, and flushing gives back the None.
+        return _bytes([frame for frame in self._resampler.resample(None) if frame is not None])
+
+
+def _form(frame: AudioFrame) -> tuple[str, str, int]:
+    return frame.format.name, frame.layout.name, frame.sample_rate
+
+
+def _bytes(frames: list[AudioFrame]) -> bytes:
+    return b"".join(bytes(frame.planes[0])[: frame.samples * SAMPLE_BYTES] for frame in frames)

@@ -1,0 +1,85 @@
+"""The network as a download may use it: every connection goes to an address that was vetted."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import httpcore
+
+from dictograph.audio.addresses import AllowList, Target, vet
+from dictograph.errors import FetchFailed, FetchTimeout, SourceNotFound
+
+if TYPE_CHECKING:
+    from httpcore._backends.base import SOCKET_OPTION
+
+#: Gives the addresses of a host, as text.
+Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
+
+_NO_SUCH_HOST = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
+
+
+async def system_resolver(host: str, port: int) -> Sequence[str]:
+    """What the system says. Raises SourceNotFound, FetchFailed."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        if error.errno in _NO_SUCH_HOST:
+            raise SourceNotFound(f"There is no host named {host}.") from error
+        raise FetchFailed(f"The address of {host} could not be found: {error.strerror}.") from error
+    except UnicodeError as error:
+        raise SourceNotFound(f"There is no host named {host}.") from error
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+class GuardedNetwork(httpcore.AsyncNetworkBackend):
+    """Connects for one target. The name is resolved once, all its addresses are vetted, and one of
+    these very addresses is called: a second, other answer of the name server has no chance.
+
+    TLS still checks the certificate against the name, since that is told to it separately.
+    """
+
+    def __init__(self, target: Target, allow: AllowList, resolve: Resolver, connect_timeout: float) -> None:
+        self._target = target
+        self._allow = allow
+        self._resolve = resolve
+        self._timeout = connect_timeout
+        self._network = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,  # noqa: ARG002 - what httpcore made of the URL does not matter: there is one target
+        port: int,  # noqa: ARG002
+        timeout: float | None = None,  # noqa: ARG002 - one limit covers the resolver and all addresses
+        local_address: str | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        target = self._target
+        try:
+            async with asyncio.timeout(self._timeout):
+                addresses = vet(target, await self._resolve(target.host, target.port), self._allow)
+                return await self._first_that_answers(addresses, local_address, socket_options)
+        except TimeoutError as error:
+            raise FetchTimeout(f"{target.host} did not answer within {self._timeout:.0f} s.") from error
+
+    async def connect_unix_socket(self, *_: object, **__: object) -> httpcore.AsyncNetworkStream:
+        raise FetchFailed("Only network addresses are called.")
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    async def _first_that_answers(
+        self, addresses: Sequence[str], local_address: str | None, options: Iterable[SOCKET_OPTION] | None
+    ) -> httpcore.AsyncNetworkStream:
+        refusal: Exception | None = None
+        for address in addresses:
+            try:
+                # One that swallows packets must leave time for the others.
+                return await self._network.connect_tcp(
+                    address, self._target.port, self._timeout / len(addresses), local_address, options
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                refusal = error
+        raise FetchFailed(f"{self._target.host} cannot be reached at port {self._target.port}.") from refusal

@@ -1,0 +1,66 @@
+"""Opening a file of this machine that a client named, if it lies under an allowed root."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from dictograph.errors import PathNotAllowed
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# A named pipe must not make the opening wait; it is refused afterwards.
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+def open_allowed(path: str, roots: Sequence[Path]) -> BinaryIO:
+    """Open the regular file `path` (absolute) for reading.
+
+    Symbolic links are resolved first, and must lead to a place under one of `roots`. The real path is
+    then walked from the root's descriptor without following any link, so one that is put there in
+    between leads nowhere.
+
+    Raises:
+        PathNotAllowed: with one and the same message for a path outside, one that is missing, one
+            that may not be read, and one that is no regular file.
+    """
+    try:
+        return _open(path, roots)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise PathNotAllowed(
+            "The path is no readable file under a folder that this service may read from (DICTOGRAPH_PATH_ROOTS)."
+        ) from error
+
+
+def _open(path: str, roots: Sequence[Path]) -> BinaryIO:
+    if not os.path.isabs(path):
+        raise ValueError("the path is relative")
+    real = Path(path).resolve(strict=True)
+    root = _root_of(real, roots)
+    descriptor = _walk(root, real.relative_to(root).parts)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ValueError("not a regular file")
+    return os.fdopen(descriptor, "rb")
+
+
+def _root_of(real: Path, roots: Sequence[Path]) -> Path:
+    for root in roots:
+        resolved = root.resolve()
+        if real != resolved and real.is_relative_to(resolved):
+            return resolved
+    raise ValueError("under no allowed root")
+
+
+def _walk(root: Path, parts: Sequence[str]) -> int:
+    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in parts[:-1]:
+            inner = os.open(part, _FOLDER, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+        return os.open(parts[-1], _FILE, dir_fd=folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,161 @@
+"""Opening a file with FFmpeg (by PyAV) so that it can be nothing but read. Runs in the decoder child only."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from io import FileIO
+from typing import Any, NoReturn
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.error import FFmpegError
+
+from dictograph.audio.containers import (
+    DECODERS,
+    DEMUXERS,
+    HEAD_SIZE,
+    ZERO_BASED,
+    bytes_missing,
+    known_start,
+    main_name,
+    states_length,
+    tag_size,
+    why_not_audio,
+)
+from dictograph.child.loop import ChildError
+from dictograph.errors import CorruptAudio, NoAudioStream, UnsupportedFormat
+
+_BUFFER_BYTES = 2**17
+
+_UNSUPPORTED = "The file is in no audio or video format that is accepted."
+
+_OPTIONS = {
+    "format_whitelist": ",".join(sorted(DEMUXERS)),
+    "codec_whitelist": ",".join(sorted(DECODERS)),
+    # The bytes come from Python; there is no protocol that FFmpeg would have to speak itself.
+    "protocol_whitelist": "",
+    "enable_drefs": "0",
+    "use_absolute_path": "0",
+}
+
+#: A frame that fails its checksum is noise at full scale: better no samples than those.
+_DECODER_OPTIONS = {"flac": {"err_detect": "crccheck+explode"}}
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """An opened file and the one stream to decode.
+
+    `origin` is the container's time in seconds that is time zero, None for that of the first frame.
+    `hint` is how long the audio may be; `announced` how long it must be by a header that is no
+    estimate, both in seconds from time zero. `bytes_missing` is what the file lacks by its header.
+    """
+
+    container: InputContainer
+    stream: AudioStream
+    container_name: str
+    codec_name: str
+    origin: float | None
+    hint: float | None
+    announced: float | None
+    bytes_missing: int
+
+
+class _Bytes:
+    """A file as FFmpeg gets it: bytes and positions, and not even a name."""
+
+    def __init__(self, file: FileIO) -> None:
+        self.read = file.read
+        self.seek = file.seek
+        self.tell = file.tell
+
+
+def open_media(file: FileIO) -> Media:
+    """Open `file` and choose its audio stream.
+
+    Raises:
+        ChildError: unsupported_format, no_audio_stream or corrupt_audio, in words.
+    """
+    av.logging.set_level(None)
+    head = os.pread(file.fileno(), HEAD_SIZE, 0)
+    if (reason := why_not_audio(head)) is not None:
+        raise ChildError(UnsupportedFormat.code, reason)
+    container = _open(file, head)
+    stream = _best_audio(container)
+    codec = stream.codec_context
+    codec.thread_count = 1
+    codec.options = dict(_DECODER_OPTIONS.get(codec.codec.name, {}))
+    name = main_name(container.format.name)
+    body = os.pread(file.fileno(), HEAD_SIZE, tag_size(head))
+    return Media(
+        container=container,
+        stream=stream,
+        container_name=name,
+        codec_name=codec.name,
+        origin=0.0 if name in ZERO_BASED else _seconds(container.start_time),
+        hint=_stream_end(stream) or _seconds(container.duration),
+        announced=_announced(container, stream, name) if states_length(name, body) else None,
+        bytes_missing=bytes_missing(head, os.fstat(file.fileno()).st_size),
+    )
+
+
+def _open(file: FileIO, head: bytes) -> InputContainer:
+    try:
+        return av.open(
+            _Bytes(file),
+            "r",
+            container_options=_OPTIONS,
+            buffer_size=_BUFFER_BYTES,
+            metadata_errors="replace",
+            io_open=_refuse_to_open,
+        )
+    except MemoryError:
+        raise
+    except FFmpegError as error:
+        if (container := known_start(head)) is not None:
+            text = f"The file begins like {container} audio, but it cannot be read: {error.strerror}."
+            raise ChildError(CorruptAudio.code, text) from error
+        raise ChildError(UnsupportedFormat.code, _UNSUPPORTED) from error
+
+
+def _refuse_to_open(*_: object) -> NoReturn:
+    """Called by FFmpeg for every file or URL that a demuxer wants to open beside the one it has."""
+    raise ChildError(UnsupportedFormat.code, "The file refers to other files, which are never opened.")
+
+
+def _best_audio(container: InputContainer) -> AudioStream:
+    best = container.streams.best("audio")
+    candidates = [*([best] if isinstance(best, AudioStream) else []), *container.streams.audio]
+    if not candidates:
+        raise ChildError(NoAudioStream.code, "The file holds no audio.")
+    for stream in candidates:
+        if _decoder_of(stream) in DECODERS:
+            return stream
+    name = _decoder_of(candidates[0]) or "an unknown codec"
+    raise ChildError(UnsupportedFormat.code, f"The audio in the file is encoded as {name}, which cannot be decoded.")
+
+
+def _decoder_of(stream: AudioStream) -> str | None:
+    # PyAV's types do not say that a stream whose decoder is not built in has no codec context.
+    context: Any = stream.codec_context
+    return None if context is None else str(context.codec.name)
+
+
+def _announced(container: InputContainer, stream: AudioStream, name: str) -> float | None:
+    if name != "matroska":
+        return _stream_end(stream)
+    # Matroska states one length for all streams: of the audio it is that only when there is no other.
+    return _seconds(container.duration) if len(container.streams) == 1 else None
+
+
+def _stream_end(stream: AudioStream) -> float | None:
+    if stream.duration is None or stream.time_base is None:
+        return None
+    start = stream.start_time or 0 if main_name(stream.container.format.name) in ZERO_BASED else 0
+    return float((start + stream.duration) * stream.time_base)
+
+
+def _seconds(microseconds: int | None) -> float | None:
+    return None if microseconds is None else microseconds / 1_000_000

@@ -1,0 +1,54 @@
+"""Samples in a file: mono 16 kHz s16le without a header, written by the decoder, read by everybody else."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Bytes of one sample.
+SAMPLE_BYTES = 2
+
+_CHUNK_SAMPLES = 2**19
+
+_INT16 = np.dtype("<i2")
+
+
+class MissingSamples(Exception):
+    """The file does not hold all samples that were asked for."""
+
+
+def read(file: Path, start: int, end: int) -> NDArray[np.int16]:
+    """The samples from `start` up to `end`, as int16. The file may be growing behind them.
+
+    Raises:
+        MissingSamples: the file ends before `end`.
+        ValueError: `start` is negative or after `end`.
+    """
+    samples = [np.frombuffer(chunk, _INT16) for chunk in _chunks(file, start, end)]
+    return np.concatenate(samples) if samples else np.empty(0, _INT16)
+
+
+def sha256(file: Path, start: int, end: int) -> str:
+    """The SHA-256 of the bytes of the samples from `start` up to `end`; raises as `read` does."""
+    digest = hashlib.sha256()
+    for chunk in _chunks(file, start, end):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _chunks(file: Path, start: int, end: int) -> Iterator[bytes]:
+    if not 0 <= start <= end:
+        raise ValueError(f"samples {start} to {end} are no range")
+    with open(file, "rb") as stream:
+        stream.seek(start * SAMPLE_BYTES)
+        wanted = (end - start) * SAMPLE_BYTES
+        while wanted:
+            chunk = stream.read(min(wanted, _CHUNK_SAMPLES * SAMPLE_BYTES))
+            if not chunk:
+                raise MissingSamples(f"{file.name} ends {wanted // SAMPLE_BYTES} samples before sample {end}")
+            wanted -= len(chunk)
+            yield chunk

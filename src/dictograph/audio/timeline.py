@@ -1,0 +1,110 @@
+"""Where decoded audio belongs: time stamps into sample numbers of the original's time line. Pure.
+
+Times come in seconds of the container's clock, positions go out in samples at 16 kHz. Audio that
+follows where it should goes on seamlessly; a gap is told, so that silence can fill it; what overlaps
+is to be dropped; and a clock that jumps absurdly is not believed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from dictograph.engine.protocol import SAMPLE_RATE
+
+#: A time stamp this far (s) from where the audio itself has come to is rounding or a codec's delay:
+#: stamps of 1 ms (webm, asf, flv), one packet of encoder delay that nobody declared (AAC in mpegts:
+#: 48 ms), frames kept together in one packet (wma: 92 ms). Following those would put a click into
+#: speech for nothing, and words are timed no better than this. What adds up to more is corrected.
+TOLERANCE_S = 0.1
+
+#: After damage, packets are known to be missing, and a stamp is believed at once.
+TOLERANCE_AFTER_DAMAGE_S = 0.01
+
+#: A start or gap longer than this (s) is no silence: a cut from a live stream, or a clock that was set.
+MAX_GAP_S = 3600.0
+
+#: A stamp further back than this (s) is a clock that began again (files joined end to end), no overlap.
+MAX_OVERLAP_S = 1.0
+
+
+class Move(Enum):
+    """How a frame stands to the audio before it."""
+
+    FOLLOWS = "follows"
+    AFTER_GAP = "after_gap"
+    OVERLAPS = "overlaps"
+    CLOCK_CHANGED = "clock_changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a frame goes: `position` in samples at 16 kHz, and how it got there.
+
+    For OVERLAPS the position lies before the end of what is there already.
+    """
+
+    move: Move
+    position: int
+
+
+class Timeline:
+    """Follows one stream of frames.
+
+    Args:
+        origin: the container's time, in seconds, that is time zero of the original; None: that of
+            the first frame.
+    """
+
+    def __init__(self, origin: float | None) -> None:
+        self._origin = origin
+        # The run under way: frames that follow each other seamlessly. Its position is kept apart
+        # from its length, so that rounding never adds up.
+        self._start = 0
+        self._seconds = 0.0
+        self._begun = False
+
+    @property
+    def position(self) -> int:
+        """Where the next frame begins when it follows seamlessly, in samples."""
+        return self._start + round(self._seconds * SAMPLE_RATE)
+
+    def place(self, time: float | None, *, damaged: bool = False) -> Place:
+        """The place of a frame that the container stamped with `time` seconds (None: not stamped).
+
+        `damaged` says that something just before it was lost.
+        """
+        here = self.position
+        if time is None:
+            self._begun = True
+            return Place(Move.FOLLOWS, here)
+        if not self._begun:
+            return self._first(time)
+        if self._origin is None:
+            self._origin = time - here / SAMPLE_RATE
+        drift = (time - self._origin) - here / SAMPLE_RATE
+        if abs(drift) <= (TOLERANCE_AFTER_DAMAGE_S if damaged else TOLERANCE_S):
+            return Place(Move.FOLLOWS, here)
+        if not -MAX_OVERLAP_S <= drift <= MAX_GAP_S:
+            self._origin += drift
+            return Place(Move.CLOCK_CHANGED, here)
+        target = max(0, round((time - self._origin) * SAMPLE_RATE))
+        return self._restart(Move.AFTER_GAP if drift > 0 else Move.OVERLAPS, target)
+
+    def advance(self, seconds: float) -> None:
+        """A frame of so many seconds was taken at the current position."""
+        self._seconds += seconds
+
+    def _first(self, time: float) -> Place:
+        self._begun = True
+        if self._origin is None:
+            self._origin = time
+        offset = time - self._origin
+        if not 0 <= offset <= MAX_GAP_S:
+            self._origin, offset = time, 0.0
+        position = round(offset * SAMPLE_RATE)
+        return self._restart(Move.AFTER_GAP if position else Move.FOLLOWS, position)
+
+    def _restart(self, move: Move, position: int) -> Place:
+        self._start, self._seconds = position, 0.0
+        return Place(move, position)

@@ -1,0 +1,96 @@
+"""What `dictograph doctor` tries: decoding a file, transcribing with the engine of the settings."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from dictograph.audio.decoder import Decoded, DecodeLimits, decode
+from dictograph.cli.findings import Verdict
+from dictograph.engine.catalog import Catalog
+from dictograph.engine.choice import Choice
+from dictograph.engine.client import EngineChild
+from dictograph.engine.models import ModelInfo, list_models
+from dictograph.engine.offer import AUTO, SPHINX, WHISPER
+from dictograph.engine.probe import prove, sample
+from dictograph.engine.protocol import SAMPLE_RATE
+from dictograph.errors import DecodeError, ModelUnavailable
+from dictograph.samples import hello
+from dictograph.settings import Settings
+
+Result = tuple[Verdict, str, str]
+
+_LOAD_S = 300.0
+_FIND_S = 30.0
+
+
+async def decoding(settings: Settings) -> Result:
+    """Decode the mp3 file that ships with Dictograph, in the process that all files are decoded in."""
+    limits = DecodeLimits(settings.max_audio, settings.decoder_memory, settings.decoder_timeout)
+    seconds = 0.0
+    with tempfile.TemporaryDirectory(prefix="dictograph-") as folder, hello() as file:
+        async for step in decode(file, Path(folder) / "pcm", limits):
+            if isinstance(step, Decoded):
+                seconds = step.samples / SAMPLE_RATE
+    if not seconds:
+        raise DecodeError("The sample was decoded to nothing.")
+    return Verdict.OK, f"an mp3 file of {seconds:.1f} s was decoded", ""
+
+
+async def models(settings: Settings) -> Result:
+    """Whether the weights of the default model are here; nothing is fetched."""
+    if settings.engine not in (AUTO, WHISPER):
+        return Verdict.OK, f"the engine {settings.engine} brings its own model", ""
+    if (model := _default(settings)).snapshot:
+        return Verdict.OK, f"{model.name} is here: {model.snapshot.path}", ""
+    until_then = f" (until then `auto` means {SPHINX} if they cannot be had)" if settings.engine == AUTO else ""
+    detail = f"the weights of {model.name} are not here{until_then}"
+    return (
+        Verdict.WARN,
+        detail,
+        f"The service fetches them when it starts; or run `dictograph models pull {model.name}`.",
+    )
+
+
+async def inference(settings: Settings) -> Result:
+    """Transcribe three seconds with the engine that jobs would get now."""
+    choice = await _choose(_with_what_is_here(settings))
+    begun = time.monotonic()
+    child = await EngineChild.start(choice.spec, settings.engine_memory, _LOAD_S)
+    try:
+        loaded = time.monotonic()
+        await prove(child)
+        done = time.monotonic()
+    finally:
+        await child.kill()
+    name = " ".join(dict.fromkeys((choice.frozen.engine, choice.frozen.model)))
+    audio = len(sample().samples) / SAMPLE_RATE
+    speed = f"loaded in {loaded - begun:.1f} s, {audio:.0f} s of speech in {done - loaded:.1f} s"
+    return Verdict.OK, f"{name} transcribes: {speed}", ""
+
+
+def _with_what_is_here(settings: Settings) -> Settings:
+    if settings.engine == AUTO and not _default(settings).snapshot:
+        return settings.model_copy(update={"engine": SPHINX})
+    if settings.engine == WHISPER and not _default(settings).snapshot:
+        raise ModelUnavailable(f"The weights of {settings.model} are not here: nothing can be transcribed with them.")
+    return settings
+
+
+def _default(settings: Settings) -> ModelInfo:
+    return next(model for model in list_models(settings) if model.default)
+
+
+async def _choose(settings: Settings) -> Choice:
+    catalog = Catalog.from_settings(settings)
+    finding = asyncio.create_task(catalog.run())  # finds what is here: that it is here was looked at before
+    try:
+        async with asyncio.timeout(_FIND_S):
+            return await catalog.decide(AUTO, None)
+    finally:
+        finding.cancel()
+        with suppress(asyncio.CancelledError):
+            await finding

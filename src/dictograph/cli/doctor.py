@@ -1,0 +1,83 @@
+"""`dictograph doctor`: what is wrong, and what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+
+import click
+
+from dictograph import logs
+from dictograph.cli import audio_checks, machine_checks
+from dictograph.cli.findings import Check, Finding, Verdict, find
+from dictograph.cli.options import explained, option
+from dictograph.errors import SettingsError
+from dictograph.settings import Settings
+
+_CHECKS: Mapping[str, Check] = {
+    "libraries": machine_checks.libraries,
+    "database": machine_checks.database,
+    "storage": machine_checks.storage,
+    "scratch": machine_checks.scratch,
+    "disk": machine_checks.disk,
+    "addresses": machine_checks.addresses,
+    "decoding": audio_checks.decoding,
+    "model": audio_checks.models,
+    "inference": audio_checks.inference,
+}
+
+_COLOURS = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
+
+
+@click.command()
+@option("data_dir", "engine", "model", "as_json")
+def doctor(as_json: bool, **overrides: str | None) -> None:
+    """Check everything, and say what to do.
+
+    Settings, libraries, database, storage, disk, addresses; a file is decoded and a sample transcribed by the
+    engine that jobs would get. Nothing is changed, and nothing is fetched.
+
+    Each line is `ok`, `warn` (it works, but…) or `fail`. Exit code 1: something failed.
+    """
+    logs.configure("error", "text")
+    findings = asyncio.run(_examined(overrides, quiet=as_json))
+    if as_json:
+        click.echo(json.dumps([finding.as_dict() for finding in findings], indent=2))
+    if any(finding.verdict is Verdict.FAIL for finding in findings):
+        raise click.exceptions.Exit(1)
+
+
+async def _examined(overrides: Mapping[str, str | None], *, quiet: bool) -> list[Finding]:
+    findings = []
+    async for finding in _examine(overrides):
+        findings.append(finding)
+        if not quiet:
+            _tell(finding)
+    return findings
+
+
+async def _examine(overrides: Mapping[str, str | None]) -> AsyncIterator[Finding]:
+    settings, finding = _settings(overrides)
+    yield finding
+    if settings is not None:
+        for subject, check in _CHECKS.items():
+            yield await find(subject, check, settings)
+
+
+def _settings(overrides: Mapping[str, str | None]) -> tuple[Settings | None, Finding]:
+    try:
+        loaded = explained(**overrides)
+    except SettingsError as error:
+        return None, Finding(
+            "settings", Verdict.FAIL, error.message, "`dictograph settings --help` says where they come from."
+        )
+    changed = sum(origin != "default" for origin in loaded.origins.values())
+    return loaded.settings, Finding("settings", Verdict.OK, f"{changed} set, the rest by default")
+
+
+def _tell(finding: Finding) -> None:
+    verdict = click.style(f"{finding.verdict.value:<5}", fg=_COLOURS[finding.verdict])
+    click.echo(f"{verdict} {finding.subject:<10} {finding.detail}")
+    if finding.advice:
+        click.echo(f"{'':17}→ {finding.advice}")

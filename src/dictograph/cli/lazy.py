@@ -1,0 +1,44 @@
+"""A group of commands whose modules are imported when they are called, so that `--help` is quick."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+
+import click
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A command: where it is ("package.module:name"), what it does in a few words, under which heading."""
+
+    target: str
+    summary: str
+    heading: str
+
+
+class LazyGroup(click.Group):
+    """Its commands are `entries`, listed under their headings in the order given."""
+
+    entries: Mapping[str, Entry] = {}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click says what it takes
+        return list(self.entries)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in self.entries:
+            return None
+        module, _, name = self.entries[cmd_name].target.partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        for heading in dict.fromkeys(entry.heading for entry in self.entries.values()):
+            with formatter.section(heading):
+                formatter.write_dl(list(self._rows(heading)))
+
+    def _rows(self, heading: str) -> Iterator[tuple[str, str]]:
+        for name, entry in self.entries.items():
+            if entry.heading == heading:
+                yield name, entry.summary

@@ -1,0 +1,139 @@
+"""What `dictograph doctor` looks at on the machine: libraries, folders, disk, addresses."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import shutil
+import socket
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from dictograph.blobs import FolderBlobs
+from dictograph.cli.findings import Verdict
+from dictograph.cli.tables import size
+from dictograph.settings import Settings, variable
+from dictograph.store import migrate
+
+Result = tuple[Verdict, str, str]
+
+#: Oldest SQLite with UPDATE … RETURNING (https://www.sqlite.org/lang_returning.html).
+_SQLITE = (3, 35, 0)
+
+_LIBRARIES = ("av", "ctranslate2", "faster-whisper", "onnxruntime", "pocketsphinx", "sqlalchemy", "fastapi", "uvicorn")
+
+#: An hour of decoded audio takes 115 MB; below these there is soon no room for jobs. In bytes.
+_TIGHT, _TOO_TIGHT = 5 * 10**9, 5 * 10**8
+
+
+async def libraries(settings: Settings) -> Result:
+    """The Python, and the libraries that matter."""
+    del settings
+    found, missing = [f"Python {platform.python_version()}", f"SQLite {sqlite3.sqlite_version}"], []
+    for name in _LIBRARIES:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        return Verdict.FAIL, f"not installed: {', '.join(missing)}", "Install Dictograph again, with its dependencies."
+    if sqlite3.sqlite_version_info < _SQLITE:
+        return Verdict.FAIL, f"SQLite {sqlite3.sqlite_version} is too old", "Use a Python with SQLite 3.35 or newer."
+    return Verdict.OK, ", ".join(found), ""
+
+
+async def database(settings: Settings) -> Result:
+    """Whether the database can be used, and is of this version. One that is not there yet is not made."""
+    file = Path(settings.database.removeprefix("sqlite:///"))
+    if settings.database.startswith("sqlite:") and not file.exists():
+        with _left_as_it_was(file.parent):
+            await asyncio.to_thread(_try_to_write, file.parent)
+        return Verdict.OK, f"{settings.database} is not there yet; the first start makes it", ""
+    revision = await asyncio.to_thread(migrate.current, settings.database)
+    if revision != migrate.head():
+        detail = f"{settings.database} is at {revision or 'no revision'}, this version needs {migrate.head()}"
+        return Verdict.WARN, detail, "Run `dictograph db upgrade`, or start the service, which does it."
+    return Verdict.OK, f"{settings.database} at {revision}", ""
+
+
+async def storage(settings: Settings) -> Result:
+    """Whether objects can be stored, by storing one."""
+    with _left_as_it_was(settings.storage):
+        await FolderBlobs(settings.storage).check()
+    return Verdict.OK, f"{settings.storage} can be written", ""
+
+
+async def scratch(settings: Settings) -> Result:
+    """Whether decoded audio can be written."""
+    try:
+        with _left_as_it_was(settings.scratch):
+            await asyncio.to_thread(_try_to_write, settings.scratch)
+    except OSError as error:
+        advice = f"Give this user the right to write there, or name another folder in {variable('scratch_dir')}."
+        return Verdict.FAIL, f"{settings.scratch} cannot be written: {error.strerror}", advice
+    return Verdict.OK, f"{settings.scratch} can be written", ""
+
+
+async def disk(settings: Settings) -> Result:
+    """Whether there is room on the disks of everything that grows."""
+    free = {folder: shutil.disk_usage(_existing(folder)).free for folder in (settings.data_dir, settings.scratch)}
+    least = min(free, key=lambda folder: free[folder])
+    detail = f"{size(free[least])} free at {least}"
+    if free[least] < _TOO_TIGHT:
+        return (
+            Verdict.FAIL,
+            detail,
+            "Free some space, or move the data folder: an hour of audio needs 115 MB for a while.",
+        )
+    if free[least] < _TIGHT:
+        return Verdict.WARN, detail, "Free some space: an hour of audio needs 115 MB while it is transcribed."
+    return Verdict.OK, detail, ""
+
+
+async def addresses(settings: Settings) -> Result:
+    """Whether the addresses can be listened on."""
+    taken = [address for address in settings.listen if not _can_listen(address)]
+    if taken:
+        detail = f"{', '.join(taken)} cannot be listened on: something does already, or it is not this machine's"
+        return Verdict.WARN, detail, f"All is well if that is this service. Else see {variable('listen')}."
+    return Verdict.OK, f"{', '.join(settings.listen)} is free", ""
+
+
+def _can_listen(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+    with socket.socket(family) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host.strip("[]"), int(port)))
+            listener.listen()
+        except OSError:
+            return False
+    return True
+
+
+def _try_to_write(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(b"dictograph")
+
+
+def _existing(folder: Path) -> Path:
+    return next(place for place in (folder, *folder.parents) if place.exists())
+
+
+@contextmanager
+def _left_as_it_was(folder: Path) -> Iterator[None]:
+    """Whatever folders are made meanwhile are removed again: looking is not moving in."""
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    try:
+        yield
+    finally:
+        for place in made:
+            with suppress(OSError):
+                os.rmdir(place)

@@ -1,0 +1,98 @@
+"""`dictograph`: the commands there are, and what becomes of an error."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from dictograph import __version__
+from dictograph.cli.lazy import Entry, LazyGroup
+from dictograph.errors import DictographError, ModelUnavailable, RequestError, SettingsError
+
+#: What a script can tell from the exit code.
+OK, FAILED, USAGE, NOT_SET_UP, INTERRUPTED = 0, 1, 2, 3, 130
+
+_HERE = "Without a server"
+_SERVER = "Servers"
+_JOBS = "Jobs of a server"
+_UPKEEP = "Upkeep"
+
+
+class _Commands(LazyGroup):
+    entries = {
+        "transcribe": Entry("dictograph.cli.transcribe:transcribe", "Turn files, URLs or stdin into text.", _HERE),
+        "serve": Entry("dictograph.cli.serve:serve", "Run the service: HTTP and worker in one.", _SERVER),
+        "api": Entry("dictograph.cli.serve:api", "Run the HTTP half alone.", _SERVER),
+        "worker": Entry("dictograph.cli.serve:worker", "Run the working half alone.", _SERVER),
+        "jobs": Entry("dictograph.cli.jobs:jobs", "List, show, watch, cancel, retry, delete jobs.", _JOBS),
+        "dead": Entry("dictograph.cli.dead:dead", "List, show, replay jobs whose retries are spent.", _JOBS),
+        "doctor": Entry("dictograph.cli.doctor:doctor", "Check everything, and say what to do.", _UPKEEP),
+        "settings": Entry("dictograph.cli.settings:settings", "Show the effective settings.", _UPKEEP),
+        "models": Entry("dictograph.cli.models:models", "List, pull, verify speech models.", _UPKEEP),
+        "db": Entry("dictograph.cli.db:db", "Bring the database up to date.", _UPKEEP),
+    }
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="""\b
+Exit codes:
+  0    done
+  1    something failed (a file, a job, a check)
+  2    the command line is wrong
+  3    a setting is wrong, or the model is not available
+  130  interrupted
+
+`dictograph COMMAND --help` says more about each. Settings come from the command line, DICTOGRAPH_*
+variables, .env, and dictograph.toml, in this order: see `dictograph settings --explain`.
+""",
+)
+@click.version_option(__version__, prog_name="dictograph")
+def cli() -> None:
+    """Dictograph turns audio into text and loses nothing on the way.
+
+    \b
+    A file to text, here and now, without a server:
+      dictograph transcribe interview.mp3
+    \b
+    A service on http://127.0.0.1:8000 that keeps its jobs across restarts:
+      dictograph serve
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command line (that of the process, if none is given) and exit with its code."""
+    try:
+        code = cli.main(args=arguments, prog_name="dictograph", standalone_mode=False)
+    except click.exceptions.Exit as exit:
+        code = exit.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("dictograph: interrupted", err=True)
+        code = INTERRUPTED
+    except DictographError as error:
+        complain(error)
+        code = exit_code(error)
+    sys.exit(code if isinstance(code, int) else OK)
+
+
+def complain(error: DictographError, about: str = "") -> None:
+    """One line on stderr: what was wrong, and what to do."""
+    click.echo(f"dictograph: {f'{about}: ' if about else ''}{error.message}", err=True)
+
+
+def exit_code(error: DictographError) -> int:
+    """The exit code that tells this kind of error."""
+    match error:
+        case SettingsError() | ModelUnavailable():
+            return NOT_SET_UP
+        case RequestError(code="invalid_option" | "invalid_request" | "model_not_allowed"):
+            return USAGE
+        case _:
+            return FAILED

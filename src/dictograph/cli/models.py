@@ -1,0 +1,106 @@
+"""`dictograph models`: the speech models on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import click
+
+from dictograph.cli.options import effective, option
+from dictograph.cli.progress import byte_bar
+from dictograph.cli.tables import size, table
+from dictograph.engine.models import ModelInfo, Verified, list_models
+from dictograph.engine.models import pull as pull_model
+from dictograph.engine.models import verify as verify_model
+from dictograph.engine.weights import Progress
+
+
+@click.group()
+def models() -> None:
+    """List, pull, verify speech models.
+
+    The models are Whisper's; the engine `sphinx` ships its own. A service fetches the weights of its
+    models by itself, so `pull` is for preparing a machine: before it goes offline, say.
+
+    A MODEL is a size (`tiny`, `small`, `large-v3-turbo`, …), a repository id (`owner/name`), or a folder.
+    """
+
+
+@models.command("list")
+@option("as_json")
+def list_(as_json: bool) -> None:
+    """List the models that the settings offer, and all whose weights are here."""
+    found = list_models(effective())
+    if as_json:
+        click.echo(json.dumps([_shape(model) for model in found], indent=2))
+        return
+    rows = [(model.name, _marks(model), size(model.size) if model.snapshot else "not here") for model in found]
+    click.echo(table(("MODEL", "OFFERED", "WEIGHTS"), rows))
+
+
+@models.command()
+@click.argument("names", metavar="MODEL...", nargs=-1)
+def pull(names: tuple[str, ...]) -> None:
+    """Fetch weights into the cache; without a MODEL, those of the configured one.
+
+    What is here and undamaged is not fetched again, and a fetch that was interrupted goes on where it stopped.
+
+    \b
+    dictograph models pull small large-v3-turbo
+    """
+    settings = effective()
+    for name in names or (settings.model,):
+        with byte_bar(f"Pulling {name}") as bar:
+
+            def show(progress: Progress, bar: Any = bar) -> None:
+                bar(progress.done, progress.total)
+
+            snapshot = asyncio.run(pull_model(settings, name, show))
+        click.echo(f"{name} is here: {snapshot.path}")
+
+
+@models.command()
+@click.argument("names", metavar="MODEL...", nargs=-1)
+@option("as_json")
+def verify(names: tuple[str, ...], as_json: bool) -> None:
+    """Read every byte of the weights and compare checksums; without a MODEL, of the configured one.
+
+    The network is not asked. Exit code 3: something is missing or damaged.
+    """
+    settings = effective()
+    verified = [asyncio.run(verify_model(settings, name)) for name in names or (settings.model,)]
+    if as_json:
+        click.echo(json.dumps([_verified_shape(model) for model in verified], indent=2))
+        return
+    for model in verified:
+        rows = [(file.name, size(file.size), file.verdict) for file in model.files]
+        click.echo(f"{model.name}, revision {model.snapshot.revision}")
+        click.echo(table(("FILE", "SIZE", ""), rows))
+
+
+def _marks(model: ModelInfo) -> str:
+    return "default" if model.default else "yes" if model.offered else ""
+
+
+def _shape(model: ModelInfo) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "repository": model.repository,
+        "offered": model.offered,
+        "default": model.default,
+        "here": model.snapshot is not None,
+        "revision": model.snapshot.revision if model.snapshot else None,
+        "folder": str(model.snapshot.path) if model.snapshot else None,
+        "bytes": model.size,
+    }
+
+
+def _verified_shape(model: Verified) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "revision": model.snapshot.revision,
+        "folder": str(model.snapshot.path),
+        "files": [{"name": file.name, "bytes": file.size, "verdict": file.verdict} for file in model.files],
+    }

@@ -1,0 +1,47 @@
+"""Options that several commands share, and the settings that result from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from dictograph.settings import Loaded, Settings, load
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_OPTIONS = {
+    "data_dir": click.option(
+        "--data-dir", type=click.Path(file_okay=False, path_type=Path), help="The folder for everything it keeps."
+    ),
+    "engine": click.option("--engine", help="`whisper`, `sphinx`, or `auto`."),
+    "model": click.option("--model", help="Whisper size, repository id, or a folder with a converted model."),
+    "device": click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where models run."),
+    "log_level": click.option(
+        "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="The least level logged."
+    ),
+    "as_json": click.option("--json", "as_json", is_flag=True, help="Say it as JSON, for scripts."),
+}
+
+
+def option(*names: str) -> Callable[[F], F]:
+    """Add the shared options of these names to a command."""
+
+    def add(command: F) -> F:
+        for name in reversed(names):
+            command = _OPTIONS[name](command)
+        return command
+
+    return add
+
+
+def effective(**overrides: object) -> Settings:
+    """The settings with what the command line says; None values were not said."""
+    return explained(**overrides).settings
+
+
+def explained(**overrides: object) -> Loaded:
+    """`effective`, with where each value came from."""
+    return load(overrides)

@@ -1,0 +1,45 @@
+"""`dictograph settings`: what is in force, and who said so."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from dictograph.cli.options import explained, option
+from dictograph.cli.settings_text import shown, shown_as_json
+from dictograph.settings import Loaded, Settings, variable
+
+
+@click.command()
+@click.option("--explain", is_flag=True, help="Say of each where its value came from, and what it is for.")
+@option("as_json")
+def settings(explain: bool, as_json: bool) -> None:
+    """Show the effective settings.
+
+    In the form of an .env file; passwords are masked.
+
+    \b
+    dictograph settings --explain
+    dictograph settings --json | jq .engine
+    """
+    loaded = explained()
+    if as_json:
+        click.echo(json.dumps(_shape(loaded, explain), indent=2))
+        return
+    for name, field in Settings.model_fields.items():
+        value = shown(name, getattr(loaded.settings, name))
+        if explain:
+            click.echo(f"# {field.description}\n# from: {loaded.origins[name]}")
+        click.echo(f"{variable(name)}={value}" + ("\n" if explain else ""))
+
+
+def _shape(loaded: Loaded, explain: bool) -> dict[str, Any]:
+    values = {name: shown_as_json(name, getattr(loaded.settings, name)) for name in Settings.model_fields}
+    if not explain:
+        return values
+    return {
+        name: {"value": value, "origin": loaded.origins[name], "description": Settings.model_fields[name].description}
+        for name, value in values.items()
+    }

@@ -1,0 +1,261 @@
+"""The way in: an upload, a URL or a path becomes a job that is not lost any more."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, Protocol
+from uuid import uuid4
+
+from sqlalchemy import Connection
+
+from dictograph.blobs import Blobs, audio_name
+from dictograph.crash import CrashPoints, Point
+from dictograph.errors import DictographError, EmptyUpload, IdempotencyMismatch
+from dictograph.job import Job, Source, SourceKind, StoredAudio
+from dictograph.service.arrival import Arrival, Hasher
+from dictograph.service.naming import display_name, name_of_url
+from dictograph.service.request import Order, check_key, check_url, fingerprint
+from dictograph.service.uncut import to_its_end
+from dictograph.settings import Settings
+from dictograph.store import idempotency
+from dictograph.store.accept import NewJob, create_job
+from dictograph.store.database import Database
+from dictograph.store.idempotency import Known
+from dictograph.store.read import get_job
+
+log = logging.getLogger(__name__)
+
+
+class Offer(Protocol):
+    """Says without waiting whether an engine and model can be asked for: engine.catalog.Catalog."""
+
+    def resolve(self, engine: str, model: str | None) -> tuple[str, str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The job of a request. `created` is False when an earlier request with the same key made it."""
+
+    job: Job
+    created: bool
+
+
+class Intake:
+    """Takes jobs in. A job that was returned is committed durably, with its audio.
+
+    Beside what is said below, all ways in raise:
+        InvalidOption, ModelNotAllowed: this service has no such engine or model.
+        IdempotencyInProgress, IdempotencyMismatch: the key is in use, or was used for something else.
+        DatabaseUnavailable, StorageFull, StorageUnavailable.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        blobs: Blobs,
+        offer: Offer,
+        settings: Settings,
+        crash: CrashPoints,
+        process_id: str,
+    ) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._offer = offer
+        self._settings = settings
+        self._crash = crash
+        self._process_id = process_id
+
+    @property
+    def max_upload(self) -> int:
+        """The most bytes of one upload."""
+        return self._settings.max_upload
+
+    def check(self, order: Order) -> None:
+        """Whether the order could be accepted, as far as that can be told at once."""
+        check_key(order.key)
+        try:
+            self._offer.resolve(order.options.engine, order.options.model)
+        except DictographError as error:
+            error.param = error.param or ("model" if order.options.model else "engine")
+            raise
+
+    @asynccontextmanager
+    async def receive(self, owner: str, key: str | None = None) -> AsyncIterator[Reception]:
+        """Receive an upload: bytes first, what to do with them at the end, as forms come.
+
+        Whatever was stored is removed at the end of the context, unless `accept` made a job of it.
+        """
+        check_key(key)
+        known = await self._begin(owner, key)
+        name = str(uuid4())
+        writer = Hasher.opened if known else partial(self._blobs.create, audio_name(name, 0))
+        reception = Reception(name, owner, key, known, Arrival(writer, self.max_upload), self._accept)
+        try:
+            yield reception
+        finally:
+            if reception.accepted is None and not reception.undecided:
+                await to_its_end(self._undo(reception))
+
+    async def upload(self, order: Order, filename: str, file: BinaryIO) -> Accepted:
+        """Take in an open file.
+
+        Raises:
+            EmptyUpload, UploadTooLarge.
+        """
+        self.check(order)
+        async with self.receive(order.owner, order.key) as reception:
+            while block := await asyncio.to_thread(file.read, 1024 * 1024):
+                await reception.write(block)
+            return await reception.accept(filename, order)
+
+    async def url(self, order: Order, url: str) -> Accepted:
+        """Take in a URL, which a worker will fetch.
+
+        Raises:
+            InvalidRequest: it is not one that could be fetched.
+        """
+        self.check(order)
+        return await self._reference(order, name_of_url(check_url(url)), Source(SourceKind.URL, url))
+
+    async def path(self, order: Order, path: str) -> Accepted:
+        """Take in a file of this machine, which a worker will read.
+
+        Raises:
+            PathNotAllowed: it is not beneath an allowed root, or not there.
+        """
+        self.check(order)
+        await asyncio.to_thread(_check_path, path, self._settings.path_roots)
+        return await self._reference(order, display_name(path), Source(SourceKind.PATH, path))
+
+    async def _reference(self, order: Order, filename: str, source: Source) -> Accepted:
+        mark = fingerprint(order, source)
+        known = await self._begin(order.owner, order.key)
+        if known is not None:
+            return await self._repeated(order.owner, known, mark)
+        return await to_its_end(self._refer(order, filename, source, mark))
+
+    async def _refer(self, order: Order, filename: str, source: Source, mark: str) -> Accepted:
+        try:
+            return await self._create(order, filename, source, None, mark, str(uuid4()))
+        except Exception:
+            await self._abandon(order.owner, order.key)
+            raise
+
+    async def _begin(self, owner: str, key: str | None) -> Known | None:
+        if key is None:
+            return None
+        reserve = partial(idempotency.begin, owner=owner, key=key, process_id=self._process_id)
+        return await self._database.write(reserve)
+
+    async def _repeated(self, owner: str, known: Known, mark: str) -> Accepted:
+        if known.fingerprint != mark:
+            raise IdempotencyMismatch(
+                "This Idempotency-Key was used for another request; use a new key for a new request.",
+                param="Idempotency-Key",
+            )
+        job = await self._database.read(lambda conn: get_job(conn, owner, known.job_id))
+        return Accepted(job, created=False)
+
+    async def _create(
+        self, order: Order, filename: str, source: Source, audio: StoredAudio | None, mark: str, job_id: str
+    ) -> Accepted:
+        new = NewJob(
+            id=job_id,
+            owner=order.owner,
+            filename=filename,
+            source=source,
+            options=order.options,
+            metadata=order.metadata,
+            audio=audio,
+            max_attempts=self._settings.max_attempts,
+        )
+
+        def create(conn: Connection) -> Job:
+            job = create_job(conn, new)
+            if order.key is not None:
+                idempotency.settle(conn, order.owner, order.key, job.id, mark)
+            return job
+
+        job = await self._database.write(create)
+        self._crash.reach(Point.JOB_CREATED)
+        return Accepted(job, created=True)
+
+    async def _accept(self, reception: Reception, filename: str, order: Order) -> Accepted:
+        order = replace(order, owner=reception.owner, key=reception.key)
+        self.check(order)
+        if not reception.arrival.size:
+            raise EmptyUpload("The uploaded file is empty.", param="file")
+        return await to_its_end(self._store(reception, filename, order))
+
+    async def _store(self, reception: Reception, filename: str, order: Order) -> Accepted:
+        """Make a job of the bytes that have arrived. Runs to its end, whatever becomes of the client."""
+        audio = await reception.arrival.commit()
+        source = Source(SourceKind.UPLOAD)
+        mark = fingerprint(order, source, audio.sha256)
+        if reception.known is not None:
+            return await self._repeated(order.owner, reception.known, mark)
+        self._crash.reach(Point.UPLOAD_STORED)
+        reception.undecided = True
+        try:
+            reception.accepted = await self._create(
+                order, display_name(filename), source, audio, mark, reception.job_id
+            )
+        except Exception:
+            reception.undecided = False
+            raise
+        return reception.accepted
+
+    async def _undo(self, reception: Reception) -> None:
+        try:
+            await reception.arrival.undo(self._blobs, audio_name(reception.job_id, 0))
+        except (OSError, DictographError):
+            # The sweeper removes what no row names; the client must hear of what went wrong first.
+            log.warning("the remains of an upload could not be removed", exc_info=True)
+        if reception.known is None:
+            await self._abandon(reception.owner, reception.key)
+
+    async def _abandon(self, owner: str, key: str | None) -> None:
+        if key is not None:
+            await self._database.write(lambda conn: idempotency.abandon(conn, owner, key, self._process_id))
+
+
+@dataclass(slots=True)
+class Reception:
+    """One upload on its way in.
+
+    `undecided` says that its row is being written: if that is cut off (the loop is closing), nobody
+    knows whether it was, and its audio must stay; the sweeper removes it if there is no row.
+    """
+
+    job_id: str
+    owner: str
+    key: str | None
+    known: Known | None
+    arrival: Arrival
+    _accept: Callable[[Reception, str, Order], Awaitable[Accepted]]
+    accepted: Accepted | None = None
+    undecided: bool = False
+
+    async def write(self, data: bytes) -> None:
+        """Take some bytes. Raises UploadTooLarge as soon as there are too many."""
+        await self.arrival.write(data)
+
+    async def accept(self, filename: str, order: Order) -> Accepted:
+        """All bytes are here: make the job, or find the one that the same request made before.
+
+        Raises:
+            EmptyUpload: there were none.
+        """
+        return await self._accept(self, filename, order)
+
+
+def _check_path(path: str, roots: list[Path]) -> None:
+    from dictograph.audio.local_path import open_allowed
+
+    open_allowed(path, roots).close()

@@ -1,0 +1,120 @@
+"""What can be asked of a job, and done to it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from dictograph.blobs import Blobs
+from dictograph.errors import DictographError, InvalidRequest, NotFound
+from dictograph.job import Job, JobStatus
+from dictograph.service.watch import News, watching
+from dictograph.store import control
+from dictograph.store.database import Database
+from dictograph.store.read import Page, get_job, list_jobs
+from dictograph.store.tail import Tail
+
+log = logging.getLogger(__name__)
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Which jobs to list, newest first. Times are aware; no statuses means all of them."""
+
+    statuses: Sequence[JobStatus] = ()
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    cursor: str | None = None
+    limit: int = 50
+    dead: bool = False
+
+
+class Jobs:
+    """The jobs of an owner. Owner None is the operator, who sees and may do everything.
+
+    All methods raise DatabaseUnavailable; those that name a job raise NotFound when it is not
+    there, or somebody else's.
+    """
+
+    def __init__(self, database: Database, blobs: Blobs, tail: Tail, stopping: asyncio.Event) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._tail = tail
+        self._stopping = stopping
+
+    async def get(self, owner: str | None, job_id: str) -> Job:
+        check_id(job_id)
+        return await self._database.read(lambda conn: get_job(conn, owner, job_id))
+
+    async def page(self, owner: str | None, listing: Listing) -> Page:
+        """A page of jobs.
+
+        Raises:
+            InvalidRequest: the cursor is not one of this list, or a time is out of range.
+        """
+        after, before = _in_utc(listing.created_after), _in_utc(listing.created_before)
+        try:
+            return await self._database.read(
+                lambda conn: list_jobs(
+                    conn, owner, listing.statuses, after, before, listing.cursor, listing.limit, listing.dead
+                )
+            )
+        except OverflowError as error:  # a forged cursor can name a time that no calendar has
+            raise InvalidRequest("The cursor is not one of this list.", param="cursor") from error
+
+    async def cancel(self, owner: str | None, job_id: str) -> Job:
+        """Stop a job. Raises JobStateConflict when it has ended already."""
+        check_id(job_id)
+        return await self._database.write(lambda conn: control.cancel(conn, owner, job_id))
+
+    async def retry(self, owner: str | None, job_id: str) -> Job:
+        """Run a failed or cancelled job again, from its last committed window. Raises JobStateConflict."""
+        check_id(job_id)
+        return await self._database.write(lambda conn: control.retry(conn, owner, job_id))
+
+    async def remove(self, owner: str | None, job_id: str) -> None:
+        """Remove a job with its audio, transcript and events, in whatever state it is."""
+        check_id(job_id)
+        job = await self._database.write(lambda conn: control.remove(conn, owner, job_id))
+        if job.audio is None:
+            return
+        try:
+            await self._blobs.delete(job.audio.name)
+        except (OSError, DictographError):
+            # The row is gone, so the job is; the sweeper tries again with what no row names.
+            log.warning("the audio of job %s could not be removed yet", job.id, exc_info=True)
+
+    async def wait_until_ended(self, owner: str | None, job_id: str, seconds: float) -> Job:
+        """The job once it has ended, or as it is when the time is up or the service stops."""
+        deadline = time.monotonic() + seconds
+        async with watching(self._tail, self._stopping, check_id(job_id)) as watch:
+            while True:
+                job = await self.get(owner, job_id)
+                left = deadline - time.monotonic()
+                if job.status.ended or left <= 0:
+                    return job
+                if await watch.wait(job.last_seq, left) is News.STOPPING:
+                    return job
+
+
+def check_id(job_id: str) -> str:
+    """A string that could be a job's id; one that cannot names no job. Raises NotFound."""
+    if not _ID.fullmatch(job_id):
+        raise NotFound("There is no such job.")
+    return job_id
+
+
+def _in_utc(moment: datetime | None) -> datetime | None:
+    if moment is None:
+        return None
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise InvalidRequest("A time of the request is out of range.") from error

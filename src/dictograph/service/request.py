@@ -1,0 +1,139 @@
+"""What a client asks for: options, metadata, a URL, a key; each checked before anything is stored."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
+
+from dictograph.errors import InvalidOption, InvalidRequest
+from dictograph.job import LOCAL_OWNER, Options, Source
+
+_METADATA_BYTES = 16 * 1024
+_METADATA_DEPTH = 16
+_URL_LENGTH = 4096
+_KEY_LENGTH = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be done with the audio, whichever way it comes in. `key` is the Idempotency-Key."""
+
+    options: Options = field(default_factory=Options)
+    metadata: dict[str, Any] = field(default_factory=dict)
+    owner: str = LOCAL_OWNER
+    key: str | None = None
+
+
+def check_options(given: Mapping[str, Any], *, strict: bool) -> Options:
+    """The options of a request. `strict` takes numbers and booleans only as such, not as text.
+
+    Raises:
+        InvalidOption: naming the first one that is unknown or has a bad value.
+    """
+    try:
+        options = Options.model_validate(dict(given), strict=strict)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = str(first["loc"][0]) if first["loc"] else "options"
+        if first["type"] == "extra_forbidden":
+            message = f"There is no option {name!r}. The options are {', '.join(Options.model_fields)}."
+        else:
+            message = f"The option {name} cannot be {_shown(first['input'])}: {_told(first['msg'])}."
+        raise InvalidOption(message, param=name) from error
+    for name, value in options.model_dump().items():
+        if isinstance(value, str) and "\0" in value:
+            raise InvalidOption(f"The option {name} must not contain the character NUL.", param=name)
+    return options
+
+
+def check_metadata(given: object) -> dict[str, Any]:
+    """The client's own data, a JSON object that is kept with the job and given back.
+
+    Raises:
+        InvalidRequest: it is no object, too large or too deep, or has what cannot be stored.
+    """
+    if not isinstance(given, dict):
+        raise InvalidRequest("`metadata` must be a JSON object.", param="metadata")
+    if _depth(given) > _METADATA_DEPTH:
+        raise InvalidRequest(f"`metadata` must not be nested deeper than {_METADATA_DEPTH}.", param="metadata")
+    try:
+        text = json.dumps(given, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, TypeError) as error:
+        raise InvalidRequest("`metadata` has text or numbers that JSON cannot carry.", param="metadata") from error
+    if len(text) > _METADATA_BYTES:
+        raise InvalidRequest(f"`metadata` must not be larger than {_METADATA_BYTES} bytes.", param="metadata")
+    if b"\\u0000" in text:
+        raise InvalidRequest("`metadata` must not contain the character NUL.", param="metadata")
+    return given
+
+
+def check_url(url: str) -> str:
+    """A URL that could be fetched, by its form; whether it may be is decided when it is.
+
+    Raises:
+        InvalidRequest: it is not http or https, names no host, or carries a user and password.
+    """
+    if len(url) > _URL_LENGTH:
+        raise InvalidRequest(f"`url` must not be longer than {_URL_LENGTH} characters.", param="url")
+    if not url.isascii() or any(sign <= " " or sign == "\x7f" for sign in url):
+        raise InvalidRequest("`url` must be written in ASCII without spaces; encode other characters.", param="url")
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise InvalidRequest("`url` is not a URL.", param="url") from error
+    if parts.scheme.lower() not in ("http", "https") or not host:
+        raise InvalidRequest("`url` must be an absolute http or https URL.", param="url")
+    if "@" in parts.netloc:
+        raise InvalidRequest("`url` must not carry a user name or password.", param="url")
+    return url
+
+
+def check_key(key: str | None) -> str | None:
+    """An Idempotency-Key.
+
+    Raises:
+        InvalidRequest: it is empty, too long, or not plain printable ASCII.
+    """
+    if key is not None and not (0 < len(key) <= _KEY_LENGTH and key.isascii() and key.isprintable()):
+        raise InvalidRequest(
+            f"Idempotency-Key must be 1 to {_KEY_LENGTH} printable ASCII characters.", param="Idempotency-Key"
+        )
+    return key
+
+
+def fingerprint(order: Order, source: Source, sha256: str = "") -> str:
+    """What makes two requests the same: the source, the bytes of an upload, options and metadata."""
+    parts = [source.kind.value, source.location, sha256, order.options.normalised(), order.metadata]
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _depth(value: object) -> int:
+    """How deep a JSON value is nested; counting stops above the limit, so no nesting can exhaust the stack."""
+    level, depth = [value], 0
+    while level and depth <= _METADATA_DEPTH:
+        depth += 1
+        level = [inner for outer in level for inner in _within(outer)]
+    return depth
+
+
+def _within(value: object) -> list[object]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return list(value) if isinstance(value, list) else []
+
+
+def _shown(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 60 else shown[:57] + "…"
+
+
+def _told(message: str) -> str:
+    return message[:1].lower() + message[1:].rstrip(".")

@@ -1,0 +1,70 @@
+"""The transcript of a job, whole or as far as it has come, a page of windows at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from dictograph.engine.protocol import WindowResult
+from dictograph.errors import NotFound
+from dictograph.job import Job, JobStatus
+from dictograph.service.jobs import check_id
+from dictograph.store.database import Database
+from dictograph.store.read import get_job, windows
+from dictograph.transcript import Segment, TranscriptHead, Warning
+
+_PAGE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTranscript:
+    """A transcript that is being read. `segments` reads the database as it goes, in the caller's thread."""
+
+    head: TranscriptHead
+    segments: Iterator[Segment]
+
+
+class Transcripts:
+    """Opens transcripts."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def open(self, owner: str | None, job_id: str) -> OpenTranscript:
+        """The transcript as it is now: windows that are committed later are not part of it.
+
+        Raises:
+            NotFound: there is no such job; the iterator raises it too, if the job goes meanwhile.
+        """
+        check_id(job_id)
+        job = await self._database.read(lambda conn: get_job(conn, owner, job_id))
+        return OpenTranscript(head_of(job), _segments(self._database, job))
+
+
+def head_of(job: Job) -> TranscriptHead:
+    """All of a job's transcript but its segments."""
+    return TranscriptHead(
+        language=job.language,
+        language_probability=job.language_probability,
+        duration=job.duration or 0.0,
+        task=job.options.task,
+        engine=job.frozen.engine if job.frozen else "",
+        model=job.frozen.model if job.frozen else "",
+        complete=job.status is JobStatus.COMPLETED,
+        warnings=tuple(Warning(**warning) for warning in job.warnings),
+    )
+
+
+def _segments(database: Database, job: Job) -> Iterator[Segment]:
+    next_index = 0
+    while next_index < job.windows_done:
+        limit = min(_PAGE, job.windows_done - next_index)
+        ask = partial(windows, job_id=job.id, after_index=next_index - 1, limit=limit, committed_only=True)
+        page = database.read_now(ask)
+        if not page:
+            raise NotFound(f"Job {job.id} was deleted, or is being done again, while its transcript was read.")
+        for window in page:
+            assert window.result is not None
+            yield from WindowResult.from_dict(window.result).segments
+        next_index = page[-1].index + 1

@@ -1,0 +1,178 @@
+"""The whole service on a tiny, real Whisper: long recordings, restarts, and neighbours."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.audio_files import write_wav
+from tests.service import TINY, Service, eventually, service
+from tests.speech import WORDS, say
+
+WHISPER = {"engine": "whisper", "model": TINY, "extra_engines": ""}
+
+
+def _silence(seconds: float) -> NDArray[np.int16]:
+    return np.zeros(int(seconds * 16_000), np.int16)
+
+
+def _phrases(count: int, seed: int) -> list[tuple[str, NDArray[np.int16]]]:
+    """Spoken English digit strings of two to six words."""
+    rng = random.Random(seed)
+    texts = [" ".join(rng.choices(WORDS["en"], k=rng.randint(2, 6))) for _ in range(count)]
+    return [(text, say(text, "en-us")) for text in texts]
+
+
+@pytest.fixture(scope="module")
+def ten_minutes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]]:
+    """Ten minutes of digits and silences of 0.3 to 12 s, and a file with each phrase alone."""
+    folder, rng = tmp_path_factory.mktemp("digits"), random.Random(5)
+    parts, seconds, alone = [_silence(1)], 1.0, []
+    for number, (_, samples) in enumerate(_phrases(200, seed=4)):
+        if seconds > 600:
+            break
+        gap = _silence(rng.choice((0.3, 0.7, 1.5, 3.5, 5, 12)))
+        parts += [samples, gap]
+        seconds += (len(samples) + len(gap)) / 16_000
+        alone.append(write_wav(folder / f"{number}.wav", np.concatenate([_silence(0.5), samples, _silence(0.5)])))
+    return write_wav(folder / "ten-minutes.wav", np.concatenate(parts)), alone
+
+
+def _text(one: Service, job: str) -> str:
+    return str(json.loads(one.transcript(job))["text"])
+
+
+def test_ten_minutes_are_the_phrases_joined(tmp_path: Path, ten_minutes: tuple[Path, list[Path]]) -> None:
+    """None lost, doubled or out of order at a cut."""
+    long, alone = ten_minutes
+    with service(tmp_path, **WHISPER, concurrency=8) as one:
+        job = one.submit(long, language="en")
+        parts = [one.submit(phrase, language="en") for phrase in alone]
+        assert one.wait_for(job)["status"] == "completed"
+        joined = " ".join(_text(one, part) for part in parts if one.wait_for(part)["status"] == "completed")
+        assert _text(one, job) == joined
+
+
+def test_a_killed_job_resumes_and_ends_byte_for_byte_the_same(
+    tmp_path: Path, ten_minutes: tuple[Path, list[Path]]
+) -> None:
+    long, _ = ten_minutes
+    (tmp_path / "killed").mkdir()
+    (tmp_path / "calm").mkdir()
+    options = {"word_timestamps": "true"}
+    with service(tmp_path / "calm", **WHISPER) as calm:
+        job = calm.submit(long, **options)
+        assert calm.wait_for(job)["status"] == "completed"
+        expected = calm.transcript(job, "verbose_json")
+    one = Service(tmp_path / "killed", **WHISPER)
+    one.start().wait_until_up()
+    job = one.submit(long, **options)
+    for kill in range(3):
+        done = one.job(job)["seconds_done"]
+        eventually(lambda before=done: one.job(job)["seconds_done"] > before or one.job(job)["status"] == "completed")
+        one.kill()
+        one.start().wait_until_up()
+        assert kill or one.job(job)["status"] != "completed", "the first kill came too late to show anything"
+    assert one.wait_for(job)["status"] == "completed"
+    assert _without_id(one.transcript(job, "verbose_json")) == _without_id(expected)
+    one.stop()
+
+
+def _without_id(document: str) -> str:
+    shape = json.loads(document)
+    shape.pop("id", None)
+    return json.dumps(shape)
+
+
+def test_a_note_sent_while_a_long_file_runs_ends_long_before_it(
+    tmp_path: Path, ten_minutes: tuple[Path, list[Path]]
+) -> None:
+    long, _ = ten_minutes
+    note = write_wav(tmp_path / "note.wav", np.concatenate([_silence(1), say("one two three four five", "en-us"), _silence(1)]))
+    with service(tmp_path, **WHISPER, batch_size=2) as one:
+        hour = write_wav(tmp_path / "long.wav", np.tile(_samples_of(long), 4))
+        job = one.submit(hour)
+        eventually(lambda: one.job(job)["seconds_done"] > 0)
+        quick = one.submit(note)
+        assert one.wait_for(quick)["status"] == "completed"
+        at = one.job(job)
+        assert at["status"] == "processing"
+        assert at["progress"] < 0.7
+        assert "one two three four five" in _text(one, quick)
+        assert one.post(f"/v1/transcriptions/{job}/cancel").status_code == 200
+
+
+def _samples_of(path: Path) -> NDArray[np.int16]:
+    return np.frombuffer(path.read_bytes()[44:], dtype="<i2")
+
+
+@pytest.mark.parametrize("settings", [WHISPER, {"engine": "sphinx", "extra_engines": ""}], ids=["whisper", "sphinx"])
+def test_silence_and_noise_have_an_empty_transcript(tmp_path: Path, settings: dict[str, object]) -> None:
+    """Digital silence, and white, pink and brown noise from -60 to -6 dBFS."""
+    with service(tmp_path, **settings, concurrency=8) as one:
+        jobs = {name: one.submit(path) for name, path in _noises(tmp_path).items()}
+        texts = {name: _text(one, job) for name, job in jobs.items() if one.wait_for(job)["status"] == "completed"}
+    assert texts == dict.fromkeys(jobs, "")
+
+
+def _noises(folder: Path) -> dict[str, Path]:
+    files = {"silence": write_wav(folder / "silence.wav", _silence(40))}
+    for exponent, colour in ((0.0, "white"), (0.5, "pink"), (1.0, "brown")):
+        for level in (-60, -40, -20, -6):
+            name = f"{colour}{level}"
+            files[name] = write_wav(folder / f"{name}.wav", _coloured(exponent, level, seed=level + 100))
+    return files
+
+
+def _coloured(exponent: float, level: float, seed: int) -> NDArray[np.int16]:
+    """40 s of noise with a spectrum of 1/f^exponent in amplitude and an RMS of `level` dBFS."""
+    count = 40 * 16_000
+    spectrum = np.fft.rfft(np.random.default_rng(seed).normal(size=count))
+    frequencies = np.maximum(np.fft.rfftfreq(count, 1 / 16_000), 20)
+    samples = np.fft.irfft(spectrum / frequencies**exponent, count)
+    samples *= 10 ** (level / 20) / np.sqrt(np.mean(samples**2))
+    return (np.clip(samples, -1, 1) * 32767).astype(np.int16)
+
+
+def test_the_language_is_told_from_the_speech(tmp_path: Path) -> None:
+    german = np.concatenate([_silence(1), say("drei vier fünf sechs sieben", "de"), _silence(1)])
+    english = np.concatenate([_silence(1), say("three four five six seven", "en-us"), _silence(1)])
+    with service(tmp_path, **WHISPER) as one:
+        jobs = {
+            language: one.submit(write_wav(tmp_path / f"{language}.wav", samples))
+            for language, samples in (("de", german), ("en", english))
+        }
+        for language, job in jobs.items():
+            done = one.wait_for(job)
+            assert done["language"] == language
+            assert 0.5 < done["language_probability"] <= 1
+
+
+def test_words_refer_to_the_original_audio(tmp_path: Path) -> None:
+    """A phrase after 50 s of silence has times after 50 s."""
+    samples = np.concatenate([_silence(50), say("seven eight nine", "en-us"), _silence(2)])
+    with service(tmp_path, **WHISPER) as one:
+        job = one.submit(write_wav(tmp_path / "late.wav", samples), word_timestamps="true")
+        one.wait_for(job)
+        words = json.loads(one.transcript(job, "json"))["segments"][0]["words"]
+        assert [word["word"].strip() for word in words] == ["seven", "eight", "nine"]
+        assert all(49.5 < word["start"] < word["end"] < 53 for word in words)
+
+
+def test_time_does_not_stand_still_for_readers(tmp_path: Path, ten_minutes: tuple[Path, list[Path]]) -> None:
+    """Segments are there while the job runs, and the partial transcript is the beginning of the whole."""
+    long, _ = ten_minutes
+    with service(tmp_path, **WHISPER, batch_size=2) as one:
+        job = one.submit(long)
+        eventually(lambda: one.job(job)["seconds_done"] > 0)
+        partial = _text(one, job)
+        assert one.job(job)["status"] == "processing" or time.monotonic()
+        one.wait_for(job)
+        assert partial
+        assert _text(one, job).startswith(partial)

@@ -1,0 +1,124 @@
+"""Which job is claimed next, and what a claim does to it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from sqlalchemy import Connection, event
+from tests.integration.store.bench import OOPS, Bench
+
+from dictograph.job import FrozenEngine, JobStatus, Options
+from dictograph.store import finish, progress
+from dictograph.store.claim import Claimant, claim_job
+from dictograph.store.database import Database
+from dictograph.store.lease import RetryPolicy
+
+
+def test_a_claim_takes_the_job_and_gives_its_lease(bench: Bench) -> None:
+    made = bench.create()
+    claim = bench.claim()
+    assert (claim.job.id, claim.job.status, claim.job.attempt) == (made.id, JobStatus.PROCESSING, 1)
+    assert (claim.lease.job_id, claim.lease.attempt, claim.alone) == (made.id, 1, False)
+    assert claim.job.started_at is not None
+    assert bench.events(made.id)[-1].data == {"attempt": 1}
+    assert bench.try_claim() is None
+
+
+def test_priority_goes_before_age(bench: Bench) -> None:
+    bench.create("old")
+    bench.create("urgent", priority=5)
+    bench.create("new")
+    assert [bench.claim().job.id for _ in range(3)] == ["urgent", "old", "new"]
+
+
+def test_the_owner_with_the_fewest_running_jobs_goes_first(bench: Bench) -> None:
+    for number in range(3):
+        bench.create(f"greedy-{number}", owner="greedy")
+    bench.create("modest-0", owner="modest")
+    bench.create("third-0", owner="third")
+    order = [bench.claim().job.id for _ in range(5)]
+    assert order == ["greedy-0", "modest-0", "third-0", "greedy-1", "greedy-2"]
+
+
+def test_only_what_the_worker_can_run_is_claimed(bench: Bench) -> None:
+    bench.create("whisper-job", options=Options(engine="whisper"))
+    bench.create("big-model", options=Options(model="large-v3"))
+    assert bench.try_claim(engine="auto") is None
+    assert bench.claim(engine="whisper").job.id == "whisper-job"
+    assert bench.write(claim_job, Claimant("w", 60, frozenset({("auto", "large-v3")}), False)).job.id == "big-model"
+    assert bench.write(claim_job, Claimant("w", 60, frozenset(), False)) is None
+
+
+def test_what_was_frozen_decides_who_may_claim_again(bench: Bench) -> None:
+    lease = bench.running()
+    bench.write(progress.freeze_engine, lease, FrozenEngine("whisper", "small", "abc"), [])
+    bench.fail(lease)
+    assert bench.try_claim(engine="auto") is None
+    again = bench.write(claim_job, Claimant("w", 60, frozenset({("whisper", "small")}), False))
+    assert again.job.frozen == FrozenEngine("whisper", "small", "abc")
+
+
+def test_a_job_that_lost_its_lease_runs_alone(bench: Bench) -> None:
+    lease = bench.running()
+    bench.expire_lease(lease.job_id)
+    bench.lose()
+    assert bench.try_claim(busy=True) is None
+    claim = bench.claim(busy=False)
+    assert claim.alone
+    bench.plan(claim.lease, 1)
+    bench.commit(claim.lease, 0)
+    bench.write(progress.finish_plan, claim.lease, 20.0, [])
+    bench.fail(claim.lease)
+    assert not bench.claim(busy=True).alone, "a committed window shows that it kills nobody"
+
+
+def test_a_job_in_backoff_is_not_claimed(bench: Bench) -> None:
+    lease = bench.running()
+    bench.write(finish.fail, lease, OOPS, True, RetryPolicy(60.0, 60.0))
+    assert bench.try_claim() is None
+    assert 30 <= bench.events(lease.job_id)[-1].data["delay"] <= 60
+
+
+_CLAIMER = """
+import sys
+from dictograph.store.claim import Claimant, claim_job
+from dictograph.store.database import Database
+from dictograph.store.lease import RetryPolicy
+db = Database.open(sys.argv[1])
+who = Claimant(sys.argv[2], 60, frozenset({("auto", "")}), True)
+while (claim := db.write_now(lambda c: claim_job(c, who))) is not None:
+    print(claim.job.id, claim.job.attempt)
+db.close_now()
+"""
+
+
+def test_two_processes_never_get_the_same_job(bench: Bench, url: str) -> None:
+    made = {bench.create().id for _ in range(60)}
+    command = [sys.executable, "-W", "error", "-c", _CLAIMER, url]
+    claimers = [subprocess.Popen([*command, f"w{n}"], stdout=subprocess.PIPE, text=True) for n in range(2)]
+    outputs = [claimer.communicate(timeout=60)[0] for claimer in claimers]
+    assert [claimer.returncode for claimer in claimers] == [0, 0]
+    claimed = [line for output in outputs for line in output.splitlines()]
+    assert sorted(claimed) == sorted(f"{id} 1" for id in made)
+
+
+@pytest.mark.parametrize("busy", [True, False])
+def test_the_claim_looks_at_no_row_that_is_not_pending(bench: Bench, database: Database, busy: bool) -> None:
+    """Every table access of the claim goes through an index of pending or running rows, or by id."""
+    statements: list[tuple[str, tuple[object, ...]]] = []
+
+    def note(conn: Connection, cursor: object, statement: str, parameters: tuple[object, ...], *_: object) -> None:
+        statements.append((statement, parameters))
+
+    event.listen(database._engine, "before_cursor_execute", note)
+    bench.create()
+    bench.claim(busy=busy)
+    [(query, parameters)] = [found for found in statements if "RECURSIVE" in found[0]]
+    plan = database.read_now(lambda c: c.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", parameters).all())
+    touched = [row[3] for row in plan if row[3].startswith(("SEARCH", "SCAN")) and "ROW" not in row[3]]
+    used = [line for line in touched if line not in ("SCAN owners", "SCAN runnable")]
+    assert used
+    for line in used:
+        assert any(name in line for name in ("ix_job_claim", "ix_job_running", "(id=?)")), line

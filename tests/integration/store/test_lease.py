@@ -1,0 +1,150 @@
+"""The fence, the retry budget, and what happens to jobs whose worker is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.integration.store.bench import AT_ONCE, OOPS, Bench, result
+
+from dictograph.errors import LeaseLost
+from dictograph.job import FrozenEngine, JobStatus, Lease, StoredAudio
+from dictograph.store import control, finish, lease, outbox, progress
+from dictograph.store.progress import PlannedWindow
+
+FENCED: dict[str, Callable[..., Any]] = {
+    "record_audio": lambda c, held: progress.record_audio(c, held, StoredAudio("x", "y", 1)),
+    "freeze_engine": lambda c, held: progress.freeze_engine(c, held, FrozenEngine("a", "b", "c"), [{"code": "w"}]),
+    "freeze_language": lambda c, held: progress.freeze_language(c, held, "en", 0.9),
+    "plan_windows": lambda c, held: progress.plan_windows(c, held, [PlannedWindow(1, 10, 20, "s")], 20.0),
+    "finish_plan": lambda c, held: progress.finish_plan(c, held, 10.0, [{"code": "w"}]),
+    "restart_windows": lambda c, held: progress.restart_windows(c, held, "other samples"),
+    "commit_windows": lambda c, held: progress.commit_windows(c, held, [(0, result("late"))]),
+    "complete": finish.complete,
+    "fail": lambda c, held: finish.fail(c, held, OOPS, True, AT_ONCE),
+    "release": finish.release,
+}
+
+
+@pytest.mark.parametrize("name", FENCED)
+@pytest.mark.parametrize("how", ["cancelled", "lost", "claimed by another", "wrong token", "removed"])
+def test_a_stale_lease_writes_nothing(bench: Bench, name: str, how: str) -> None:
+    held = bench.running()
+    bench.plan(held, 1)
+    if how == "cancelled":
+        bench.cancel(held.job_id)
+    elif how == "wrong token":
+        held = Lease(held.job_id, held.attempt, "stolen")
+    elif how == "removed":
+        bench.write(control.remove, None, held.job_id)
+    else:
+        bench.expire_lease(held.job_id)
+        bench.lose()
+        if how == "claimed by another":
+            bench.claim()
+    before = bench.events(held.job_id)
+    with pytest.raises(LeaseLost):
+        bench.write(FENCED[name], held)
+    assert bench.events(held.job_id) == before
+    if how != "removed":
+        assert bench.job(held.job_id).last_seq == len(before)
+        assert not bench.job(held.job_id).plan_complete
+
+
+def test_fence_gives_the_number_of_the_first_new_event(bench: Bench) -> None:
+    held = bench.running()
+    assert bench.job(held.job_id).last_seq == 2
+    assert bench.write(lease.fence, held, 3, priority=7) == 3
+    assert bench.job(held.job_id).last_seq == 5
+    assert bench.job(held.job_id).priority == 7
+
+
+def test_renewal_names_the_jobs_that_are_still_owned(bench: Bench) -> None:
+    kept, lost = bench.running(), bench.running()
+    bench.cancel(lost.job_id)
+    before = bench.column(kept.job_id, "lease_expires_at")
+    assert bench.read(lease.still_held, [kept, lost]) == {kept.job_id}
+    assert bench.write(lease.renew, [kept, lost], 500) == {kept.job_id}
+    assert bench.column(kept.job_id, "lease_expires_at") > before + 400
+    assert bench.write(lease.renew, [], 500) == set()
+
+
+def test_a_lease_past_its_end_can_be_renewed_until_it_is_lost(bench: Bench) -> None:
+    held = bench.running()
+    bench.expire_lease(held.job_id)
+    assert bench.write(lease.renew, [held], 60) == {held.job_id}
+    assert bench.lose() == []
+
+
+def test_lost_leases_are_counted_until_the_job_is_dead(bench: Bench) -> None:
+    made = bench.create(max_attempts=3)
+    for attempt in range(1, 4):
+        assert bench.claim().job.attempt == attempt
+        bench.expire_lease(made.id)
+        assert bench.lose() == [made.id]
+    job = bench.job(made.id)
+    assert (job.status, job.failures, job.dead) == (JobStatus.FAILED, 3, True)
+    assert job.error is not None
+    assert job.error.code == "worker_lost"
+    assert bench.log(made.id) == ["created", *["started", "retrying"] * 2, "started", "failed"]
+    assert bench.events(made.id)[-1].data["dead"] is True
+
+
+def test_the_jobs_of_a_dead_worker_return_at_once(bench: Bench) -> None:
+    for _ in range(3):
+        bench.create()
+    mine, other = bench.claim(worker="dead"), bench.claim(worker="alive")
+    assert bench.write(lease.lose_of_workers, ["dead", "nobody"], AT_ONCE) == [mine.job.id]
+    assert bench.status(other.job.id) is JobStatus.PROCESSING
+    assert bench.job(mine.job.id).failures == 1
+
+
+def test_no_more_leases_are_lost_at_once_than_the_limit(bench: Bench) -> None:
+    for _ in range(3):
+        bench.expire_lease(bench.running().job_id)
+    assert len(bench.write(lease.lose_expired, AT_ONCE, 2)) == 2
+    assert len(bench.lose()) == 1
+
+
+def test_a_new_window_makes_the_budget_whole(bench: Bench) -> None:
+    held = bench.running()
+    bench.plan(held, 2)
+    bench.fail(held)
+    held = bench.claim().lease
+    assert bench.job(held.job_id).failures == 1
+    bench.commit(held, 0)
+    assert bench.job(held.job_id).failures == 0
+
+
+def test_what_no_retry_helps_fails_for_good(bench: Bench) -> None:
+    held = bench.running()
+    job = bench.fail(held, retryable=False)
+    assert (job.status, job.dead, job.error) == (JobStatus.FAILED, False, OOPS)
+    assert bench.events(job.id)[-1].data == {
+        "error": {"code": OOPS.code, "message": OOPS.message, "stage": OOPS.stage},
+        "dead": False,
+    }
+
+
+def test_a_release_costs_nothing_and_keeps_the_place(bench: Bench) -> None:
+    held = bench.running()
+    bench.create("later")
+    job = bench.write(finish.release, held)
+    assert (job.status, job.failures) == (JobStatus.PENDING, 0)
+    assert bench.claim().job.id == held.job_id
+
+
+def test_every_return_to_pending_has_its_wake_up(bench: Bench) -> None:
+    held = bench.running()
+    bench.write(finish.release, held)
+    bench.fail(bench.claim().lease)
+    bench.cancel(held.job_id)
+    bench.retry(held.job_id)
+    ids = []
+    while messages := bench.read(outbox.due, 10):
+        assert len(messages) == 1, "one at a time, in order"
+        ids.append(messages[0].message_id)
+        bench.write(outbox.sent, [messages[0].id])
+    pending_at = [e.seq for e in bench.events(held.job_id) if e.type in ("created", "released", "retrying", "retried")]
+    assert ids == [f"{held.job_id}:dispatch:{seq}" for seq in pending_at]

@@ -1,0 +1,256 @@
+"""The state machine under any sequence of questions, stale writers included (property-based)."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from sqlalchemy import select
+
+from dictograph.errors import DictographError, JobStateConflict, LeaseLost
+from dictograph.job import TRANSITIONS, JobStatus, Lease
+from dictograph.store import control, finish, lease, progress, read
+from dictograph.store.database import Database
+from dictograph.store.events import TERMINAL
+from dictograph.store.migrate import upgrade
+from dictograph.store.tables import outbox
+from tests.integration.store.bench import AT_ONCE, OOPS, Bench, result
+
+JOBS = st.sampled_from(["a", "b", "c"])
+WAKING = {"created", "released", "retrying", "retried"}
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """Three jobs, every lease that was ever given, and what must hold after each step."""
+
+    @initialize()
+    def open(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="dictograph-machine-"))
+        upgrade(f"sqlite:///{self.folder / 'db'}")
+        self.database = Database.open(f"sqlite:///{self.folder / 'db'}")
+        # What is tested is the logic; durability has its own tests, and fsyncs would take the time.
+        self.database.write_now(lambda conn: None)
+        self.bench = Bench(self.database)
+        self.seen: dict[str, JobStatus] = {}
+        self.committed: dict[str, list[Any]] = {}
+        self.leases: list[Lease] = []
+
+    def teardown(self) -> None:
+        if hasattr(self, "database"):
+            self.database.close_now()
+            shutil.rmtree(self.folder)
+
+    # --- clients
+
+    @rule(id=JOBS, priority=st.integers(0, 1), budget=st.integers(1, 3))
+    def create(self, id: str, priority: int, budget: int) -> None:
+        if id not in self.seen:
+            self.bench.create(id, priority=priority, max_attempts=budget)
+            self.seen[id], self.committed[id] = JobStatus.PENDING, []
+
+    @rule(id=JOBS)
+    def cancel(self, id: str) -> None:
+        if id in self.seen:
+            self._allowed(id, JobStatus.CANCELLED, lambda: self.bench.cancel(id))
+
+    @rule(id=JOBS)
+    def retry(self, id: str) -> None:
+        if id in self.seen and self.seen[id] is not JobStatus.PROCESSING:
+            allowed = self.seen[id] in (JobStatus.FAILED, JobStatus.CANCELLED)
+            self._try(allowed, lambda: self.bench.retry(id))
+
+    @rule(id=JOBS)
+    def remove(self, id: str) -> None:
+        if self.seen.pop(id, None):
+            self.bench.write(control.remove, None, id)
+            self.committed.pop(id)
+
+    # --- workers
+
+    @rule(busy=st.booleans())
+    def claim(self, busy: bool) -> None:
+        claim = self.bench.try_claim(busy=busy)
+        if claim is not None:
+            assert self.seen[claim.job.id] is JobStatus.PENDING
+            assert not (busy and claim.alone)
+            self.leases.append(claim.lease)
+
+    @precondition(lambda self: self.leases)
+    @rule(data=st.data(), count=st.integers(1, 3))
+    def plan(self, data: st.DataObject, count: int) -> None:
+        held = self._lease(data)
+        planned = self._job(held).windows_planned if self._owns(held) else 0
+        complete = self._owns(held) and self._job(held).plan_complete
+        self._fenced(held, lambda: self.bench.plan(held, count, planned), mistake=complete)
+
+    @precondition(lambda self: self.leases)
+    @rule(data=st.data(), skip=st.integers(0, 1), text=st.text(max_size=3))
+    def commit(self, data: st.DataObject, skip: int, text: str) -> None:
+        held = self._lease(data)
+        owns = self._owns(held)
+        index = (self._job(held).windows_done if owns else 0) + skip
+        mistake = owns and (skip > 0 or index >= self._job(held).windows_planned)
+        done = self._fenced(
+            held, lambda: self.bench.write(progress.commit_windows, held, [(index, result(text))]), mistake=mistake
+        )
+        if done:
+            self.committed[held.job_id].append(result(text))
+            assert self._job(held).failures == 0
+
+    @precondition(lambda self: self.leases)
+    @rule(data=st.data())
+    def finish_plan(self, data: st.DataObject) -> None:
+        held = self._lease(data)
+        self._fenced(held, lambda: self.bench.finish_plan(held))
+
+    @precondition(lambda self: self.leases)
+    @rule(data=st.data())
+    def restart(self, data: st.DataObject) -> None:
+        held = self._lease(data)
+        if self._fenced(held, lambda: self.bench.write(progress.restart_windows, held, "other samples")):
+            self.committed[held.job_id] = []
+
+    @precondition(lambda self: self.leases)
+    @rule(data=st.data())
+    def complete(self, data: st.DataObject) -> None:
+        held = self._lease(data)
+        owns = self._owns(held)
+        job = self._job(held) if owns else None
+        mistake = job is not None and not (job.plan_complete and job.windows_done == job.windows_planned)
+        self._fenced(held, lambda: self.bench.write(finish.complete, held), mistake=mistake)
+
+    @precondition(lambda self: self.leases)
+    @rule(data=st.data(), retryable=st.booleans())
+    def fail(self, data: st.DataObject, retryable: bool) -> None:
+        held = self._lease(data)
+        self._fenced(held, lambda: self.bench.write(finish.fail, held, OOPS, retryable, AT_ONCE))
+
+    @precondition(lambda self: self.leases)
+    @rule(data=st.data())
+    def release(self, data: st.DataObject) -> None:
+        held = self._lease(data)
+        self._fenced(held, lambda: self.bench.write(finish.release, held))
+
+    @precondition(lambda self: self.leases)
+    @rule(data=st.data())
+    def renew(self, data: st.DataObject) -> None:
+        held = self._lease(data)
+        expected = {held.job_id} if self._owns(held) else set()
+        assert self.bench.write(lease.renew, [held], 60.0) == expected
+
+    @rule(id=JOBS)
+    def expire(self, id: str) -> None:
+        if id in self.seen:
+            processing = self.bench.status(id) is JobStatus.PROCESSING
+            if processing:
+                self.bench.expire_lease(id)
+            assert self.bench.lose() == ([id] if processing else [])
+
+    # --- what must hold
+
+    @invariant()
+    def states_change_only_as_drawn(self) -> None:
+        for id, before in getattr(self, "seen", {}).items():
+            now = self.bench.status(id)
+            assert now is before or now in TRANSITIONS[before], f"{before} → {now}"
+            self.seen[id] = now
+
+    @invariant()
+    def the_log_has_no_gap_and_one_end_per_run(self) -> None:
+        for id in getattr(self, "seen", {}):
+            job, log = self.bench.job(id), self.bench.events(id)
+            assert [event.seq for event in log] == list(range(1, job.last_seq + 1))
+            types = [event.type for event in log]
+            for event_type, following in zip(types, types[1:], strict=False):
+                assert (event_type in TERMINAL) == (following == "retried"), types
+            assert (types[-1] in TERMINAL) == job.status.ended
+            assert job.status.ended == (job.finished_at is not None)
+            if job.status.ended:
+                assert types[-1] == job.status.value
+
+    @invariant()
+    def the_budget_is_kept(self) -> None:
+        for id in getattr(self, "seen", {}):
+            job = self.bench.job(id)
+            assert job.failures <= job.max_attempts
+            if job.failures == job.max_attempts:
+                assert job.dead
+            if job.dead:
+                assert self.bench.events(id)[-1].data["dead"] is True
+
+    @invariant()
+    def windows_are_committed_in_order_and_never_lost(self) -> None:
+        for id in getattr(self, "seen", {}):
+            job, stored = self.bench.job(id), self.bench.read(read.windows, id, limit=1000)
+            assert [window.index for window in stored] == list(range(job.windows_planned))
+            results = [window.result for window in stored]
+            assert results[: job.windows_done] == self.committed[id]
+            assert all(result is None for result in results[job.windows_done :])
+
+    @invariant()
+    def only_a_running_job_has_a_lease(self) -> None:
+        for id in getattr(self, "seen", {}):
+            held = self.bench.column(id, "lease_token")
+            assert (held is not None) == (self.bench.status(id) is JobStatus.PROCESSING)
+
+    @invariant()
+    def every_wake_up_is_in_the_outbox(self) -> None:
+        if not hasattr(self, "seen"):
+            return
+        for id in self.seen:
+            waking = [event.seq for event in self.bench.events(id) if event.type in WAKING]
+            assert self._wake_ups(id) == [f"{id}:dispatch:{seq}" for seq in waking]
+
+    # --- how
+
+    def _lease(self, data: st.DataObject) -> Lease:
+        return data.draw(st.sampled_from(self.leases))
+
+    def _job(self, held: Lease) -> Any:
+        return self.bench.job(held.job_id)
+
+    def _owns(self, held: Lease) -> bool:
+        return held.job_id in self.seen and self.bench.column(held.job_id, "lease_token") == held.token
+
+    def _fenced(self, held: Lease, write: Any, mistake: bool = False) -> bool:
+        owned = self._owns(held)
+        try:
+            write()
+        except LeaseLost:
+            assert not owned
+            return False
+        except DictographError:
+            assert mistake
+            return False
+        assert owned
+        assert not mistake
+        return True
+
+    def _allowed(self, id: str, target: JobStatus, change: Any) -> None:
+        self._try(target in TRANSITIONS[self.seen[id]], change)
+
+    def _try(self, allowed: bool, change: Any) -> None:
+        try:
+            change()
+        except JobStateConflict:
+            assert not allowed
+        else:
+            assert allowed
+
+    def _wake_ups(self, id: str) -> list[str]:
+        query = select(outbox.c.message_id).where(outbox.c.job_id == id).order_by(outbox.c.id)
+        return list(self.database.read_now(lambda conn: conn.execute(query).scalars().all()))
+
+
+TestStoreMachine = StoreMachine.TestCase
+TestStoreMachine.settings = settings(
+    max_examples=25,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)

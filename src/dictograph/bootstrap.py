@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from dictograph.audio.addresses import AllowList
 from dictograph.audio.decoder import DecodeLimits
 from dictograph.audio.fetch import FetchLimits
 from dictograph.audio.listener import Listener
-from dictograph.blobs import FolderBlobs
+from dictograph.blobs import Blobs, FolderBlobs
 from dictograph.crash import CrashPoints
 from dictograph.engine.catalog import Catalog
 from dictograph.engine.probe import prove
@@ -20,6 +20,9 @@ from dictograph.errors import SettingsError
 from dictograph.presence import Presence
 from dictograph.queue import Queue
 from dictograph.queue.database import DatabaseQueue
+from dictograph.service.elsewhere import WorkersElsewhere
+from dictograph.service.services import Services
+from dictograph.service.status import Readiness
 from dictograph.settings import Settings
 from dictograph.store.database import Database
 from dictograph.store.lease import RetryPolicy
@@ -31,21 +34,81 @@ from dictograph.worker.pruner import Retention
 from dictograph.worker.runner import Tools
 from dictograph.worker.worker import Worker
 
-log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """The parts that every process has, whatever it does."""
+    """The parts that every process has, whatever it does. Setting `stopping` ends all streams and waits."""
 
     settings: Settings
     database: Database
-    blobs: FolderBlobs
+    blobs: Blobs
     queue: Queue
     presence: Presence
     crash: CrashPoints
     tail: Tail
     catalog: Catalog
+    stopping: asyncio.Event
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """A process's parts, wired: the service functions, and a worker if it has one."""
+
+    core: Core
+    services: Services
+    worker: Worker | None
+
+    def engine_in_words(self) -> str:
+        """The engine and model of jobs that name none, as far as it is known now."""
+        for model in self.core.catalog.describe():
+            if model["default"]:
+                state = "" if model["state"] == "ready" else f" ({model['state']})"
+                return f"{model['engine']}, model {model['id']}{state}"
+        return self.core.settings.engine
+
+
+@asynccontextmanager
+async def open_application(settings: Settings, *, worker: bool) -> AsyncIterator[Application]:
+    """A wired application. A worker is started, and stopped at the end, its jobs given back."""
+    async with open_core(settings) as core:
+        hand = make_worker(core) if worker else None
+        elsewhere = WorkersElsewhere(core.database)
+        services = Services.build(
+            database=core.database,
+            blobs=core.blobs,
+            tail=core.tail,
+            offer=core.catalog,
+            settings=settings,
+            crash=core.crash,
+            process_id=core.presence.id,
+            readiness=_readiness_of(hand) if hand else elsewhere.ask,
+            stopping=core.stopping,
+        )
+        application = Application(core, services, hand)
+        async with _working(hand, settings.shutdown_grace) if hand else _looking(elsewhere):
+            try:
+                yield application
+            finally:
+                core.stopping.set()
+
+
+@asynccontextmanager
+async def _working(worker: Worker, grace: float) -> AsyncIterator[None]:
+    await worker.start()
+    try:
+        yield
+    finally:
+        await worker.stop(grace)
+
+
+@asynccontextmanager
+async def _looking(elsewhere: WorkersElsewhere) -> AsyncIterator[None]:
+    looking = asyncio.create_task(elsewhere.run(), name="workers elsewhere")
+    try:
+        yield
+    finally:
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
 
 
 @asynccontextmanager
@@ -54,7 +117,7 @@ async def open_core(settings: Settings) -> AsyncIterator[Core]:
     crash = CrashPoints(settings.crash_at)
     queue = _queue(settings)
     catalog = Catalog.from_settings(settings)
-    await asyncio.to_thread(settings.data_dir.mkdir, parents=True, exist_ok=True)
+    await asyncio.to_thread(_make_folder, settings.data_dir)
     await asyncio.to_thread(upgrade, settings.database)
     async with AsyncExitStack() as stack:
         presence = Presence(settings.processes)
@@ -65,7 +128,7 @@ async def open_core(settings: Settings) -> AsyncIterator[Core]:
         await tail.start()
         stack.push_async_callback(tail.stop)
         blobs = FolderBlobs(settings.storage)
-        yield Core(settings, database, blobs, queue, presence, crash, tail, catalog)
+        yield Core(settings, database, blobs, queue, presence, crash, tail, catalog, asyncio.Event())
 
 
 def make_worker(core: Core) -> Worker:
@@ -96,6 +159,21 @@ def make_worker(core: Core) -> Worker:
         ),
         scratch_root=settings.scratch,
     )
+
+
+def _readiness_of(worker: Worker) -> Callable[[], Readiness]:
+    def ask() -> Readiness:
+        own = worker.readiness
+        return Readiness(own.ready, own.reason, tuple(worker.state()["models"]))
+
+    return ask
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"The data folder {folder} cannot be made (DICTOGRAPH_DATA_DIR): {error}.") from error
 
 
 def _queue(settings: Settings) -> Queue:

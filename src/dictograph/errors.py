@@ -20,6 +20,8 @@ DictographError
 ├── PublishError                 a result cannot be delivered (stage PUBLISH)
 ├── LostWorker                   the worker went away in the middle of an attempt
 ├── UnexpectedError              a fault of Dictograph itself
+├── JobFailed                    (local.py) to a caller who waited: the job ended without a transcript
+├── AgentDied                    (serving.py) a part of the process has died, and so it stops
 ├── StorageFull, StorageUnavailable, DatabaseUnavailable, ServerBusy
 ├── SettingsError                the service cannot start as it is configured
 └── LeaseLost                    internal: this worker no longer owns the job

@@ -9,16 +9,30 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from dictograph.bootstrap import Application, open_application
+from dictograph.errors import DictographError, Stage
+from dictograph.job import ErrorRecord, JobStatus
+from dictograph.service.request import Order, check_options
 from dictograph.settings import Settings, load
 from dictograph.transcript import Transcript
 
 T = TypeVar("T")
+
+_FOREVER_S = 10 * 365 * 86_400.0
+
+
+class JobFailed(DictographError):
+    """A job ended without a transcript. `code`, `message` and `stage` are those of the job's error."""
+
+    def __init__(self, record: ErrorRecord) -> None:
+        super().__init__(record.message)
+        self.code = record.code  # type: ignore[misc] # this error speaks for another
+        self.stage = Stage(record.stage) if record.stage else None  # type: ignore[misc] # as above
 
 
 @asynccontextmanager
@@ -49,14 +63,29 @@ def transcribe(path: str | Path, *, settings: Settings | Mapping[str, Any] | Non
 
     Raises:
         DictographError: one of its kinds, with a `code` and a message that says what to do.
+        JobFailed: the audio could not be transcribed; it carries the job's error.
     """
+    file = str(Path(path).absolute())
     effective = settings if isinstance(settings, Settings) else load(settings).settings
 
     async def run() -> Transcript:
         async with local_application(effective) as application:
-            return await application.transcribe_file(Path(path), options)
+            order = Order(check_options(options, strict=True))
+            accepted = await application.services.intake.path(order, file)
+            return await finished(application, accepted.job.id)
 
     return run_apart(run)
+
+
+async def finished(application: Application, job_id: str) -> Transcript:
+    """Wait for a job's end; its transcript. Raises JobFailed."""
+    services = application.services
+    job = await services.jobs.wait_until_ended(None, job_id, _FOREVER_S)
+    if job.status is not JobStatus.COMPLETED:
+        raise JobFailed(job.error or ErrorRecord("cancelled", "The job was cancelled."))
+    transcript = await services.transcripts.open(None, job_id)
+    segments = await asyncio.to_thread(tuple, transcript.segments)
+    return Transcript(transcript.head, segments)
 
 
 def run_apart(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -79,6 +108,3 @@ def run_apart(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     if isinstance(outcome[0], BaseException):
         raise outcome[0]
     return outcome[0]
-
-
-__all__: Sequence[str] = ("local_application", "run_apart", "transcribe")

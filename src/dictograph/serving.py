@@ -6,75 +6,91 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable, Sequence
+from typing import Any
 
+from dictograph.api.app import create_app
+from dictograph.api.server import serve
 from dictograph.bootstrap import Application, open_application
 from dictograph.errors import DictographError
 from dictograph.settings import Settings
+from dictograph.worker.worker import Worker
 
 log = logging.getLogger(__name__)
 
+Say = Callable[[str], None]
+
 
 class AgentDied(DictographError):
-    """A part of the service has died; a supervisor should start it anew."""
+    """A part of the process has died; whoever supervises it should start it anew."""
 
     code = "agent_died"
 
 
-async def run(settings: Settings, *, api: bool, worker: bool, say: Callable[[str], None]) -> None:
+async def run(settings: Settings, *, api: bool, worker: bool, say: Say) -> None:
     """Serve until SIGTERM or SIGINT, then stop in good order.
 
     Args:
         settings: the effective settings.
         api: listen for HTTP.
         worker: claim and run jobs.
-        say: called with the lines that a person should see.
+        say: called with what a person should see.
 
     Raises:
-        AgentDied: a part of it has died, and so it stopped.
+        AgentDied: a part has died, and so all was stopped.
+        SettingsError, DatabaseUnavailable, …: it cannot start.
     """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with open_application(settings, api=api, worker=worker) as application:
-        if not api:
-            say(_worker_banner(application))
-        await _until(stop, application, say)
+    async with open_application(settings, worker=worker) as application:
+        tasks: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait(), name="stop")]
+        if api:
+            tasks.append(asyncio.create_task(_listen(application, say), name="http"))
+        else:
+            say(f"Dictograph worker on {settings.data_dir}, engine {application.engine_in_words()}")
+        if application.worker is not None:
+            tasks.append(asyncio.create_task(_watch(application.worker), name="worker"))
+        await _until_first(tasks, application, say)
 
 
-async def _until(stop: asyncio.Event, application: Application, say: Callable[[str], None]) -> None:
-    tasks = {asyncio.create_task(stop.wait(), name="stop")}
-    if application.api is not None:
-        started = lambda addresses: say(_banner(application, addresses))  # noqa: E731 - a callback
-        tasks.add(asyncio.create_task(application.serve_http(started, stop), name="http"))
-    if application.worker is not None:
-        tasks.add(asyncio.create_task(_watch(application), name="worker"))
+async def _until_first(tasks: Sequence[asyncio.Task[Any]], application: Application, say: Say) -> None:
+    """Wait until one of these ends, then let the server end in good order."""
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
     finally:
-        stop.set()
         say("Dictograph is stopping: jobs under way go back to the queue and lose nothing.")
+        application.core.stopping.set()
         for task in tasks:
-            if task.get_name() == "worker":
+            if task.get_name() != "http":
                 task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _watch(application: Application) -> None:
-    assert application.worker is not None
-    error = await application.worker.died()
+async def _listen(application: Application, say: Say) -> None:
+    app = create_app(application.services, application.core.settings)
+    await serve(
+        app,
+        application.core.settings.listen,
+        lambda addresses: say(_banner(application, addresses)),
+        application.core.stopping,
+    )
+
+
+async def _watch(worker: Worker) -> None:
+    error = await worker.died()
     raise AgentDied(f"A part of the worker has died ({error}); the process stops.") from error
 
 
 def _banner(application: Application, addresses: Sequence[str]) -> str:
     first = addresses[0]
-    lines = [f"Dictograph listens on {', '.join(addresses)}", f"  engine  {application.engine_in_words()}"]
-    lines.append(f"  data    {application.core.settings.data_dir}")
-    lines.append(f"  try     curl -F file=@talk.mp3 '{first}/v1/transcriptions?wait=60'")
-    lines.append(f"  docs    {first}/docs")
-    return "\n".join(lines)
-
-
-def _worker_banner(application: Application) -> str:
-    return f"Dictograph worker on {application.core.settings.data_dir}, engine {application.engine_in_words()}"
+    return "\n".join(
+        [
+            f"Dictograph listens on {', '.join(addresses)}",
+            f"  engine  {application.engine_in_words()}",
+            f"  data    {application.core.settings.data_dir}",
+            f"  try     curl -F file=@talk.mp3 '{first}/v1/transcriptions?wait=60'",
+            f"  docs    {first}/docs",
+        ]
+    )

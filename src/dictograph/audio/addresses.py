@@ -18,17 +18,24 @@ _PORTS = {"http": 80, "https": 443}
 
 _NAME = re.compile(r"^(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*$")
 _NUMERIC_LABEL = re.compile(r"^(\d+|0x[0-9a-f]*)$")
+_HOST_AND_PORT = re.compile(r"^[^/?#@]+:\d+$")
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\]")
 
-#: NAT64 (RFC 6052) and local-use NAT64 (RFC 8215): an IPv4 address in the last 32 bits.
+#: NAT64 (RFC 6052): an IPv4 address in the last 32 bits.
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-_NAT64_LOCAL = ipaddress.IPv6Network("64:ff9b:1::/48")
 
 #: IPv4-compatible IPv6 addresses (RFC 4291, deprecated): some systems still route them as IPv4.
 _V4_COMPATIBLE = ipaddress.IPv6Network("::/96")
 
-#: Site-local (RFC 3879, deprecated) is no less local for it.
-_SITE_LOCAL = ipaddress.IPv6Network("fec0::/10")
+#: From IANA's registries of special-purpose addresses: what some of the supported Python versions
+#: take for global, and what leads somewhere else than it says (tunnels, translators).
+_SPECIAL: tuple[Network, ...] = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        *("192.0.0.0/24", "192.88.99.0/24"),
+        *("64:ff9b:1::/48", "100::/64", "2001::/23", "3fff::/20", "5f00::/16", "fec0::/10"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,28 +125,24 @@ def vet(target: Target, addresses: Sequence[str], allow: AllowList) -> list[str]
 
 def is_global(address: Address) -> bool:
     """Whether the address, and any IPv4 address that it wraps, belongs to the public internet."""
-    if isinstance(address, IPv6Address):
-        if address in _SITE_LOCAL or address in _NAT64_LOCAL:
-            return False
-        wrapped = _wrapped(address)
-        if wrapped:
-            return all(is_global(inner) for inner in wrapped)
+    if isinstance(address, IPv6Address) and (inner := _wrapped(address)) is not None:
+        return is_global(inner)
+    if any(address in network for network in _SPECIAL if network.version == address.version):
+        return False
     local = address.is_private or address.is_loopback or address.is_link_local
     special = address.is_multicast or address.is_reserved or address.is_unspecified
     return address.is_global and not local and not special
 
 
-def _wrapped(address: IPv6Address) -> list[IPv4Address]:
-    """The IPv4 addresses that traffic to an IPv6 address ends at or passes."""
+def _wrapped(address: IPv6Address) -> IPv4Address | None:
+    """The IPv4 address that traffic to an IPv6 address ends at or passes, if it wraps one."""
     if address.ipv4_mapped is not None:
-        return [address.ipv4_mapped]
+        return address.ipv4_mapped
     if address.sixtofour is not None:
-        return [address.sixtofour]
-    if address.teredo is not None:
-        return list(address.teredo)
+        return address.sixtofour
     if address in _NAT64 or (address in _V4_COMPATIBLE and int(address) > 1):
-        return [IPv4Address(int(address) & 0xFFFFFFFF)]
-    return []
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return None
 
 
 def _host_of(parts: SplitResult) -> str:
@@ -178,11 +181,11 @@ def _address(text: str) -> Address | None:
 
 def _host_and_port(entry: str) -> tuple[str, int]:
     try:
+        if not _HOST_AND_PORT.match(entry):
+            raise AddressNotAllowed("This is no host with a port.")
         target = parse_target(f"http://{entry}/")
-    except AddressNotAllowed:
-        target = None
-    if target is None or not re.search(r":\d+$", entry):
+    except AddressNotAllowed as error:
         raise SettingsError(
             f"DICTOGRAPH_FETCH_ALLOW cannot hold {entry!r}: give a network, as in 10.0.0.0/8, or HOST:PORT."
-        )
+        ) from error
     return target.host, target.port

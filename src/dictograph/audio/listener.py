@@ -27,6 +27,7 @@ class Listener:
         self._spec = spec
         self._timeout = timeout
         self._child: Child | None = None
+        self._closed = False
         self._turn = asyncio.Lock()
 
     async def start(self) -> None:
@@ -35,11 +36,10 @@ class Listener:
             await self._running()
 
     async def close(self) -> None:
-        """End the process. A listener that is asked again starts another."""
-        async with self._turn:
-            if self._child is not None:
-                await self._child.close()
-                self._child = None
+        """End the process for good, without waiting for what it does: whoever asked gets a ListenerFailed."""
+        self._closed = True
+        if self._child is not None:
+            await self._child.close()
 
     async def probabilities(
         self, pcm: Path, first_block: int, blocks: int, state: VadState | None
@@ -54,7 +54,8 @@ class Listener:
             state: what the call for the blocks before gave; None before block 0.
 
         Raises:
-            ListenerFailed: the process failed twice at the same request, or could not do it.
+            ListenerFailed: the process failed twice at the same request, or could not do it, or the
+                listener was closed.
         """
         state = state or VadState.fresh()
         heard = [np.empty(0, np.float32)]
@@ -87,6 +88,10 @@ class Listener:
         return Listened.from_frame(await child.call(request.frame(), timeout=self._timeout))
 
     async def _running(self) -> Child:
-        if self._child is None or not self._child.alive:
+        if not self._closed and (self._child is None or not self._child.alive):
             self._child = await Child.start(self._spec)
+            if self._closed:  # meanwhile: then nobody else ends it
+                await self._child.close()
+        if self._closed or self._child is None:
+            raise ListenerFailed("The voice detector is closed.")
         return self._child

@@ -45,10 +45,9 @@ def _chunks(file: Path, start: int, end: int) -> Iterator[bytes]:
         raise ValueError(f"samples {start} to {end} are no range")
     with open(file, "rb") as stream:
         stream.seek(start * SAMPLE_BYTES)
-        wanted = (end - start) * SAMPLE_BYTES
-        while wanted:
-            chunk = stream.read(min(wanted, _CHUNK_SAMPLES * SAMPLE_BYTES))
-            if not chunk:
-                raise MissingSamples(f"{file.name} ends {wanted // SAMPLE_BYTES} samples before sample {end}")
-            wanted -= len(chunk)
+        for first in range(start, end, _CHUNK_SAMPLES):
+            wanted = (min(end, first + _CHUNK_SAMPLES) - first) * SAMPLE_BYTES
+            chunk = stream.read(wanted)
+            if len(chunk) < wanted:
+                raise MissingSamples(f"{file.name} ends before sample {end}")
             yield chunk

@@ -66,7 +66,6 @@ class Planner:
         self._start: int | None = None
         self._spoken_until: int | None = None
         self._speaking_since: int | None = None
-        self._planned_until = 0
 
     def feed(self, probabilities: Iterable[float] | NDArray[np.float32]) -> list[Span]:
         """Take in the probabilities of the next blocks; the windows that became final, in samples."""
@@ -113,7 +112,7 @@ class Planner:
         if self._speaking_since is None:
             self._speaking_since = start
             if self._start is None:
-                self._start = max(start - self._pad, self._planned_until)
+                self._start = max(start - self._pad, 0)
 
     def _end_speech(self, end: int) -> None:
         self._speaking_since, self._spoken_until = None, end
@@ -131,14 +130,14 @@ class Planner:
         middle = (spoken_until + speaking_since) // 2
         end = min(spoken_until + self._pad, middle, start + MAX_WINDOW)
         self._start = max(speaking_since - self._pad, middle)
-        self._spoken_until, self._planned_until = None, end
+        self._spoken_until = None
         return Span(start, end)
 
     def _cut(self, start: int) -> Span:
         """One stretch of speech is longer than a window: it goes on in the next."""
         first, last = start + MAX_WINDOW - CUT_RANGE, start + MAX_WINDOW
         end = min(max(self._quietest(first, last), first), last)
-        self._start = self._planned_until = end
+        self._start = end
         return Span(start, end)
 
     def _is_final(self) -> bool:
@@ -155,7 +154,7 @@ class Planner:
         assert self._start is not None
         assert self._spoken_until is not None
         window = Span(self._start, min(self._spoken_until + self._pad, self._start + MAX_WINDOW, limit))
-        self._start, self._spoken_until, self._planned_until = None, None, window.end
+        self._start, self._spoken_until = None, None
         return window
 
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from dictograph.audio.decoder import Decoded, DecodeLimits, decode
-from dictograph.cli.findings import Verdict
+from dictograph.cli.findings import Result, Verdict
 from dictograph.engine.catalog import Catalog
 from dictograph.engine.choice import Choice
 from dictograph.engine.client import EngineChild
@@ -20,8 +20,6 @@ from dictograph.engine.protocol import SAMPLE_RATE
 from dictograph.errors import DecodeError, ModelUnavailable
 from dictograph.samples import hello
 from dictograph.settings import Settings
-
-Result = tuple[Verdict, str, str]
 
 _LOAD_S = 300.0
 _FIND_S = 30.0

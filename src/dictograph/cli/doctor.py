@@ -10,18 +10,18 @@ import click
 
 from dictograph import logs
 from dictograph.cli import audio_checks, machine_checks
-from dictograph.cli.findings import Check, Finding, Verdict, find
+from dictograph.cli.findings import Check, Finding, Verdict, find, in_thread
 from dictograph.cli.options import explained, option
 from dictograph.errors import SettingsError
 from dictograph.settings import Settings
 
 _CHECKS: Mapping[str, Check] = {
-    "libraries": machine_checks.libraries,
-    "database": machine_checks.database,
-    "storage": machine_checks.storage,
-    "scratch": machine_checks.scratch,
-    "disk": machine_checks.disk,
-    "addresses": machine_checks.addresses,
+    "libraries": in_thread(machine_checks.libraries),
+    "database": in_thread(machine_checks.database),
+    "storage": in_thread(machine_checks.storage),
+    "scratch": in_thread(machine_checks.scratch),
+    "disk": in_thread(machine_checks.disk),
+    "addresses": in_thread(machine_checks.addresses),
     "decoding": audio_checks.decoding,
     "model": audio_checks.models,
     "inference": audio_checks.inference,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -33,8 +34,19 @@ class Finding:
         return asdict(self)
 
 
-#: A check gives (verdict, detail, advice); what it raises is a finding too.
-Check = Callable[[Settings], Coroutine[Any, Any, tuple[Verdict, str, str]]]
+#: What a check comes to: verdict, detail, advice. What it raises is a finding too.
+Result = tuple[Verdict, str, str]
+
+Check = Callable[[Settings], Coroutine[Any, Any, Result]]
+
+
+def in_thread(look: Callable[[Settings], Result]) -> Check:
+    """The check that calls a function which may block."""
+
+    async def check(settings: Settings) -> Result:
+        return await asyncio.to_thread(look, settings)
+
+    return check
 
 
 async def find(subject: str, check: Check, settings: Settings) -> Finding:
@@ -43,6 +55,9 @@ async def find(subject: str, check: Check, settings: Settings) -> Finding:
         verdict, detail, advice = await check(settings)
     except DictographError as error:
         verdict, detail, advice = Verdict.FAIL, error.message, ""
+    except OSError as error:
+        verdict, detail = Verdict.FAIL, f"{error.filename or 'the system'}: {error.strerror}"
+        advice = "Check that the folder is there and that this user may write in it, or name another in the settings."
     except Exception as error:  # noqa: BLE001 - a check that breaks is a finding like any other
         verdict, detail, advice = Verdict.FAIL, f"{type(error).__name__}: {error}", "This is a fault of Dictograph."
     return Finding(subject, verdict, masked(detail), advice)

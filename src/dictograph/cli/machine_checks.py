@@ -1,4 +1,4 @@
-"""What `dictograph doctor` looks at on the machine: libraries, folders, disk, addresses."""
+"""What `dictograph doctor` looks at on the machine: libraries, folders, disk, addresses. Called in a thread."""
 
 from __future__ import annotations
 
@@ -15,12 +15,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from dictograph.blobs import FolderBlobs
-from dictograph.cli.findings import Verdict
+from dictograph.cli.findings import Result, Verdict
 from dictograph.cli.tables import size
 from dictograph.settings import Settings, variable
 from dictograph.store import migrate
-
-Result = tuple[Verdict, str, str]
 
 #: Oldest SQLite with UPDATE … RETURNING (https://www.sqlite.org/lang_returning.html).
 _SQLITE = (3, 35, 0)
@@ -31,7 +29,7 @@ _LIBRARIES = ("av", "ctranslate2", "faster-whisper", "onnxruntime", "pocketsphin
 _TIGHT, _TOO_TIGHT = 5 * 10**9, 5 * 10**8
 
 
-async def libraries(settings: Settings) -> Result:
+def libraries(settings: Settings) -> Result:
     """The Python, and the libraries that matter."""
     del settings
     found, missing = [f"Python {platform.python_version()}", f"SQLite {sqlite3.sqlite_version}"], []
@@ -47,39 +45,35 @@ async def libraries(settings: Settings) -> Result:
     return Verdict.OK, ", ".join(found), ""
 
 
-async def database(settings: Settings) -> Result:
+def database(settings: Settings) -> Result:
     """Whether the database can be used, and is of this version. One that is not there yet is not made."""
     file = Path(settings.database.removeprefix("sqlite:///"))
     if settings.database.startswith("sqlite:") and not file.exists():
         with _left_as_it_was(file.parent):
-            await asyncio.to_thread(_try_to_write, file.parent)
+            _try_to_write(file.parent)
         return Verdict.OK, f"{settings.database} is not there yet; the first start makes it", ""
-    revision = await asyncio.to_thread(migrate.current, settings.database)
+    revision = migrate.current(settings.database)
     if revision != migrate.head():
         detail = f"{settings.database} is at {revision or 'no revision'}, this version needs {migrate.head()}"
         return Verdict.WARN, detail, "Run `dictograph db upgrade`, or start the service, which does it."
     return Verdict.OK, f"{settings.database} at {revision}", ""
 
 
-async def storage(settings: Settings) -> Result:
+def storage(settings: Settings) -> Result:
     """Whether objects can be stored, by storing one."""
     with _left_as_it_was(settings.storage):
-        await FolderBlobs(settings.storage).check()
+        asyncio.run(FolderBlobs(settings.storage).check())
     return Verdict.OK, f"{settings.storage} can be written", ""
 
 
-async def scratch(settings: Settings) -> Result:
+def scratch(settings: Settings) -> Result:
     """Whether decoded audio can be written."""
-    try:
-        with _left_as_it_was(settings.scratch):
-            await asyncio.to_thread(_try_to_write, settings.scratch)
-    except OSError as error:
-        advice = f"Give this user the right to write there, or name another folder in {variable('scratch_dir')}."
-        return Verdict.FAIL, f"{settings.scratch} cannot be written: {error.strerror}", advice
+    with _left_as_it_was(settings.scratch):
+        _try_to_write(settings.scratch)
     return Verdict.OK, f"{settings.scratch} can be written", ""
 
 
-async def disk(settings: Settings) -> Result:
+def disk(settings: Settings) -> Result:
     """Whether there is room on the disks of everything that grows."""
     free = {folder: shutil.disk_usage(_existing(folder)).free for folder in (settings.data_dir, settings.scratch)}
     least = min(free, key=lambda folder: free[folder])
@@ -95,7 +89,7 @@ async def disk(settings: Settings) -> Result:
     return Verdict.OK, detail, ""
 
 
-async def addresses(settings: Settings) -> Result:
+def addresses(settings: Settings) -> Result:
     """Whether the addresses can be listened on."""
     taken = [address for address in settings.listen if not _can_listen(address)]
     if taken:

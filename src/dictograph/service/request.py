@@ -24,7 +24,7 @@ _KEY_LENGTH = 255
 class Order:
     """What is to be done with the audio, whichever way it comes in. `key` is the Idempotency-Key."""
 
-    options: Options = field(default_factory=Options)
+    options: Options = field(default_factory=lambda: Options.model_validate({}))
     metadata: dict[str, Any] = field(default_factory=dict)
     owner: str = LOCAL_OWNER
     key: str | None = None
@@ -68,7 +68,7 @@ def check_metadata(given: object) -> dict[str, Any]:
         raise InvalidRequest("`metadata` has text or numbers that JSON cannot carry.", param="metadata") from error
     if len(text) > _METADATA_BYTES:
         raise InvalidRequest(f"`metadata` must not be larger than {_METADATA_BYTES} bytes.", param="metadata")
-    if b"\\u0000" in text:
+    if _has_nul(given):
         raise InvalidRequest("`metadata` must not contain the character NUL.", param="metadata")
     return given
 
@@ -122,6 +122,12 @@ def _depth(value: object) -> int:
         depth += 1
         level = [inner for outer in level for inner in _within(outer)]
     return depth
+
+
+def _has_nul(value: object) -> bool:
+    if isinstance(value, dict):
+        return any("\0" in key for key in value) or any(map(_has_nul, value.values()))
+    return any(map(_has_nul, value)) if isinstance(value, list) else isinstance(value, str) and "\0" in value
 
 
 def _within(value: object) -> list[object]:

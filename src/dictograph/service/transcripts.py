@@ -12,7 +12,8 @@ from dictograph.job import Job, JobStatus
 from dictograph.service.jobs import check_id
 from dictograph.store.database import Database
 from dictograph.store.read import get_job, windows
-from dictograph.transcript import Segment, TranscriptHead, Warning
+from dictograph.transcript import Segment, TranscriptHead
+from dictograph.transcript import Warning as Caution
 
 _PAGE = 64
 
@@ -52,7 +53,7 @@ def head_of(job: Job) -> TranscriptHead:
         engine=job.frozen.engine if job.frozen else "",
         model=job.frozen.model if job.frozen else "",
         complete=job.status is JobStatus.COMPLETED,
-        warnings=tuple(Warning(**warning) for warning in job.warnings),
+        warnings=tuple(Caution(**warning) for warning in job.warnings),
     )
 
 

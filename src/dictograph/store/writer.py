@@ -119,14 +119,17 @@ class Writer:
         """The answer or the question's own error. An outage ends the whole transaction."""
         assert ask.question is not None
         conn = self._connection()
+        savepoint = conn.begin_nested()
         try:
-            with conn.begin_nested():
-                return ask.question(conn), None
+            answer = ask.question(conn)
+            savepoint.commit()
         except Exception as error:
             # SQLite rolls all back by itself on a full disk and the like: there is no savepoint left.
             if sqlite.as_outage(error) is not None or not _in_transaction(conn):
                 raise
+            savepoint.rollback()
             return None, error
+        return answer, None
 
     def _fail(self, asks: Sequence[_Ask], error: BaseException) -> None:
         self._drop_connection()

@@ -99,10 +99,11 @@ class Transcription:
 
     async def _feed(self, lane: Lane, capabilities: Capabilities) -> None:
         opening: list[Numbered] = []
+        enough = _OPENING if self._must_detect(capabilities) else 1
         async for window in self._planned():
             if self._language is None:
                 opening.append(window)
-                if len(opening) < _OPENING:
+                if len(opening) < enough:
                     continue
                 await self._decide_language(lane, capabilities, opening)
                 await self._send_all(lane, opening)
@@ -149,13 +150,16 @@ class Transcription:
 
     async def _decide_language(self, lane: Lane, capabilities: Capabilities, opening: Sequence[Numbered]) -> None:
         language, probability = self._job.options.language, None
-        if language is None and capabilities.detects_language:
+        if self._must_detect(capabilities):
             language, probability = await self._detect(lane, opening)
         elif language is None:
             (language,) = capabilities.languages
         self._language = language
         await self._database.write(lambda c: progress.freeze_language(c, self._lease, language, probability))
         self._crash.reach(Point.LANGUAGE_FROZEN)
+
+    def _must_detect(self, capabilities: Capabilities) -> bool:
+        return self._job.options.language is None and capabilities.detects_language
 
     async def _detect(self, lane: Lane, opening: Sequence[Numbered]) -> tuple[str, float]:
         """The language most probable over the opening windows, each weighing as long as it is."""

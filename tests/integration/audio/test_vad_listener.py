@@ -177,6 +177,37 @@ def test_closing_ends_the_process(pcm: Path) -> None:
     assert not psutil.pid_exists(asyncio.run(test()))
 
 
+def test_closing_waits_for_nobody(pcm: Path) -> None:
+    async def test(listener: Listener) -> None:
+        await listener.probabilities(pcm, 0, 1, None)
+        psutil.Process(pid(listener)).suspend()
+        asked = [asyncio.create_task(listener.probabilities(pcm, 0, 100, None)) for _ in range(2)]
+        async with asyncio.timeout(10):
+            while not listener._turn.locked():
+                await asyncio.sleep(0)
+            await listener.close()
+            answers = await asyncio.gather(*asked, return_exceptions=True)
+        assert [type(answer) for answer in answers] == [ListenerFailed, ListenerFailed]
+        assert not psutil.pid_exists(pid(listener))
+
+    run(test)
+
+
+def test_closing_while_the_process_starts_leaves_none_behind() -> None:
+    async def test() -> None:
+        listener = Listener()
+        starting = asyncio.create_task(listener.start())
+        async with asyncio.timeout(30):
+            while not listener._turn.locked():
+                await asyncio.sleep(0)
+            await listener.close()
+        with pytest.raises(ListenerFailed, match="closed"):
+            await starting
+        assert not psutil.pid_exists(pid(listener))
+
+    asyncio.run(test())
+
+
 def test_the_process_stays_well_inside_its_memory(pcm: Path) -> None:
     async def test(listener: Listener) -> None:
         await listener.probabilities(pcm, 0, MAX_BLOCKS, None)

@@ -46,7 +46,9 @@ class Bench:
         values.setdefault("source", Source(SourceKind.UPLOAD))
         return self.write(create_job, NewJob(id=id, owner=owner, filename="talk.mp3", **values))
 
-    def try_claim(self, *, busy: bool = False, engine: str = "auto", worker: str = "w1", lease_s: float = 60) -> Claim | None:
+    def try_claim(
+        self, *, busy: bool = False, engine: str = "auto", worker: str = "w1", lease_s: float = 60
+    ) -> Claim | None:
         pairs = frozenset({(engine, ""), ("sphinx", "en")})
         return self.write(claim_job, Claimant(worker, lease_s, pairs, busy))
 
@@ -81,7 +83,9 @@ class Bench:
 
     def expire_lease(self, job_id: str) -> None:
         """As if the worker had been silent for long."""
-        self.write(lambda conn: conn.execute(update(job_table).where(job_table.c.id == job_id).values(lease_expires_at=1.0)))
+        self.write(
+            lambda conn: conn.execute(update(job_table).where(job_table.c.id == job_id).values(lease_expires_at=1.0))
+        )
 
     def lose(self) -> list[str]:
         return self.write(lease.lose_expired, AT_ONCE)

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.integration.store.bench import Bench
 
 from dictograph.store.database import Database
 from dictograph.store.migrate import upgrade
+from tests.integration.store.bench import Bench
 
 
 @pytest.fixture(params=["sqlite"])

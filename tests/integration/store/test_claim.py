@@ -7,13 +7,13 @@ import sys
 
 import pytest
 from sqlalchemy import Connection, event
-from tests.integration.store.bench import OOPS, Bench
 
 from dictograph.job import FrozenEngine, JobStatus, Options
 from dictograph.store import finish, progress
 from dictograph.store.claim import Claimant, claim_job
 from dictograph.store.database import Database
 from dictograph.store.lease import RetryPolicy
+from tests.integration.store.bench import OOPS, Bench
 
 
 def test_a_claim_takes_the_job_and_gives_its_lease(bench: Bench) -> None:

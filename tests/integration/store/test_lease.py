@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.integration.store.bench import AT_ONCE, OOPS, Bench, result
 
 from dictograph.errors import LeaseLost
 from dictograph.job import FrozenEngine, JobStatus, Lease, StoredAudio
 from dictograph.store import control, finish, lease, outbox, progress
 from dictograph.store.progress import PlannedWindow
+from tests.integration.store.bench import AT_ONCE, OOPS, Bench, result
 
 FENCED: dict[str, Callable[..., Any]] = {
     "record_audio": lambda c, held: progress.record_audio(c, held, StoredAudio("x", "y", 1)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import tempfile
 from pathlib import Path
@@ -33,8 +34,6 @@ class StoreMachine(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(prefix="dictograph-machine-"))
         upgrade(f"sqlite:///{self.folder / 'db'}")
         self.database = Database.open(f"sqlite:///{self.folder / 'db'}")
-        # What is tested is the logic; durability has its own tests, and fsyncs would take the time.
-        self.database.write_now(lambda conn: None)
         self.bench = Bench(self.database)
         self.seen: dict[str, JobStatus] = {}
         self.committed: dict[str, list[Any]] = {}
@@ -166,7 +165,7 @@ class StoreMachine(RuleBasedStateMachine):
             job, log = self.bench.job(id), self.bench.events(id)
             assert [event.seq for event in log] == list(range(1, job.last_seq + 1))
             types = [event.type for event in log]
-            for event_type, following in zip(types, types[1:], strict=False):
+            for event_type, following in itertools.pairwise(types):
                 assert (event_type in TERMINAL) == (following == "retried"), types
             assert (types[-1] in TERMINAL) == job.status.ended
             assert job.status.ended == (job.finished_at is not None)

@@ -103,6 +103,41 @@ def test_padding_gives_way_to_the_limit() -> None:
     assert window == Span(0, MAX_WINDOW)
 
 
+@pytest.mark.parametrize("length", range(936, 942))
+def test_speech_of_about_a_window_is_covered(length: int) -> None:
+    windows = plan([SPEECH] * length + [SILENCE] * 100)
+    assert len(windows) == (1 if length * BLOCK_SAMPLES <= MAX_WINDOW else 2)
+    assert windows[0].start == 0
+    assert windows[-1].end >= length * BLOCK_SAMPLES
+    assert windows[0].end == windows[-1].start or len(windows) == 1
+
+
+def test_a_full_window_ends_at_the_limit_when_speech_follows_soon() -> None:
+    first, second = plan(blocks((SPEECH, 29.952), (SILENCE, 0.64), (SPEECH, 5)))
+    assert first == Span(0, MAX_WINDOW)
+    assert second.start == 479_232 + 10_240 - PAD
+
+
+@pytest.mark.parametrize("pause", [0.96, 1.28, 1.92, 2.24])
+def test_wide_padding_makes_no_window_too_long_or_overlap_the_next(pause: float) -> None:
+    first, second = plan(blocks((SPEECH, 29.44), (SILENCE, pause), (SPEECH, 5)), Options(vad_speech_pad_ms=1000))
+    assert first.end <= second.start
+    assert first.samples <= MAX_WINDOW
+
+
+def test_a_pause_that_is_all_padding_is_not_long() -> None:
+    options = Options(vad_speech_pad_ms=2000)
+    assert len(plan(blocks((SPEECH, 5), (SILENCE, 3.8), (SPEECH, 5)), options)) == 1
+    assert len(plan(blocks((SPEECH, 5), (SILENCE, 4.2), (SPEECH, 5)), options)) == 2
+
+
+def test_a_doubtful_word_before_speech_comes_into_its_window() -> None:
+    """Though the window before might have ended while the word was in doubt."""
+    doubtful = blocks((SPEECH, 5), (SILENCE, 1.6), (0.6, 0.16), (SILENCE, 0.8), (SPEECH, 5))
+    [window] = plan(doubtful)
+    assert window == Span(0, len(doubtful) * BLOCK_SAMPLES)
+
+
 @pytest.mark.parametrize("missing", [0, 1, 511])
 def test_audio_of_just_a_window_is_one_window(missing: int) -> None:
     total = MAX_WINDOW - missing

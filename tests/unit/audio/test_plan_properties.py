@@ -12,11 +12,25 @@ from dictograph.audio.speech import Span, SpeechFinder, SpeechRules, millisecond
 from dictograph.audio.vad import BLOCK_SAMPLES
 from dictograph.job import Options
 
-levels = st.one_of(st.sampled_from([0.0, 0.05, 0.4, 0.55, 0.9, 0.999, 1.0]), st.floats(0, 1))
-lengths = st.one_of(st.integers(1, 5), st.integers(1, 120), st.integers(800, 1100))
-probabilities = st.lists(st.tuples(levels, lengths), max_size=12).map(
-    lambda runs: [level for level, length in runs for _ in range(length)]
+Run = tuple[float, int]  # a probability, and for how many blocks
+
+anything = st.tuples(
+    st.one_of(st.sampled_from([0.0, 0.05, 0.4, 0.55, 0.9, 1.0]), st.floats(0, 1)),
+    st.one_of(st.integers(1, 5), st.integers(1, 120), st.integers(800, 1100)),
 )
+#: Talk, pauses around the lengths that matter, and speech around the length of a window (937.5 blocks).
+talk = st.tuples(st.just(0.97), st.one_of(st.integers(3, 60), st.integers(915, 945)))
+weak_talk = st.tuples(st.just(0.6), st.integers(3, 8))
+pause = st.tuples(st.just(0.02), st.one_of(st.integers(1, 34), st.integers(55, 70), st.integers(110, 130)))
+
+
+def flat(runs: list[Run]) -> list[float]:
+    return [level for level, length in runs for _ in range(length)]
+
+
+probabilities = st.one_of(
+    st.lists(anything, max_size=12), st.lists(st.one_of(talk, weak_talk, pause), max_size=16)
+).map(flat)
 options = st.builds(
     Options,
     vad_threshold=st.sampled_from([0.1, 0.5, 0.9]),

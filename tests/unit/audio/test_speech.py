@@ -85,6 +85,16 @@ def test_weak_speech_soon_before_undoubted_speech_is_its_beginning() -> None:
     assert find(blocks((QUIET, 9), (WEAK, 8), (QUIET, SECOND), (SURE, 30))) == [span(9, 9 + 8 + SECOND + 30)]
 
 
+def test_speech_in_doubt_is_waited_for() -> None:
+    finder = SpeechFinder(RULES)
+    for probability in blocks((QUIET, 9), (WEAK, 8), (QUIET, 30)):
+        finder.hear(probability)
+    assert finder.earliest == 9 * BLOCK_SAMPLES
+    for probability in blocks((QUIET, 10)):
+        finder.hear(probability)
+    assert finder.earliest == 57 * BLOCK_SAMPLES
+
+
 def test_weak_speech_far_from_other_speech_does_not_count() -> None:
     far = NEAR_SAMPLES // BLOCK_SAMPLES + 2
     assert find(blocks((SURE, 30), (QUIET, far), (WEAK, 8), (QUIET, far), (SURE, 30))) == [

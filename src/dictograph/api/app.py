@@ -1,0 +1,63 @@
+"""The application: native routes inside, the guard around them, the envelope around all."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dictograph import __version__
+from dictograph.api.envelope import Envelope
+from dictograph.api.guard import Guard, known_hosts, known_origins
+from dictograph.api.house import house_routes
+from dictograph.api.problems import handle_problems
+from dictograph.api.results import result_routes
+from dictograph.api.sockets import socket_routes
+from dictograph.api.transcriptions import transcription_routes
+from dictograph.service.services import Services
+from dictograph.settings import Settings
+
+_ABOUT = """\
+Audio in, transcript out, nothing lost.
+
+Send a file to `POST /v1/transcriptions`; follow the job by its `events`, or hold the answer with `wait`; read its
+`transcript`, which is there as far as it has come at any time. Every error is `{"error": {"code", "message"}}`,
+with a `code` that stays the same. A WebSocket at `/v1/transcriptions/{job_id}/ws?after=SEQ` gives the same events
+as `events`, each a frame `{"seq", "type", "data"}`, and closes with 1000 after the last.
+"""
+
+
+def create_app(services: Services, settings: Settings) -> FastAPI:
+    """The native API over the service functions."""
+    app = FastAPI(
+        title="Dictograph",
+        version=__version__,
+        description=_ABOUT,
+        docs_url=None,  # its pages load scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    handle_problems(app)
+    for routes in (transcription_routes, result_routes, socket_routes, house_routes):
+        app.include_router(routes(services))
+    # The last one added is the outermost.
+    app.add_middleware(_HeadAsGet)
+    app.add_middleware(Guard, hosts=known_hosts(settings), origins=known_origins(settings.allowed_origins))
+    app.add_middleware(Envelope)
+    return app
+
+
+class _HeadAsGet:
+    """Answers HEAD as GET; the server leaves the body out. Streams of events have no end to wait for."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD" or scope["path"].endswith("/events"):
+            await self._app(scope, receive, send)
+            return
+
+        async def without_body(message: Message) -> None:
+            await send(message | {"body": b""} if message["type"] == "http.response.body" else message)
+
+        await self._app({**scope, "method": "GET"}, receive, without_body)

@@ -1,0 +1,116 @@
+"""The two bodies of POST /v1/transcriptions, read as they arrive: an upload with its options, or JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from starlette.requests import ClientDisconnect, Request
+
+from dictograph.api.form import FileBegins, Form
+from dictograph.api.problems import MalformedBody, RequestTimeout
+from dictograph.errors import InvalidRequest, UploadIncomplete, UploadTooLarge
+from dictograph.service.intake import Accepted, Intake
+from dictograph.service.request import Order, check_metadata, check_options
+
+#: A client that sends nothing for so long in the middle of its body is given up, in seconds.
+IDLE_S = 60.0
+
+_JSON_BYTES = 64 * 1024
+# What a form has around its file: more is refused before a byte of it is read.
+_FORM_BYTES = 1024 * 1024
+
+
+async def take_upload(request: Request, intake: Intake, owner: str, key: str | None) -> Accepted:
+    """Take in a multipart upload, its file going into storage as it comes."""
+    form = Form(request.headers["content-type"])
+    _check_announced(request, intake.max_upload)
+    async with intake.receive(owner, key) as reception:
+        async for data in _pieces(request):
+            for found in form.feed(data):
+                if isinstance(found, FileBegins):
+                    _order_of_fields(found.fields)  # what is wrong with these is better said before the file
+                else:
+                    await reception.write(found.data)
+        filename = form.finish()
+        return await reception.accept(filename, _order_of_fields(form.fields))
+
+
+async def take_reference(request: Request, intake: Intake, owner: str, key: str | None) -> Accepted:
+    """Take in a URL or path, named in JSON."""
+    given = _parsed(await _whole(request))
+    if not isinstance(given, dict):
+        raise InvalidRequest("The body must be a JSON object.")
+    named = {name: given.pop(name) for name in ("url", "path") if given.get(name) is not None}
+    if len(named) != 1:
+        raise InvalidRequest("Name the audio by `url` or by `path`, one of them.", param="url")
+    [(kind, location)] = named.items()
+    if not isinstance(location, str) or not location:
+        raise InvalidRequest(f"`{kind}` must be text.", param=kind)
+    if "\0" in location or not _is_encodable(location):
+        raise InvalidRequest(f"`{kind}` has characters that cannot be used.", param=kind)
+    metadata = check_metadata(given.pop("metadata", {}))
+    given.pop("url", None), given.pop("path", None)
+    order = Order(check_options(given, strict=True), metadata, owner, key)
+    return await (intake.url(order, location) if kind == "url" else intake.path(order, location))
+
+
+def _order_of_fields(fields: Mapping[str, str]) -> Order:
+    """Options and metadata of a form's fields; an empty field is one that was left out."""
+    given = {name: value for name, value in fields.items() if value != ""}
+    text = given.pop("metadata", None)
+    metadata = {} if text is None else check_metadata(_parsed(text.encode(), param="metadata"))
+    return Order(check_options(given, strict=False), metadata)
+
+
+def _check_announced(request: Request, limit: int) -> None:
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length) > limit + _FORM_BYTES:
+        raise UploadTooLarge(f"The upload is larger than {limit} bytes, the most that this service takes.")
+
+
+async def _whole(request: Request) -> bytes:
+    body = bytearray()
+    async for data in _pieces(request):
+        body += data
+        if len(body) > _JSON_BYTES:
+            raise UploadTooLarge(f"The JSON body is larger than {_JSON_BYTES} bytes.")
+    return bytes(body)
+
+
+async def _pieces(request: Request) -> AsyncIterator[bytes]:
+    """The body as it comes; one that stops coming is an error."""
+    stream = request.stream()
+    while True:
+        try:
+            async with asyncio.timeout(IDLE_S):
+                piece = await anext(stream, None)
+        except TimeoutError as error:
+            raise RequestTimeout(f"Nothing of the request came for {IDLE_S:.0f} s.") from error
+        except ClientDisconnect as error:
+            raise UploadIncomplete("The connection ended before the request did.") from error
+        if piece is None:
+            return
+        yield piece
+
+
+def _parsed(text: bytes, param: str | None = None) -> Any:
+    try:
+        return json.loads(text.decode(), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        what = f"`{param}`" if param else "The body"
+        raise MalformedBody(f"{what} is not valid JSON.", param=param) from error
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,103 @@
+"""What the OpenAPI document says beyond what FastAPI finds out by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dictograph.api.views import ProblemView
+from dictograph.formats import FORMATS
+from dictograph.job import Options
+
+Responses = dict[int | str, dict[str, Any]]
+
+_SAID = {
+    400: "The request is malformed, cut short, empty, or names a path that is not allowed.",
+    403: "The Host or Origin is not allowed.",
+    404: "There is no such job.",
+    405: "The address does not know the method.",
+    406: "None of the formats is acceptable.",
+    408: "The request stopped coming in the middle.",
+    409: "The job's state does not allow it, or a request with this key is still being received.",
+    413: "The body is too large.",
+    415: "The body is of a kind that is not taken.",
+    422: "An option, parameter or field has a value that cannot be used.",
+    500: "A fault of the service.",
+    503: "The database or the storage cannot be reached.",
+    507: "The storage is full.",
+}
+
+_METADATA = "Your own data, kept with the job and given back: a JSON object of at most 16 KiB."
+
+
+def problems(*statuses: int) -> Responses:
+    """The error answers of an operation; 403, 500 and 503 can always come."""
+    return {
+        status: {"model": ProblemView, "description": _SAID[status]} for status in sorted({*statuses, 403, 500, 503})
+    }
+
+
+def creation_body() -> dict[str, Any]:
+    """The two bodies of POST /v1/transcriptions."""
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {
+                "multipart/form-data": {
+                    "schema": _form_schema(),
+                    "encoding": {"metadata": {"contentType": "text/plain"}},
+                },
+                "application/json": {"schema": _json_schema(), "examples": _EXAMPLES},
+            },
+        }
+    }
+
+
+def transcript_content() -> dict[str, Any]:
+    """The media types of a transcript."""
+    texts = {kind.media_type: {"schema": {"type": "string"}} for kind in FORMATS.values()}
+    return texts | {"application/json": {"schema": {"type": "object"}}}
+
+
+_EXAMPLES = {
+    "url": {"summary": "A URL", "value": {"url": "https://example.org/talk.mp3", "language": "en"}},
+    "path": {"summary": "A file on the server", "value": {"path": "/data/talk.mp3", "metadata": {"case": 17}}},
+}
+
+
+def _option_schemas() -> dict[str, Any]:
+    schemas: dict[str, Any] = Options.model_json_schema()["properties"]
+    return schemas
+
+
+def _form_schema() -> dict[str, Any]:
+    file = {"type": "string", "format": "binary", "description": "The audio or video file."}
+    metadata = {"type": "string", "description": f"{_METADATA} As JSON text.", "examples": ['{"case": 17}']}
+    options = {name: _without_null(schema) for name, schema in _option_schemas().items()}
+    return {
+        "type": "object",
+        "required": ["file"],
+        "additionalProperties": False,
+        "properties": {"file": file, **options, "metadata": metadata},
+    }
+
+
+def _json_schema() -> dict[str, Any]:
+    shared = {**_option_schemas(), "metadata": {"type": "object", "description": _METADATA}}
+    url = {"type": "string", "format": "uri", "maxLength": 4096, "description": "An http or https URL to fetch."}
+    path = {"type": "string", "minLength": 1, "description": "A file of the server, beneath an allowed root."}
+    return {
+        "oneOf": [
+            {"type": "object", "title": title, "required": [name], "additionalProperties": False,
+             "properties": {name: schema, **shared}}
+            for title, name, schema in (("By URL", "url", url), ("By path", "path", path))
+        ]
+    }  # fmt: skip
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of an option in a form, where leaving it out is the only way to say null."""
+    if "anyOf" not in schema:
+        return schema
+    rest = {name: value for name, value in schema.items() if name not in ("anyOf", "default")}
+    [kind] = [kind for kind in schema["anyOf"] if kind.get("type") != "null"]
+    return {**rest, **kind}

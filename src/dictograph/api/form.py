@@ -1,0 +1,181 @@
+"""A multipart form while it arrives: fields are collected, the one file's bytes are passed on at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from python_multipart import MultipartParser
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import parse_options_header
+
+from dictograph.api.problems import MalformedBody, UnsupportedMediaType
+from dictograph.errors import InvalidRequest, UploadIncomplete
+
+_FILE = "file"
+_MAX_FIELDS = 64
+_MAX_FIELD_BYTES = 64 * 1024
+_MAX_HEADER_BYTES = 8 * 1024
+#: Everything of the body that is not the file's bytes: fields, headers, boundaries, what is around them.
+_MAX_BESIDE_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class FileBegins:
+    """The file's part begins; `fields` is what has come before it."""
+
+    filename: str
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class FileBytes:
+    """Some of the file."""
+
+    data: bytes
+
+
+class Form:
+    """Reads a multipart/form-data body piece by piece.
+
+    Every method raises MalformedBody, InvalidRequest or UploadIncomplete, saying what is wrong with the form.
+    """
+
+    def __init__(self, content_type: str) -> None:
+        self.fields: dict[str, str] = {}
+        self.filename: str | None = None
+        self._part = _Part()
+        self._parts = 0
+        self._ended = False
+        self._beside = 0
+        self._found: list[FileBegins | FileBytes] = []
+        self._parser = MultipartParser(
+            _boundary(content_type),
+            {
+                "on_part_begin": self._begin_part,
+                "on_header_field": self._header_name,
+                "on_header_value": self._header_value,
+                "on_header_end": self._header_end,
+                "on_headers_finished": self._headers_finished,
+                "on_part_data": self._part_data,
+                "on_part_end": self._part_end,
+                "on_end": self._end,
+            },
+        )
+
+    def feed(self, data: bytes) -> Iterator[FileBegins | FileBytes]:
+        """Take a piece of the body; gives what it brings of the file."""
+        try:
+            self._parser.write(data)
+        except FormParserError as error:
+            raise MalformedBody("The body is not well-formed multipart/form-data.") from error
+        found, self._found = self._found, []
+        self._beside += len(data) - sum(len(piece.data) for piece in found if isinstance(piece, FileBytes))
+        if self._beside > _MAX_BESIDE_BYTES:
+            raise InvalidRequest(f"The form has more than {_MAX_BESIDE_BYTES} bytes beside its file.")
+        yield from found
+
+    def finish(self) -> str:
+        """The body has ended; returns the file's name."""
+        if not self._ended:
+            raise UploadIncomplete("The upload ended before its form did: its closing boundary is missing.")
+        if self.filename is None:
+            raise InvalidRequest(f"The form has no file: send it as the part named {_FILE!r}.", param=_FILE)
+        return self.filename
+
+    def _begin_part(self) -> None:
+        self._parts += 1
+        if self._parts > _MAX_FIELDS:
+            raise InvalidRequest(f"The form has more than {_MAX_FIELDS} fields.")
+        self._part = _Part()
+
+    def _header_name(self, data: bytes, start: int, end: int) -> None:
+        self._part.header_name += data[start:end]
+        self._part.count(end - start)
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._part.header_value += data[start:end]
+        self._part.count(end - start)
+
+    def _header_end(self) -> None:
+        part = self._part
+        if part.header_name.lower() == b"content-disposition":
+            part.disposition = bytes(part.header_value)
+        part.header_name, part.header_value = bytearray(), bytearray()
+
+    def _headers_finished(self) -> None:
+        part = self._part
+        kind, options = parse_options_header(part.disposition.decode("latin-1"))
+        if kind != b"form-data" or b"name" not in options:
+            raise MalformedBody("A part of the form has no name.")
+        part.name = _text(options[b"name"])
+        if b"filename" in options:
+            self._begin_file(_text(options[b"filename"]))
+        elif part.name == _FILE:
+            raise InvalidRequest(f"The part {_FILE!r} must be a file, with a file name.", param=_FILE)
+        elif part.name in self.fields:
+            raise InvalidRequest(f"The field {part.name[:100]!r} is there twice.", param=part.name[:100])
+
+    def _begin_file(self, filename: str) -> None:
+        name = self._part.name
+        if name != _FILE:
+            raise InvalidRequest(f"The file must be the part named {_FILE!r}, not {name[:100]!r}.", param=_FILE)
+        if self.filename is not None:
+            raise InvalidRequest("The form has two files; send one in each request.", param=_FILE)
+        self.filename, self._part.is_file = filename, True
+        self._found.append(FileBegins(filename, dict(self.fields)))
+
+    def _part_data(self, data: bytes, start: int, end: int) -> None:
+        part = self._part
+        if part.is_file:
+            self._found.append(FileBytes(data[start:end]))
+            return
+        part.value += data[start:end]
+        if len(part.value) > _MAX_FIELD_BYTES:
+            raise InvalidRequest(
+                f"The field {part.name[:100]!r} is larger than {_MAX_FIELD_BYTES} bytes.", param=part.name[:100]
+            )
+
+    def _part_end(self) -> None:
+        part = self._part
+        if part.is_file:
+            return
+        try:
+            self.fields[part.name] = part.value.decode()
+        except UnicodeDecodeError as error:
+            raise InvalidRequest(f"The field {part.name[:100]!r} is not UTF-8.", param=part.name[:100]) from error
+
+    def _end(self) -> None:
+        self._ended = True
+
+
+class _Part:
+    """The part that is being read."""
+
+    def __init__(self) -> None:
+        self.name = ""
+        self.is_file = False
+        self.value = bytearray()
+        self.disposition = b""
+        self.header_name = bytearray()
+        self.header_value = bytearray()
+        self._header_bytes = 0
+
+    def count(self, more: int) -> None:
+        self._header_bytes += more
+        if self._header_bytes > _MAX_HEADER_BYTES:
+            raise MalformedBody("A part of the form has too large headers.")
+
+
+def _boundary(content_type: str) -> bytes:
+    kind, options = parse_options_header(content_type)
+    if kind != b"multipart/form-data":
+        raise UnsupportedMediaType("Send multipart/form-data with a file, or application/json with a url or path.")
+    boundary = options.get(b"boundary", b"")
+    if not 0 < len(boundary) <= 70:  # RFC 2046, section 5.1.1
+        raise MalformedBody("The Content-Type names no boundary, or too long a one.")
+    return boundary
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")

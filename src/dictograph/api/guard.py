@@ -1,0 +1,153 @@
+"""Who may call: a Host allow-list against DNS rebinding, an Origin check against other people's web pages.
+
+A web page can make a browser send requests to a service on loopback, and by DNS rebinding even read the
+answers. The first is met by the Origin that browsers add to all unsafe requests and WebSockets, the
+second by the Host, which then names the page's own domain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dictograph.api.problems import problem
+from dictograph.errors import HostNotAllowed, OriginNotAllowed, RequestError
+from dictograph.settings import Settings
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_PORTS = {"http": 80, "https": 443}
+_METHODS = "GET, HEAD, POST, DELETE"
+_EXPOSED = "location, x-request-id, x-transcript-complete, idempotency-replayed, retry-after"
+
+
+class Guard:
+    """Lets through what may come; around everything else of the application."""
+
+    def __init__(self, app: ASGIApp, hosts: frozenset[str], origins: frozenset[str]) -> None:
+        self._app = app
+        self._hosts = hosts
+        self._origins = origins
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        origin = _origin(headers.get("origin"))
+        shared = origin is not None and origin in self._origins
+        try:
+            self._check_host(headers.get("host", ""), scope)
+            if not shared:
+                _check_origin(origin, headers, scope)
+        except RequestError as error:
+            await problem(error)(scope, receive, send)
+            return
+        if shared and _is_preflight(scope, headers):
+            await _preflight(headers)(scope, receive, send)
+            return
+        await self._app(scope, receive, _sharing(send, headers["origin"]) if shared else send)
+
+    def _check_host(self, given: str, scope: Scope) -> None:
+        host = host_of(given)
+        # The address that was connected to is a number, and no page can have a number for its name
+        # unless it came from there.
+        here = (scope.get("server") or ("",))[0]
+        if host and (host in self._hosts or host == here):
+            return
+        raise HostNotAllowed(
+            f"This service does not go by the name {given[:200]!r}. The operator can add it with "
+            "DICTOGRAPH_ALLOWED_HOSTS.",
+            param="Host",
+        )
+
+
+def known_hosts(settings: Settings) -> frozenset[str]:
+    """The names that requests may be addressed to."""
+    named = [*settings.listen, *settings.allowed_hosts]
+    return _LOOPBACK | {host for name in named if (host := host_of(name)) not in ("0.0.0.0", "::", "")}
+
+
+def known_origins(origins: Iterable[str]) -> frozenset[str]:
+    """Origins in the form in which they are compared."""
+    return frozenset(origin for given in origins if (origin := _origin(given)) is not None and origin != "null")
+
+
+def host_of(authority: str) -> str:
+    """The host of HOST, HOST:PORT or [ADDRESS]:PORT, in small letters; empty when there is none."""
+    try:
+        return (urlsplit(f"//{authority}").hostname or "").rstrip(".")
+    except ValueError:
+        return ""
+
+
+def _origin(given: str | None) -> str | None:
+    """An Origin as scheme://host:port with the port always there; "null" for what is none."""
+    if given is None:
+        return None
+    try:
+        parts = urlsplit(given)
+        port = parts.port or _PORTS.get(parts.scheme)
+    except ValueError:
+        return "null"
+    if not parts.hostname or parts.path.strip("/") or parts.query:
+        return "null"
+    return f"{parts.scheme}://{_bracketed(parts.hostname.rstrip('.'))}:{port}"
+
+
+def _check_origin(origin: str | None, headers: Headers, scope: Scope) -> None:
+    if scope["type"] == "http" and scope["method"] not in _UNSAFE:
+        return
+    site = headers.get("sec-fetch-site", "none")
+    if origin is None and site in ("none", "same-origin"):
+        return  # no browser, or its own address bar
+    if origin is not None and origin == _same_origin(origin, headers.get("host", "")):
+        return
+    raise OriginNotAllowed(
+        "A web page of another origin may not do this. The operator can allow it with DICTOGRAPH_ALLOWED_ORIGINS.",
+        param="Origin",
+    )
+
+
+def _same_origin(origin: str, host: str) -> str:
+    """This service's origin as a page of it would send it. The scheme is the page's: a proxy in front
+    may speak TLS where we do not."""
+    scheme = origin.partition(":")[0]
+    return _origin(f"{scheme}://{host}") or ""
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _is_preflight(scope: Scope, headers: Headers) -> bool:
+    return scope["type"] == "http" and scope["method"] == "OPTIONS" and "access-control-request-method" in headers
+
+
+def _preflight(asked: Headers) -> Response:
+    headers = {
+        "access-control-allow-origin": asked["origin"],
+        "access-control-allow-methods": _METHODS,
+        "access-control-allow-headers": asked.get("access-control-request-headers", "content-type"),
+        "access-control-max-age": "600",
+        "vary": "Origin, Access-Control-Request-Headers",
+    }
+    if asked.get("access-control-request-private-network") == "true":
+        headers["access-control-allow-private-network"] = "true"
+    return Response(status_code=204, headers=headers)
+
+
+def _sharing(send: Send, origin: str) -> Send:
+    async def shared(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            headers["access-control-allow-origin"] = origin
+            headers["access-control-expose-headers"] = _EXPOSED
+            headers.add_vary_header("Origin")
+        await send(message)
+
+    return shared

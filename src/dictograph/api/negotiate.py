@@ -1,0 +1,54 @@
+"""Which format of a transcript a client wants: by name, else by what it accepts."""
+
+from __future__ import annotations
+
+from dictograph.api.problems import NotAcceptable
+from dictograph.formats import FORMATS, Format
+
+#: What `*/*` gets; then the order in which equally welcome types are tried.
+_PREFERRED = ("json", "txt", "srt", "vtt", "tsv")
+
+
+def choose_format(name: str | None, accept: str | None) -> Format:
+    """The format to answer with. A name overrides what is accepted.
+
+    Raises:
+        NotAcceptable: there is none of this name, or of the accepted types.
+    """
+    if name is not None:
+        if name not in FORMATS:
+            raise NotAcceptable(
+                f"There is no format {name[:50]!r}. Choose one of: {', '.join(FORMATS)}.", param="format"
+            )
+        return FORMATS[name]
+    if not (accept or "").strip():
+        return FORMATS[_PREFERRED[0]]
+    ranges = _ranges(accept or "")
+    welcome = [(_weight(FORMATS[name].media_type, ranges), name) for name in _PREFERRED]
+    best = max(weight for weight, _ in welcome)
+    if best <= 0:
+        types = ", ".join(FORMATS[name].media_type for name in _PREFERRED)
+        raise NotAcceptable(f"A transcript can be had as {types}; or name a `format`.", param="Accept")
+    return FORMATS[next(name for weight, name in welcome if weight == best)]
+
+
+def _ranges(accept: str) -> dict[str, float]:
+    """The media ranges of an Accept header with their weights (RFC 9110, section 12.5.1)."""
+    ranges = {}
+    for part in accept.split(",")[:64]:
+        kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        weight = next((piece[2:] for piece in parameters if piece.startswith("q=")), "1")
+        try:
+            ranges[kind] = min(max(float(weight), 0.0), 1.0)
+        except ValueError:
+            ranges[kind] = 1.0
+    return ranges
+
+
+def _weight(media_type: str, ranges: dict[str, float]) -> float:
+    """What the most specific range says of a type."""
+    group = media_type.partition("/")[0]
+    for kind in (media_type, f"{group}/*", "*/*"):
+        if kind in ranges:
+            return ranges[kind]
+    return 0.0

@@ -1,0 +1,115 @@
+"""Errors over HTTP: one JSON shape for all of them, whatever raised them."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Match
+
+from dictograph.errors import DictographError, InvalidRequest, RequestError
+
+log = logging.getLogger(__name__)
+
+_CODES = {404: "not_found", 405: "method_not_allowed"}
+_MESSAGES = {404: "There is nothing at this address.", 405: "This address does not know the method."}
+
+
+class NotAcceptable(RequestError):
+    """The client accepts none of the forms that there are."""
+
+    code = "not_acceptable"
+    status = 406
+
+
+class UnsupportedMediaType(RequestError):
+    """The body is of a kind that this address does not take."""
+
+    code = "unsupported_media_type"
+    status = 415
+
+
+class RequestTimeout(RequestError):
+    """The client stopped sending in the middle."""
+
+    code = "request_timeout"
+    status = 408
+
+
+class MalformedBody(RequestError):
+    """The body is not what its content type says."""
+
+
+class Json(JSONResponse):
+    """JSON that can carry whatever a client sent, half a surrogate pair too (as its escape)."""
+
+    def render(self, content: Any) -> bytes:
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return text.encode("utf-8", "backslashreplace")
+
+
+def problem(error: DictographError, headers: Mapping[str, str] | None = None) -> Json:
+    """The answer for an error."""
+    return Json({"error": error.as_dict()}, error.status, headers)
+
+
+def unexpected() -> Json:
+    """The answer for a fault of ours: what it was stands in the log, not here."""
+    message = "Something went wrong inside of Dictograph. The log has the details under this answer's x-request-id."
+    return Json({"error": {"code": "internal_error", "message": message}}, 500)
+
+
+def handle_problems(app: FastAPI) -> None:
+    """Give every error of the application the one shape."""
+    app.add_exception_handler(DictographError, _ours)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _of_http)
+
+
+async def _ours(request: Request, error: Exception) -> Response:
+    assert isinstance(error, DictographError)
+    if error.status >= 500:
+        log.warning("%s %s: %s: %s", request.method, request.url.path, error.code, error.message)
+    headers = {"retry-after": "5"} if error.status == 503 else None
+    return problem(error, headers)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    del request
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = [str(part) for part in first["loc"][1:]] or ["the request"]
+    message = str(first["msg"])
+    return problem(InvalidRequest(f"{'.'.join(where)}: {message[:1].lower()}{message[1:]}.", param=where[0]))
+
+
+async def _of_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["allow"] = ", ".join(_allowed(request))
+    shape: dict[str, Any] = {
+        "code": _CODES.get(error.status_code, "http_error"),
+        "message": _MESSAGES.get(error.status_code, str(error.detail)),
+    }
+    return Json({"error": shape}, error.status_code, headers)
+
+
+def _allowed(request: Request) -> list[str]:
+    """All methods of the address: several routes may share it, and each names only its own."""
+    methods = set[str]()
+    for route in request.app.routes:
+        methods |= _methods_of(route, request)
+    return sorted(methods)
+
+
+def _methods_of(route: BaseRoute, request: Request) -> set[str]:
+    match, _ = route.matches(dict(request.scope))
+    return set(getattr(route, "methods", None) or ()) if match is not Match.NONE else set()

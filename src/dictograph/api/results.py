@@ -1,0 +1,103 @@
+"""What comes of a job: its transcript, and its events as they happen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Header, Query
+from starlette.responses import Response
+
+from dictograph import formats
+from dictograph.api.document import problems, transcript_content
+from dictograph.api.negotiate import choose_format
+from dictograph.api.streams import Stream, in_blocks
+from dictograph.api.transcriptions import Owner
+from dictograph.api.wire import SSE_HEAD, sse
+from dictograph.service.services import Services
+
+_PATH = "/v1/transcriptions/{job_id}"
+_NUMBER = re.compile(r"[0-9]{1,15}")
+
+FormatName = Literal["txt", "json", "verbose_json", "srt", "vtt", "tsv"]
+After = Annotated[
+    int | None, Query(ge=0, le=10**15, description="Begin after the event of this number. Overrides Last-Event-ID.")
+]
+LastEventId = Annotated[
+    str | None, Header(alias="Last-Event-ID", description="As browsers send it when they come back.")
+]
+
+
+def result_routes(services: Services) -> APIRouter:
+    """GET transcript and events."""
+    router = APIRouter(tags=["results"])
+
+    @router.get(
+        f"{_PATH}/transcript",
+        response_class=Response,
+        responses={
+            200: {
+                "description": "The transcript, as far as it has come.",
+                "content": transcript_content(),
+                "headers": {
+                    "X-Transcript-Complete": {
+                        "description": "`false` while the job is not completed.",
+                        "schema": {"type": "string", "enum": ["true", "false"]},
+                    }
+                },
+            },
+            **problems(404, 406, 422),
+        },
+    )
+    async def transcript(
+        owner: Owner,
+        job_id: str,
+        format: Annotated[FormatName | None, Query(description="Overrides `Accept`.")] = None,
+        accept: Annotated[str | None, Header(include_in_schema=False)] = None,
+    ) -> Response:
+        """The transcript in a format of your choice; while the job runs, what is there of it."""
+        kind = choose_format(format, accept)
+        opened = await services.transcripts.open(owner, job_id)
+        pieces = formats.render(kind.name, opened.head, opened.segments)
+        headers = {
+            "x-transcript-complete": str(opened.head.complete).lower(),
+            "vary": "Accept",
+            "cache-control": "no-cache",
+        }
+        return Stream(in_blocks(pieces), kind.media_type, headers)
+
+    @router.get(
+        f"{_PATH}/events",
+        response_class=Response,
+        responses={
+            200: {
+                "description": "The events as they happen.",
+                "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            },
+            204: {"description": "Nothing comes any more: the job has ended, and its last event is the one named."},
+            **problems(404, 422),
+        },
+    )
+    async def events(owner: Owner, job_id: str, after: After = None, last_event_id: LastEventId = None) -> Response:
+        """The job's events as Server-Sent Events: all that have been since `after`, then live, to the job's end."""
+        start = after if after is not None else _number(last_event_id)
+        if await services.following.over(owner, job_id, start):
+            return Response(status_code=204)  # what tells an EventSource to stop coming back
+        headers = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
+        return Stream(_records(services, owner, job_id, start), "text/event-stream", headers)
+
+    return router
+
+
+async def _records(services: Services, owner: str, job_id: str, after: int) -> AsyncGenerator[bytes, None]:
+    yield SSE_HEAD
+    async with aclosing(services.following.follow(owner, job_id, after)) as stream:
+        async for told in stream:
+            yield sse(told)
+
+
+def _number(given: str | None) -> int:
+    """The number in a Last-Event-ID; what is none of ours means from the beginning."""
+    return int(given) if given is not None and _NUMBER.fullmatch(given) else 0

@@ -1,0 +1,233 @@
+"""The JSON that clients see. One shape of a job, wherever it appears."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import BaseModel, Field, PlainSerializer, WithJsonSchema
+
+from dictograph.job import Job, JobStatus, Options, Source, SourceKind
+from dictograph.service.outlook import Outlook
+from dictograph.service.status import Readiness, Status
+from dictograph.store.workers import WorkerState
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+Moment = Annotated[
+    datetime, PlainSerializer(_iso, return_type=str), WithJsonSchema({"type": "string", "format": "date-time"})
+]
+
+_EXAMPLE_ID = "0b5a3a3e-6c0c-4f5e-9d35-0d6f0f6f2f57"
+
+
+class ErrorView(BaseModel):
+    """What went wrong."""
+
+    code: str = Field(description="Stable; to be tested for.", examples=["not_found"])
+    message: str = Field(description="For people.", examples=["There is no such job."])
+    stage: str | None = Field(
+        None, description="Where on the job's way: VALIDATION, DOWNLOAD, DECODE, TRANSCRIBE, PUBLISH."
+    )
+    param: str | None = Field(None, description="The option, field or header at fault.")
+
+
+class ProblemView(BaseModel):
+    """The one shape of every error."""
+
+    error: ErrorView
+
+
+class SourceView(BaseModel):
+    """Where the audio comes from."""
+
+    kind: SourceKind
+    url: str | None = Field(None, description="Without its query, which may hold secrets.")
+    path: str | None = None
+
+
+class LinksView(BaseModel):
+    """Where more is to be had."""
+
+    self: str
+    events: str
+    transcript: str
+
+
+class JobView(BaseModel):
+    """A job."""
+
+    id: str = Field(examples=[_EXAMPLE_ID])
+    status: JobStatus
+    filename: str = Field(examples=["talk.mp3"])
+    source: SourceView
+    options: Options
+    metadata: dict[str, Any] = Field(description="As it was given.")
+    engine: str | None = Field(description="The engine that was decided on.", examples=["whisper"])
+    model: str | None = Field(examples=["small"])
+    revision: str | None = Field(description="The model's exact revision.")
+    language: str | None = Field(examples=["en"])
+    language_probability: float | None
+    duration: float | None = Field(description="Seconds of audio; it grows while the file is still read.")
+    progress: float = Field(ge=0, le=1, description="1 only when the job is completed.")
+    seconds_done: float = Field(description="Seconds of audio that are transcribed.")
+    eta_seconds: float | None = Field(description="Seconds to the end; null when there is nothing to tell it from.")
+    queue_position: int | None = Field(description="1 for the next one; null when the job does not wait.")
+    attempt: int
+    failures: int = Field(description="Failed attempts since the last progress.")
+    max_attempts: int
+    dead: bool = Field(description="Whether all attempts are spent.")
+    error: ErrorView | None = Field(description="What the job, or its last attempt, failed with.")
+    warnings: list[dict[str, Any]] = Field(description="Each with `code`, `message`, and `start`, `end` in seconds.")
+    created_at: Moment
+    updated_at: Moment
+    started_at: Moment | None
+    finished_at: Moment | None
+    processing_seconds: float | None
+    links: LinksView
+
+
+class JobListView(BaseModel):
+    """A page of jobs, newest first."""
+
+    data: list[JobView]
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last.")
+
+
+class HealthView(BaseModel):
+    """The process lives."""
+
+    status: Literal["ok"] = "ok"
+
+
+class ModelView(BaseModel):
+    """A model that can be asked for."""
+
+    id: str = Field(examples=["small"])
+    engine: str = Field(examples=["whisper"])
+    default: bool = Field(description="Whether a request that names nothing gets it now.")
+    state: str = Field(description="ready, fetching, checking or unavailable.", examples=["ready"])
+    progress: float | None = Field(None, description="How much of it has been fetched, 0–1.")
+    reason: str | None = Field(None, description="Why it is unavailable.")
+    languages: list[str] | None = Field(None, description="null: many.")
+
+
+class ModelListView(BaseModel):
+    """The models that this service offers."""
+
+    data: list[ModelView]
+
+
+class ReadyView(BaseModel):
+    """Whether inference has been proved to work."""
+
+    ready: bool
+    reason: str = Field(description="Why not; empty when ready.")
+    models: list[ModelView]
+
+
+class WorkerView(BaseModel):
+    """A process that runs jobs."""
+
+    id: str
+    host: str
+    pid: int
+    started_at: Moment
+    seen_at: Moment | None
+    state: dict[str, Any]
+
+
+class StatusView(BaseModel):
+    """How the service does."""
+
+    version: str
+    uptime_seconds: float
+    ready: bool
+    reason: str
+    queue_length: int = Field(description="Jobs that wait.")
+    running: int = Field(description="Jobs that are being run.")
+    counts: dict[JobStatus, int] = Field(description="Jobs in each state.")
+    workers: list[WorkerView]
+
+
+def job_view(job: Job, outlook: Outlook) -> JobView:
+    """A job as clients see it."""
+    frozen, here = job.frozen, f"/v1/transcriptions/{job.id}"
+    return JobView(
+        id=job.id,
+        status=job.status,
+        filename=job.filename,
+        source=_source_view(job.source),
+        options=job.options,
+        metadata=job.metadata,
+        engine=frozen.engine if frozen else None,
+        model=frozen.model if frozen else None,
+        revision=frozen.revision if frozen else None,
+        language=job.language,
+        language_probability=job.language_probability,
+        duration=job.duration,
+        progress=job.progress,
+        seconds_done=job.seconds_done,
+        eta_seconds=outlook.eta,
+        queue_position=outlook.position,
+        attempt=job.attempt,
+        failures=job.failures,
+        max_attempts=job.max_attempts,
+        dead=job.dead,
+        error=ErrorView(code=job.error.code, message=job.error.message, stage=job.error.stage) if job.error else None,
+        warnings=list(job.warnings),
+        created_at=job.created_at,
+        updated_at=job.updated_at,
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+        processing_seconds=job.processing_seconds,
+        links=LinksView(self=here, events=f"{here}/events", transcript=f"{here}/transcript"),
+    )
+
+
+def models_view(readiness: Readiness) -> list[ModelView]:
+    return [ModelView.model_validate(dict(model)) for model in readiness.models]
+
+
+def ready_view(readiness: Readiness) -> ReadyView:
+    return ReadyView(ready=readiness.ready, reason=readiness.reason, models=models_view(readiness))
+
+
+def status_view(status: Status, version: str) -> StatusView:
+    return StatusView(
+        version=version,
+        uptime_seconds=round(status.uptime, 1),
+        ready=status.readiness.ready,
+        reason=status.readiness.reason,
+        queue_length=status.counts[JobStatus.PENDING],
+        running=status.counts[JobStatus.PROCESSING],
+        counts=dict(status.counts),
+        workers=[_worker_view(worker) for worker in status.workers],
+    )
+
+
+def _worker_view(worker: WorkerState) -> WorkerView:
+    return WorkerView(
+        id=worker.id,
+        host=worker.host,
+        pid=worker.pid,
+        started_at=worker.started_at,
+        seen_at=worker.seen_at,
+        state=worker.state,
+    )
+
+
+def _source_view(source: Source) -> SourceView:
+    if source.kind is SourceKind.URL:
+        return SourceView(kind=source.kind, url=_without_secrets(source.location))
+    return SourceView(kind=source.kind, path=source.location or None)
+
+
+def _without_secrets(url: str) -> str:
+    """Signed URLs carry their signature in the query; it is nobody's business but the worker's."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

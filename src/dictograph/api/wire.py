@@ -1,0 +1,45 @@
+"""Events as clients get them: frames of a WebSocket, records of an SSE stream."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from dictograph.api.views import job_view
+from dictograph.service.follow import Snapshot, StreamEvent, Told
+from dictograph.service.outlook import Outlook
+
+#: A browser that lost its stream comes back after so many milliseconds.
+_RETRY_MS = 2000
+
+SSE_HEAD = f"retry: {_RETRY_MS}\n\n".encode()
+SSE_ALIVE = b": alive\n\n"
+
+
+def sse(told: Told) -> bytes:
+    """The record of an event; what has no number carries no id, so the client resumes after the last that had."""
+    event = _event(told)
+    if event is None:
+        return SSE_ALIVE
+    id = f"id: {event.seq}\n" if event.seq is not None else ""
+    return f"{id}event: {event.type}\ndata: {_json(event.data)}\n\n".encode("utf-8", "backslashreplace")
+
+
+def frame(told: Told) -> str | None:
+    """The text of a WebSocket frame; None when there is nothing to say, since pings keep it alive."""
+    event = _event(told)
+    if event is None:
+        return None
+    text = _json({"seq": event.seq, "type": event.type, "data": event.data})
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _event(told: Told) -> StreamEvent | None:
+    if isinstance(told, Snapshot):
+        view = job_view(told.job, Outlook()).model_dump(mode="json")
+        return StreamEvent(told.seq, "snapshot", {"job": view})
+    return told
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

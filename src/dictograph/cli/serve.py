@@ -1,0 +1,79 @@
+"""`dictograph serve`, `api`, `worker`: processes that run until they are told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from dictograph import logs, serving
+from dictograph.cli.options import effective, option
+from dictograph.settings import Settings
+
+_listening = (
+    click.option("--listen", metavar="HOST:PORT", multiple=True, help="Address to serve on; may be repeated."),
+    click.option("--port", type=click.IntRange(0, 65535), help="Port to serve on, 0: any that is free."),
+)
+_working = option("engine", "model", "device")
+_common = option("data_dir", "log_level")
+
+
+def _with_listening(command: Callable[..., Any]) -> Callable[..., Any]:
+    for add in reversed(_listening):
+        command = add(command)
+    return command
+
+
+@click.command()
+@_with_listening
+@_working
+@_common
+def serve(listen: tuple[str, ...], port: int | None, **overrides: Any) -> None:
+    """Run the service: HTTP and worker in one.
+
+    Prepares the database, says where it listens and with which engine it works, and runs until Ctrl-C or SIGTERM.
+    Jobs that are under way then go back to the queue, and go on where they were at the next start.
+
+    \b
+    dictograph serve --port 8080
+    dictograph serve --engine whisper --model large-v3-turbo --device cuda
+    """
+    _run(_listen_to(listen, port, overrides), api=True, worker=True)
+
+
+@click.command()
+@_with_listening
+@_common
+def api(listen: tuple[str, ...], port: int | None, **overrides: Any) -> None:
+    """Run the HTTP half alone.
+
+    It takes jobs in and answers for them; a `dictograph worker` on the same database runs them.
+    """
+    _run(_listen_to(listen, port, overrides), api=True, worker=False)
+
+
+@click.command()
+@click.option("--concurrency", type=click.IntRange(1, 256), help="Jobs that are run at once.")
+@_working
+@_common
+def worker(**overrides: Any) -> None:
+    """Run the working half alone.
+
+    It runs the jobs that a `dictograph api` on the same database takes in. There may be many.
+    """
+    _run(effective(**overrides), api=False, worker=True)
+
+
+def _listen_to(listen: tuple[str, ...], port: int | None, overrides: dict[str, Any]) -> Settings:
+    settings = effective(listen=list(listen) or None, **overrides)
+    if port is None:
+        return settings
+    hosts = dict.fromkeys(address.rpartition(":")[0] for address in settings.listen)
+    return effective(listen=[f"{host}:{port}" for host in hosts], **overrides)
+
+
+def _run(settings: Settings, *, api: bool, worker: bool) -> None:
+    logs.configure(settings.log_level, settings.log_format)
+    asyncio.run(serving.run(settings, api=api, worker=worker, say=click.echo))

@@ -1,0 +1,45 @@
+"""The readiness of a process without a worker: that of the workers elsewhere, as they last announced it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from dictograph.errors import DatabaseUnavailable
+from dictograph.service.status import Readiness
+from dictograph.store.database import Database
+from dictograph.store.workers import WorkerState, living
+
+log = logging.getLogger(__name__)
+
+_LOOK_S = 1.0
+_GONE_AFTER_S = 20.0
+
+
+class WorkersElsewhere:
+    """Looks the living workers up once a second, so that asking costs nothing."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known = Readiness(ready=False, reason="starting")
+
+    def ask(self) -> Readiness:
+        """Ready when one worker is; else the reason of the one that is nearest to it."""
+        return self._known
+
+    async def run(self) -> None:
+        while True:
+            try:
+                workers = await self._database.read(lambda conn: living(conn, _GONE_AFTER_S))
+                self._known = _of(workers)
+            except DatabaseUnavailable as error:
+                self._known = Readiness(ready=False, reason=error.message)
+            await asyncio.sleep(_LOOK_S)
+
+
+def _of(workers: list[WorkerState]) -> Readiness:
+    if not workers:
+        return Readiness(ready=False, reason="no worker is running: start one with `dictograph worker`")
+    best = max(workers, key=lambda worker: bool(worker.state.get("ready")))
+    state = best.state
+    return Readiness(bool(state.get("ready")), str(state.get("reason", "")), tuple(state.get("models", ())))

@@ -1,0 +1,1 @@
+"""Child processes that misbehave, each run as `python -m tests.children.…`."""

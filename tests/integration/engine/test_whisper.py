@@ -1,0 +1,146 @@
+"""What is Whisper's own: prompts, sampling, second readings, languages; on the tiny model."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dictograph.engine import whisper, whisper_quality
+from dictograph.engine.protocol import EngineSpec, Window, WindowOptions
+from dictograph.errors import ModelUnavailable, UnsupportedByEngine
+from tests.integration.engine.cases import TINY
+from tests.speech import say
+from tests.voices import noise, silence
+
+OPTIONS = WindowOptions(language="en", word_timestamps=True)
+SPEC = EngineSpec("whisper", "dictograph.engine.whisper:load", "tiny-digits", str(TINY))
+
+
+@pytest.fixture(scope="module")
+def engine() -> whisper.WhisperEngine:
+    return whisper.load(SPEC)
+
+
+def _windows() -> list[Window]:
+    pause = silence(1.0)
+    phrases = [say("one two three"), say("nine eight"), say("four zero five seven")]
+    return [Window(np.concatenate([phrases[0], pause, phrases[1], pause, phrases[2]])), *map(Window, phrases)]
+
+
+def _texts(engine: whisper.WhisperEngine, options: WindowOptions, windows: list[Window]) -> list[str]:
+    return [" ".join(s.text for s in result.segments) for result in engine.transcribe(windows, options)]
+
+
+def test_pauses_make_segments_with_whispers_figures(engine: whisper.WhisperEngine) -> None:
+    (result,) = engine.transcribe(_windows()[:1], OPTIONS)
+    assert [segment.text for segment in result.segments] == ["one two three", "nine eight", "four zero five seven"]
+    for segment in result.segments:
+        assert segment.tokens
+        assert segment.temperature == 0.0
+        assert segment.avg_logprob is not None
+        assert -1 < segment.avg_logprob <= 0
+        assert segment.no_speech_prob is not None
+        assert 0 <= segment.no_speech_prob < 0.6
+        assert segment.compression_ratio is not None
+    assert not result.sampled
+
+
+@pytest.mark.parametrize("beam_size", [1, 2, 10])
+def test_every_beam_hears_the_same_clear_words(engine: whisper.WhisperEngine, beam_size: int) -> None:
+    assert _texts(engine, replace(OPTIONS, beam_size=beam_size), _windows()[1:3]) == ["one two three", "nine eight"]
+
+
+def test_with_prompt_and_hotwords_batches_still_change_nothing(engine: whisper.WhisperEngine) -> None:
+    options = replace(OPTIONS, prompt="five six " * 300, hotwords="seven " * 200)
+    windows = _windows()
+    together = engine.transcribe(windows, options)
+    assert together == [engine.transcribe([window], options)[0] for window in windows]
+
+
+def test_sampling_is_marked_and_leaves_no_trace(engine: whisper.WhisperEngine) -> None:
+    windows = _windows()
+    before = engine.transcribe(windows, OPTIONS)
+    sampled = engine.transcribe(windows, replace(OPTIONS, temperature=0.8))
+    assert all(result.sampled for result in sampled)
+    assert sampled[0].segments[0].temperature == 0.8
+    assert engine.transcribe(windows, OPTIONS) == before
+
+
+def test_doubtful_windows_are_read_again_by_themselves(
+    engine: whisper.WhisperEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a bound that nothing meets, all are read three ways; neighbours still change nothing."""
+    monkeypatch.setattr(whisper_quality, "LOWEST_LOGPROB", 0.5)
+    monkeypatch.setattr(whisper_quality, "NO_SPEECH", 2.0)
+    seen = []
+    original = whisper.best
+    monkeypatch.setattr(whisper, "best", lambda readings: seen.append(readings) or original(readings))
+    windows = [*_windows(), Window(noise("pink", -20, 5, seed=1))]
+    together = engine.transcribe(windows, OPTIONS)
+    ways = {len(readings) for readings in seen}
+    assert ways == {2, 3}, "halves are read in two ways, whole windows in three"
+    assert any(len(reading.takes) == 2 for readings in seen for reading in readings)
+    alone = [engine.transcribe([window], OPTIONS)[0] for window in reversed(windows)][::-1]
+    assert json.dumps([r.as_dict() for r in together]) == json.dumps([r.as_dict() for r in alone])
+
+
+def test_words_of_the_second_half_stand_in_the_windows_time(
+    engine: whisper.WhisperEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = Window(np.concatenate([say("one two three"), silence(2.5), say("nine eight")]))
+    (whole,) = engine.transcribe([window], OPTIONS)
+    monkeypatch.setattr(whisper, "best", lambda readings: readings[-1])
+    monkeypatch.setattr(whisper_quality.Take, "good", False)
+    (halved,) = engine.transcribe([window], OPTIONS)
+    times = [[word.start for segment in result.segments for word in segment.words] for result in (whole, halved)]
+    assert [s.text for s in halved.segments] == ["one two three", "nine eight"]
+    assert times[1] == pytest.approx(times[0], abs=0.1)
+
+
+def test_the_language_is_heard(engine: whisper.WhisperEngine) -> None:
+    said = {"en": Window(say("one two three four")), "de": Window(say("drei vier fünf sechs", "de"))}
+    for shares, language in zip(engine.detect(list(said.values())), said, strict=True):
+        assert max(shares, key=lambda code: shares[code]) == language
+    assert engine.detect([said["de"]]) == engine.detect(list(said.values()))[1:]
+
+
+def test_an_undecided_language_is_refused(engine: whisper.WhisperEngine) -> None:
+    with pytest.raises(UnsupportedByEngine, match="has not been decided"):
+        engine.transcribe(_windows(), replace(OPTIONS, language=None))
+
+
+def test_models_that_never_learned_to_translate_say_so() -> None:
+    turbo = whisper.load(replace(SPEC, model="large-v3-turbo"))
+    assert turbo.capabilities.tasks == {"transcribe"}
+    with pytest.raises(UnsupportedByEngine, match="large-v3-turbo"):
+        turbo.transcribe(_windows(), replace(OPTIONS, task="translate"))
+
+
+def test_the_batch_size_is_taken_from_the_spec() -> None:
+    engine = whisper.load(replace(SPEC, batch_size=3))
+    assert engine.capabilities.max_batch == 3
+    windows = _windows()
+    assert engine.transcribe(windows * 2, OPTIONS)[4:] == engine.transcribe(windows, OPTIONS)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads_are_the_specs(threads: int) -> None:
+    assert _texts(whisper.load(replace(SPEC, threads=threads)), OPTIONS, _windows()[2:3]) == ["nine eight"]
+
+
+def test_a_broken_model_is_named(tmp_path: object) -> None:
+    with pytest.raises(ModelUnavailable, match="no converted Whisper model"):
+        whisper.load(replace(SPEC, model_path=str(tmp_path)))
+
+
+def test_a_damaged_model_is_named(tmp_path: object) -> None:
+    from pathlib import Path
+    from shutil import copytree
+
+    folder = copytree(TINY, Path(str(tmp_path)) / "model")
+    (folder / "model.bin").write_bytes(b"no weights at all")
+    with pytest.raises(ModelUnavailable, match="cannot be loaded"):
+        whisper.load(replace(SPEC, model_path=str(folder)))

@@ -1,0 +1,140 @@
+"""Idempotency keys, the outbox, workers, retention."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import select, update
+
+from dictograph.errors import IdempotencyInProgress
+from dictograph.job import ErrorRecord, Source, SourceKind
+from dictograph.store import events, idempotency, outbox, prune, workers
+from dictograph.store.idempotency import Known
+from dictograph.store.tables import dead_letter, idempotency_key, worker
+from dictograph.store.workers import WorkerState
+from tests.integration.store.bench import Bench
+
+
+def test_a_key_is_ours_then_in_progress_then_known(bench: Bench) -> None:
+    bench.create("a")
+    assert bench.write(idempotency.begin, "local", "k", "p1") is None
+    with pytest.raises(IdempotencyInProgress):
+        bench.write(idempotency.begin, "local", "k", "p2")
+    assert bench.write(idempotency.begin, "other", "k", "p2") is None, "keys are each owner's own"
+    bench.write(idempotency.settle, "local", "k", "a", "print")
+    assert bench.write(idempotency.begin, "local", "k", "p2") == Known("a", "print")
+
+
+def test_a_key_without_a_job_is_freed(bench: Bench) -> None:
+    bench.create("a")
+    for key in ("refused", "settled", "crashed"):
+        bench.write(idempotency.begin, "local", key, "p1")
+    bench.write(idempotency.settle, "local", "settled", "a", "print")
+    bench.write(idempotency.abandon, "local", "refused", "somebody else")
+    with pytest.raises(IdempotencyInProgress):
+        bench.write(idempotency.begin, "local", "refused", "p2")
+    bench.write(idempotency.abandon, "local", "refused", "p1")
+    assert bench.write(idempotency.begin, "local", "refused", "p2") is None
+    bench.write(idempotency.abandon_processes, ["p1"])
+    assert bench.write(idempotency.begin, "local", "crashed", "p2") is None
+    assert bench.write(idempotency.begin, "local", "settled", "p2") == Known("a", "print")
+
+
+def test_keys_are_kept_for_a_day(bench: Bench) -> None:
+    for key in ("old", "older", "new"):
+        bench.write(idempotency.begin, "local", key, "p1")
+    aged = update(idempotency_key).where(idempotency_key.c.key != "new")
+    bench.write(lambda c: c.execute(aged.values(created_at=idempotency_key.c.created_at - 24 * 3600)))
+    assert bench.write(idempotency.begin, "local", "old", "p2") is None
+    assert bench.write(idempotency.expire) == 1
+    with pytest.raises(IdempotencyInProgress):
+        bench.write(idempotency.begin, "local", "new", "p2")
+
+
+def test_a_postponed_message_waits_and_holds_back_the_next(bench: Bench) -> None:
+    held = bench.running()
+    bench.fail(held)
+    [first] = bench.read(outbox.due, 10)
+    bench.write(outbox.postpone, first.id, 60.0, "broker away")
+    assert bench.read(outbox.due, 10) == []
+    bench.write(outbox.postpone, first.id, -1.0, "broker away")
+    [again] = bench.read(outbox.due, 10)
+    assert (again.id, again.message_id, again.attempts) == (first.id, first.message_id, 2)
+    assert again.payload == {"job_id": held.job_id}
+
+
+def test_what_cannot_be_sent_is_buried_and_the_next_goes_on(bench: Bench) -> None:
+    held = bench.running()
+    bench.fail(held)
+    [first] = bench.read(outbox.due, 10)
+    bench.write(outbox.bury, first.id, ErrorRecord("publish_failed", "Too large.", "PUBLISH"))
+    bench.write(outbox.bury, first.id, ErrorRecord("publish_failed", "Too large.", "PUBLISH"))
+    [letter] = bench.read(lambda c: c.execute(select(dead_letter)).all())
+    assert (letter.job_id, letter.message_id, letter.stage) == (held.job_id, first.message_id, "PUBLISH")
+    assert letter.payload == first.payload
+    assert [m.id for m in bench.read(outbox.due, 10)] != [first.id]
+
+
+def test_due_messages_are_limited_and_oldest_first(bench: Bench) -> None:
+    made = [bench.create().id for _ in range(4)]
+    assert [m.job_id for m in bench.read(outbox.due, 3)] == made[:3]
+    bench.write(outbox.sent, [m.id for m in bench.read(outbox.due, 3)])
+    assert [m.job_id for m in bench.read(outbox.due, 3)] == made[3:]
+
+
+def test_workers_are_seen_while_they_announce_themselves(bench: Bench) -> None:
+    started = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
+    bench.write(workers.announce, WorkerState("w1", "host", 7, started, {"running": 1}))
+    bench.write(workers.announce, WorkerState("w2", "host", 8, started))
+    bench.write(workers.announce, WorkerState("w1", "host", 7, started, {"running": 2}))
+    first, second = bench.read(workers.living, 60)
+    assert (first.id, first.started_at, first.state, second.id) == ("w1", started, {"running": 2}, "w2")
+    assert first.seen_at is not None
+    assert abs((first.seen_at - datetime.now(UTC)).total_seconds()) < 60
+    bench.write(lambda c: c.execute(update(worker).where(worker.c.id == "w1").values(seen_at=1.0)))
+    assert [w.id for w in bench.read(workers.living, 60)] == ["w2"]
+    bench.write(workers.forget, ["w2", "nobody"])
+    assert bench.read(workers.living, 60) == []
+
+
+def _ended(bench: Bench, count: int) -> list[str]:
+    for number in range(count):
+        bench.create(f"ended-{number}")
+        bench.cancel(f"ended-{number}")
+    return [f"ended-{number}" for number in range(count)]
+
+
+def test_audio_is_pruned_from_ended_jobs_only(bench: Bench) -> None:
+    ended = _ended(bench, 3)
+    bench.create("waiting")
+    bench.create("no-audio", audio=None, source=Source(SourceKind.URL, "https://example.org/a"))
+    assert bench.write(prune.prune_audio, 60.0, 10) == [], "they ended just now"
+    assert bench.write(prune.prune_audio, -1.0, 2) == [f"{id}/0-audio" for id in ended[:2]]
+    assert bench.write(prune.prune_audio, -1.0, 2) == [f"{ended[2]}/0-audio"]
+    assert bench.job(ended[0]).audio is None
+    assert bench.job("waiting").audio is not None
+    names = [f"{ended[0]}/0-audio", "waiting/0-audio", "nobody/0-audio"]
+    assert bench.read(prune.unnamed, names) == [names[0], names[2]]
+
+
+def test_jobs_are_pruned_with_all_they_have(bench: Bench) -> None:
+    ended = _ended(bench, 2)
+    bench.create("waiting")
+    assert bench.write(prune.prune_jobs, 60.0, 10) == []
+    assert bench.write(prune.prune_jobs, -1.0, 10) == [f"{id}/0-audio" for id in ended]
+    assert bench.read(events.last_seqs, [*ended, "waiting"]) == {"waiting": 1}
+
+
+def test_pruned_events_leave_their_numbers(bench: Bench) -> None:
+    ended = _ended(bench, 2)
+    assert bench.write(prune.prune_events, 60.0, 10) == 0
+    assert bench.write(prune.prune_events, -1.0, 1) == 2
+    assert bench.write(prune.prune_events, -1.0, 10) == 2
+    assert bench.write(prune.prune_events, -1.0, 10) == 0
+    assert bench.read(events.first_seq, ended[0]) is None
+    assert bench.read(events.last_seqs, ended) == dict.fromkeys(ended, 2)
+    bench.retry(ended[0])
+    assert bench.read(events.first_seq, ended[0]) == 3
+    bench.cancel(ended[0])
+    assert bench.write(prune.prune_events, -1.0, 10) == 2, "a job that ran again is pruned again"

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from dictograph.audio.local_path import open_allowed
+from dictograph.errors import PathNotAllowed
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    inside = tmp_path / "root"
+    (inside / "deep" / "er").mkdir(parents=True)
+    (inside / "deep" / "er" / "a.wav").write_bytes(b"inside")
+    (tmp_path / "secret").write_bytes(b"secret")
+    (tmp_path / "root-2").mkdir()
+    (tmp_path / "root-2" / "b").write_bytes(b"beside")
+    return inside
+
+
+def test_files_under_a_root_also_through_links_that_stay_inside(root: Path, tmp_path: Path) -> None:
+    (root / "link").symlink_to("deep/er/a.wav")
+    (tmp_path / "way").symlink_to(root)
+    for path in (root / "deep/er/a.wav", root / "deep/../link", root / "link", tmp_path / "way/link"):
+        with open_allowed(str(path), [tmp_path / "missing", tmp_path / "way"]) as file:
+            assert file.read() == b"inside"
+
+
+def test_everything_else_is_refused_in_the_same_words(root: Path, tmp_path: Path) -> None:
+    os.mkfifo(root / "pipe")
+    (root / "out").symlink_to(tmp_path / "secret")
+    (root / "loop").symlink_to("loop")
+    (root / "up").symlink_to("..")
+    refused = [
+        *(tmp_path / "secret", root / "../secret", root / "out", root / "up/secret", tmp_path / "root-2/b"),
+        *(
+            root / "missing",
+            root,
+            root / "deep",
+            root / "pipe",
+            root / "loop",
+            "deep/er/a.wav",
+            "",
+            "/x\0y",
+            "/dev/zero",
+        ),
+    ]
+    messages = set()
+    for path in refused:
+        with pytest.raises(PathNotAllowed) as caught:
+            open_allowed(str(path), [root])
+        messages.add(caught.value.message)
+    assert len(messages) == 1
+    with pytest.raises(PathNotAllowed):
+        open_allowed(str(root / "deep/er/a.wav"), [])
+
+
+def test_a_folder_swapped_for_a_link_after_it_was_checked_leads_nowhere(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "er").mkdir()
+    (tmp_path / "er" / "a.wav").write_bytes(b"secret")
+    resolve = Path.resolve
+
+    def resolve_then_swap(self: Path, strict: bool = False) -> Path:
+        found = resolve(self, strict)
+        if strict:
+            (root / "deep").rename(root / "gone")
+            (root / "deep").symlink_to(tmp_path)
+        return found
+
+    monkeypatch.setattr(Path, "resolve", resolve_then_swap)
+    with pytest.raises(PathNotAllowed):
+        open_allowed(str(root / "deep/er/a.wav"), [root])

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from dictograph.audio.notes import Notes
+
+RATE = 16_000
+
+
+def test_damage_close_together_is_one_range() -> None:
+    notes = Notes()
+    for start in (10.0, 10.5, 11.0, 60.0):
+        notes.damage(round(start * RATE))
+        assert notes.damaged
+        notes.sound(round((start + 0.1) * RATE))
+        assert not notes.damaged
+    found = [(w.code, w.start, w.end) for w in notes.finish(100 * RATE, None)]
+    assert found == [("damaged_audio", 10.0, 11.1), ("damaged_audio", 60.0, 60.1)]
+
+
+def test_damage_until_the_end_is_an_early_end_and_many_warnings_are_counted() -> None:
+    notes = Notes()
+    for place in range(30):
+        notes.damage(place * 10 * RATE)
+        notes.sound(place * 10 * RATE)
+        notes.clock_changed(place)
+    notes.damage(300 * RATE)
+    warnings = notes.finish(300 * RATE, None)
+    assert [w.code for w in warnings] == ["damaged_audio"] * 21 + ["timestamps_ignored"] * 21 + ["truncated_audio"]
+    assert "10 further places" in warnings[20].message
+    assert warnings[-1].start == 300.0

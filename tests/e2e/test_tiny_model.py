@@ -94,7 +94,8 @@ def test_a_note_sent_while_a_long_file_runs_ends_long_before_it(
     tmp_path: Path, ten_minutes: tuple[Path, list[Path]]
 ) -> None:
     long, _ = ten_minutes
-    note = write_wav(tmp_path / "note.wav", np.concatenate([_silence(1), say("one two three four five", "en-us"), _silence(1)]))
+    spoken = [_silence(1), say("one two three four five", "en-us"), _silence(1)]
+    note = write_wav(tmp_path / "note.wav", np.concatenate(spoken))
     with service(tmp_path, **WHISPER, batch_size=2) as one:
         hour = write_wav(tmp_path / "long.wav", np.tile(_samples_of(long), 4))
         job = one.submit(hour)

@@ -72,7 +72,7 @@ class _Exchange:
             self.started = True
             self._address(message)
         elif message["type"] == "http.response.body" and not message.get("more_body", False) and self._is_early:
-            await self._send(message | {"more_body": True})
+            await self._send({**message, "more_body": True})
             await self._linger()
             message = {"type": "http.response.body", "body": b""}
         await self._send(message)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-import h11
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -102,7 +101,7 @@ class HeaderDeadline(H11Protocol):
 
     def _watch(self) -> None:
         """Between requests the time runs; within one it does not: bodies have a limit of their own."""
-        if self.conn.their_state is not h11.IDLE:
+        if self.cycle is not None and not self.cycle.response_complete:
             self._unwatch()
         elif self._deadline is None:
             self._deadline = self.loop.call_later(HEADERS_S, self.transport.close)
@@ -117,7 +116,7 @@ class _Server(uvicorn.Server):
     """Uvicorn without its hold on the process's signals: those belong to whoever runs us."""
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:  # type: ignore[override]
+    def capture_signals(self) -> Iterator[None]:
         yield
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import BaseModel, Field, PlainSerializer, WithJsonSchema
 
-from dictograph.job import Job, JobStatus, Options, Source, SourceKind
+from dictograph.job import ErrorRecord, Job, JobStatus, Options, Source, SourceKind
 from dictograph.service.outlook import Outlook
 from dictograph.service.status import Readiness, Status
 from dictograph.store.workers import WorkerState
@@ -178,7 +178,7 @@ def job_view(job: Job, outlook: Outlook) -> JobView:
         failures=job.failures,
         max_attempts=job.max_attempts,
         dead=job.dead,
-        error=ErrorView(code=job.error.code, message=job.error.message, stage=job.error.stage) if job.error else None,
+        error=_error_view(job.error) if job.error else None,
         warnings=list(job.warnings),
         created_at=job.created_at,
         updated_at=job.updated_at,
@@ -223,8 +223,12 @@ def _worker_view(worker: WorkerState) -> WorkerView:
 
 def _source_view(source: Source) -> SourceView:
     if source.kind is SourceKind.URL:
-        return SourceView(kind=source.kind, url=_without_secrets(source.location))
-    return SourceView(kind=source.kind, path=source.location or None)
+        return SourceView(kind=source.kind, url=_without_secrets(source.location), path=None)
+    return SourceView(kind=source.kind, url=None, path=source.location or None)
+
+
+def _error_view(error: ErrorRecord) -> ErrorView:
+    return ErrorView(code=error.code, message=error.message, stage=error.stage, param=None)
 
 
 def _without_secrets(url: str) -> str:

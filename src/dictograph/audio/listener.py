@@ -27,17 +27,18 @@ class Listener:
         self._spec = spec
         self._timeout = timeout
         self._child: Child | None = None
-        self._closed = False
+        self._closed = asyncio.Event()
         self._turn = asyncio.Lock()
 
     async def start(self) -> None:
         """Start the process now, so that the first job need not wait for it."""
+        self._closed.clear()
         async with self._turn:
             await self._running()
 
     async def close(self) -> None:
-        """End the process for good, without waiting for what it does: whoever asked gets a ListenerFailed."""
-        self._closed = True
+        """End the process, without waiting for what it does: whoever asked gets a ListenerFailed."""
+        self._closed.set()
         if self._child is not None:
             await self._child.close()
 
@@ -88,10 +89,11 @@ class Listener:
         return Listened.from_frame(await child.call(request.frame(), timeout=self._timeout))
 
     async def _running(self) -> Child:
-        if not self._closed and (self._child is None or not self._child.alive):
-            self._child = await Child.start(self._spec)
-            if self._closed:  # meanwhile: then nobody else ends it
-                await self._child.close()
-        if self._closed or self._child is None:
-            raise ListenerFailed("The voice detector is closed.")
-        return self._child
+        if self._child is not None and self._child.alive and not self._closed.is_set():
+            return self._child
+        if not self._closed.is_set():
+            self._child = child = await Child.start(self._spec)
+            if not self._closed.is_set():
+                return child
+            await child.close()  # it was too late for `close` to see this one
+        raise ListenerFailed("The voice detector is closed.")

@@ -32,14 +32,26 @@ class Site:
         self._answer = answer
         self.requests: list[str] = []
         self.port = 0
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+    def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._tasks.add(asyncio.create_task(self._serve(reader, writer)))
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
             request = (await reader.readuntil(b"\r\n\r\n")).decode()
             self.requests.append(request)
             await self._answer(request.split()[1], writer)
             await writer.drain()
-        writer.close()
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
 
 
 @contextlib.asynccontextmanager
@@ -51,6 +63,7 @@ async def site(answer: Answer) -> AsyncIterator[Site]:
         yield it
     finally:
         server.close()
+        await it.close()
 
 
 def says(status: str, *headers: str, body: bytes = b"", length: int | None = None) -> bytes:

@@ -66,7 +66,7 @@ def test_digits_are_heard_with_at_most_one_and_a_half_percent_of_words_wrong(
 
 @pytest.mark.parametrize("voice", VOICES)
 def test_languages_are_told_apart(tiny: whisper.WhisperEngine, voice: str) -> None:
-    found = tiny.detect([window for _, window in said(voice)])
+    found = tiny.detect([window for _, window in said(voice)[::2]])
     assert {max(shares, key=lambda code: shares[code]) for shares in found} == {VOICES[voice]}
 
 
@@ -97,13 +97,12 @@ def test_sphinx_hears_in_a_recorded_voice_what_a_fresh_decoder_hears() -> None:
 
     engine = sphinx.load(EngineSpec(name="sphinx", factory="dictograph.engine.sphinx:load"))
     speech = recorded(JFK)
-    for window in (speech[5 * RATE :], speech):
-        fresh = Decoder(loglevel="FATAL")
-        fresh.start_utt()
-        fresh.process_raw(window.tobytes(), full_utt=True)
-        fresh.end_utt()
-        (result,) = engine.transcribe([Window(window)], WindowOptions(language="en"))
-        assert heard(result) == fresh.hyp().hypstr.split()
+    fresh = Decoder(loglevel="FATAL")
+    fresh.start_utt()
+    fresh.process_raw(speech.tobytes(), full_utt=True)
+    fresh.end_utt()
+    _, result = engine.transcribe([Window(speech[: 2 * RATE]), Window(speech)], WindowOptions(language="en"))
+    assert heard(result) == fresh.hyp().hypstr.split()
     assert "what you can do for your" in " ".join(heard(result))
 
 

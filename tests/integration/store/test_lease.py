@@ -11,6 +11,7 @@ from dictograph.errors import LeaseLost
 from dictograph.job import FrozenEngine, JobStatus, Lease, StoredAudio
 from dictograph.store import control, finish, lease, outbox, progress
 from dictograph.store.progress import PlannedWindow
+from dictograph.store.rows import find
 from tests.integration.store.bench import AT_ONCE, OOPS, Bench, result
 
 FENCED: dict[str, Callable[..., Any]] = {
@@ -148,3 +149,15 @@ def test_every_return_to_pending_has_its_wake_up(bench: Bench) -> None:
         bench.write(outbox.sent, [messages[0].id])
     pending_at = [e.seq for e in bench.events(held.job_id) if e.type in ("created", "released", "retrying", "retried")]
     assert ids == [f"{held.job_id}:dispatch:{seq}" for seq in pending_at]
+
+
+def test_an_outside_write_names_the_state_it_saw(bench: Bench) -> None:
+    """The reaper looked, the worker was quicker and the job was claimed again: the reaper's write is void."""
+    held = bench.running()
+    seen = bench.read(find, None, held.job_id)
+    bench.write(finish.release, held)
+    again = bench.claim()
+    assert again.job.status is seen.status
+    assert bench.write(lease.end_attempt, seen, OOPS, AT_ONCE) is None
+    assert bench.job(held.job_id).failures == 0
+    assert bench.write(lease.renew, [again.lease], 60) == {held.job_id}

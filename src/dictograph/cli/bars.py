@@ -1,0 +1,62 @@
+"""A progress bar for each file, on standard error, where there is a terminal."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from dictograph.cli.tables import clipped
+
+_NAME_WIDTH = 40
+
+
+class Bars:
+    """The bars of some files. Without a terminal only what is said is seen."""
+
+    def __init__(self) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+        note = TextColumn("[dim]{task.fields[note]}")
+        self._progress = (
+            Progress(*columns, note, console=Console(stderr=True), transient=True) if sys.stderr.isatty() else None
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Bars:
+        if self._progress is not None:
+            self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+    def show(self, name: str, part: float | None = None, note: str | None = None) -> None:
+        """Put a file's bar at `part` (0–1) with a note beside it; None leaves either as it is."""
+        if self._progress is None:
+            return
+        if name not in self._tasks:
+            self._tasks[name] = self._progress.add_task(escape(clipped(name, _NAME_WIDTH)), total=1.0, note="")
+        task = self._tasks[name]
+        if part is not None:
+            self._progress.update(task, completed=part)
+        if note is not None:
+            self._progress.update(task, note=escape(note))
+
+    def done(self, name: str) -> None:
+        """The file needs no bar any more."""
+        if self._progress is not None and name in self._tasks:
+            self._progress.remove_task(self._tasks.pop(name))
+
+    def say(self, line: str) -> None:
+        """Write a line to stderr, above the bars."""
+        if self._progress is not None:
+            self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        else:
+            click.echo(line, err=True)

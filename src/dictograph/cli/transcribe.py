@@ -1,0 +1,72 @@
+"""`dictograph transcribe`: text from files, URLs or standard input, without a server."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dictograph import logs
+from dictograph.cli.options import effective, option
+from dictograph.cli.targets import targets
+from dictograph.cli.transcribing import NOT_SET_UP_CODES, transcribe_all
+from dictograph.formats import FORMATS
+from dictograph.service.request import check_options
+
+#: A person waits: what failed is tried again at once, and nobody is left to give a job back to.
+_IMPATIENT = {"retry_base": 0.2, "retry_max": 1.0, "shutdown_grace": 0.0, "poll_interval": 0.2}
+
+
+@click.command()
+@click.argument("sources", metavar="FILE|URL|-...", nargs=-1, required=True)
+@click.option("-f", "--format", "format", type=click.Choice(list(FORMATS)), default="txt", show_default=True)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="A file, or a folder for several; else stdout.")
+@option("engine", "model", "device")
+@click.option("-l", "--language", metavar="CODE", help="`en`, `de`, …; left out, it is found from the speech.")
+@click.option("--task", type=click.Choice(["transcribe", "translate"]), help="`translate` gives English.")
+@click.option(
+    "--words", "word_timestamps", is_flag=True, default=None, help="Times for each word (in the json formats)."
+)
+@click.option("--prompt", metavar="TEXT", help="Text that sets style and spelling.")
+@click.option("--hotwords", metavar="WORDS", help="Words to expect.")
+@click.option("--beam-size", type=int, metavar="N", help="Hypotheses kept, 1 to 10; 1 is quickest.")
+@click.option("--temperature", type=float, metavar="T", help="Above 0, up to 1: words are sampled.")
+@click.option("--no-vad", "vad_filter", flag_value=False, default=None, help="Transcribe silence and noise too.")
+@click.option("-v", "--verbose", is_flag=True, help="Log what is done.")
+def transcribe(
+    sources: tuple[str, ...],
+    format: str,
+    output: Path | None,
+    engine: str | None,
+    model: str | None,
+    device: str | None,
+    verbose: bool,
+    **options: Any,
+) -> None:
+    """Turn files, URLs or stdin into text.
+
+    No server is needed, and none is left running. Any audio or video file will do; several are transcribed side by
+    side, sharing one engine. The text goes to stdout, progress and warnings to stderr.
+
+    \b
+    dictograph transcribe talk.mp3
+    dictograph transcribe talk.mp4 --format srt --output talk.srt
+    dictograph transcribe *.m4a --format vtt --output subtitles/
+    dictograph transcribe https://example.org/episode.mp3 --model large-v3-turbo
+    ffmpeg -i rtsp://camera -t 60 -f wav - | dictograph transcribe - --engine sphinx
+
+    Without --engine it is `auto`: Whisper, whose weights are fetched the first time, else sphinx (English only).
+
+    \b
+    Exit codes: 0 all done, 1 some failed, 2 wrong command line, 3 wrong settings or no model, 130 interrupted.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    checked = check_options(given, strict=False)
+    settings = effective(engine=engine, model=model, device=device, **_IMPATIENT)
+    wanted = targets(sources, format, output)
+    logs.configure("info" if verbose else "critical", settings.log_format)
+    failed = asyncio.run(transcribe_all(settings, checked, wanted, format))
+    if failed:
+        raise click.exceptions.Exit(3 if failed & NOT_SET_UP_CODES else 1)

@@ -1,0 +1,188 @@
+"""Files through an application of their own that is gone afterwards: sent, followed, written."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import stat
+import sys
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from dictograph.bootstrap import Application
+from dictograph.cli.bars import Bars
+from dictograph.cli.targets import STDIN, Target, written
+from dictograph.errors import DictographError, LostWorker, ModelUnavailable, SettingsError, SourceNotFound
+from dictograph.formats import render
+from dictograph.job import LOCAL_OWNER, ErrorRecord, Job, JobStatus, Options
+from dictograph.local import local_application
+from dictograph.service.follow import StreamEvent
+from dictograph.service.request import Order
+from dictograph.settings import Settings
+
+T = TypeVar("T")
+
+#: Codes of failures that have nothing to do with the file.
+NOT_SET_UP_CODES = frozenset({ModelUnavailable.code, SettingsError.code})
+
+_NOTE_S = 0.5
+
+
+async def transcribe_all(settings: Settings, options: Options, targets: Sequence[Target], format: str) -> set[str]:
+    """Transcribe each source into its target; the codes of the errors that there were.
+
+    What fails is said on stderr and keeps no other file from being done. Transcripts for standard
+    output come in the order of their sources.
+    """
+    _end_on_sigterm_as_on_ctrl_c()
+    with Bars() as bars:
+        async with local_application(settings) as application:
+            run = _Run(application, options, format, bars)
+            async with _running(_show_what_is_awaited(application, bars, targets)):
+                return await _unless_the_worker_dies(application, run.all(targets))
+
+
+class _Run:
+    def __init__(self, application: Application, options: Options, format: str, bars: Bars) -> None:
+        self._services = application.services
+        self._order = Order(options)
+        self._format = format
+        self._bars = bars
+
+    async def all(self, targets: Sequence[Target]) -> set[str]:
+        """Do all at once, and tell of each in its turn."""
+        codes = set()
+        async with contextlib.AsyncExitStack() as stack:
+            work = [await stack.enter_async_context(_running(self._follow(target))) for target in targets]
+            for target, task in zip(targets, work, strict=True):
+                if error := await self._finish(target, task):
+                    codes.add(error.code)
+                    self._bars.say(f"dictograph: {target.name}: {error.message}")
+                self._bars.done(target.name)
+        return codes
+
+    async def _follow(self, target: Target) -> Job:
+        """Send a source in and follow its job to the end."""
+        self._bars.show(target.name, 0.0, "reading")
+        job = await self._send(target)
+        async for told in self._services.following.follow(LOCAL_OWNER, job.id):
+            if isinstance(told, StreamEvent):
+                self._tell(target, told)
+        return await self._services.jobs.get(LOCAL_OWNER, job.id)
+
+    async def _finish(self, target: Target, task: asyncio.Task[Job]) -> ErrorRecord | None:
+        """Write the transcript once the job has ended, or say why there is none."""
+        try:
+            job = await task
+            if job.status is JobStatus.COMPLETED:
+                await self._write(target, job)
+                return None
+            return job.error or ErrorRecord("job_cancelled", f"The job was {job.status.value}.")
+        except DictographError as error:
+            return ErrorRecord(error.code, error.message)
+
+    async def _write(self, target: Target, job: Job) -> None:
+        """Write the transcript, piece by piece."""
+        transcript = await self._services.transcripts.open(LOCAL_OWNER, job.id)
+        pieces = render(self._format, transcript.head, transcript.segments)
+        if target.file is None:
+            heading = f"==> {target.title} <==\n" if target.title else ""
+            await asyncio.to_thread(_print, heading, pieces)
+        else:
+            await asyncio.to_thread(_save, target.file, pieces)
+
+    async def _send(self, target: Target) -> Job:
+        intake = self._services.intake
+        if target.source == STDIN:
+            return (await intake.upload(self._order, "stdin", sys.stdin.buffer)).job
+        if target.is_url:
+            return (await intake.url(self._order, target.source)).job
+        path, is_stream = await asyncio.to_thread(_look_at, target.source)
+        if is_stream:
+            with await asyncio.to_thread(open, path, "rb") as stream:
+                return (await intake.upload(self._order, path.name, stream)).job
+        return (await intake.path(self._order, str(path))).job
+
+    def _tell(self, target: Target, event: StreamEvent) -> None:
+        data = event.data
+        match event.type:
+            case "engine":
+                self._bars.show(target.name, note=" ".join(dict.fromkeys((data["engine"], data["model"]))))
+            case "segments":
+                self._bars.show(target.name, data["progress"])
+            case "warning":
+                self._bars.say(f"dictograph: {target.name}: {data['message']}")
+            case "retrying":
+                self._bars.say(f"dictograph: {target.name}: {data['error']['message']} It is tried again.")
+
+
+def _look_at(source: str) -> tuple[Path, bool]:
+    """The source's absolute path, and whether it is a pipe, as `<(…)` of a shell makes one.
+
+    Raises:
+        SourceNotFound: it cannot be read.
+    """
+    path = Path(source).absolute()
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISREG(mode):
+            path.open("rb").close()
+    except OSError as error:
+        raise SourceNotFound(f"It cannot be read: {error.strerror}.") from error
+    if stat.S_ISDIR(mode):
+        raise SourceNotFound("It is a folder; name the files in it.")
+    return path, not stat.S_ISREG(mode)
+
+
+def _print(heading: str, pieces: Iterable[str]) -> None:
+    with contextlib.suppress(BrokenPipeError):  # whoever read along has read enough
+        sys.stdout.write(heading)
+        sys.stdout.writelines(pieces)
+        sys.stdout.flush()
+
+
+def _save(file: Path, pieces: Iterable[str]) -> None:
+    with written(file) as part, part.open("w", encoding="utf-8", newline="") as output:
+        output.writelines(pieces)
+
+
+async def _show_what_is_awaited(application: Application, bars: Bars, targets: Sequence[Target]) -> None:
+    """While jobs wait for weights to be fetched, say how far that is."""
+    said = ""
+    while True:
+        model = next((model for model in application.core.catalog.describe() if model["default"]), None)
+        state = f"fetching {model['id']} {model['progress']:.0%}" if model and model["state"] == "fetching" else ""
+        if state != said:
+            said = state
+            for target in targets:
+                bars.show(target.name, note=state)
+        await asyncio.sleep(_NOTE_S)
+
+
+async def _unless_the_worker_dies(application: Application, work: Coroutine[Any, Any, T]) -> T:
+    assert application.worker is not None
+    async with _running(work) as task, _running(application.worker.died()) as death:
+        await asyncio.wait({task, death}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        raise LostWorker(f"A part of Dictograph has died: {death.result()}.")
+
+
+@asynccontextmanager
+async def _running(work: Coroutine[Any, Any, T]) -> AsyncIterator[asyncio.Task[T]]:
+    """A task that does not outlive its context."""
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+def _end_on_sigterm_as_on_ctrl_c() -> None:
+    # asyncio.run handles SIGINT so that everything is put away first.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.getsignal(signal.SIGINT))

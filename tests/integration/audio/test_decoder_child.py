@@ -1,0 +1,88 @@
+"""A decoder process that crashes, hangs, grows or lies: named, in words, and gone."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+import psutil
+import pytest
+
+from dictograph.audio.decoder import DecodeLimits, decode
+from dictograph.errors import (
+    DecodeError,
+    DecoderCrashed,
+    DecoderOutOfMemory,
+    DecoderTimeout,
+    StorageUnavailable,
+)
+from tests.media import decode_file, make_tone
+
+LIMITS = DecodeLimits(max_seconds=60, memory=400 * 2**20, quiet_timeout=20)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "kind", "words"),
+    [
+        ("crash", DecoderCrashed, "SIGSEGV"),
+        ("grow", DecoderOutOfMemory, "400 MiB"),
+        ("fail", DecoderCrashed, "a bug in the decoder"),
+        ("nonsense", DecoderCrashed, "understood"),
+        ("silence", DecoderCrashed, "without an answer"),
+    ],
+)
+def test_a_decoder_that_misbehaves(tmp_path: Path, behaviour: str, kind: type[DecodeError], words: str) -> None:
+    _misbehaves(tmp_path, behaviour, kind, words, LIMITS)
+
+
+def test_a_decoder_that_hangs(tmp_path: Path) -> None:
+    _misbehaves(tmp_path, "hang", DecoderTimeout, "no progress", DecodeLimits(60, 2**30, quiet_timeout=2.0))
+
+
+def _misbehaves(folder: Path, behaviour: str, kind: type[DecodeError], words: str, limits: DecodeLimits) -> None:
+    (folder / "source").write_text(behaviour)
+    with pytest.raises(kind) as caught:
+        decode_file(folder / "source", folder, limits, module="tests.children.bad_decoder")
+    assert words in caught.value.message
+    assert caught.value.retryable
+    assert not psutil.Process().children(recursive=True)
+
+
+@pytest.mark.parametrize("how", ["cancelled", "left"])
+def test_the_process_ends_when_nobody_listens_any_more(tmp_path: Path, how: str) -> None:
+    (tmp_path / "source").write_text("hang")
+    begun = asyncio.Event()
+
+    async def listen() -> None:
+        news = decode(tmp_path / "source", tmp_path / "pcm", LIMITS, module="tests.children.bad_decoder")
+        async with contextlib.aclosing(news):
+            async for _ in news:
+                begun.set()
+                if how == "left":
+                    return
+
+    async def run() -> None:
+        task = asyncio.create_task(listen())
+        await begun.wait()
+        if how == "cancelled":
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        assert not psutil.Process().children(recursive=True)
+
+    asyncio.run(run())
+
+
+def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
+    source = make_tone(tmp_path / "a.wav", 1)
+    with pytest.raises(StorageUnavailable):
+        decode_file(tmp_path / "missing.wav", tmp_path)
+    with pytest.raises(StorageUnavailable):
+        decode_file(source, tmp_path / "no-folder")
+
+
+def test_an_old_pcm_file_is_replaced(tmp_path: Path) -> None:
+    source = make_tone(tmp_path / "a.wav", 1)
+    (tmp_path / "a.wav.pcm").write_bytes(b"x" * 10**6)
+    assert decode_file(source, tmp_path)[1].size == 16_000

@@ -84,13 +84,13 @@ async def _watch(worker: Worker) -> None:
 
 
 def _banner(application: Application, addresses: Sequence[str]) -> str:
-    first = addresses[0]
+    urls = [f"http://{address}" for address in addresses]
     return "\n".join(
         [
-            f"Dictograph listens on {', '.join(addresses)}",
+            f"Dictograph listens on {' and '.join(urls)}",
             f"  engine  {application.engine_in_words()}",
             f"  data    {application.core.settings.data_dir}",
-            f"  try     curl -F file=@talk.mp3 '{first}/v1/transcriptions?wait=60'",
-            f"  docs    {first}/docs",
+            f"  try     curl -F file=@talk.mp3 '{urls[0]}/v1/transcriptions?wait=60'",
+            f"  api     {urls[0]}/openapi.json",
         ]
     )

@@ -36,9 +36,11 @@ def create_app(services: Services, settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    handle_problems(app)
-    for routes in (transcription_routes, result_routes, socket_routes, house_routes):
-        app.include_router(routes(services))
+    rooms = (transcription_routes, result_routes, socket_routes, house_routes)
+    routers = [routes(services) for routes in rooms]
+    for router in routers:
+        app.include_router(router)
+    handle_problems(app, [route for router in routers for route in router.routes])
     # The last one added is the outermost.
     app.add_middleware(_HeadAsGet)
     app.add_middleware(Guard, hosts=known_hosts(settings), origins=known_origins(settings.allowed_origins))

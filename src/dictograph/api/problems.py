@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI
@@ -66,11 +66,19 @@ def unexpected() -> Json:
     return Json({"error": {"code": "internal_error", "message": message}}, 500)
 
 
-def handle_problems(app: FastAPI) -> None:
-    """Give every error of the application the one shape."""
+def handle_problems(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
+    """Give every error of the application the one shape. `routes` are those that an address may have."""
+
+    async def of_http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+        if error.status_code == 405:
+            headers["allow"] = ", ".join(_allowed(request, routes))
+        return _of_http(error, headers)
+
     app.add_exception_handler(DictographError, _ours)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _of_http)
+    app.add_exception_handler(HTTPException, of_http)
 
 
 async def _ours(request: Request, error: Exception) -> Response:
@@ -90,11 +98,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
     return problem(InvalidRequest(f"{'.'.join(where)}: {message[:1].lower()}{message[1:]}.", param=where[0]))
 
 
-async def _of_http(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    headers = dict(error.headers or {})
-    if error.status_code == 405:
-        headers["allow"] = ", ".join(_allowed(request))
+def _of_http(error: HTTPException, headers: Mapping[str, str]) -> Json:
     shape: dict[str, Any] = {
         "code": _CODES.get(error.status_code, "http_error"),
         "message": _MESSAGES.get(error.status_code, str(error.detail)),
@@ -102,14 +106,11 @@ async def _of_http(request: Request, error: Exception) -> Response:
     return Json({"error": shape}, error.status_code, headers)
 
 
-def _allowed(request: Request) -> list[str]:
-    """All methods of the address: several routes may share it, and each names only its own."""
+def _allowed(request: Request, routes: Sequence[BaseRoute]) -> list[str]:
+    """All methods of the address: several routes may share it, and each knows only its own."""
     methods = set[str]()
-    for route in request.app.routes:
-        methods |= _methods_of(route, request)
+    for route in routes:
+        match, _ = route.matches(dict(request.scope))
+        if match is not Match.NONE:
+            methods |= set(getattr(route, "methods", None) or ())
     return sorted(methods)
-
-
-def _methods_of(route: BaseRoute, request: Request) -> set[str]:
-    match, _ = route.matches(dict(request.scope))
-    return set(getattr(route, "methods", None) or ()) if match is not Match.NONE else set()

@@ -66,7 +66,7 @@ def result_routes(services: Services) -> APIRouter:
             "vary": "Accept",
             "cache-control": "no-cache",
         }
-        return Stream(in_blocks(pieces), kind.media_type, headers)
+        return Stream(in_blocks(pieces), _with_charset(kind.media_type), headers)
 
     @router.get(
         f"{_PATH}/events",
@@ -101,3 +101,8 @@ async def _records(services: Services, owner: str, job_id: str, after: int) -> A
 def _number(given: str | None) -> int:
     """The number in a Last-Event-ID; what is none of ours means from the beginning."""
     return int(given) if given is not None and _NUMBER.fullmatch(given) else 0
+
+
+def _with_charset(media_type: str) -> str:
+    """JSON is UTF-8 by definition; of everything else it must be said."""
+    return media_type if media_type == "application/json" else f"{media_type}; charset=utf-8"

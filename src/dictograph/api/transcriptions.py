@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query
-from pydantic import AwareDatetime, BaseModel
+from pydantic import AwareDatetime, BaseModel, BeforeValidator
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -20,6 +21,7 @@ from dictograph.service.services import Services
 MAX_WAIT_S = 300
 
 _PATH = "/v1/transcriptions"
+_DATE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]")
 
 
 def caller() -> str:
@@ -42,12 +44,22 @@ Key = Annotated[
 ]
 
 
+def _written_out(value: object) -> object:
+    """Only times as RFC 3339 writes them: the validator would take bare numbers for seconds since 1970."""
+    if isinstance(value, str) and not _DATE.match(value):
+        raise ValueError("give a time with its zone, as in 2026-01-31T12:00:00Z")
+    return value
+
+
+Time = Annotated[AwareDatetime, BeforeValidator(_written_out)]
+
+
 class ListQuery(BaseModel):
     """The parameters of the list."""
 
     status: list[JobStatus] = []
-    created_after: AwareDatetime | None = None
-    created_before: AwareDatetime | None = None
+    created_after: Time | None = None
+    created_before: Time | None = None
     limit: Annotated[int, Query(ge=1, le=200)] = 50
     cursor: Annotated[str, Query(max_length=500)] | None = None
 

@@ -37,6 +37,9 @@ DECODERS = frozenset(
 #: Containers whose own time line begins at zero; in all others time counts from the first stream.
 ZERO_BASED = frozenset({"mov", "matroska"})
 
+#: Containers that store a time with their packets; FLAC's frames carry their own.
+STAMPED = ZERO_BASED | frozenset({"ogg", "flac", "mpeg", "mpegts", "asf", "avi", "flv"})
+
 #: Bytes from the front of a file that the functions below want.
 HEAD_SIZE = 16_384
 

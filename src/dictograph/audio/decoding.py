@@ -9,11 +9,12 @@ from av import AudioFrame, AudioResampler, Packet
 from av.audio.stream import AudioStream
 from av.error import FFmpegError
 
+from dictograph.audio.containers import STAMPED
 from dictograph.audio.media import Media
 from dictograph.audio.notes import Notes
 from dictograph.audio.pcm import SAMPLE_BYTES
 from dictograph.audio.pcm_writer import PcmWriter, TooManySamples
-from dictograph.audio.timeline import Move, Timeline
+from dictograph.audio.timeline import Move, Place, Timeline
 from dictograph.engine.protocol import SAMPLE_RATE
 from dictograph.transcript import Warning as Notice
 
@@ -27,6 +28,10 @@ _MAX_READ_FAILURES = 16
 #: Audio may be dropped because it overlaps; more than this (s) beyond the limit is not even decoded.
 _DECODE_SLACK_S = 60.0
 
+#: Codecs that send nothing while nobody speaks, and how long (in samples) that is nothing to tell of.
+_PAUSING_CODECS = frozenset({"opus", "libopus"})
+_SHORT_PAUSE = SAMPLE_RATE
+
 #: An end that lacks less than this is no truncation: seconds, and a share of the whole.
 _END_TOLERANCE_S = 1.0
 _END_TOLERANCE = 0.01
@@ -39,7 +44,7 @@ class Decoding:
         self._media = media
         self._writer = writer
         self._max_decoded = max_seconds + _DECODE_SLACK_S
-        self._timeline = Timeline(media.origin)
+        self._timeline = Timeline(media.origin, stamped=media.container_name in STAMPED)
         self._notes = Notes()
         self._decoded = 0.0
         self._run: _Run | None = None
@@ -109,10 +114,8 @@ class Decoding:
             return
         here = self._timeline.position
         place = self._timeline.place(frame.time, damaged=self._notes.damaged)
-        self._notes.sound(place.position)
-        if place.move is Move.CLOCK_CHANGED:
-            self._notes.clock_changed(place.position)
-        elif place.move is not Move.FOLLOWS:
+        self._note(place, here)
+        if place.move in (Move.AFTER_GAP, Move.OVERLAPS):
             self._end_run(here)
             self._writer.go_to(place.position)
         if self._run is None or not self._run.suits(frame):
@@ -120,6 +123,14 @@ class Decoding:
             self._run = _Run(frame)
         self._writer.write(self._run.resampled(frame))
         self._advance(frame.samples / frame.sample_rate)
+
+    def _note(self, place: Place, here: int) -> None:
+        if place.move is Move.CLOCK_CHANGED:
+            self._notes.clock_changed(place.position)
+        least = _SHORT_PAUSE if self._media.codec_name in _PAUSING_CODECS else 0
+        if place.move is Move.AFTER_GAP and self.anything and place.position - here > least:
+            self._notes.gap(here, place.position)
+        self._notes.sound(place.position)
 
     def _advance(self, seconds: float) -> None:
         self._timeline.advance(seconds)

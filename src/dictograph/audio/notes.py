@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from dictograph.engine.protocol import SAMPLE_RATE
 from dictograph.transcript import Warning as Notice
 
@@ -14,21 +12,36 @@ _JOIN = SAMPLE_RATE
 _MAX_OF_A_KIND = 20
 
 
-@dataclass(slots=True)
-class _Range:
-    start: int
-    end: int
+class _Ranges:
+    """Stretches of one kind, in order; close ones are one, and only so many are kept."""
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[int, int]] = []
+        self.more = 0
+
+    def add(self, start: int, end: int) -> None:
+        if self.kept and start - self.kept[-1][1] <= _JOIN:
+            self.kept[-1] = (self.kept[-1][0], end)
+        elif len(self.kept) < _MAX_OF_A_KIND:
+            self.kept.append((start, end))
+        else:
+            self.more += 1
+
+    def notices(self, code: str, text: str, more: str) -> list[Notice]:
+        """`text` has places for {start} and {end}, `more` one for the {count} that were not kept."""
+        notices = [
+            Notice(code, text.format(start=_clock(start), end=_clock(end)), _seconds(start), _seconds(end))
+            for start, end in self.kept
+        ]
+        return [*notices, Notice(code, more.format(count=self.more))] if self.more else notices
 
 
 class Notes:
     """Collects warnings while decoding. Positions are in samples of the original's time line."""
 
     def __init__(self) -> None:
-        self._damage: list[_Range] = []
-        self._more_damage = 0
+        self._damage, self._gaps, self._jumps = _Ranges(), _Ranges(), _Ranges()
         self._open_since: int | None = None
-        self._jumps: list[int] = []
-        self._more_jumps = 0
 
     @property
     def damaged(self) -> bool:
@@ -44,51 +57,47 @@ class Notes:
         """Here there is audio again."""
         if self._open_since is None:
             return
-        self._add_damage(self._open_since, max(self._open_since, position))
+        self._damage.add(self._open_since, max(self._open_since, position))
         self._open_since = None
+
+    def gap(self, start: int, end: int) -> None:
+        """The file holds nothing between the two positions, though audio goes on behind."""
+        if self._open_since is None:
+            self._gaps.add(start, end)
 
     def clock_changed(self, position: int) -> None:
         """The time stamps jumped here, and were not followed."""
-        if len(self._jumps) < _MAX_OF_A_KIND:
-            self._jumps.append(position)
-        else:
-            self._more_jumps += 1
+        self._jumps.add(position, position)
 
     def finish(self, samples: int, missing: str | None) -> list[Notice]:
         """All warnings of a file of `samples`. `missing` says in words what its end lacks, if anything."""
-        warnings = [_damage_warning(damage) for damage in self._damage]
-        if self._more_damage:
-            text = f"The audio is damaged in {self._more_damage} further places."
-            warnings.append(Notice("damaged_audio", text))
-        warnings += [_jump_warning(jump) for jump in self._jumps]
-        if self._more_jumps:
-            text = f"The file's clock jumps in {self._more_jumps} further places."
-            warnings.append(Notice("timestamps_ignored", text))
+        warnings = [
+            *self._damage.notices(
+                "damaged_audio",
+                "The audio is damaged between {start} and {end}; words there may be missing.",
+                "The audio is damaged in {count} further places.",
+            ),
+            *self._gaps.notices(
+                "missing_audio",
+                "The file holds no audio between {start} and {end}; silence was taken for it.",
+                "The file holds no audio in {count} further places.",
+            ),
+            *self._jumps.notices(
+                "timestamps_ignored",
+                "The file's clock jumps at {start}; the audio was taken to go on without a gap.",
+                "The file's clock jumps in {count} further places.",
+            ),
+        ]
         if missing is None and self.damaged:
             missing = "what follows could not be decoded"
         if missing is not None:
-            end = round(samples / SAMPLE_RATE, 3)
-            warnings.append(Notice("truncated_audio", f"The audio breaks off at {_clock(samples)}: {missing}.", end))
+            text = f"The audio breaks off at {_clock(samples)}: {missing}."
+            warnings.append(Notice("truncated_audio", text, _seconds(samples)))
         return warnings
 
-    def _add_damage(self, start: int, end: int) -> None:
-        if self._damage and start - self._damage[-1].end <= _JOIN:
-            self._damage[-1].end = end
-        elif len(self._damage) < _MAX_OF_A_KIND:
-            self._damage.append(_Range(start, end))
-        else:
-            self._more_damage += 1
 
-
-def _damage_warning(damage: _Range) -> Notice:
-    start, end = round(damage.start / SAMPLE_RATE, 3), round(damage.end / SAMPLE_RATE, 3)
-    text = f"The audio is damaged between {_clock(damage.start)} and {_clock(damage.end)}; words there may be missing."
-    return Notice("damaged_audio", text, start, end)
-
-
-def _jump_warning(position: int) -> Notice:
-    text = f"The file's clock jumps at {_clock(position)}; the audio was taken to go on without a gap."
-    return Notice("timestamps_ignored", text, round(position / SAMPLE_RATE, 3))
+def _seconds(position: int) -> float:
+    return round(position / SAMPLE_RATE, 3)
 
 
 def _clock(position: int) -> str:

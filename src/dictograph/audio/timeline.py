@@ -14,9 +14,9 @@ from dictograph.engine.protocol import SAMPLE_RATE
 
 #: A time stamp this far (s) from where the audio itself has come to is rounding or a codec's delay:
 #: stamps of 1 ms (webm, asf, flv), one packet of encoder delay that nobody declared (AAC in mpegts:
-#: 48 ms), frames kept together in one packet (wma: 92 ms). Following those would put a click into
-#: speech for nothing, and words are timed no better than this. What adds up to more is corrected.
-TOLERANCE_S = 0.1
+#: 48 ms). Following those would put clicks into speech for nothing, and words are timed no better
+#: than this. What adds up to more is corrected, so a lost packet of speech never goes unnoticed twice.
+TOLERANCE_S = 0.06
 
 #: After damage, packets are known to be missing, and a stamp is believed at once.
 TOLERANCE_AFTER_DAMAGE_S = 0.01
@@ -54,10 +54,13 @@ class Timeline:
     Args:
         origin: the container's time, in seconds, that is time zero of the original; None: that of
             the first frame.
+        stamped: whether the container stores time stamps. Where it stores none, FFmpeg counts
+            packets: that tells how much was lost in damage, and nothing else.
     """
 
-    def __init__(self, origin: float | None) -> None:
+    def __init__(self, origin: float | None, *, stamped: bool = True) -> None:
         self._origin = origin
+        self._stamped = stamped
         # The run under way: frames that follow each other seamlessly. Its position is kept apart
         # from its length, so that rounding never adds up.
         self._start = 0
@@ -80,7 +83,7 @@ class Timeline:
             return Place(Move.FOLLOWS, here)
         if not self._begun:
             return self._first(time)
-        if self._origin is None:
+        if self._origin is None or not (self._stamped or damaged):
             self._origin = time - here / SAMPLE_RATE
         drift = (time - self._origin) - here / SAMPLE_RATE
         if abs(drift) <= (TOLERANCE_AFTER_DAMAGE_S if damaged else TOLERANCE_S):

@@ -60,3 +60,11 @@ class Bars:
             self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
         else:
             click.echo(line, err=True)
+
+    def print(self, line: str) -> None:
+        """Write a line to stdout, without breaking the bars."""
+        if self._progress is not None:
+            self._progress.stop()
+        click.echo(line)
+        if self._progress is not None:
+            self._progress.start()

@@ -1,8 +1,8 @@
 """Weights from a Hugging Face hub into its cache: resumed where they were left, and checked.
 
 The hub's own library lists what is there and knows about tokens and mirrors. The bytes are fetched
-here, because since its release 1.0 the library starts a file again from nothing when its process
-was killed, and does not check what arrived against the hub's checksums.
+here, because the library (2.4) starts a file again from nothing when its process was killed, and
+does not compare what arrived over HTTP with the hub's checksums.
 """
 
 from __future__ import annotations
@@ -13,73 +13,19 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from fnmatch import fnmatch
 from pathlib import Path
 
 import httpx
 
 from dictograph.engine.checksum import matches
-from dictograph.engine.hub import REQUIRED, VOCABULARIES, Cache
+from dictograph.engine.hub import Cache
+from dictograph.engine.listing import CannotFetch, Listing, RemoteFile, brief
 
-_WANTED = ("config.json", "preprocessor_config.json", "tokenizer.json", "vocabulary.*", "model.bin")
 _PART = ".dictograph.incomplete"
 _LOCK_POLL_S = 0.5
 _TRIES = 5
 _TRY_AGAIN = {408, 425, 429, 500, 502, 503, 504}
 _TIMEOUT = httpx.Timeout(20.0)
-
-
-class CannotFetch(Exception):
-    """The weights cannot be had. The message says why, for a person."""
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteFile:
-    """A file of a repository: its name, its size in bytes, its checksum (SHA-256, or git's SHA-1)."""
-
-    name: str
-    size: int
-    checksum: str
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """The exact revision and the files of a model's repository, the largest last."""
-
-    repository: str
-    commit: str
-    files: tuple[RemoteFile, ...]
-
-    @property
-    def size(self) -> int:
-        return sum(file.size for file in self.files)
-
-
-def list_remote(repository: str, revision: str, timeout: float) -> Listing:
-    """Ask the hub which files make up a revision (a branch or a commit).
-
-    Raises:
-        CannotFetch: the hub does not answer, or has no such model.
-    """
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import GatedRepoError, OfflineModeIsEnabled, RepositoryNotFoundError
-
-    try:
-        found = HfApi().model_info(repository, revision=revision, files_metadata=True, timeout=timeout)
-    except OfflineModeIsEnabled as error:
-        raise CannotFetch("HF_HUB_OFFLINE forbids fetching") from error
-    except GatedRepoError as error:
-        raise CannotFetch(f"{repository} is gated: accept its terms, and set HF_TOKEN") from error
-    except RepositoryNotFoundError as error:
-        raise CannotFetch(f"the hub has no model {repository}, or HF_TOKEN does not open it") from error
-    except Exception as error:  # the library's errors are of two HTTP libraries, by its version
-        raise CannotFetch(f"the hub cannot be reached ({_brief(error)})") from error
-    siblings = [s for s in found.siblings or () if any(fnmatch(s.rfilename, wanted) for wanted in _WANTED)]
-    _check_whole(repository, {s.rfilename for s in siblings})
-    files = [_remote_file(repository, s.rfilename, s.size, s.lfs.sha256 if s.lfs else s.blob_id) for s in siblings]
-    files.sort(key=lambda file: (file.name == "model.bin", file.name))
-    return Listing(repository, str(found.sha), tuple(files))
 
 
 def fetch(listing: Listing, cache: Cache, revision: str) -> Iterator[int]:
@@ -113,20 +59,6 @@ def remove_damaged(listing: Listing, cache: Cache) -> list[str]:
     for file in damaged:
         (blobs / file.checksum).unlink(missing_ok=True)
     return [file.name for file in damaged]
-
-
-def _remote_file(repository: str, name: str, size: int | None, checksum: str | None) -> RemoteFile:
-    if size is None or not checksum:
-        raise CannotFetch(f"the hub gives no size or checksum for {name} of {repository}")
-    return RemoteFile(name, size, checksum)
-
-
-def _check_whole(repository: str, names: set[str]) -> None:
-    missing = [name for name in REQUIRED if name not in names]
-    if not names & set(VOCABULARIES):
-        missing.append(VOCABULARIES[0])
-    if missing:
-        raise CannotFetch(f"{repository} is no Whisper model converted for CTranslate2: it has no {', '.join(missing)}")
 
 
 def _locked(path: Path) -> Iterator[bool]:
@@ -187,7 +119,7 @@ def _complete(client: httpx.Client, listing: Listing, file: RemoteFile, part: Pa
         try:
             yield from _append(client, _url(listing, file), part, there)
         except httpx.HTTPError as error:
-            trouble = _brief(error)
+            trouble = brief(error)
             if isinstance(error, httpx.HTTPStatusError) and error.response.status_code not in _TRY_AGAIN:
                 failures = _TRIES
         failures = 0 if _size(part) > there else failures + 1
@@ -254,8 +186,3 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
-
-
-def _brief(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__

@@ -21,8 +21,9 @@ from typing import Any
 
 from dictograph.child.frames import Frame
 from dictograph.child.loop import ChildError, serve
-from dictograph.engine.download import CannotFetch, Listing, fetch, list_remote, remove_damaged
+from dictograph.engine.download import fetch, remove_damaged
 from dictograph.engine.hub import Cache
+from dictograph.engine.listing import CannotFetch, Listing, list_remote
 
 _REPORT_EVERY_S = 0.2
 

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from dictograph.blobs import Blobs, audio_name
 from dictograph.crash import CrashPoints, Point
-from dictograph.errors import DictographError, EmptyUpload, IdempotencyMismatch
+from dictograph.errors import DictographError, EmptyUpload, IdempotencyMismatch, PathNotAllowed
 from dictograph.job import Job, Source, SourceKind, StoredAudio
 from dictograph.service.arrival import Arrival, Hasher
 from dictograph.service.naming import display_name, name_of_url
@@ -258,4 +258,8 @@ class Reception:
 def _check_path(path: str, roots: list[Path]) -> None:
     from dictograph.audio.local_path import open_allowed
 
-    open_allowed(path, roots).close()
+    try:
+        open_allowed(path, roots).close()
+    except PathNotAllowed as error:
+        error.param = "path"
+        raise

@@ -60,14 +60,11 @@ class Jobs:
             InvalidRequest: the cursor is not one of this list, or a time is out of range.
         """
         after, before = _in_utc(listing.created_after), _in_utc(listing.created_before)
-        try:
-            return await self._database.read(
-                lambda conn: list_jobs(
-                    conn, owner, listing.statuses, after, before, listing.cursor, listing.limit, listing.dead
-                )
+        return await self._database.read(
+            lambda conn: list_jobs(
+                conn, owner, listing.statuses, after, before, listing.cursor, listing.limit, listing.dead
             )
-        except OverflowError as error:  # a forged cursor can name a time that no calendar has
-            raise InvalidRequest("The cursor is not one of this list.", param="cursor") from error
+        )
 
     async def cancel(self, owner: str | None, job_id: str) -> Job:
         """Stop a job. Raises JobStateConflict when it has ended already."""

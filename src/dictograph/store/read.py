@@ -6,7 +6,7 @@ import base64
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, Connection, func, or_, select, tuple_
 
@@ -111,6 +111,7 @@ def _older_than(cursor: str) -> ColumnElement[bool]:
         created, id = datetime.fromisoformat(place[0]), str(place[1])
         if created.tzinfo is None:
             raise ValueError("a time without a zone")
-    except (ValueError, TypeError, LookupError) as error:
+        created = created.astimezone(UTC)  # OverflowError: a forged one, before the first year there is
+    except (ValueError, TypeError, LookupError, OverflowError) as error:
         raise InvalidRequest("The cursor is not one of this list; leave it out to begin anew.") from error
     return or_(job.c.creation_date < created, (job.c.creation_date == created) & (job.c.id < id))

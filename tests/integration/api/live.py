@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -68,7 +69,8 @@ class Live:
     async def run(self) -> None:
         settings = self.settings
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        upgrade(settings.database)
+        if not (settings.data_dir / "dictograph.db").exists():
+            upgrade(settings.database)
         database = Database.open(settings.database)
         self.loop, self.stop_event = asyncio.get_running_loop(), asyncio.Event()
         self.tail = Tail(database, poll_interval=0.05)
@@ -111,15 +113,18 @@ class Live:
 
 
 @contextmanager
-def live(folder: Path, blobs: Blobs | None = None, **settings: Any) -> Iterator[Live]:
-    """The application in a thread of this process."""
+def live(folder: Path, blobs: Blobs | None = None, migrated: Path | None = None, **settings: Any) -> Iterator[Live]:
+    """The application in a thread of this process; `migrated` is a database to start from."""
     one = Live(settings_for(folder, settings), blobs)
+    if migrated is not None:
+        one.settings.data_dir.mkdir()
+        shutil.copy(migrated, one.settings.data_dir / "dictograph.db")
     failures: list[BaseException] = []
 
     def run() -> None:
         try:
             asyncio.run(one.run())
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - raised in the test's thread
             failures.append(error)
             one.started.set()
 
@@ -157,9 +162,7 @@ class Hand:
 
     def freeze(self) -> None:
         lease = self._lease()
-        self.database.write_now(
-            lambda c: progress.freeze_engine(c, lease, FrozenEngine("whisper", "small", "r1"), [])
-        )
+        self.database.write_now(lambda c: progress.freeze_engine(c, lease, FrozenEngine("whisper", "small", "r1"), []))
         self.database.write_now(lambda c: progress.freeze_language(c, lease, "en", 0.9))
 
     def plan(self, windows: int, complete: bool = True) -> None:

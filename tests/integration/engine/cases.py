@@ -41,7 +41,7 @@ def _sentences() -> list[Window]:
     return [
         Window(flite("please send me the last report")),
         Window(flite("good morning", "rms")),
-        Window(recording()[: 5 * 16_000]),
+        Window(recording()[: 3 * 16_000]),
     ]
 
 
@@ -65,7 +65,7 @@ CASES = [
 
 
 def noises() -> list[Window]:
-    """Two seconds of every colour, loud and soft."""
+    """A second and a half of every colour, loud and soft."""
     return [
-        Window(noise(colour, level, 2.0, seed=3)) for colour in ("white", "pink", "brown") for level in (-60.0, -6.0)
+        Window(noise(colour, level, 1.5, seed=3)) for colour in ("white", "pink", "brown") for level in (-60.0, -6.0)
     ]

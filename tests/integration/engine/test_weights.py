@@ -86,9 +86,19 @@ def test_weights_that_arrive_damaged_are_never_used(hub: Hub, settings: Settings
     assert Cache(settings.models_dir or Path()).snapshot(hub.repository) is None
 
 
-def test_two_processes_fetch_one_model_once(hub: Hub, settings: Settings) -> None:
+def test_two_processes_fetch_one_model_once_and_both_see_how_far_it_is(hub: Hub, settings: Settings) -> None:
+    hub.pause_at = len(hub.model) // 2
+
+    async def under_way(seen: asyncio.Event) -> None:
+        await pull(settings, "small", lambda progress: seen.set() if progress.part > 0.4 else None)
+
     async def both() -> None:
-        await asyncio.gather(pull(settings, "small"), pull(settings, "small"))
+        tasks = []
+        for seen in (asyncio.Event(), asyncio.Event()):
+            tasks.append(asyncio.create_task(under_way(seen)))
+            await asyncio.wait_for(seen.wait(), 60)
+        hub.go_on.set()
+        await asyncio.gather(*tasks)
 
     asyncio.run(both())
     assert hub.gets("model.bin") == [""]
@@ -127,6 +137,13 @@ def test_models_are_listed_offered_ones_first(hub: Hub, settings: Settings) -> N
 def test_a_model_that_the_hub_has_not_is_named(hub: Hub, settings: Settings) -> None:
     with pytest.raises(ModelUnavailable, match="the hub has no model nobody/nothing"):
         asyncio.run(pull(settings, "nobody/nothing"))
+
+
+def test_a_hub_cannot_name_files_outside_the_cache(hub: Hub, settings: Settings) -> None:
+    hub.commit = "../../../outside"
+    with pytest.raises(ModelUnavailable, match=r"no checksums .* that can be used"):
+        asyncio.run(pull(settings, "small"))
+    assert not (settings.models_dir or Path()).exists()
 
 
 def test_a_private_model_needs_its_token(hub: Hub, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

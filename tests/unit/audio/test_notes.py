@@ -21,9 +21,19 @@ def test_damage_until_the_end_is_an_early_end_and_many_warnings_are_counted() ->
     for place in range(30):
         notes.damage(place * 10 * RATE)
         notes.sound(place * 10 * RATE)
-        notes.clock_changed(place)
+        notes.clock_changed(place * 10 * RATE)
     notes.damage(300 * RATE)
     warnings = notes.finish(300 * RATE, None)
     assert [w.code for w in warnings] == ["damaged_audio"] * 21 + ["timestamps_ignored"] * 21 + ["truncated_audio"]
     assert "10 further places" in warnings[20].message
     assert warnings[-1].start == 300.0
+
+
+def test_a_gap_is_told_unless_damage_explains_it() -> None:
+    notes = Notes()
+    notes.gap(RATE, 2 * RATE)
+    notes.damage(10 * RATE)
+    notes.gap(10 * RATE, 12 * RATE)
+    notes.sound(12 * RATE)
+    found = [(w.code, w.start, w.end) for w in notes.finish(100 * RATE, None)]
+    assert found == [("damaged_audio", 10.0, 12.0), ("missing_audio", 1.0, 2.0)]

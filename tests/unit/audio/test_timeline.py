@@ -73,3 +73,12 @@ def test_whatever_the_stamps_are_no_silence_is_endless_and_no_overlap_is_long(
             assert place.position - here >= TOLERANCE_S * RATE - 1
         timeline.advance(seconds)
         assert abs(timeline.position - place.position - seconds * RATE) <= 1.01
+
+
+def test_counted_packets_say_only_how_much_damage_took() -> None:
+    timeline = Timeline(0.0, stamped=False)
+    timeline.place(0.0)
+    timeline.advance(1.0)
+    assert timeline.place(0.5) == Place(Move.FOLLOWS, RATE)
+    timeline.advance(1.0)
+    assert timeline.place(2.0, damaged=True) == Place(Move.AFTER_GAP, round(2.5 * RATE))

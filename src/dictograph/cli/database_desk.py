@@ -1,0 +1,94 @@
+"""Jobs of a data folder, by the service functions on its database; a service may be running or not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from dictograph.api.views import job_view
+from dictograph.blobs import FolderBlobs
+from dictograph.cli.desk import Shape
+from dictograph.errors import DatabaseUnavailable
+from dictograph.job import Job, JobStatus
+from dictograph.masking import masked
+from dictograph.service.follow import Following, Snapshot
+from dictograph.service.jobs import Jobs, Listing
+from dictograph.service.outlook import Outlooks
+from dictograph.settings import Settings
+from dictograph.store.database import Database
+from dictograph.store.migrate import current, head
+from dictograph.store.tail import Tail
+
+#: Whoever may read the database is its operator, and sees everybody's jobs.
+_OPERATOR = None
+
+
+@asynccontextmanager
+async def database_desk(settings: Settings) -> AsyncIterator[DatabaseDesk]:
+    """A desk at the database of the settings, which is neither made nor migrated.
+
+    Raises:
+        DatabaseUnavailable: it is not there, or not of this version.
+    """
+    await asyncio.to_thread(_check, settings.database)
+    database = Database.open(settings.database)
+    tail = Tail(database)
+    await tail.start()
+    try:
+        yield DatabaseDesk(database, tail, FolderBlobs(settings.storage))
+    finally:
+        await tail.stop()
+        await database.close()
+
+
+class DatabaseDesk:
+    """See Desk."""
+
+    def __init__(self, database: Database, tail: Tail, blobs: FolderBlobs) -> None:
+        stopping = asyncio.Event()
+        self._outlooks = Outlooks(database)
+        self._jobs = Jobs(database, blobs, tail, stopping)
+        self._following = Following(database, tail, self._outlooks, stopping)
+
+    async def list(self, statuses: Sequence[str], limit: int, *, dead: bool) -> list[Shape]:
+        listing = Listing(statuses=[JobStatus(status) for status in statuses], limit=limit, dead=dead)
+        page = await self._jobs.page(_OPERATOR, listing)
+        return [await self._shape(job) for job in page.jobs]
+
+    async def show(self, job_id: str) -> Shape:
+        return await self._shape(await self._jobs.get(_OPERATOR, job_id))
+
+    async def cancel(self, job_id: str) -> Shape:
+        return await self._shape(await self._jobs.cancel(_OPERATOR, job_id))
+
+    async def retry(self, job_id: str) -> Shape:
+        return await self._shape(await self._jobs.retry(_OPERATOR, job_id))
+
+    async def delete(self, job_id: str) -> None:
+        await self._jobs.remove(_OPERATOR, job_id)
+
+    async def events(self, job_id: str) -> AsyncGenerator[tuple[str, Shape], None]:
+        await self._jobs.get(_OPERATOR, job_id)
+        async for told in self._following.follow(_OPERATOR, job_id):
+            if isinstance(told, Snapshot):
+                yield "snapshot", {"job": await self._shape(told.job)}
+            elif told is not None:
+                yield told.type, told.data
+
+    async def _shape(self, job: Job) -> Shape:
+        return job_view(job, await self._outlooks.of(job)).model_dump(mode="json")
+
+
+def _check(url: str) -> None:
+    file = Path(url.removeprefix("sqlite:///"))
+    if url.startswith("sqlite:") and not file.exists():
+        raise DatabaseUnavailable(
+            f"There is no database {file}. Name its folder with --data-dir, or a service with --server."
+        )
+    if (revision := current(url)) != head():
+        raise DatabaseUnavailable(
+            f"{masked(url)} is at {revision or 'no revision'}, not at {head()} as it should be: "
+            "run `dictograph db upgrade`."
+        )

@@ -1,0 +1,68 @@
+"""`dictograph dead`: jobs whose retries are spent."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from dictograph.cli.desk import Desk, Place, at_a_desk, place_options
+from dictograph.cli.job_text import dead_list, job_page
+from dictograph.cli.jobs import do_to_each
+from dictograph.cli.options import option
+
+_MOST = 10_000
+
+
+@click.group()
+def dead() -> None:
+    """List, show, replay jobs whose retries are spent.
+
+    Of the service at --server, else of the database in the data folder.
+
+    \b
+    dictograph dead list
+    dictograph dead replay --all
+    """
+
+
+@dead.command("list")
+@click.option("--limit", type=click.IntRange(1, _MOST), default=20, show_default=True, help="At most so many.")
+@option("as_json")
+@place_options
+def list_(limit: int, as_json: bool, server: str | None, data_dir: Path | None) -> None:
+    """List the dead, newest first, with what they died of."""
+    found = at_a_desk(Place(server, data_dir), lambda desk: desk.list((), limit, dead=True))
+    click.echo(json.dumps(found, indent=2) if as_json else dead_list(found))
+
+
+@dead.command()
+@click.argument("id")
+@option("as_json")
+@place_options
+def show(id: str, as_json: bool, server: str | None, data_dir: Path | None) -> None:
+    """Show all about a dead job."""
+    job = at_a_desk(Place(server, data_dir), lambda desk: desk.show(id))
+    click.echo(json.dumps(job, indent=2) if as_json else job_page(job))
+    if not job["dead"]:
+        click.echo(f"dictograph: {id} is not dead but {job['status']}", err=True)
+        raise click.exceptions.Exit(1)
+
+
+@dead.command()
+@click.argument("ids", metavar="ID...", nargs=-1)
+@click.option("--all", "everyone", is_flag=True, help="All the dead.")
+@place_options
+def replay(ids: tuple[str, ...], everyone: bool, server: str | None, data_dir: Path | None) -> None:
+    """Run dead jobs again, from their last stored window, with all their retries."""
+    if bool(ids) == everyone:
+        raise click.UsageError("Name the jobs, or give --all.")
+    place = Place(server, data_dir)
+    if everyone:
+        ids = at_a_desk(place, _all_ids)
+    do_to_each(place, ids, "pending", lambda desk, job_id: desk.retry(job_id))
+
+
+async def _all_ids(desk: Desk) -> tuple[str, ...]:
+    return tuple(job["id"] for job in await desk.list((), _MOST, dead=True))

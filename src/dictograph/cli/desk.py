@@ -1,0 +1,70 @@
+"""Where jobs are looked after: a server over HTTP, or the database itself. Both give the API's shapes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import click
+
+from dictograph.cli.options import effective
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+Shape = dict[str, Any]
+
+
+class Desk(Protocol):
+    """What can be asked about jobs; a job is a JSON object as `GET /v1/transcriptions/{id}` gives it.
+
+    All raise a DictographError: NotFound, JobStateConflict, or that the other side cannot be asked.
+    """
+
+    async def list(self, statuses: Sequence[str], limit: int, *, dead: bool) -> list[Shape]: ...
+    async def show(self, job_id: str) -> Shape: ...
+    async def cancel(self, job_id: str) -> Shape: ...
+    async def retry(self, job_id: str) -> Shape: ...
+    async def delete(self, job_id: str) -> None: ...
+
+    def events(self, job_id: str) -> AsyncGenerator[tuple[str, Shape], None]:
+        """All of a job's events, by type and data, until it has ended."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the jobs are: at `server` if it is given, else in the database of the settings."""
+
+    server: str | None
+    data_dir: Path | None
+
+    def desk(self) -> AbstractAsyncContextManager[Desk]:
+        if self.server is not None:
+            from dictograph.cli.server_desk import server_desk
+
+            return server_desk(self.server)
+        from dictograph.cli.database_desk import database_desk
+
+        return database_desk(effective(data_dir=self.data_dir))
+
+
+def at_a_desk(place: Place, work: Callable[[Desk], Awaitable[T]]) -> T:
+    """Open the desk, work at it, close it."""
+
+    async def run() -> T:
+        async with place.desk() as desk:
+            return await work(desk)
+
+    return asyncio.run(run())
+
+
+def place_options(command: F) -> F:
+    """`--server` and `--data-dir`."""
+    server = click.option("--server", metavar="URL", help="Ask this service; else the database of the settings.")
+    folder = click.option("--data-dir", type=click.Path(file_okay=False, path_type=Path), help="The data folder.")
+    return server(folder(command))

@@ -1,0 +1,115 @@
+"""`dictograph jobs`: the jobs of a service."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dictograph.cli.desk import Desk, Place, Shape, at_a_desk, place_options
+from dictograph.cli.job_text import job_list, job_page
+from dictograph.cli.options import option
+from dictograph.cli.watching import watch_job
+from dictograph.errors import DictographError
+from dictograph.job import JobStatus
+
+_ids = click.argument("ids", metavar="ID...", nargs=-1, required=True)
+_id = click.argument("id")
+
+
+@click.group()
+def jobs() -> None:
+    """List, show, watch, cancel, retry, delete jobs.
+
+    Of the service at --server, else of the database in the data folder (whether a service runs on it or not).
+
+    \b
+    dictograph jobs list --status processing --server http://127.0.0.1:8000
+    dictograph jobs watch 0b5a3a3e-6c0c-4f5e-9d35-0d6f0f6f2f57
+    """
+
+
+@jobs.command("list")
+@click.option(
+    "--status", "statuses", type=click.Choice([s.value for s in JobStatus]), multiple=True, help="Only these."
+)
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="At most so many.")
+@option("as_json")
+@place_options
+def list_(statuses: tuple[str, ...], limit: int, as_json: bool, server: str | None, data_dir: Path | None) -> None:
+    """List jobs, newest first."""
+    found = at_a_desk(Place(server, data_dir), lambda desk: desk.list(statuses, limit, dead=False))
+    click.echo(json.dumps(found, indent=2) if as_json else job_list(found))
+
+
+@jobs.command()
+@_id
+@option("as_json")
+@place_options
+def show(id: str, as_json: bool, server: str | None, data_dir: Path | None) -> None:
+    """Show all about a job."""
+    job = at_a_desk(Place(server, data_dir), lambda desk: desk.show(id))
+    click.echo(json.dumps(job, indent=2) if as_json else job_page(job))
+
+
+@jobs.command()
+@_id
+@option("as_json")
+@place_options
+def watch(id: str, as_json: bool, server: str | None, data_dir: Path | None) -> None:
+    """Show a job's text as it comes, until it has ended.
+
+    Text goes to stdout, a line per segment, progress to stderr; with --json each event is a line.
+    Exit code 0: it is completed, 1: it is not.
+    """
+    if not at_a_desk(Place(server, data_dir), lambda desk: watch_job(desk, id, as_json=as_json)):
+        raise click.exceptions.Exit(1)
+
+
+@jobs.command()
+@_ids
+@place_options
+def cancel(ids: tuple[str, ...], server: str | None, data_dir: Path | None) -> None:
+    """Stop jobs. What they have so far is kept, and `retry` goes on from there."""
+    do_to_each(Place(server, data_dir), ids, "cancelled", lambda desk, job_id: desk.cancel(job_id))
+
+
+@jobs.command()
+@_ids
+@place_options
+def retry(ids: tuple[str, ...], server: str | None, data_dir: Path | None) -> None:
+    """Run failed or cancelled jobs again, from where they were."""
+    do_to_each(Place(server, data_dir), ids, "pending", lambda desk, job_id: desk.retry(job_id))
+
+
+@jobs.command()
+@_ids
+@place_options
+def delete(ids: tuple[str, ...], server: str | None, data_dir: Path | None) -> None:
+    """Remove jobs with their audio, text and events, for good."""
+    do_to_each(Place(server, data_dir), ids, "deleted", lambda desk, job_id: desk.delete(job_id))
+
+
+def do_to_each(
+    place: Place, ids: tuple[str, ...], done: str, act: Callable[[Desk, str], Awaitable[Shape | None]]
+) -> None:
+    """Do something to each job and say so; one that it cannot be done to keeps no other from it."""
+
+    async def work(desk: Desk) -> bool:
+        return all([await _done(desk, id, done, act) for id in ids])
+
+    if not at_a_desk(place, work):
+        raise click.exceptions.Exit(1)
+
+
+async def _done(desk: Desk, id: str, done: str, act: Callable[[Desk, str], Awaitable[Any]]) -> bool:
+    try:
+        await act(desk, id)
+    except DictographError as error:
+        click.echo(f"dictograph: {id}: {error.message}", err=True)
+        return False
+    click.echo(f"{id} {done}")
+    return True

@@ -1,0 +1,118 @@
+"""Jobs of a service, over HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from dictograph.cli.desk import Shape
+from dictograph.errors import DictographError
+from dictograph.masking import masked
+
+_TIMEOUT_S = 30.0
+#: Longer than the pauses between a stream's signs of life.
+_SILENCE_S = 60.0
+_PAGE = 200
+
+
+class ServerUnreachable(DictographError):
+    """The service does not answer."""
+
+    code = "server_unreachable"
+
+
+class ServerSaysNo(DictographError):
+    """The service answered with an error, whose message this is."""
+
+    code = "server_error"
+
+
+@asynccontextmanager
+async def server_desk(url: str) -> AsyncIterator[ServerDesk]:
+    """A desk at the service at `url`."""
+    base = url if "://" in url else f"http://{url}"
+    try:
+        client = httpx.AsyncClient(base_url=base.rstrip("/") + "/v1/transcriptions", timeout=_TIMEOUT_S)
+    except httpx.InvalidURL as error:
+        raise ServerUnreachable(f"{masked(url)} is no URL: {error}.") from error
+    async with client:
+        yield ServerDesk(client, base)
+
+
+class ServerDesk:
+    """See Desk."""
+
+    def __init__(self, client: httpx.AsyncClient, base: str) -> None:
+        self._client = client
+        self._base = masked(base)
+
+    async def list(self, statuses: Sequence[str], limit: int, *, dead: bool) -> list[Shape]:
+        found: list[Shape] = []
+        query: dict[str, Any] = {"status": ["failed"] if dead else list(statuses), "limit": min(limit, _PAGE)}
+        while len(found) < limit:
+            page = await self._ask("GET", "", params=query)
+            found += [job for job in page["data"] if job["dead"] or not dead]
+            if page["next_cursor"] is None:
+                break
+            query["cursor"] = page["next_cursor"]
+        return found[:limit]
+
+    async def show(self, job_id: str) -> Shape:
+        return await self._ask("GET", _path(job_id))
+
+    async def cancel(self, job_id: str) -> Shape:
+        return await self._ask("POST", f"{_path(job_id)}/cancel")
+
+    async def retry(self, job_id: str) -> Shape:
+        return await self._ask("POST", f"{_path(job_id)}/retry")
+
+    async def delete(self, job_id: str) -> None:
+        await self._ask("DELETE", _path(job_id))
+
+    async def events(self, job_id: str) -> AsyncGenerator[tuple[str, Shape], None]:
+        with self._named():
+            async with self._client.stream("GET", f"{_path(job_id)}/events", timeout=_SILENCE_S) as answer:
+                if answer.is_error:
+                    await answer.aread()
+                    raise _refusal(answer)
+                fields: dict[str, str] = {}
+                async for line in answer.aiter_lines():
+                    name, _, value = line.partition(":")
+                    if line:
+                        fields[name] = value.removeprefix(" ")
+                    elif "data" in fields:
+                        yield fields.get("event", ""), json.loads(fields["data"])
+                        fields = {}
+
+    async def _ask(self, method: str, path: str, **more: Any) -> Shape:
+        with self._named():
+            answer = await self._client.request(method, path, **more)
+            if answer.is_error:
+                raise _refusal(answer)
+            shape: Shape = answer.json() if answer.content else {}
+            return shape
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            raise ServerUnreachable(f"No service answers at {self._base}: {error or type(error).__name__}.") from error
+        except ValueError as error:
+            raise ServerUnreachable(f"What answers at {self._base} is not Dictograph: {error}.") from error
+
+
+def _path(job_id: str) -> str:
+    return f"/{quote(job_id, safe='')}"
+
+
+def _refusal(answer: httpx.Response) -> DictographError:
+    try:
+        return ServerSaysNo(str(answer.json()["error"]["message"]))
+    except (ValueError, LookupError, TypeError):
+        return ServerSaysNo(f"{masked(str(answer.url))} answered {answer.status_code} {answer.reason_phrase}.")

@@ -1,0 +1,47 @@
+"""A job's events as a person watches them."""
+
+from __future__ import annotations
+
+import json
+from contextlib import aclosing
+
+from dictograph.cli.bars import Bars
+from dictograph.cli.desk import Desk, Shape
+
+_ENDS = {"completed", "failed", "cancelled", "deleted"}
+
+
+async def watch_job(desk: Desk, job_id: str, *, as_json: bool) -> bool:
+    """Show the events until the job has ended; whether it is completed."""
+    end = ""
+    with Bars() as bars:
+        async with aclosing(desk.events(job_id)) as events:
+            async for kind, data in events:
+                if as_json:
+                    bars.print(json.dumps({"type": kind, "data": data}))
+                else:
+                    _show(bars, job_id, kind, data)
+                end = kind if kind in _ENDS else "" if kind == "retried" else end
+    if not end:  # the stream was cut, or began after the end
+        end = (await desk.show(job_id))["status"]
+    return end == "completed"
+
+
+def _show(bars: Bars, job_id: str, kind: str, data: Shape) -> None:
+    match kind:
+        case "segments":
+            for segment in data["segments"]:
+                bars.print(segment["text"].strip())
+            bars.show(job_id, data["progress"], "")
+        case "queue":
+            bars.show(job_id, 0.0, f"number {data['position']} in the queue")
+        case "started":
+            bars.show(job_id, note=f"attempt {data['attempt']}")
+        case "warning":
+            bars.say(f"dictograph: {data['message']}")
+        case "retrying" | "failed":
+            bars.say(f"dictograph: {kind}: {data['error']['message']}")
+        case "restarted":
+            bars.say(f"dictograph: all is done again: {data['reason']}")
+        case "cancelled" | "deleted":
+            bars.say(f"dictograph: the job is {kind}")

@@ -1,0 +1,67 @@
+"""Where transcripts go, and that none is ever half there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import pytest
+
+from dictograph.cli.targets import targets, written
+from dictograph.errors import StorageUnavailable
+
+
+def files(sources: list[str], format: str, output: Path) -> list[str]:
+    return [str(target.file.relative_to(output)) for target in targets(sources, format, output) if target.file]
+
+
+def test_one_source_goes_to_stdout_or_into_the_file_that_is_named(tmp_path: Path) -> None:
+    assert [(t.file, t.title) for t in targets(["a.mp3"], "json", None)] == [(None, "")]
+    assert targets(["a.mp3"], "srt", tmp_path / "b.srt")[0].file == tmp_path / "b.srt"
+
+
+def test_several_sources_get_names_of_their_own_in_a_folder(tmp_path: Path) -> None:
+    sources = ["x/a.mp3", "y/a.wav", "-", "https://h/p/b%20c.mp3?x=1", "https://h/", "z/a.tar.gz", "a"]
+    assert files(sources, "vtt", tmp_path) == [
+        *("a.vtt", "a-2.vtt", "stdin.vtt", "b c.vtt", "download.vtt", "a.tar.vtt", "a-3.vtt")
+    ]
+    assert files(["a.mp3"], "txt", tmp_path) == ["a.txt"]
+
+
+def test_several_texts_on_stdout_have_titles() -> None:
+    assert [t.title for t in targets(["a", "b"], "txt", None)] == ["a", "b"]
+
+
+def test_what_cannot_be_is_usage(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for sources, format, output in (
+        (["a", "b"], "srt", None),
+        (["-", "-"], "txt", None),
+        (["a", "b"], "txt", tmp_path / "file"),
+    ):
+        with pytest.raises(click.UsageError):
+            targets(sources, format, output)
+
+
+def write_half(file: Path) -> None:
+    with written(file) as part:
+        part.write_text("half")
+        raise KeyError
+
+
+def test_a_file_has_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
+    file = tmp_path / "new" / "a.txt"
+    with written(file) as part:
+        part.write_text("whole")
+        assert not file.exists()
+    assert file.read_text() == "whole"
+    with pytest.raises(KeyError):
+        write_half(file)
+    assert [path.name for path in file.parent.iterdir()] == ["a.txt"]
+    assert file.read_text() == "whole"
+
+
+def test_a_place_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageUnavailable, match="cannot be written"), written(tmp_path / "file" / "a.txt") as part:
+        part.write_text("x")

@@ -92,6 +92,10 @@ class Service:
     def running(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
+    @property
+    def was_killed(self) -> bool:
+        return self.process is not None and self.process.poll() == -signal.SIGKILL
+
     def kill(self) -> None:
         """SIGKILL, as a power cut would do."""
         assert self.process is not None

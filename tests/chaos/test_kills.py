@@ -33,7 +33,7 @@ class Torture:
         self.rng = rng
         self.service = Service(
             folder,
-            max_attempts=1000,
+            max_attempts=100,
             concurrency=3,
             path_roots=folder,
             orphan_age="1s",
@@ -83,7 +83,7 @@ class Torture:
         try:
             self.service.wait_until_up()
         except AssertionError:
-            if self.service.running:
+            if self.service.running or not self.service.was_killed:
                 raise
         moment = time.monotonic() + (20 if point else self.rng.uniform(0.3, 2.0))
         while self.service.running and time.monotonic() < moment:

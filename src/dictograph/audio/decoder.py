@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import errno
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +63,7 @@ class Decoded:
 
 async def decode(
     source: Path, pcm: Path, limits: DecodeLimits, module: str = _MODULE
-) -> AsyncIterator[DecodeProgress | Decoded]:
+) -> AsyncGenerator[DecodeProgress | Decoded, None]:
     """Decode `source` into `pcm`: mono 16 kHz s16le, in which sample n is original time n/16000 s.
 
     `pcm` is replaced, and grows while progress is reported; the last thing that comes is a Decoded.

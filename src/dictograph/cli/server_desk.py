@@ -18,6 +18,7 @@ _TIMEOUT_S = 30.0
 #: Longer than the pauses between a stream's signs of life.
 _SILENCE_S = 60.0
 _PAGE = 200
+_PATH = "v1/transcriptions"
 
 
 class ServerUnreachable(DictographError):
@@ -37,7 +38,7 @@ async def server_desk(url: str) -> AsyncIterator[ServerDesk]:
     """A desk at the service at `url`."""
     base = url if "://" in url else f"http://{url}"
     try:
-        client = httpx.AsyncClient(base_url=base.rstrip("/") + "/v1/transcriptions", timeout=_TIMEOUT_S)
+        client = httpx.AsyncClient(base_url=base, timeout=_TIMEOUT_S)
     except httpx.InvalidURL as error:
         raise ServerUnreachable(f"{masked(url)} is no URL: {error}.") from error
     async with client:
@@ -55,7 +56,7 @@ class ServerDesk:
         found: list[Shape] = []
         query: dict[str, Any] = {"status": ["failed"] if dead else list(statuses), "limit": min(limit, _PAGE)}
         while len(found) < limit:
-            page = await self._ask("GET", "", params=query)
+            page = await self._ask("GET", _PATH, params=query)
             found += [job for job in page["data"] if job["dead"] or not dead]
             if page["next_cursor"] is None:
                 break
@@ -77,7 +78,7 @@ class ServerDesk:
     async def events(self, job_id: str) -> AsyncGenerator[tuple[str, Shape], None]:
         with self._named():
             async with self._client.stream("GET", f"{_path(job_id)}/events", timeout=_SILENCE_S) as answer:
-                if answer.is_error:
+                if not answer.is_success:
                     await answer.aread()
                     raise _refusal(answer)
                 fields: dict[str, str] = {}
@@ -92,7 +93,7 @@ class ServerDesk:
     async def _ask(self, method: str, path: str, **more: Any) -> Shape:
         with self._named():
             answer = await self._client.request(method, path, **more)
-            if answer.is_error:
+            if not answer.is_success:
                 raise _refusal(answer)
             shape: Shape = answer.json() if answer.content else {}
             return shape
@@ -108,7 +109,7 @@ class ServerDesk:
 
 
 def _path(job_id: str) -> str:
-    return f"/{quote(job_id, safe='')}"
+    return f"{_PATH}/{quote(job_id, safe='')}"
 
 
 def _refusal(answer: httpx.Response) -> DictographError:

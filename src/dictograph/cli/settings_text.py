@@ -49,4 +49,4 @@ def _with_unit(value: float, units: Mapping[str, int]) -> str:
         for unit, size in units.items():
             if value % size == 0:
                 return f"{int(value) // size}{unit}"
-    return f"{value:g}"
+    return f"{value:.6f}".rstrip("0").rstrip(".")

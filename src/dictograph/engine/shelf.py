@@ -163,4 +163,5 @@ class Shelf:
             case _, Fetching(progress):
                 log.info("fetching model %s: %.0f of %.0f MB", self.name, progress.done / 1e6, progress.total / 1e6)
             case _, Unavailable(reason):
-                log.warning("model %s is unavailable: %s", self.name, reason)
+                # What nobody asked for may be missing without a word.
+                log.log(logging.WARNING if self._may_fetch else logging.DEBUG, "model %s: %s", self.name, reason)

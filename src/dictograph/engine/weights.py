@@ -55,12 +55,13 @@ async def fetch(
         "revision": revision,
         "folder": str(cache.folder),
     }
-    request |= {"patience": patience, "check": check}
+    # The child gives up first, since it can say why; a name server that hangs is for the limit here.
+    request |= {"patience": 0.8 * patience, "check": check}
     child = await _start()
     try:
         async with aclosing(child.stream(Frame(request), timeout=_SILENCE_S)) as frames:
             await _next(frames, _START_S, "the process that fetches weights did not start")
-            listed = await _next(frames, patience + 1.0, f"the hub did not answer within {patience:g} s")
+            listed = await _next(frames, patience, f"the hub did not answer within {patience:g} s")
             total = int(listed["total"])
             yield Progress(0, total)
             async for frame in frames:

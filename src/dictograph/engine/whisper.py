@@ -8,9 +8,8 @@ stamps. A reading that looks wrong is made again, without chance (see `whisper_q
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 from dictograph.engine.loudness import Loudness, is_empty
 from dictograph.engine.memory import in_batches
@@ -123,6 +122,8 @@ class WhisperEngine:
         ]
 
     def _decoded(self, stretches: Sequence[Stretch], speech: Speech, how: Decoding) -> list[Reading[Stretch]]:
+        if not stretches:
+            return []
         takes = self._model.decode([stretch.encoded for stretch in stretches], speech, how)
         return [Reading(((stretch, take),)) for stretch, take in zip(stretches, takes, strict=True)]
 
@@ -130,27 +131,21 @@ class WhisperEngine:
         self, stretches: Sequence[Stretch], speech: Speech, beam_size: int, *, cut: bool
     ) -> list[Reading[Stretch]]:
         """Read plainly; what looks wrong again, strictly; what still does in two halves. The best is kept."""
-        ways: list[Callable[[Sequence[Stretch]], list[Reading[Stretch]]]] = [
-            partial(self._decoded, speech=speech, how=Decoding(beam_size)),
-            partial(self._decoded, speech=speech, how=_strict(beam_size)),
-        ]
-        if cut:
-            ways.append(partial(self._halved, speech=speech, beam_size=beam_size))
-        readings: list[list[Reading[Stretch]]] = [[] for _ in stretches]
-        for way in ways:
-            doubtful = [i for i, made in enumerate(readings) if not any(reading.good for reading in made)]
-            if doubtful:
-                for index, reading in zip(doubtful, way([stretches[i] for i in doubtful]), strict=True):
-                    readings[index].append(reading)
-        return [best(made) for made in readings]
+        made: list[list[Reading[Stretch]]] = [[] for _ in stretches]
+        for how in (Decoding(beam_size), _strict(beam_size)):
+            doubtful = [index for index, readings in enumerate(made) if _doubtful(readings)]
+            again = self._decoded([stretches[index] for index in doubtful], speech, how)
+            for index, reading in zip(doubtful, again, strict=True):
+                made[index].append(reading)
+        for stretch, readings in zip(stretches, made, strict=True):
+            if cut and _doubtful(readings) and _seconds(stretch.samples) >= _SHORTEST_TO_CUT_S:
+                readings.append(self._halved(stretch, speech, beam_size))
+        return [best(readings) for readings in made]
 
-    def _halved(self, stretches: Sequence[Stretch], speech: Speech, beam_size: int) -> list[Reading[Stretch]]:
-        readings = []
-        for stretch in stretches:  # one at a time: these are few, and this bounds the memory
-            parts, starts = _cut(stretch)
-            halves = self._read(self._heard(parts, starts), speech, beam_size, cut=False)
-            readings.append(halves[0] if len(halves) == 1 else halves[0].followed_by(halves[1]))
-        return readings
+    def _halved(self, stretch: Stretch, speech: Speech, beam_size: int) -> Reading[Stretch]:
+        halves = self._heard(*_cut(stretch))
+        first, second = self._read(halves, speech, beam_size, cut=False)
+        return first.followed_by(second)
 
     def _words(self, readings: Sequence[Reading[Stretch]], speech: Speech) -> list[list[TimedWord]]:
         """The words of each reading, in the time of its window."""
@@ -179,11 +174,13 @@ def _strict(beam_size: int) -> Decoding:
     return Decoding(max(beam_size, 5), repetition_penalty=1.2, no_repeat_ngram_size=4)
 
 
+def _doubtful(readings: Sequence[Reading[Stretch]]) -> bool:
+    return not any(reading.good for reading in readings)
+
+
 def _cut(stretch: Stretch) -> tuple[list[Samples], list[float]]:
-    """Two parts, cut at the quietest point of the middle third; one, when it is too short."""
+    """Two parts and their starts, cut at the quietest point of the middle third."""
     duration = _seconds(stretch.samples)
-    if duration < _SHORTEST_TO_CUT_S:
-        return [stretch.samples], [stretch.start]
     cut = Loudness(stretch.samples).quietest(duration / 3, 2 * duration / 3)
     position = round(cut * SAMPLE_RATE)
     return [stretch.samples[:position], stretch.samples[position:]], [stretch.start, stretch.start + cut]
@@ -208,7 +205,7 @@ def _result(reading: Reading[Stretch], words: Sequence[TimedWord], options: Wind
 
 def _take_at(reading: Reading[Stretch], seconds: float) -> Take:
     """What was heard in the stretch that holds this moment."""
-    return [take for stretch, take in reading.takes if stretch.start <= seconds or stretch is reading.takes[0][0]][-1]
+    return [take for stretch, take in reading.takes if stretch.start <= seconds][-1]
 
 
 def _segment(words: Sequence[TimedWord], take: Take, options: WindowOptions) -> Segment:

@@ -163,7 +163,8 @@ def test_bad_filters_are_refused(shared: httpx.Client, query: str) -> None:
 @pytest.mark.parametrize("id", ["00000000-0000-0000-0000-000000000000", "nothing", "%00", "%FF", "a" * 500, "..%2fx"])
 def test_unknown_and_impossible_ids_are_not_found(shared: httpx.Client, id: str) -> None:
     for method, path in (
-        ("GET", ""), ("DELETE", ""), ("POST", "/cancel"), ("POST", "/retry"), ("GET", "/transcript"), ("GET", "/events"),
+        ("GET", ""), ("DELETE", ""), ("POST", "/cancel"), ("POST", "/retry"), ("GET", "/transcript"),
+        ("GET", "/events"),
     ):  # fmt: skip
         assert error_of(shared.request(method, f"{JOBS}/{id}{path}")) == (404, "not_found"), (method, path)
 

@@ -31,7 +31,7 @@ FORMATS = [
     ("a.aac", ["-f", "adts"], "aac", 0.06),
     ("a.ogg", [], "ogg", 0.01),
     ("a.opus", ["-c:a", "libopus"], "ogg", 0.01),
-    ("speex.ogg", ["-c:a", "flac"], "ogg", 0.01),
+    ("flac.ogg", ["-c:a", "flac"], "ogg", 0.01),
     ("a.webm", ["-c:a", "libopus"], "matroska", 0.01),
     ("vorbis.webm", ["-c:a", "libvorbis"], "matroska", 0.06),
     ("a.mkv", ["-c:a", "aac"], "matroska", 0.06),

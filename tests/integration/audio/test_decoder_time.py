@@ -12,7 +12,7 @@ from tests.media import decode_file, ffmpeg, loudness, make_tone, onset, pitch, 
 VIDEO = ["-f", "lavfi", "-i", "testsrc=size=64x64:rate=10:duration=5"]
 
 
-@pytest.mark.parametrize("name", ["late.mkv", "late.mp4", "late.mov", "late.ts", "late.avi", "late.flv"])
+@pytest.mark.parametrize("name", ["late.mkv", "late.mp4", "late.mov", "late.ts", "late.flv"])
 def test_audio_that_begins_after_the_picture(tmp_path: Path, name: str) -> None:
     file = tmp_path / name
     ffmpeg(
@@ -43,7 +43,7 @@ def test_audio_alone_that_begins_late_counts_where_time_begins_at_zero(tmp_path:
 
 
 def test_a_cut_from_a_live_stream_begins_at_zero(tmp_path: Path) -> None:
-    ffmpeg("-itsoffset", 7 * 1200, *tone(3), "-c:a", "libopus", tmp_path / "live.webm")
+    ffmpeg("-itsoffset", 7 * 3600, *tone(3), "-c:a", "libopus", tmp_path / "live.webm")
     _, samples = decode_file(tmp_path / "live.webm", tmp_path)
     assert onset(samples) < 0.05
     assert abs(samples.size / 16_000 - 3.0) < 0.05
@@ -108,11 +108,11 @@ def test_damage_in_the_middle_is_told_with_its_times(tmp_path: Path, name: str, 
     assert all(2 < w.start <= w.end < 12 for w in damage)
 
 
-def test_a_click_keeps_its_place_for_twenty_minutes(tmp_path: Path) -> None:
+def test_a_click_keeps_its_place_for_ten_minutes(tmp_path: Path) -> None:
     # 44.1 kHz to 16 kHz is no whole number: a rounding that adds up would show.
     file = tmp_path / "long.flac"
-    source = "aevalsrc=if(between(t\\,1199\\,1199.01)\\,0.9\\,0):s=44100:d=1200"
+    source = "aevalsrc=if(between(t\\,599\\,599.01)\\,0.9\\,0):s=44100:d=600"
     ffmpeg("-f", "lavfi", "-i", source, file)
     _, samples = decode_file(file, tmp_path)
-    assert samples.size == 1200 * 16_000
-    assert abs(onset(samples, 8000) - 1199) < 0.001
+    assert samples.size == 600 * 16_000
+    assert abs(onset(samples, 8000) - 599) < 0.001

@@ -100,6 +100,7 @@ def test_the_shortest_windows_are_survived(case: Case, samples: int) -> None:
     sound = noise("white", -12, 1, seed=2)[:samples]
     (result,) = _engine(case.name).transcribe([Window(sound)], OPTIONS)
     _check_times(result, samples)
+    assert len(_engine(case.name).detect([Window(sound)])) == 1
 
 
 @every_engine

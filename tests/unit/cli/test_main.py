@@ -112,7 +112,8 @@ def test_ctrl_c_has_its_own_code(capsys: pytest.CaptureFixture[str], monkeypatch
         raise KeyboardInterrupt
 
     monkeypatch.setattr("dictograph.cli.settings.explained", interrupted)
-    assert run(capsys, "settings") == (INTERRUPTED, "", "dictograph: interrupted\n")
+    code, out, err = run(capsys, "settings")
+    assert (code, out, err.strip()) == (INTERRUPTED, "", "dictograph: interrupted")
 
 
 @pytest.mark.parametrize(

@@ -135,9 +135,9 @@ def test_a_folder_without_weights_is_unavailable_and_comes_back(tmp_path: Path) 
 
     async def story() -> None:
         offered = catalog(tmp_path, engine="whisper", model=str(folder))
-        await prepared(offered)
-        (folder / "model.bin").rename(folder / "away.bin")
         task = asyncio.create_task(offered.run())
+        await offered.decide("whisper", None)
+        (folder / "model.bin").rename(folder / "away.bin")
         assert isinstance(await offered.choose("whisper", None), NotYet)
         with pytest.raises(ModelUnavailable, match=r"has no model\.bin"):
             await offered.decide("whisper", None)

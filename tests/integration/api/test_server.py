@@ -1,0 +1,108 @@
+"""The server itself: many addresses, limits of a connection, an end in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from dictograph.api import server
+from dictograph.errors import SettingsError
+from tests.integration.api.live import Live
+
+
+async def hello(scope: Any, receive: Any, send: Any) -> None:
+    """The smallest application."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"hi"})
+
+
+def test_it_serves_several_addresses_and_touches_no_signal() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    async def run() -> list[str]:
+        stop, told = asyncio.Event(), asyncio.Queue[list[str]]()
+        addresses = ["127.0.0.1:0", "127.0.0.1:0", *(["[::1]:0"] if has_ipv6() else [])]
+        running = asyncio.create_task(server.serve(hello, addresses, told.put_nowait, stop))
+        started = await told.get()
+        assert signal.getsignal(signal.SIGTERM) is before
+        async with httpx.AsyncClient() as client:
+            answers = [(await client.get(f"http://{address}/")).text for address in started]
+        stop.set()
+        await asyncio.wait_for(running, 10)
+        return answers
+
+    assert set(asyncio.run(run())) == {"hi"}
+
+
+def test_an_address_that_is_taken_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(SettingsError, match=address):
+            asyncio.run(server.serve(hello, [address], print, asyncio.Event()))
+
+
+def test_a_client_that_never_ends_its_headers_is_cut_off(api: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "HEADERS_S", 0.3)
+    for start in (b"", b"GET /health HTTP/1.1\r\nhost: ", b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\nGET /"):
+        with _connected(api) as raw:
+            stop = threading.Event()
+            dripping = threading.Thread(target=_drip, args=(raw, start, stop))
+            dripping.start()
+            try:
+                while raw.recv(9000):
+                    pass
+            except ConnectionResetError:
+                pass  # a drop that came after the end
+            finally:
+                stop.set()
+                dripping.join()
+
+
+def test_headers_are_limited(api: Live) -> None:
+    with _connected(api) as raw:
+        raw.sendall(b"GET /health HTTP/1.1\r\nhost: localhost\r\nx: " + b"x" * 40_000)
+        assert raw.recv(9000).startswith(b"HTTP/1.1 400")
+
+
+def test_it_lets_a_request_end_before_it_stops(api: Live, tmp_path: Path) -> None:
+    head = "POST /v1/transcriptions HTTP/1.1\r\nhost: localhost\r\ncontent-type: multipart/form-data; boundary=x\r\n"
+    begin = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\nso'
+    end = b"und\r\n--x--\r\n"
+    with _connected(api) as raw:
+        raw.sendall(f"{head}content-length: {len(begin + end)}\r\n\r\n".encode() + begin)
+        with api.client() as client:
+            assert client.get("/health").status_code == 200  # the upload has been begun
+        api.stop()
+        raw.sendall(end)
+        assert raw.recv(9000).startswith(b"HTTP/1.1 202")
+
+
+def _connected(api: Live) -> socket.socket:
+    host, _, port = api.base.removeprefix("http://").rpartition(":")
+    return socket.create_connection((host, int(port)), timeout=10)
+
+
+def _drip(raw: socket.socket, start: bytes, stop: threading.Event) -> None:
+    try:
+        if start:
+            raw.sendall(start)
+        while not stop.wait(0.05):
+            if start:
+                raw.sendall(b"x")
+    except OSError:
+        return
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,95 @@
+"""Transcripts: partial and whole, by format and by Accept, however long."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+import pytest
+
+from tests.integration.api.live import Hand, Live
+
+JOBS = "/v1/transcriptions"
+
+
+@pytest.fixture
+def job(client: httpx.Client) -> str:
+    return str(client.post(JOBS, files={"file": ("a.wav", b"x")}).json()["id"])
+
+
+def test_it_is_there_as_far_as_it_has_come(client: httpx.Client, hand: Hand, job: str) -> None:
+    url = f"{JOBS}/{job}/transcript"
+    empty = client.get(url, params={"format": "txt"})
+    assert (empty.status_code, empty.text, empty.headers["x-transcript-complete"]) == (200, "", "false")
+    hand.claim()
+    hand.freeze()
+    hand.plan(4)
+    hand.commit(0)
+    hand.commit(1)
+    partial = client.get(url, params={"format": "txt"})
+    assert (partial.text, partial.headers["x-transcript-complete"]) == ("word0\nword1\n", "false")
+    assert client.get(url).json()["complete"] is False
+    hand.commit(2, 3)
+    hand.complete()
+    whole = client.get(url, params={"format": "txt"})
+    assert (whole.text, whole.headers["x-transcript-complete"]) == ("word0\nword1\nword2\nword3\n", "true")
+
+
+def test_every_format(client: httpx.Client, hand: Hand, job: str) -> None:
+    hand.finish_one(2)
+    texts = {
+        name: client.get(f"{JOBS}/{job}/transcript", params={"format": name})
+        for name in ("txt", "json", "verbose_json", "srt", "vtt", "tsv")
+    }
+    assert {answer.status_code for answer in texts.values()} == {200}
+    assert texts["srt"].text.startswith("1\n00:00:01,000 --> 00:00:02,000\nword0\n")
+    assert texts["vtt"].text.startswith("WEBVTT\n")
+    assert texts["tsv"].text.splitlines()[1] == "1000\t2000\tword0"
+    assert json.loads(texts["json"].text)["language"] == "en"
+    assert len(json.loads(texts["verbose_json"].text)["segments"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        ("*/*", "application/json"),
+        ("", "application/json"),
+        ("text/plain", "text/plain; charset=utf-8"),
+        ("application/x-subrip", "application/x-subrip; charset=utf-8"),
+        ("text/vtt, application/json;q=0.5", "text/vtt; charset=utf-8"),
+        ("text/tab-separated-values", "text/tab-separated-values; charset=utf-8"),
+        ("text/*", "text/plain; charset=utf-8"),
+        ("text/html, */*;q=0.1", "application/json"),
+    ],
+)
+def test_accept_chooses(client: httpx.Client, job: str, accept: str, media_type: str) -> None:
+    answer = client.get(f"{JOBS}/{job}/transcript", headers={"accept": accept})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, media_type)
+    assert "Accept" in answer.headers["vary"]
+
+
+def test_a_format_overrides_accept_and_an_impossible_one_is_refused(client: httpx.Client, job: str) -> None:
+    url = f"{JOBS}/{job}/transcript"
+    answer = client.get(url, params={"format": "srt"}, headers={"accept": "image/png"})
+    assert answer.headers["content-type"] == "application/x-subrip; charset=utf-8"
+    refused = client.get(url, headers={"accept": "image/png"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (406, "not_acceptable")
+    unknown = client.get(url, params={"format": "docx"})
+    assert (unknown.status_code, unknown.json()["error"]["param"]) == (422, "format")
+
+
+def test_a_long_one_comes_whole(client: httpx.Client, hand: Hand, job: str, api: Live) -> None:
+    hand.finish_one(1000)
+    lines = client.get(f"{JOBS}/{job}/transcript", params={"format": "txt"}).text.splitlines()
+    assert lines == [f"word{number}" for number in range(1000)]
+    segments = client.get(f"{JOBS}/{job}/transcript").json()["segments"]
+    assert [round(segment["start"]) for segment in segments] == [number * 10 + 1 for number in range(1000)]
+
+
+def test_a_failed_job_keeps_what_was_done(client: httpx.Client, hand: Hand, job: str) -> None:
+    hand.claim()
+    hand.plan(2)
+    hand.commit(0)
+    hand.fail()
+    answer = client.get(f"{JOBS}/{job}/transcript", params={"format": "txt"})
+    assert (answer.text, answer.headers["x-transcript-complete"]) == ("word0\n", "false")

@@ -20,6 +20,7 @@ def pytest_configure() -> None:
     """The settings of whoever runs the tests are not the tests' settings."""
     for name in [name for name in os.environ if name.startswith("DICTOGRAPH_")]:
         del os.environ[name]
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # as in every child, for what tests import themselves
 
 
 @pytest.fixture

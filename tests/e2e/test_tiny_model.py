@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tests.audio_files import write_wav
 from tests.service import TINY, Service, eventually, service
-from tests.speech import WORDS, say
+from tests.speech import digit_strings, say
 
 WHISPER = {"engine": "whisper", "model": TINY, "extra_engines": ""}
 
@@ -22,11 +22,9 @@ def _silence(seconds: float) -> NDArray[np.int16]:
     return np.zeros(int(seconds * 16_000), np.int16)
 
 
-def _phrases(count: int, seed: int) -> list[tuple[str, NDArray[np.int16]]]:
-    """Spoken English digit strings of two to six words."""
-    rng = random.Random(seed)
-    texts = [" ".join(rng.choices(WORDS["en"], k=rng.randint(2, 6))) for _ in range(count)]
-    return [(text, say(text, "en-us")) for text in texts]
+def _phrases(count: int, seed: int) -> list[NDArray[np.int16]]:
+    """Spoken English digit strings of one to six words."""
+    return [say(text, "en-us") for text in digit_strings("en", count, seed, most=6)]
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +32,7 @@ def ten_minutes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Pa
     """Ten minutes of digits and silences of 0.3 to 12 s, and a file with each phrase alone."""
     folder, rng = tmp_path_factory.mktemp("digits"), random.Random(5)
     parts, seconds, alone = [_silence(1)], 1.0, []
-    for number, (_, samples) in enumerate(_phrases(200, seed=4)):
+    for number, samples in enumerate(_phrases(200, seed=4)):
         if seconds > 600:
             break
         gap = _silence(rng.choice((0.3, 0.7, 1.5, 3.5, 5, 12)))

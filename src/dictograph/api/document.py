@@ -58,6 +58,24 @@ def transcript_content() -> dict[str, Any]:
     return texts | {"application/json": {"schema": {"type": "object"}}}
 
 
+def event_content() -> dict[str, Any]:
+    """The records of an event stream."""
+    types = [
+        "created", "started", "engine", "language", "plan", "warning", "segments", "restarted", "retrying", "released",
+        "retried", "completed", "failed", "cancelled", "queue", "snapshot", "deleted",
+    ]  # fmt: skip
+    record = {
+        "type": "object",
+        "required": ["event", "data"],
+        "properties": {
+            "id": {"type": "string", "description": "The event's number; not there for what is not stored."},
+            "event": {"type": "string", "enum": types},
+            "data": {"type": "string", "contentMediaType": "application/json"},
+        },
+    }
+    return {"text/event-stream": {"schema": record}}
+
+
 _EXAMPLES = {
     "url": {"summary": "A URL", "value": {"url": "https://example.org/talk.mp3", "language": "en"}},
     "path": {"summary": "A file on the server", "value": {"path": "/data/talk.mp3", "metadata": {"case": 17}}},
@@ -71,7 +89,12 @@ def _option_schemas() -> dict[str, Any]:
 
 def _form_schema() -> dict[str, Any]:
     file = {"type": "string", "format": "binary", "description": "The audio or video file."}
-    metadata = {"type": "string", "description": f"{_METADATA} As JSON text.", "examples": ['{"case": 17}']}
+    metadata = {
+        "type": "string",
+        "contentMediaType": "application/json",
+        "description": f"{_METADATA} As JSON text.",
+        "examples": ['{"case": 17}'],
+    }
     options = {name: _without_null(schema) for name, schema in _option_schemas().items()}
     return {
         "type": "object",

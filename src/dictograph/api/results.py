@@ -11,7 +11,7 @@ from fastapi import APIRouter, Header, Query
 from starlette.responses import Response
 
 from dictograph import formats
-from dictograph.api.document import problems, transcript_content
+from dictograph.api.document import event_content, problems, transcript_content
 from dictograph.api.negotiate import choose_format
 from dictograph.api.streams import Stream, in_blocks
 from dictograph.api.transcriptions import Owner
@@ -74,7 +74,7 @@ def result_routes(services: Services) -> APIRouter:
         responses={
             200: {
                 "description": "The events as they happen.",
-                "content": {"text/event-stream": {"schema": {"type": "string"}}},
+                "content": event_content(),
             },
             204: {"description": "Nothing comes any more: the job has ended, and its last event is the one named."},
             **problems(404, 422),

@@ -24,6 +24,10 @@ _MEMORY_CHECK_S = 0.2
 _LAST_WORDS_S = 0.5
 _PASSED_ON = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "TZ", "SYSTEMROOT", "TMPDIR", "LD_LIBRARY_PATH")
 
+# Libraries that would otherwise report home: onnxruntime does from 1.29 on, as soon as it is imported
+# (https://github.com/microsoft/onnxruntime/pull/27379), and leaves files in the temporary folder for it.
+_QUIET = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
+
 
 class ChildTrouble(Exception):
     """Base of what a child can do wrong. `detail` says it in words."""
@@ -240,4 +244,4 @@ def _how_it_ended(code: int | None) -> str:
 
 def _environment(spec: ChildSpec) -> dict[str, str]:
     passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    return {**passed, "PYTHONUNBUFFERED": "1", **spec.environment}
+    return {**passed, **_QUIET, "PYTHONUNBUFFERED": "1", **spec.environment}

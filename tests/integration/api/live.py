@@ -154,11 +154,15 @@ class Hand:
     lease: Lease | None = None
 
     def claim(self) -> Lease:
-        pairs = frozenset({("auto", ""), ("whisper", ""), ("sphinx", ""), ("whisper", "small")})
+        assert self.claim_any()
+        return self._lease()
+
+    def claim_any(self) -> bool:
+        """Claim the next job, if there is one."""
+        pairs = frozenset({("auto", ""), ("whisper", ""), ("sphinx", ""), ("whisper", "small"), ("auto", "small")})
         claim = self.database.write_now(lambda c: claim_job(c, Claimant("hand", 60, pairs, busy=False)))
-        assert claim is not None
-        self.lease = claim.lease
-        return claim.lease
+        self.lease = claim.lease if claim else None
+        return claim is not None
 
     def freeze(self) -> None:
         lease = self._lease()

@@ -1,0 +1,86 @@
+"""The multipart reader: however the bytes are cut into pieces, the same form comes out."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dictograph.api.form import FileBegins, FileBytes, Form
+from dictograph.api.problems import MalformedBody, UnsupportedMediaType
+from dictograph.errors import InvalidRequest, UploadIncomplete
+
+KIND = "multipart/form-data; boundary=edge"
+
+
+def body(*parts: tuple[str, bytes, str | None]) -> bytes:
+    text = b""
+    for name, value, filename in parts:
+        file = f'; filename="{filename}"' if filename is not None else ""
+        text += f'--edge\r\nContent-Disposition: form-data; name="{name}"{file}\r\n\r\n'.encode() + value + b"\r\n"
+    return text + b"--edge--\r\n"
+
+
+def read(text: bytes, cuts: list[int]) -> tuple[Form, list[FileBegins], bytes]:
+    form, begins, data = Form(KIND), [], b""
+    places = [0, *sorted(cut % (len(text) + 1) for cut in cuts), len(text)]
+    for start, end in zip(places, places[1:], strict=False):
+        for found in form.feed(text[start:end]):
+            if isinstance(found, FileBegins):
+                begins.append(found)
+            else:
+                data += found.data
+    return form, begins, data
+
+
+@given(
+    data=st.binary(max_size=400).filter(lambda data: b"\r\n--edge" not in data)
+    | st.lists(st.sampled_from([b"\r\n", b"--edge", b"--", b"\r", b"\n-", b"\r\n--edg", b"x"]), max_size=30)
+    .map(b"".join)
+    .filter(lambda data: b"\r\n--edge" not in b"\r\n" + data),
+    cuts=st.lists(st.integers(0, 10_000), max_size=40),
+)
+def test_the_file_comes_out_byte_for_byte(data: bytes, cuts: list[int]) -> None:
+    text = body(("language", b"de", None), ("file", data, "ä b.wav"), ("prompt", "ü".encode(), None))
+    form, [begin], got = read(text, cuts)
+    assert got == data
+    assert form.finish() == "ä b.wav"
+    assert begin.fields == {"language": "de"}
+    assert form.fields == {"language": "de", "prompt": "ü"}
+
+
+@given(cut=st.integers(0, 120))
+def test_one_that_is_cut_is_never_taken_for_whole(cut: int) -> None:
+    text = body(("file", b"sound", "a.wav"))
+    form, _, _ = read(text[: min(cut, len(text) - 4)], [])
+    with pytest.raises(UploadIncomplete):
+        form.finish()
+
+
+def test_what_stands_around_the_file_is_limited() -> None:
+    form = Form(KIND)
+    list(form.feed(body(("file", b"x", "a.wav"))))
+    with pytest.raises(InvalidRequest, match="beside its file"):
+        for _ in range(20):
+            list(form.feed(b"x" * 65_536))
+
+
+def test_a_file_may_be_larger_than_everything_else() -> None:
+    form = Form(KIND)
+    list(form.feed(body(("file", b"", "a.wav"))[: -len(b"\r\n--edge--\r\n")]))
+    for _ in range(40):
+        assert sum(len(piece.data) for piece in form.feed(b"x" * 65_536) if isinstance(piece, FileBytes)) > 65_000
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/json; boundary=x", "multipart/mixed; boundary=x", ""])
+def test_other_kinds_of_body_are_refused(kind: str) -> None:
+    with pytest.raises(UnsupportedMediaType):
+        Form(kind)
+
+
+@pytest.mark.parametrize(
+    "head", [b"Content-Disposition: form-data", b"X: y", b'Content-Disposition: attachment; name="file"']
+)
+def test_parts_need_a_name(head: bytes) -> None:
+    with pytest.raises(MalformedBody):
+        list(Form(KIND).feed(b"--edge\r\n" + head + b"\r\n\r\nx\r\n--edge--\r\n"))

@@ -21,11 +21,12 @@ from dictograph.audio import pcm
 from dictograph.crash import CrashPoints, Point
 from dictograph.engine.protocol import Capabilities, Window, WindowOptions, WindowResult
 from dictograph.errors import UnsupportedByEngine
-from dictograph.job import Job, Lease
+from dictograph.job import Job, Lease, Options
 from dictograph.store import progress
 from dictograph.store.database import Database
 from dictograph.store.progress import PlannedWindow
 from dictograph.store.read import windows as stored_windows
+from dictograph.transcript import Warning as Caution
 from dictograph.worker.engines import Desk
 from dictograph.worker.hearing import Heard, HeardWindow, Hearing
 from dictograph.worker.lanes import Detect, Item, Lane
@@ -71,6 +72,7 @@ class Transcription:
         self._flights: deque[tuple[Numbered, asyncio.Future[WindowResult]]] = deque()
         self._news = asyncio.Event()
         self._fed = False
+        self._unheeded: list[Caution] = []
         self._slots = asyncio.Semaphore(_AHEAD)
 
     async def run(self) -> None:
@@ -79,6 +81,7 @@ class Transcription:
         try:
             capabilities = await self._desk.capabilities()
             self._refuse_unable(capabilities)
+            self._unheeded = _unheeded_options(self._job.options, capabilities, self._desk.spec.name)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._feed(lane, capabilities))
                 tasks.create_task(self._commit(lane))
@@ -144,7 +147,7 @@ class Transcription:
             await self._database.write(plan)
             self._crash.reach(Point.WINDOWS_PLANNED)
         if heard.decoded is not None and not self._job.plan_complete:
-            warnings = [warning.as_dict() for warning in heard.decoded.warnings]
+            warnings = [warning.as_dict() for warning in (*self._unheeded, *heard.decoded.warnings)]
             await self._database.write(lambda c: progress.finish_plan(c, self._lease, heard.duration, warnings))
             self._crash.reach(Point.PLAN_FINISHED)
 
@@ -258,6 +261,15 @@ class _StoredPlan:
         known = [PlannedWindow(w.index, w.start, w.end, w.sha256) for w in stored]
         if known != list(windows):
             raise PlanChanged
+
+
+def _unheeded_options(options: Options, capabilities: Capabilities, engine: str) -> list[Caution]:
+    """A warning for each option that the client set and the engine makes nothing of."""
+    return [
+        Caution("option_unheeded", f"The engine {engine} makes no use of the option {name}.")
+        for name in sorted(capabilities.unheeded)
+        if getattr(options, name) != Options.model_fields[name].default
+    ]
 
 
 def _look_at(flight: asyncio.Future[Any]) -> None:

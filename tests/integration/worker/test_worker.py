@@ -301,3 +301,15 @@ def test_a_language_that_the_engine_does_not_know_is_refused_by_name(folder: Pat
             assert "'de'" in job.error.message
 
     asyncio.run(test())
+
+
+def test_an_option_that_the_engine_cannot_heed_is_a_warning(folder: Path) -> None:
+    async def test() -> None:
+        async with application(folder, engine="sphinx", extra_engines={}) as opened:
+            order = Order(Options.model_validate({"hotwords": "dictograph"}))
+            with write_noise(folder / "a.wav", 3, 1).open("rb") as data:
+                accepted = await opened.services.intake.upload(order, "a.wav", data)
+            job = await ended(opened, accepted.job)
+            assert [(w["code"], "hotwords" in w["message"]) for w in job.warnings] == [("option_unheeded", True)]
+
+    asyncio.run(test())

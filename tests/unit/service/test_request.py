@@ -66,7 +66,8 @@ def test_urls_that_could_be_fetched(url: str) -> None:
 @pytest.mark.parametrize(
     "url",
     ["", "a.org/x", "//a.org", "file:///etc/passwd", "http://", "http:///x", "http://a b/", "http://a.org/\n",
-     "http://ä.org/", "http://u@a.org/", "http://u:p@a.org/", "http://a.org:x/", "http://[::1", "http://a.org/" + "x" * 4096],
+     "http://ä.org/", "http://u@a.org/", "http://u:p@a.org/", "http://a.org:x/", "http://[::1",
+     "http://a.org/" + "x" * 4096],
 )  # fmt: skip
 def test_urls_that_could_not(url: str) -> None:
     with pytest.raises(InvalidRequest):

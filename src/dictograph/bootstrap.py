@@ -28,7 +28,8 @@ from dictograph.store.database import Database
 from dictograph.store.lease import RetryPolicy
 from dictograph.store.migrate import upgrade
 from dictograph.store.tail import Tail
-from dictograph.worker.engines import EngineLimits, Engines
+from dictograph.worker.desk import EngineLimits
+from dictograph.worker.engines import Engines
 from dictograph.worker.fetching import SourceRules
 from dictograph.worker.pruner import Retention
 from dictograph.worker.runner import Tools

@@ -21,6 +21,7 @@ from dictograph.errors import DictographError
 from dictograph.formats import FORMATS
 from dictograph.job import Options
 from dictograph.service.services import Services
+from dictograph.serving import AgentDied
 from dictograph.settings import Settings, variable
 
 ROOT = Path(__file__).parents[2]
@@ -129,7 +130,7 @@ def test_every_error_is_in_the_reference_as_it_is() -> None:
 
 
 def test_the_error_table_names_no_error_that_there_is_not() -> None:
-    known = {kind.code for kind in errors()} | {"method_not_allowed"}
+    known = {kind.code for kind in errors()} | {AgentDied.code, "method_not_allowed"}
     warnings = {"engine_fallback", "damaged_audio", "truncated_audio", "timestamps_ignored"}
     named = {row[0].strip("`") for row in rows("errors.md") if row[0].startswith("`")}
     assert named - known - warnings == set()

@@ -124,7 +124,7 @@ class _Stream:
         """What was read, with a snapshot in place of what is missing before it."""
         told: list[Told] = []
         first = events[0].seq if events else job.last_seq + 1
-        if first > self._seq + 100:
+        if first > self._seq + 1:
             told.append(Snapshot(first - 1, job))
             self._seq = first - 1
         told += [StreamEvent(event.seq, event.type, _with_eta(event, job)) for event in events]

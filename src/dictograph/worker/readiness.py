@@ -8,7 +8,8 @@ import logging
 from dictograph.engine.catalog import Catalog, NotYet
 from dictograph.errors import DictographError
 from dictograph.worker.agent import every
-from dictograph.worker.engines import Desk, Engines
+from dictograph.worker.desk import Desk
+from dictograph.worker.engines import Engines
 
 log = logging.getLogger(__name__)
 

@@ -25,7 +25,8 @@ from dictograph.store.claim import Claim
 from dictograph.store.database import Database
 from dictograph.store.lease import RetryPolicy
 from dictograph.store.read import get_job
-from dictograph.worker.engines import Desk, Engines
+from dictograph.worker.desk import Desk
+from dictograph.worker.engines import Engines
 from dictograph.worker.fetching import SourceRules, bring
 from dictograph.worker.hearing import Hearing
 from dictograph.worker.outcome import Completed, Failed, GivenBack, Lost, Outcome, PlanChanged, Released

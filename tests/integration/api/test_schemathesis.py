@@ -50,4 +50,5 @@ def test_schemathesis_finds_nothing(api: Live, hand: Hand, tmp_path: Path) -> No
     with busy(hand):
         outcome = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert outcome.returncode == 0, outcome.stdout[-8000:] + outcome.stderr[-2000:]
+    print(outcome.stdout)
     assert "12 selected / 12 total" in outcome.stdout

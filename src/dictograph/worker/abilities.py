@@ -1,0 +1,26 @@
+"""What was asked of an engine, beside what it can do: refused by name, or warned of, never done silently otherwise."""
+
+from __future__ import annotations
+
+from dictograph.engine.protocol import Capabilities, EngineSpec
+from dictograph.errors import UnsupportedByEngine
+from dictograph.job import Options
+from dictograph.transcript import Warning as Caution
+
+
+def refuse_unable(options: Options, capabilities: Capabilities, engine: EngineSpec) -> None:
+    """Raises UnsupportedByEngine for a task or language that the engine cannot do."""
+    name = f"engine {engine.name}" + (f" with model {engine.model}" if engine.model else "")
+    if options.task not in capabilities.tasks:
+        raise UnsupportedByEngine(f"The {name} cannot do the task {options.task!r}.")
+    if options.language is not None and options.language not in capabilities.languages:
+        raise UnsupportedByEngine(f"The {name} does not know the language {options.language!r}.")
+
+
+def unheeded_options(options: Options, capabilities: Capabilities, engine: str) -> list[Caution]:
+    """A warning for each option that the client set and the engine makes nothing of."""
+    return [
+        Caution("option_unheeded", f"The engine {engine} makes no use of the option {name}.")
+        for name in sorted(capabilities.unheeded)
+        if getattr(options, name) != Options.model_fields[name].default
+    ]

@@ -1,0 +1,248 @@
+"""A desk: where jobs bring windows for one engine. Behind it stands the engine's process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import psutil
+
+from dictograph.engine.client import EngineChild
+from dictograph.engine.protocol import Capabilities, EngineSpec, Window, WindowOptions, WindowResult
+from dictograph.errors import (
+    DictographError,
+    EngineCrashed,
+    EngineFailed,
+    EngineOutOfMemory,
+    EngineTimeout,
+    StorageUnavailable,
+)
+from dictograph.worker.lanes import Detect, Item, Lane, Lanes
+
+log = logging.getLogger(__name__)
+
+#: How many times the measured time a batch may take before it counts as hung, and what is assumed
+#: of an engine that was never measured, in seconds of work for a second of audio.
+_PATIENCE = 20.0
+_UNMEASURED = 2.0
+
+#: How long a batch may go on for its other jobs once one of its jobs was cancelled, in seconds.
+_CANCEL_GRACE = 4.0
+
+_FATAL = (EngineCrashed, EngineTimeout, EngineOutOfMemory, EngineFailed)
+
+Batch = list[tuple[Lane, Item]]
+Answers = Sequence[WindowResult | dict[str, float]]
+Proof = Callable[[EngineChild], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLimits:
+    """`memory` in bytes of one child (0: three quarters of the machine's), the rest in seconds."""
+
+    memory: int = 0
+    least_timeout: float = 120.0
+    load_timeout: float = 600.0
+    idle: float = 900.0
+
+    @property
+    def memory_bytes(self) -> int:
+        return self.memory or psutil.virtual_memory().total * 3 // 4
+
+
+class Desk:
+    """Where jobs bring windows for one engine. The child is started when it is needed."""
+
+    def __init__(self, spec: EngineSpec, limits: EngineLimits, proof: Proof | None = None) -> None:
+        self.spec = spec
+        self.lanes = Lanes()
+        self._limits = limits
+        self._proof = proof
+        self._child: EngineChild | None = None
+        self._loading = asyncio.Lock()
+        self._speed: float | None = None
+        self._abandoned = asyncio.Event()
+        self.trouble: str | None = None  # why the engine could not be loaded the last time
+
+    @property
+    def loaded(self) -> bool:
+        return self._child is not None and self._child.alive
+
+    @property
+    def child_pid(self) -> int | None:
+        return self._child.pid if self._child is not None and self._child.alive else None
+
+    async def capabilities(self) -> Capabilities:
+        """What the engine can do; loads it if need be."""
+        return (await self._loaded_child()).capabilities
+
+    def close_lane(self, lane: Lane) -> None:
+        """A job has ended or was cancelled; a batch that still works for it has a few seconds left."""
+        self.lanes.close(lane)
+        self._abandoned.set()
+
+    async def run(self) -> None:
+        """Serve batch after batch, until cancelled; then the child is ended."""
+        try:
+            while True:
+                await self._wait_for_work()
+                await self._serve()
+        finally:
+            await self._unload()
+
+    async def _wait_for_work(self) -> None:
+        try:
+            async with asyncio.timeout(self._limits.idle or None):
+                await self.lanes.something()
+        except TimeoutError:
+            if self.lanes.idle:
+                await self._unload()
+
+    async def _serve(self) -> None:
+        try:
+            child = await self._loaded_child()
+        except DictographError as error:
+            self.lanes.fail(error)
+            return
+        # The first batch is one window: it measures the speed that later deadlines follow from.
+        batch = self.lanes.take(child.capabilities.max_batch if self._speed is not None else 1)
+        windows = await _read(batch)
+        if windows:
+            await self._do(child, batch, windows)
+
+    async def _do(self, child: EngineChild, batch: Batch, windows: list[Window]) -> None:
+        try:
+            results = await self._finish_or_abandon(child, batch, windows)
+        except _FATAL as error:
+            self._blame(batch, error)
+        except DictographError as error:
+            for _, item in batch:
+                _settle(item, error)
+        else:
+            for (_, item), result in zip(batch, results, strict=True):
+                _settle(item, result)
+
+    def _blame(self, batch: Batch, error: DictographError) -> None:
+        """A window that fails alone fails its job; a batch that fails is done again, one by one."""
+        if len(batch) == 1:
+            _settle(batch[0][1], error)
+            return
+        log.warning("a batch of %d windows failed (%s); each is tried alone", len(batch), error)
+        for lane, _ in batch:
+            self.lanes.let_go(lane)
+        self.lanes.put_back(batch, alone=True)
+
+    async def _finish_or_abandon(self, child: EngineChild, batch: Batch, windows: list[Window]) -> Answers:
+        self._abandoned.clear()
+        seconds = sum(item.seconds for _, item in batch)
+        work: asyncio.Task[Answers] = asyncio.create_task(self._ask(child, batch[0][1].what, windows, seconds))
+        try:
+            while not work.done():
+                abandoned = asyncio.create_task(self._abandoned.wait())
+                await asyncio.wait({work, abandoned}, return_when=asyncio.FIRST_COMPLETED)
+                abandoned.cancel()
+                if self._abandoned.is_set():
+                    self._abandoned.clear()
+                    if any(lane.closed for lane, _ in batch):
+                        return await self._interrupt(child, work, batch)
+            return work.result()
+        finally:
+            if not work.done():
+                work.cancel()
+                with contextlib.suppress(asyncio.CancelledError, DictographError):
+                    await work
+
+    async def _interrupt(self, child: EngineChild, work: asyncio.Task[Answers], batch: Batch) -> Answers:
+        await asyncio.wait({work}, timeout=_CANCEL_GRACE)
+        if work.done():
+            return work.result()
+        log.info("a cancelled job's batch still runs: its engine is restarted")
+        await child.kill()
+        work.cancel()
+        with contextlib.suppress(asyncio.CancelledError, DictographError):
+            await work
+        others = [(lane, item) for lane, item in batch if not lane.closed]
+        for lane, _ in others:
+            self.lanes.let_go(lane)
+        self.lanes.put_back(others, alone=False)
+        batch.clear()
+        return []
+
+    async def _ask(
+        self, child: EngineChild, what: WindowOptions | Detect, windows: list[Window], seconds: float
+    ) -> Answers:
+        began = time.monotonic()
+        timeout = self._deadline(seconds)
+        answers: Answers
+        if isinstance(what, WindowOptions):
+            answers = await child.transcribe(windows, what, timeout)
+            self._measure((time.monotonic() - began) / max(seconds, 1.0))
+        else:
+            answers = await child.detect(windows, timeout)
+        return answers
+
+    def _deadline(self, seconds: float) -> float:
+        speed = _UNMEASURED if self._speed is None else self._speed
+        return max(self._limits.least_timeout, _PATIENCE * speed * seconds)
+
+    def _measure(self, speed: float) -> None:
+        self._speed = speed if self._speed is None else 0.7 * self._speed + 0.3 * speed
+
+    async def _loaded_child(self) -> EngineChild:
+        async with self._loading:
+            if self._child is None or not self._child.alive:
+                await self._unload()
+                try:
+                    self._child = await self._load()
+                except DictographError as error:
+                    self.trouble = error.message
+                    raise
+                self.trouble = None
+            return self._child
+
+    async def _load(self) -> EngineChild:
+        began = time.monotonic()
+        child = await EngineChild.start(self.spec, self._limits.memory_bytes, self._limits.load_timeout)
+        log.info(
+            "engine %s %s loaded in %.1f s (process %d)",
+            self.spec.name, self.spec.model, time.monotonic() - began, child.pid,
+        )  # fmt: skip
+        if self._proof is not None:
+            try:
+                await self._proof(child)
+            except BaseException:
+                await child.kill()
+                raise
+        return child
+
+    async def _unload(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            if child.alive:
+                log.info("engine %s %s unloaded", self.spec.name, self.spec.model)
+            await child.close()
+
+
+async def _read(batch: Batch) -> list[Window]:
+    """The samples of a batch; what cannot be read leaves the batch with its error."""
+    windows = []
+    for entry in list(batch):
+        try:
+            windows.append(await entry[1].read())
+        except (OSError, ValueError) as error:
+            _settle(entry[1], StorageUnavailable(f"The decoded audio cannot be read: {error}."))
+            batch.remove(entry)
+    return windows
+
+
+def _settle(item: Item, outcome: WindowResult | dict[str, float] | DictographError) -> None:
+    if item.done.done():
+        return
+    if isinstance(outcome, DictographError):
+        item.done.set_exception(outcome)
+    else:
+        item.done.set_result(outcome)

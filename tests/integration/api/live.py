@@ -159,7 +159,14 @@ class Hand:
 
     def claim_any(self) -> bool:
         """Claim the next job, if there is one."""
-        pairs = frozenset({("auto", ""), ("whisper", ""), ("sphinx", ""), ("whisper", "small"), ("auto", "small")})
+        pairs = frozenset(
+            {
+                ("auto", ""),
+                ("whisper", ""),
+                ("sphinx", ""),
+                *((e, m) for e in ("auto", "whisper", "sphinx") for m in ("small", "en-us")),
+            }
+        )
         claim = self.database.write_now(lambda c: claim_job(c, Claimant("hand", 60, pairs, busy=False)))
         self.lease = claim.lease if claim else None
         return claim is not None

@@ -37,9 +37,7 @@ def test_jobs_wait_while_weights_arrive_with_progress(tmp_path: Path, monkeypatc
             assert "fetching model small" in one.words_of_log()
 
 
-def test_auto_falls_back_with_a_warning_and_whisper_never_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_auto_falls_back_with_a_warning_and_whisper_never_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No hub answers: `auto` takes sphinx and says so; a job that asks for whisper fails by name."""
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     audio = write_wav(tmp_path / "a.wav", say("three four five"))

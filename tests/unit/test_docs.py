@@ -14,6 +14,7 @@ import click
 import pytest
 
 from dictograph.api.app import create_app
+from dictograph.api.document import event_content
 from dictograph.api.views import JobView
 from dictograph.cli.main import cli
 from dictograph.crash import Point
@@ -29,6 +30,7 @@ PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]
 REFERENCE = ROOT / "docs" / "reference"
 
 _FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_WARNING = re.compile(r"\b(?:Caution|Notice|notices)\(\s*\"([a-z_]+)\"")
 _LINK = re.compile(r"(?<!!)\[(?:[^\]\[]|\[[^\]]*\])*\]\(([^)\s]+)\)")
 
 
@@ -129,11 +131,12 @@ def test_every_error_is_in_the_reference_as_it_is() -> None:
             assert cells[1] == ("yes" if kind.retryable else "no"), f"{kind.code}: is it tried again?"
 
 
-def test_the_error_table_names_no_error_that_there_is_not() -> None:
+def test_every_warning_is_in_the_reference_and_nothing_that_is_not_there() -> None:
     known = {kind.code for kind in errors()} | {AgentDied.code, "method_not_allowed"}
-    warnings = {"engine_fallback", "damaged_audio", "truncated_audio", "timestamps_ignored"}
+    warnings = set(_WARNING.findall("".join(file.read_text() for file in (ROOT / "src").rglob("*.py"))))
     named = {row[0].strip("`") for row in rows("errors.md") if row[0].startswith("`")}
     assert named - known - warnings == set()
+    assert warnings - named == set()
 
 
 def test_every_command_and_its_options_are_in_the_reference() -> None:
@@ -175,6 +178,12 @@ def test_every_option_and_every_field_of_a_job_is_in_the_reference() -> None:
         assert table.get(name, "missing").strip("`") == default, name
     job = section(page, "## A job")
     assert [name for name in JobView.model_fields if f"`{name}`" not in job] == []
+
+
+def test_every_event_is_in_the_reference() -> None:
+    record = event_content()["text/event-stream"]["schema"]
+    named = {row[0].strip("`") for row in rows("events.md")}
+    assert set(record["properties"]["event"]["enum"]) - named == set()
 
 
 def test_every_format_and_every_crash_point_is_named() -> None:

@@ -36,9 +36,15 @@ def client(api: Live) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Iterator[httpx.Client]:
-    """A client of an application that all tests of a file share: for requests that leave nothing behind."""
-    with live(tmp_path_factory.mktemp("shared"), migrated=migrated) as one, one.client() as client:
+def shared_api(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Iterator[Live]:
+    """An application that all tests of a file share: for requests that leave nothing behind."""
+    with live(tmp_path_factory.mktemp("shared"), migrated=migrated, max_upload=1_000_000) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def shared(shared_api: Live) -> Iterator[httpx.Client]:
+    with shared_api.client() as client:
         yield client
 
 

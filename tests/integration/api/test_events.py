@@ -148,9 +148,9 @@ def test_a_silent_stream_shows_that_it_lives(
         assert ": alive" in answer.iter_lines()
 
 
-@pytest.mark.parametrize("bad", ["after=-1", "after=x", "after=99999999999999999999999"])
-def test_a_bad_start_is_refused(client: httpx.Client, job: str, bad: str) -> None:
-    assert client.get(f"{JOBS}/{job}/events?{bad}").status_code == 422
+def test_a_bad_start_is_refused(client: httpx.Client, job: str) -> None:
+    for bad in ("after=-1", "after=x", "after=99999999999999999999999"):
+        assert client.get(f"{JOBS}/{job}/events?{bad}").status_code == 422
 
 
 def test_a_socket_tells_the_same(api: Live, client: httpx.Client, hand: Hand, job: str) -> None:

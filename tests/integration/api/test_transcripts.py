@@ -17,6 +17,11 @@ def job(client: httpx.Client) -> str:
     return str(client.post(JOBS, files={"file": ("a.wav", b"x")}).json()["id"])
 
 
+@pytest.fixture(scope="module")
+def shared_job(shared: httpx.Client) -> str:
+    return str(shared.post(JOBS, files={"file": ("a.wav", b"x")}).json()["id"])
+
+
 def test_it_is_there_as_far_as_it_has_come(client: httpx.Client, hand: Hand, job: str) -> None:
     url = f"{JOBS}/{job}/transcript"
     empty = client.get(url, params={"format": "txt"})
@@ -62,8 +67,8 @@ def test_every_format(client: httpx.Client, hand: Hand, job: str) -> None:
         ("text/html, */*;q=0.1", "application/json"),
     ],
 )
-def test_accept_chooses(client: httpx.Client, job: str, accept: str, media_type: str) -> None:
-    answer = client.get(f"{JOBS}/{job}/transcript", headers={"accept": accept})
+def test_accept_chooses(shared: httpx.Client, shared_job: str, accept: str, media_type: str) -> None:
+    answer = shared.get(f"{JOBS}/{shared_job}/transcript", headers={"accept": accept})
     assert (answer.status_code, answer.headers["content-type"]) == (200, media_type)
     assert "Accept" in answer.headers["vary"]
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.needs import need
 from tests.service import ROOT, Service, service
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -90,6 +91,7 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 @pytest.fixture(scope="module")
 def printed(one: Service, tmp_path_factory: pytest.TempPathFactory) -> dict[int, tuple[int, str]]:
     """What each step printed, with its exit code, by its line in the README."""
+    need("curl")
     folder = tmp_path_factory.mktemp("checkout")
     (folder / "src").symlink_to(ROOT / "src")
     (folder / ".venv").symlink_to(sys.prefix)

@@ -89,13 +89,17 @@ class Runner:
     async def _execute(self) -> None:
         try:
             outcome = await self._attempt()
+            await self._tidy_up()  # before the end is known: who then looks finds nothing left
             await self._resolve(outcome)
         except LeaseLost:
             log.info("job %s: attempt %d was no longer ours", self.job.id, self.lease.attempt)
         except DictographError as error:
             log.error("job %s: its outcome could not be written (%s); its lease will run out", self.job.id, error)
         finally:
-            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+            await self._tidy_up()
+
+    async def _tidy_up(self) -> None:
+        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
     async def _attempt(self) -> Outcome:
         try:

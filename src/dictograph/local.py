@@ -7,6 +7,7 @@ clients; nothing of it is left afterwards.
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dictograph.bootstrap import Application, open_application
-from dictograph.errors import DictographError, Stage
+from dictograph.errors import DictographError, PathNotAllowed, Stage
 from dictograph.job import ErrorRecord, JobStatus
 from dictograph.service.request import Order, check_options
 from dictograph.settings import Settings, load
@@ -63,9 +64,12 @@ def transcribe(path: str | Path, *, settings: Settings | Mapping[str, Any] | Non
 
     Raises:
         DictographError: one of its kinds, with a `code` and a message that says what to do.
+        PathNotAllowed: there is no such file.
         JobFailed: the audio could not be transcribed; it carries the job's error.
     """
     file = str(Path(path).absolute())
+    if not os.path.isfile(file):
+        raise PathNotAllowed(f"There is no file {file}.", param="path")
     effective = settings if isinstance(settings, Settings) else load(settings).settings
 
     async def run() -> Transcript:

@@ -154,7 +154,7 @@ class Settings(BaseModel):
     decoder_timeout: Seconds = Field(60, gt=0, description="A decoder without progress for so long is ended.")
 
     # --- how jobs are run
-    concurrency: int = Field(4, ge=1, le=256, description="Jobs that one worker runs at once; they share the engine.")
+    concurrency: int = Field(8, ge=1, le=256, description="Jobs that one worker runs at once; they share the engine.")
     lease: Seconds = Field(30, ge=1, description="A worker that has not been heard of for so long has lost its jobs.")
     poll_interval: Seconds = Field(2, gt=0, description="How often a worker with free slots looks for jobs unasked.")
     max_attempts: int = Field(

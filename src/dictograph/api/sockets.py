@@ -18,6 +18,7 @@ from dictograph.service.services import Services
 UNKNOWN_JOB = 4404
 BAD_REQUEST = 4422
 TRY_AGAIN = 1013
+RESTARTING = 1012
 DONE = 1000
 
 _NUMBER = re.compile(r"[0-9]{1,15}")
@@ -57,6 +58,8 @@ async def _tell(websocket: WebSocket, services: Services, owner: str, job_id: st
             async for told in stream:
                 if (text := frame(told)) is not None:
                     await websocket.send_text(text)
+        if services.following.stopping:
+            code, reason = RESTARTING, "The service is stopping; come back after the last event."
     except NotFound as error:
         code, reason = UNKNOWN_JOB, error.message
     except DictographError as error:

@@ -56,6 +56,11 @@ class Following:
         self._outlooks = outlooks
         self._stopping = stopping
 
+    @property
+    def stopping(self) -> bool:
+        """Whether streams end because the service stops, and not because nothing follows."""
+        return self._stopping.is_set()
+
     async def over(self, owner: str | None, job_id: str, after: int) -> bool:
         """Whether nothing comes after this event: the job has ended, and it was the last.
 

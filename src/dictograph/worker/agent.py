@@ -11,8 +11,9 @@ from dictograph.errors import DatabaseUnavailable, StorageFull, StorageUnavailab
 
 log = logging.getLogger(__name__)
 
-#: What passes: an agent says it and goes on at its next turn.
-PASSING = (DatabaseUnavailable, StorageFull, StorageUnavailable)
+#: What passes: an agent says it and goes on at its next turn. Among the errors of the system are those that
+#: anybody can bring about by opening enough connections: there are no more descriptors.
+PASSING = (DatabaseUnavailable, StorageFull, StorageUnavailable, OSError)
 
 
 class Agent(Protocol):

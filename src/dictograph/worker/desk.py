@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from dictograph.engine.client import EngineChild
+from dictograph.engine.client import MAX_WINDOWS, EngineChild
 from dictograph.engine.protocol import Capabilities, EngineSpec, Window, WindowOptions, WindowResult
 from dictograph.errors import (
     DictographError,
@@ -19,9 +19,9 @@ from dictograph.errors import (
     EngineFailed,
     EngineOutOfMemory,
     EngineTimeout,
-    StorageUnavailable,
 )
-from dictograph.worker.lanes import Detect, Item, Lane, Lanes
+from dictograph.worker.batch import Batch, read_windows, settle
+from dictograph.worker.lanes import Detect, Lane, Lanes
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,6 @@ _CANCEL_GRACE = 4.0
 
 _FATAL = (EngineCrashed, EngineTimeout, EngineOutOfMemory, EngineFailed)
 
-Batch = list[tuple[Lane, Item]]
 Answers = Sequence[WindowResult | dict[str, float]]
 Proof = Callable[[EngineChild], Awaitable[None]]
 
@@ -89,18 +88,21 @@ class Desk:
         """Serve batch after batch, until cancelled; then the child is ended."""
         try:
             while True:
-                await self._wait_for_work()
-                await self._serve()
+                if await self._work_has_come():
+                    await self._serve()
         finally:
             await self._unload()
 
-    async def _wait_for_work(self) -> None:
+    async def _work_has_come(self) -> bool:
+        """Wait for work; False when there was none for so long that the engine was unloaded."""
         try:
             async with asyncio.timeout(self._limits.idle or None):
                 await self.lanes.something()
         except TimeoutError:
             if self.lanes.idle:
                 await self._unload()
+            return False
+        return True
 
     async def _serve(self) -> None:
         try:
@@ -109,8 +111,8 @@ class Desk:
             self.lanes.fail(error)
             return
         # The first batch is one window: it measures the speed that later deadlines follow from.
-        batch = self.lanes.take(child.capabilities.max_batch if self._speed is not None else 1)
-        windows = await _read(batch)
+        batch = self.lanes.take(_most_together(child.capabilities) if self._speed is not None else 1)
+        windows = await read_windows(batch)
         if windows:
             await self._do(child, batch, windows)
 
@@ -121,15 +123,15 @@ class Desk:
             self._blame(batch, error)
         except DictographError as error:
             for _, item in batch:
-                _settle(item, error)
+                settle(item, error)
         else:
             for (_, item), result in zip(batch, results, strict=True):
-                _settle(item, result)
+                settle(item, result)
 
     def _blame(self, batch: Batch, error: DictographError) -> None:
         """A window that fails alone fails its job; a batch that fails is done again, one by one."""
         if len(batch) == 1:
-            _settle(batch[0][1], error)
+            settle(batch[0][1], error)
             return
         log.warning("a batch of %d windows failed (%s); each is tried alone", len(batch), error)
         for lane, _ in batch:
@@ -137,24 +139,23 @@ class Desk:
         self.lanes.put_back(batch, alone=True)
 
     async def _finish_or_abandon(self, child: EngineChild, batch: Batch, windows: list[Window]) -> Answers:
-        self._abandoned.clear()
         seconds = sum(item.seconds for _, item in batch)
         work: asyncio.Task[Answers] = asyncio.create_task(self._ask(child, batch[0][1].what, windows, seconds))
+        abandoned = asyncio.create_task(self._until_abandoned(batch))
         try:
-            while not work.done():
-                abandoned = asyncio.create_task(self._abandoned.wait())
-                await asyncio.wait({work, abandoned}, return_when=asyncio.FIRST_COMPLETED)
-                abandoned.cancel()
-                if self._abandoned.is_set():
-                    self._abandoned.clear()
-                    if any(lane.closed for lane, _ in batch):
-                        return await self._interrupt(child, work, batch)
-            return work.result()
+            await asyncio.wait({work, abandoned}, return_when=asyncio.FIRST_COMPLETED)
+            return work.result() if work.done() else await self._interrupt(child, work, batch)
         finally:
+            abandoned.cancel()
             if not work.done():
                 work.cancel()
                 with contextlib.suppress(asyncio.CancelledError, DictographError):
                     await work
+
+    async def _until_abandoned(self, batch: Batch) -> None:
+        while not any(lane.closed for lane, _ in batch):
+            self._abandoned.clear()
+            await self._abandoned.wait()
 
     async def _interrupt(self, child: EngineChild, work: asyncio.Task[Answers], batch: Batch) -> Answers:
         await asyncio.wait({work}, timeout=_CANCEL_GRACE)
@@ -227,22 +228,5 @@ class Desk:
             await child.close()
 
 
-async def _read(batch: Batch) -> list[Window]:
-    """The samples of a batch; what cannot be read leaves the batch with its error."""
-    windows = []
-    for entry in list(batch):
-        try:
-            windows.append(await entry[1].read())
-        except (OSError, ValueError) as error:
-            _settle(entry[1], StorageUnavailable(f"The decoded audio cannot be read: {error}."))
-            batch.remove(entry)
-    return windows
-
-
-def _settle(item: Item, outcome: WindowResult | dict[str, float] | DictographError) -> None:
-    if item.done.done():
-        return
-    if isinstance(outcome, DictographError):
-        item.done.set_exception(outcome)
-    else:
-        item.done.set_result(outcome)
+def _most_together(capabilities: Capabilities) -> int:
+    return max(1, min(capabilities.max_batch, MAX_WINDOWS))

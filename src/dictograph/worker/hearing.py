@@ -105,10 +105,10 @@ class Hearing:
     async def _available(self, decoding: asyncio.Task[None], wanted: int) -> int:
         """Blocks that can be listened to: at least `wanted`, or all there will be."""
         while self._decoded is None and self._samples < wanted * _BLOCK:
+            if decoding.done():
+                decoding.result()  # raises: it may have failed long before this is asked
             self._grown.clear()
             await self._grown.wait()
-            if decoding.done():
-                decoding.result()
         whole = self._samples // _BLOCK
         return -(-self._samples // _BLOCK) if self._decoded is not None else whole
 

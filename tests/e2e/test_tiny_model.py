@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tests.audio_files import write_wav
 from tests.service import TINY, Service, eventually, service
-from tests.speech import digit_strings, say
+from tests.speech import DIGITS, say
 
 WHISPER = {"engine": "whisper", "model": TINY, "extra_engines": ""}
 
@@ -22,20 +22,25 @@ def _silence(seconds: float) -> NDArray[np.int16]:
     return np.zeros(int(seconds * 16_000), np.int16)
 
 
-def _phrases(count: int, seed: int) -> list[NDArray[np.int16]]:
-    """Spoken English digit strings of one to six words."""
-    return [say(text, "en-us") for text in digit_strings("en", count, seed, most=6)]
+def _phrases(seed: int) -> Iterator[NDArray[np.int16]]:
+    """Spoken strings of one to three digits, none twice in a row: the tiny model itself is apt to hear
+    "two two" as "two", and that is not what is tried here."""
+    rng, last = random.Random(seed), ""
+    while True:
+        words = rng.sample([digit for digit in DIGITS["en"] if digit != last], rng.randint(1, 3))
+        last = words[-1]
+        yield say(" ".join(words), "en-us")
 
 
 @pytest.fixture(scope="module")
 def ten_minutes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]]:
-    """Ten minutes of digits and silences of 0.3 to 12 s, and a file with each phrase alone."""
+    """Ten minutes of digits and silences of 0.5 to 12 s, and a file with each phrase alone."""
     folder, rng = tmp_path_factory.mktemp("digits"), random.Random(5)
     parts, seconds, alone = [_silence(1)], 1.0, []
-    for number, samples in enumerate(_phrases(200, seed=4)):
+    for number, samples in enumerate(_phrases(seed=5)):
         if seconds > 600:
             break
-        gap = _silence(rng.choice((0.3, 0.7, 1.5, 3.5, 5, 12)))
+        gap = _silence(rng.choice((0.5, 1, 2.5, 4, 8, 12)))
         parts += [samples, gap]
         seconds += (len(samples) + len(gap)) / 16_000
         alone.append(write_wav(folder / f"{number}.wav", np.concatenate([_silence(0.5), samples, _silence(0.5)])))
@@ -60,7 +65,7 @@ def test_ten_minutes_are_the_phrases_joined(tmp_path: Path, ten_minutes: tuple[P
 def test_a_killed_job_resumes_and_ends_byte_for_byte_the_same(
     tmp_path: Path, ten_minutes: tuple[Path, list[Path]]
 ) -> None:
-    long, _ = ten_minutes
+    long = _beginning(ten_minutes[0], 300, tmp_path)
     (tmp_path / "killed").mkdir()
     (tmp_path / "calm").mkdir()
     options = {"word_timestamps": "true"}
@@ -105,6 +110,10 @@ def test_a_note_sent_while_a_long_file_runs_ends_long_before_it(
         assert at["progress"] < 0.7
         assert "one two three four five" in _text(one, quick)
         assert one.post(f"/v1/transcriptions/{job}/cancel").status_code == 200
+
+
+def _beginning(path: Path, seconds: int, folder: Path) -> Path:
+    return write_wav(folder / f"{seconds}s.wav", _samples_of(path)[: seconds * 16_000])
 
 
 def _samples_of(path: Path) -> NDArray[np.int16]:
@@ -166,12 +175,11 @@ def test_words_refer_to_the_original_audio(tmp_path: Path) -> None:
 
 def test_time_does_not_stand_still_for_readers(tmp_path: Path, ten_minutes: tuple[Path, list[Path]]) -> None:
     """Segments are there while the job runs, and the partial transcript is the beginning of the whole."""
-    long, _ = ten_minutes
+    long = _beginning(ten_minutes[0], 120, tmp_path)
     with service(tmp_path, **WHISPER, batch_size=2) as one:
         job = one.submit(long)
         eventually(lambda: one.job(job)["seconds_done"] > 0)
         partial = _text(one, job)
-        assert one.job(job)["status"] == "processing" or time.monotonic()
         one.wait_for(job)
         assert partial
         assert _text(one, job).startswith(partial)

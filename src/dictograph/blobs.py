@@ -22,6 +22,10 @@ from dictograph.job import StoredAudio
 
 _PART = ".part"
 
+#: So many bytes of the disk are left to others: were the last byte given to an upload, the database could
+#: not even write down that a job was removed to make room.
+_KEPT_FREE = 32 * 2**20
+
 
 class BlobWriter(Protocol):
     """An object being written. Nothing has its name before `commit`."""
@@ -132,6 +136,7 @@ class _FileWriter:
 
     def _write(self, data: bytes) -> None:
         with _storage_errors():
+            _check_room(self._file.fileno(), len(data))
             self._file.write(data)
         self._hash.update(data)
         self.size += len(data)
@@ -163,6 +168,13 @@ class _storage_errors:  # noqa: N801 - reads as a statement
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, OSError):
             raise _storage_error(error) from error
+
+
+def _check_room(descriptor: int, size: int) -> None:
+    disk = os.fstatvfs(descriptor)
+    # Some file systems do not say how large they are.
+    if disk.f_blocks and disk.f_bavail * disk.f_frsize < size + _KEPT_FREE:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _storage_error(error: OSError) -> DictographError:

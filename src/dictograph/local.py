@@ -7,16 +7,18 @@ clients; nothing of it is left afterwards.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from concurrent.futures import Future, wait
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from dictograph.bootstrap import Application, open_application
-from dictograph.errors import DictographError, PathNotAllowed, Stage
+from dictograph.errors import DictographError, LostWorker, PathNotAllowed, Stage
 from dictograph.job import ErrorRecord, JobStatus
 from dictograph.service.request import Order, check_options
 from dictograph.settings import Settings, load
@@ -48,6 +50,7 @@ async def local_application(settings: Settings) -> AsyncIterator[Application]:
             "scratch_dir": None,
             "path_roots": [Path("/")],
             "crash_at": "",
+            "shutdown_grace": 0.0,  # nobody is left to give a job back to
         }
         async with open_application(settings.model_copy(update=here), worker=True) as application:
             yield application
@@ -76,9 +79,24 @@ def transcribe(path: str | Path, *, settings: Settings | Mapping[str, Any] | Non
         async with local_application(effective) as application:
             order = Order(check_options(options, strict=True))
             accepted = await application.services.intake.path(order, file)
-            return await finished(application, accepted.job.id)
+            return await unless_the_worker_dies(application, finished(application, accepted.job.id))
 
     return run_apart(run)
+
+
+async def unless_the_worker_dies(application: Application, work: Coroutine[Any, Any, T]) -> T:
+    """What comes of `work`, which waits for jobs. Raises LostWorker when nobody is left who could run them."""
+    assert application.worker is not None
+    task, death = asyncio.create_task(work), asyncio.create_task(application.worker.died())
+    try:
+        await asyncio.wait({task, death}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        raise LostWorker(f"A part of Dictograph has died: {death.result()}.")
+    finally:
+        for one in (task, death):
+            one.cancel()
+        await asyncio.wait({task, death})
 
 
 async def finished(application: Application, job_id: str) -> Transcript:
@@ -98,17 +116,32 @@ def run_apart(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(work())
-    outcome: list[T | BaseException] = []
+    outcome: Future[T] = Future()
+    interrupted: Future[None] = Future()
 
     def run() -> None:
         try:
-            outcome.append(asyncio.run(work()))
+            outcome.set_result(asyncio.run(_unless_interrupted(work(), interrupted)))
         except BaseException as error:  # noqa: BLE001 - handed to the caller's thread, whatever it is
-            outcome.append(error)
+            outcome.set_exception(error)
 
-    thread = threading.Thread(target=run, name="dictograph")
-    thread.start()
-    thread.join()
-    if isinstance(outcome[0], BaseException):
-        raise outcome[0]
-    return outcome[0]
+    threading.Thread(target=run, name="dictograph").start()
+    try:
+        return outcome.result()
+    except KeyboardInterrupt:
+        interrupted.set_result(None)
+        wait([outcome])
+        raise
+
+
+async def _unless_interrupted(work: Coroutine[Any, Any, T], interrupted: Future[None]) -> T:
+    """What comes of `work`; cancelled by Ctrl-C, which only the main thread gets to hear of."""
+    task = asyncio.ensure_future(work)
+    loop = asyncio.get_running_loop()
+
+    def cancel(_: Future[None]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: it was over in the same moment
+            loop.call_soon_threadsafe(task.cancel)
+
+    interrupted.add_done_callback(cancel)
+    return await task

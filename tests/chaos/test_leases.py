@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from tests.audio_files import write_noise
@@ -25,7 +27,7 @@ def test_a_worker_stopped_past_its_lease_has_every_write_refused(tmp_path: Path)
         job = api.submit(audio, **PLAIN)
         eventually(lambda: api.job(job)["seconds_done"] > 0)
         assert first.process is not None
-        os.killpg(first.process.pid, signal.SIGSTOP)  # the worker; its children are in sessions of their own
+        eventually(lambda: _stopped_outside_of_a_write(first, api))
         second.start("worker")
         eventually(lambda: api.job(job)["attempt"] == 2, 60, "nobody takes over")
         taken_at = api.job(job)["seconds_done"]
@@ -46,6 +48,20 @@ def _sibling(api: Service, name: str) -> Service:
     one = Service(api.folder, **api.settings)
     one.log = api.folder / f"{name}.log"
     return one
+
+
+def _stopped_outside_of_a_write(worker: Service, api: Service) -> bool:
+    """Stop a worker; but one that is stopped in a transaction would keep SQLite's one lock for as long as it is."""
+    assert worker.process is not None
+    os.killpg(worker.process.pid, signal.SIGSTOP)  # the worker; its children are in sessions of their own
+    with closing(sqlite3.connect(api.data / "dictograph.db", timeout=1, isolation_level=None)) as database:
+        try:
+            database.execute("BEGIN IMMEDIATE")
+            database.rollback()
+        except sqlite3.OperationalError:
+            os.killpg(worker.process.pid, signal.SIGCONT)
+            return False
+    return True
 
 
 def _nothing_was_written_by_the_first(api: Service, job: str) -> None:

@@ -133,3 +133,16 @@ def test_a_full_storage_has_its_own_name(tmp_path: Path, size: int) -> None:
         assert files(tmp_path) == []
 
     asyncio.run(main())
+
+
+def test_the_last_of_the_disk_is_left_to_the_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dictograph.blobs._KEPT_FREE", 2**62)
+
+    async def run() -> None:
+        writer = await FolderBlobs(tmp_path).create("job/0-audio")
+        with pytest.raises(StorageFull):
+            await writer.write(b"sound")
+        await writer.abort()
+
+    asyncio.run(run())
+    assert list(tmp_path.iterdir()) == []

@@ -7,13 +7,19 @@ import contextlib
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
+from http import HTTPStatus
 from typing import Any
 
+import h11
 import uvicorn
+from starlette.responses import Response
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from dictograph.errors import SettingsError
+from dictograph.api.problems import problem
+from dictograph.api.room import make_room
+from dictograph.errors import DictographError, RequestError, ServerBusy, SettingsError
 
 #: How long a client may take for a request's line and headers, from its connection on (s).
 HEADERS_S = 20.0
@@ -24,6 +30,8 @@ _MAX_HEADER_BYTES = 32 * 1024
 _MAX_FRAME_BYTES = 4 * 1024
 _UNSENT_MS = 120_000
 _BACKLOG = 1024
+# So many connections at most are taken before the first of them is looked at.
+_TAKEN_TOGETHER = 128
 
 
 async def serve(
@@ -42,7 +50,7 @@ async def serve(
     """
     with ExitStack() as stack:
         sockets = [stack.enter_context(listening_socket(address)) for address in addresses]
-        server = _Server(_config(app))
+        server = _Server(_config(app, make_room()))
         running = asyncio.ensure_future(server.serve(sockets))
         stopping = asyncio.ensure_future(stop_event.wait())
         try:
@@ -78,14 +86,33 @@ def listening_socket(address: str) -> socket.socket:
     return one
 
 
-class HeaderDeadline(H11Protocol):
-    """HTTP/1.1 that gives a client only so long for the head of each request ("slowloris")."""
+class Connection(H11Protocol):
+    """HTTP/1.1 that gives a client only so long for the head of each request ("slowloris"), takes no more
+    connections than `most`, and has the one shape of errors for what is no HTTP at all.
+    """
 
-    _deadline: asyncio.TimerHandle | None = None
+    def __init__(self, *args: Any, most: int, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._most = most
+        self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._watch()
+        if len(self.connections) > self._most:
+            self._end(ServerBusy("There are more connections than this service has room for; try again shortly."))
+        else:
+            self._watch()
+
+    def send_400_response(self, msg: str) -> None:
+        del msg
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            self._end(RequestError("The request is no HTTP/1.1 that can be understood."))
+        else:
+            self.transport.close()  # in the middle of an answer; there is no room for another
+
+    def _end(self, error: DictographError) -> None:
+        self.transport.write(_plain(problem(error, {"connection": "close"})))
+        self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -120,10 +147,19 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _config(app: Any) -> uvicorn.Config:
+def _plain(answer: Response) -> bytes:
+    """An answer as it is written when there is no request that it would belong to."""
+    line = f"HTTP/1.1 {answer.status_code} {HTTPStatus(answer.status_code).phrase}\r\n".encode()
+    head = b"".join(b"%b: %b\r\n" % header for header in answer.raw_headers)
+    return line + head + b"\r\n" + bytes(answer.body)
+
+
+def _config(app: Any, connections: int) -> uvicorn.Config:
+    protocol: Any = partial(Connection, most=connections)  # uvicorn calls it, but its types want a class
     return uvicorn.Config(
         app,
-        http=HeaderDeadline,
+        http=protocol,
+        backlog=min(_TAKEN_TOGETHER, max(1, connections // 4)),
         ws="websockets-sansio",
         ws_max_size=_MAX_FRAME_BYTES,
         ws_ping_interval=20.0,

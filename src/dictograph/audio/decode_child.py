@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from io import FileIO
 
 from dictograph.audio.confine import confine
-from dictograph.audio.pcm_writer import PcmWriter, TooManySamples
+from dictograph.audio.pcm_writer import CannotWrite, PcmWriter, TooManySamples
 from dictograph.child.frames import Frame
 from dictograph.child.loop import ChildError, serve
 from dictograph.errors import AudioTooLong, CorruptAudio, StorageFull
@@ -29,8 +29,8 @@ def handle(request: Frame) -> Iterator[Frame]:
         except TooManySamples:
             text = f"The audio is longer than the limit of {max_seconds:.0f} seconds."
             raise ChildError(AudioTooLong.code, text) from None
-        except OSError as error:
-            raise ChildError(StorageFull.code, f"The decoded samples cannot be written: {error.strerror}.") from error
+        except CannotWrite as error:
+            raise ChildError(StorageFull.code, f"The decoded samples cannot be written: {error}.") from error
 
 
 def _decode(source: FileIO, pcm: FileIO, max_seconds: float) -> Iterator[Frame]:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import errno
 import os
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,12 +97,15 @@ async def decode(
 
 async def _start(source: Path, pcm: Path, limits: DecodeLimits, module: str) -> tuple[Child, Frame]:
     descriptors: list[int] = []
+    opening = asyncio.create_task(asyncio.to_thread(_open, source, pcm, descriptors))
     try:
-        await asyncio.to_thread(_open, source, pcm, descriptors)
+        await asyncio.shield(opening)
         child = await Child.start(ChildSpec("decoder", module, memory_limit=limits.memory, pass_fds=descriptors))
+    except ChildTrouble as trouble:
+        raise _error(trouble, limits) from trouble
     finally:
-        for descriptor in descriptors:
-            os.close(descriptor)
+        # A thread cannot be stopped: what it opens after this was cancelled has to be closed too.
+        opening.add_done_callback(lambda _: _close(descriptors))
     header = {"op": "decode", "source_fd": descriptors[0], "pcm_fd": descriptors[1], "max_seconds": limits.max_seconds}
     return child, Frame(header)
 
@@ -111,6 +114,11 @@ def _open(source: Path, pcm: Path, descriptors: list[int]) -> None:
     with _storage_errors():
         descriptors.append(os.open(source, os.O_RDONLY | os.O_CLOEXEC))
         descriptors.append(os.open(pcm, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600))
+
+
+def _close(descriptors: Iterable[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager

@@ -53,7 +53,7 @@ class Decoding:
         """Decode to the end; yields how many samples the file holds, now and then, and only as long
         as there is something new.
 
-        Raises TooManySamples, MemoryError, OSError (the samples cannot be written).
+        Raises TooManySamples, MemoryError, CannotWrite.
         """
         told, told_at, told_decoded = 0, time.monotonic(), 0.0
         for packet in self._packets():
@@ -121,8 +121,17 @@ class Decoding:
         if self._run is None or not self._run.suits(frame):
             self._end_run(here)
             self._run = _Run(frame)
-        self._writer.write(self._run.resampled(frame))
-        self._advance(frame.samples / frame.sample_rate)
+        seconds = frame.samples / frame.sample_rate
+        try:
+            samples = self._run.resampled(frame)
+        except MemoryError:
+            raise
+        except FFmpegError:  # damage can claim 255 channels, or a rate that nothing has
+            self._run = None
+            self._notes.damage(self._timeline.position)
+            return
+        self._writer.write(samples)
+        self._advance(seconds)
 
     def _note(self, place: Place, here: int) -> None:
         if place.move is Move.CLOCK_CHANGED:

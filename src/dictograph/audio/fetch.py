@@ -39,12 +39,14 @@ Write = Callable[[bytes], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class FetchLimits:
-    """What a download may take: bytes, seconds in all, seconds for each connection, and from where."""
+    """What a download may take: bytes, seconds in all, seconds for each connection, and from where;
+    and how many seconds the server may be silent."""
 
     max_bytes: int
     timeout: float
     connect_timeout: float = 10.0
     allow: AllowList = field(default_factory=AllowList)
+    quiet_timeout: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +90,12 @@ async def _follow(url: str, write: Write, limits: FetchLimits, resolve: Resolver
 async def _get(url: str, limits: FetchLimits, resolve: Resolver) -> AsyncIterator[httpcore.Response]:
     target = parse_target(url)
     network = GuardedNetwork(target, limits.allow, resolve, limits.connect_timeout)
+    patience = {"timeout": {"read": limits.quiet_timeout, "write": limits.quiet_timeout}}
     try:
         # Nothing is kept for a next hop: it gets its own target, and its own vetted address.
         async with (
             httpcore.AsyncConnectionPool(network_backend=network, max_keepalive_connections=0) as pool,
-            pool.stream("GET", _sendable(url), headers=_HEADERS) as response,
+            pool.stream("GET", _sendable(url), headers=_HEADERS, extensions=patience) as response,
         ):
             yield response
     except httpcore.TimeoutException as error:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
+import threading
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpcore
 
@@ -24,7 +26,7 @@ _NO_SUCH_HOST = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", sock
 async def system_resolver(host: str, port: int) -> Sequence[str]:
     """What the system says. Raises SourceNotFound, FetchFailed."""
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = await _look_up(host, port)
     except socket.gaierror as error:
         if error.errno in _NO_SUCH_HOST:
             raise SourceNotFound(f"There is no host named {host}.") from error
@@ -32,6 +34,33 @@ async def system_resolver(host: str, port: int) -> Sequence[str]:
     except UnicodeError as error:
         raise SourceNotFound(f"There is no host named {host}.") from error
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+async def _look_up(host: str, port: int) -> list[Any]:
+    """`getaddrinfo` in a thread of its own. It cannot be stopped: where a name server is silent it takes
+    half a minute, and must keep neither the loop's few threads nor the end of the process waiting."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[list[Any]] = loop.create_future()
+
+    def tell(found: list[Any] | Exception) -> None:
+        if answer.done():
+            return  # nobody waits any more
+        if isinstance(found, Exception):
+            answer.set_exception(found)
+        else:
+            answer.set_result(found)
+
+    def ask() -> None:
+        found: list[Any] | Exception
+        try:
+            found = list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except Exception as error:  # noqa: BLE001 - whoever waits gets it
+            found = error
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(tell, found)
+
+    threading.Thread(target=ask, name="resolver", daemon=True).start()
+    return await answer
 
 
 class GuardedNetwork(httpcore.AsyncNetworkBackend):

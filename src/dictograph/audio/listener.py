@@ -31,10 +31,13 @@ class Listener:
         self._turn = asyncio.Lock()
 
     async def start(self) -> None:
-        """Start the process now, so that the first job need not wait for it."""
+        """Start the process now, so that the first job need not wait for it. Raises ListenerFailed."""
         self._closed.clear()
         async with self._turn:
-            await self._running()
+            try:
+                await self._running()
+            except ChildTrouble as error:
+                raise ListenerFailed(f"The voice detector cannot be started: {error.detail}.") from error
 
     async def close(self) -> None:
         """End the process, without waiting for what it does: whoever asked gets a ListenerFailed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 from io import FileIO
@@ -67,9 +68,20 @@ class _Bytes:
     """A file as FFmpeg gets it: bytes and positions, and not even a name."""
 
     def __init__(self, file: FileIO) -> None:
+        self._file = file
         self.read = file.read
-        self.seek = file.seek
         self.tell = file.tell
+
+    def seek(self, offset: int, whence: int) -> int:
+        """Go there; a negative error number when there is no such place, as FFmpeg's own files answer.
+
+        Damaged files point before their beginning and beyond every file. FFmpeg can live with that,
+        but an exception from here would be the end.
+        """
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, ValueError, OverflowError):
+            return -errno.EINVAL
 
 
 def open_media(file: FileIO) -> Media:

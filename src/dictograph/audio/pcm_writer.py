@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from io import FileIO
 
 from dictograph.audio.pcm import SAMPLE_BYTES
@@ -13,6 +15,10 @@ _BUFFER_BYTES = 2**18
 
 class TooManySamples(Exception):
     """Writing would go over the limit."""
+
+
+class CannotWrite(Exception):
+    """The disk does not take the samples; why stands in the message."""
 
 
 class PcmWriter:
@@ -44,12 +50,13 @@ class PcmWriter:
         self._dropping = 0
         self._check(position)
         self.flush()
-        os.ftruncate(self._file.fileno(), position * SAMPLE_BYTES)
-        self._file.seek(position * SAMPLE_BYTES)
+        with _writing():
+            os.ftruncate(self._file.fileno(), position * SAMPLE_BYTES)
+            self._file.seek(position * SAMPLE_BYTES)
         self._flushed = position
 
     def write(self, samples: bytes) -> None:
-        """Append samples (s16le). Raises TooManySamples, OSError."""
+        """Append samples (s16le). Raises TooManySamples, CannotWrite."""
         if self._dropping:
             dropped = min(self._dropping, len(samples) // SAMPLE_BYTES)
             self._dropping -= dropped
@@ -62,11 +69,21 @@ class PcmWriter:
     def flush(self) -> int:
         """Hand everything to the file; the number of samples that it holds."""
         view = memoryview(bytes(self._buffer))
-        while view:
-            view = view[self._file.write(view) or 0 :]
+        with _writing():
+            while view:
+                view = view[self._file.write(view) or 0 :]
         self._flushed, self._buffer = self.position, bytearray()
         return self._flushed
 
     def _check(self, position: int) -> None:
         if position > self._limit:
             raise TooManySamples
+
+
+@contextlib.contextmanager
+def _writing() -> Iterator[None]:
+    # FFmpeg's errors are OSErrors as well: those of the disk need a name of their own.
+    try:
+        yield
+    except OSError as error:
+        raise CannotWrite(error.strerror or str(error)) from error

@@ -16,6 +16,9 @@ from dictograph.child.frames import Frame, read_frame, write_frame
 #: What answers a request: every frame it yields but the last is progress, the last is the answer.
 Handler = Callable[[Frame], Iterable[Frame]]
 
+#: The variable that tells a child its parent's id: the parent may be gone before the child can ask who it is.
+PARENT = "PARENT_PROCESS"
+
 _PR_SET_PDEATHSIG = 1
 
 
@@ -81,6 +84,17 @@ def end_with_parent() -> None:
 
 
 def _watch_parent(parent: int) -> None:
-    while os.getppid() == parent:
+    named = int(os.environ.get(PARENT, parent))
+    while os.getppid() == parent and _exists(named):
         time.sleep(0.5)
     os._exit(1)
+
+
+def _exists(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import signal
-import sys
 from collections import deque
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,16 +15,15 @@ from pathlib import Path
 import psutil
 
 from dictograph.child.frames import BrokenFrame, Frame, encode, receive_frame
+from dictograph.child.pipes import Pipes, start_python
 
 log = logging.getLogger(__name__)
 
 _MEMORY_CHECK_S = 0.2
 _LAST_WORDS_S = 0.5
-_PASSED_ON = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "TZ", "SYSTEMROOT", "TMPDIR", "LD_LIBRARY_PATH")
 
-# Libraries that would otherwise report home: onnxruntime does from 1.29 on, as soon as it is imported
-# (https://github.com/microsoft/onnxruntime/pull/27379), and leaves files in the temporary folder for it.
-_QUIET = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
+#: A process that is stuck in the kernel, in a driver say, cannot be ended; nobody waits longer for it (s).
+_KILL_S = 5.0
 
 
 class ChildTrouble(Exception):
@@ -77,12 +74,17 @@ class ChildSpec:
 class Child:
     """One running child. A request is answered by frames; only one is under way at a time."""
 
-    def __init__(self, spec: ChildSpec, process: asyncio.subprocess.Process) -> None:
+    def __init__(
+        self, spec: ChildSpec, process: asyncio.subprocess.Process, pipes: Pipes, transport: asyncio.SubprocessTransport
+    ) -> None:
         self.spec = spec
         self._process = process
+        self._pipes = pipes
+        self._transport = transport
         self._numbers = count(1)
         self._turn = asyncio.Lock()
         self._outgrown = False
+        self._killed = False
         self._stderr: deque[str] = deque(maxlen=20)
         self._watchers = [asyncio.create_task(self._drain_stderr())]
         if spec.memory_limit:
@@ -90,22 +92,14 @@ class Child:
 
     @classmethod
     async def start(cls, spec: ChildSpec) -> Child:
-        """Start the process; it may still be importing when this returns."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            spec.module,
-            *spec.arguments,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            cwd=spec.folder,
-            env=_environment(spec),
-            pass_fds=tuple(spec.pass_fds),
-            start_new_session=True,
-        )
+        """Start the process; it may still be importing when this returns. Raises ChildCrashed when it cannot be."""
+        arguments = ("-m", spec.module, *spec.arguments)
+        try:
+            process, pipes, transport = await start_python(arguments, spec.folder, spec.environment, spec.pass_fds)
+        except OSError as error:
+            raise ChildCrashed(f"the {spec.name} process cannot be started ({error.strerror or error})") from error
         log.debug("started %s as process %s", spec.name, process.pid)
-        return cls(spec, process)
+        return cls(spec, process, pipes, transport)
 
     @property
     def pid(self) -> int:
@@ -113,7 +107,7 @@ class Child:
 
     @property
     def alive(self) -> bool:
-        return self._process.returncode is None and not self._outgrown
+        return self._process.returncode is None and not self._outgrown and not self._killed
 
     async def call(self, request: Frame, *, timeout: float) -> Frame:
         """The last frame that answers `request`; an empty one when there was none."""
@@ -146,16 +140,24 @@ class Child:
         if self._process.stdin is not None:
             self._process.stdin.close()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._process.wait(), grace)
+            async with asyncio.timeout(grace):
+                await self._pipes.ended.wait()
         await self.kill()
 
     async def kill(self) -> None:
         """End the process now."""
+        self._killed = True
         with contextlib.suppress(ProcessLookupError):
-            self._process.send_signal(signal.SIGKILL)
-        await asyncio.shield(self._process.wait())
-        for watcher in self._watchers:
-            watcher.cancel()
+            self._process.kill()
+        try:
+            async with asyncio.timeout(_KILL_S):
+                await self._pipes.ended.wait()
+        except TimeoutError:
+            log.error("the %s process %d does not end, though it was killed", self.spec.name, self.pid)
+        finally:
+            self._transport.close()
+            for watcher in self._watchers:
+                watcher.cancel()
 
     async def _exchange(self, request: Frame, timeout: float) -> AsyncGenerator[Frame, None]:
         number = next(self._numbers)
@@ -197,7 +199,7 @@ class Child:
 
     async def _hear_out(self) -> None:
         # Its last words may still be in the pipe when it is gone already.
-        await self._process.wait()
+        await self._pipes.ended.wait()
         await asyncio.wait(self._watchers[:1], timeout=_LAST_WORDS_S)
 
     def _trouble(self) -> ChildTrouble:
@@ -218,7 +220,7 @@ class Child:
                     log.debug("%s: %s", self.spec.name, line)
 
     async def _watch_memory(self) -> None:
-        with contextlib.suppress(psutil.Error):
+        with contextlib.suppress(psutil.Error, ProcessLookupError):
             process = psutil.Process(self.pid)
             while process.memory_info().rss <= self.spec.memory_limit:
                 await asyncio.sleep(_MEMORY_CHECK_S)
@@ -240,8 +242,3 @@ def _how_it_ended(code: int | None) -> str:
         except ValueError:
             return f"was ended by signal {-code}"
     return f"ended with exit code {code}"
-
-
-def _environment(spec: ChildSpec) -> dict[str, str]:
-    passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    return {**passed, **_QUIET, "PYTHONUNBUFFERED": "1", **spec.environment}

@@ -15,8 +15,8 @@ from dictograph.cli.transcribing import NOT_SET_UP_CODES, transcribe_all
 from dictograph.formats import FORMATS
 from dictograph.service.request import check_options
 
-#: A person waits: what failed is tried again at once, and nobody is left to give a job back to.
-_IMPATIENT = {"retry_base": 0.2, "retry_max": 1.0, "shutdown_grace": 0.0, "poll_interval": 0.2}
+#: A person waits: what failed is tried again at once.
+_IMPATIENT = {"retry_base": 0.2, "retry_max": 1.0, "poll_interval": 0.2}
 
 
 @click.command()

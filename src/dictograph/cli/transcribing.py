@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 from dictograph.bootstrap import Application
 from dictograph.cli.bars import Bars
 from dictograph.cli.targets import STDIN, Target, written
-from dictograph.errors import DictographError, LostWorker, ModelUnavailable, SettingsError, SourceNotFound
+from dictograph.errors import DictographError, ModelUnavailable, SettingsError, SourceNotFound
 from dictograph.formats import render
 from dictograph.job import LOCAL_OWNER, ErrorRecord, Job, JobStatus, Options
-from dictograph.local import local_application
+from dictograph.local import local_application, unless_the_worker_dies
 from dictograph.service.follow import StreamEvent
 from dictograph.service.request import Order
 from dictograph.settings import Settings
@@ -42,7 +42,7 @@ async def transcribe_all(settings: Settings, options: Options, targets: Sequence
         async with local_application(settings) as application:
             run = _Run(application, options, format, bars)
             async with _running(_show_what_is_awaited(application, bars, targets)):
-                return await _unless_the_worker_dies(application, run.all(targets))
+                return await unless_the_worker_dies(application, run.all(targets))
 
 
 class _Run:
@@ -160,15 +160,6 @@ async def _show_what_is_awaited(application: Application, bars: Bars, targets: S
             for target in targets:
                 bars.show(target.name, note=state)
         await asyncio.sleep(_NOTE_S)
-
-
-async def _unless_the_worker_dies(application: Application, work: Coroutine[Any, Any, T]) -> T:
-    assert application.worker is not None
-    async with _running(work) as task, _running(application.worker.died()) as death:
-        await asyncio.wait({task, death}, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        raise LostWorker(f"A part of Dictograph has died: {death.result()}.")
 
 
 @asynccontextmanager

@@ -77,14 +77,15 @@ class EngineChild:
         Raises:
             ModelUnavailable, EngineFailed, EngineCrashed, EngineTimeout, EngineOutOfMemory.
         """
-        child = await Child.start(
-            ChildSpec(
-                name=f"{spec.name} engine",
-                module="dictograph.engine.host",
-                memory_limit=memory_limit,
-                environment=environment or {},
+        with _named(spec):
+            child = await Child.start(
+                ChildSpec(
+                    name=f"{spec.name} engine",
+                    module="dictograph.engine.host",
+                    memory_limit=memory_limit,
+                    environment=environment or {},
+                )
             )
-        )
         try:
             with _named(spec):
                 answer = await child.call(Frame({"op": "load", "spec": spec_as_dict(spec)}), timeout=load_timeout)

@@ -57,7 +57,10 @@ async def fetch(
     }
     # The child gives up first, since it can say why; a name server that hangs is for the limit here.
     request |= {"patience": 0.8 * patience, "check": check}
-    child = await _start()
+    try:
+        child = await _start()
+    except ChildTrouble as error:
+        raise ModelUnavailable(f"fetching failed: {error.detail}") from error
     try:
         async with aclosing(child.stream(Frame(request), timeout=_SILENCE_S)) as frames:
             await _next(frames, _START_S, "the process that fetches weights did not start")
@@ -79,13 +82,14 @@ async def fetch(
 
 async def cuda_devices() -> int:
     """How many GPUs CTranslate2 can use; 0 when asking fails."""
-    child = await _start()
     try:
-        answer = await child.call(Frame({"do": "cuda"}), timeout=_START_S)
+        child = await _start()
+        try:
+            answer = await child.call(Frame({"do": "cuda"}), timeout=_START_S)
+        finally:
+            await child.kill()
     except ChildTrouble:
         return 0
-    finally:
-        await child.kill()
     return int(answer.header.get("devices", 0))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from dictograph.store.database import Database
 from dictograph.store.workers import WorkerState, announce, forget
-from dictograph.worker.agent import every
+from dictograph.worker.agent import PASSING, every, log
 
 #: How often a worker is announced, and after how long of silence it counts as gone, in seconds.
 ANNOUNCE_S = 5.0
@@ -32,7 +32,10 @@ class Announcer:
         await every(ANNOUNCE_S, self._turn, self.name)
 
     async def leave(self) -> None:
-        await self._database.write(lambda c: forget(c, [self._id]))
+        try:
+            await self._database.write(lambda c: forget(c, [self._id]))
+        except PASSING as error:
+            log.warning("announcer: the worker cannot say that it is gone: %s", error)
 
     async def _turn(self) -> None:
         state = WorkerState(self._id, socket.gethostname(), os.getpid(), self._started, self._state())

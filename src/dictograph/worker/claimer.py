@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 
@@ -14,6 +15,9 @@ from dictograph.worker.keeper import Keeper
 from dictograph.worker.runner import Runner, Tools
 
 log = logging.getLogger(__name__)
+
+#: What a job that was stopped needs at least to put its things away and be given back, in seconds.
+_LEAST_GRACE_S = 3.0
 
 
 class Claimer:
@@ -43,6 +47,7 @@ class Claimer:
         self._alone: str | None = None
         self._stopping = False
         self._freed = asyncio.Event()
+        self._claiming = asyncio.Lock()
 
     @property
     def running(self) -> int:
@@ -61,13 +66,19 @@ class Claimer:
     async def stop(self, grace: float) -> None:
         """Claim no more; jobs are given back at their next commit, or after half of `grace` seconds."""
         self._stopping = True
-        runners = [runner for runner, _ in self._running.values()]
-        for runner in runners:
+        for runner, _ in self._running.values():
             runner.give_back()
         await self._all_ended(grace / 2)
-        for runner in runners:
+        for runner, _ in self._running.values():
             runner.give_back_now()
-        await self._all_ended(grace / 2)
+        await self._claim_under_way()
+        await self._all_ended(max(grace / 2, _LEAST_GRACE_S))
+
+    async def _claim_under_way(self) -> None:
+        """Let a claim come to its end: what it took would be held by nobody until its lease runs out."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LEAST_GRACE_S), self._claiming:
+                return
 
     async def _all_ended(self, timeout: float) -> None:
         tasks = [task for _, task in self._running.values()]
@@ -82,12 +93,14 @@ class Claimer:
             self._worker_id, self._lease_seconds, self._tools.catalog.runnable(), busy=bool(self._running)
         )
         began = time.monotonic()
-        claim = await self._tools.database.write(lambda c: claim_job(c, claimant))
-        if claim is None:
-            return False
-        self._tools.crash.reach(Point.JOB_CLAIMED)
-        self._start(claim, began)
-        return True
+        async with self._claiming:
+            # A database that was locked for long may come to this only after the worker has stopped.
+            claim = await self._tools.database.write(lambda c: None if self._stopping else claim_job(c, claimant))
+            if claim is None:
+                return False
+            self._tools.crash.reach(Point.JOB_CLAIMED)
+            self._start(claim, began)
+            return True
 
     def _start(self, claim: Claim, began: float) -> None:
         job = claim.job

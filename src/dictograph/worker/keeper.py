@@ -43,6 +43,8 @@ class Keeper:
 
         `claimed_at` is the monotonic time from before the claim: the lease cannot have begun earlier.
         """
+        for earlier in [one for one in self._held.values() if one.lease.job_id == lease.job_id]:
+            self._lose(earlier)  # cancelled and retried in one breath: there is a newer attempt now, and it is ours
         self._held[lease.token] = _Held(lease, lost, claimed_at)
 
     def drop(self, lease: Lease) -> None:
@@ -53,9 +55,11 @@ class Keeper:
             await asyncio.sleep(min(_LOOK_S, self._seconds / 6))
             if self._held:
                 try:
-                    await self._turn()
+                    # A database that is locked keeps a turn waiting for longer than the leases may last.
+                    async with asyncio.timeout(self._patience()):
+                        await self._turn()
                 except PASSING as error:
-                    log.warning("keeper: leases cannot be renewed: %s", error)
+                    log.warning("keeper: leases cannot be renewed: %s", str(error) or "the database does not answer")
                 self._give_up()
 
     async def _turn(self) -> None:
@@ -72,10 +76,15 @@ class Keeper:
             elif due:
                 one.renewed = now
 
+    def _patience(self) -> float:
+        """Seconds until a lease has to be given up; a little when that is past, in case we were held up ourselves."""
+        oldest = min(one.renewed for one in self._held.values())
+        return max(oldest + self._seconds * _GIVE_UP_AFTER - time.monotonic(), self._seconds * (1 - _GIVE_UP_AFTER) / 2)
+
     def _give_up(self) -> None:
         now = time.monotonic()
         for one in list(self._held.values()):
-            if now - one.renewed > self._seconds * _GIVE_UP_AFTER:
+            if now - one.renewed >= self._seconds * _GIVE_UP_AFTER:
                 log.error("job %s: its lease could not be renewed in time; its attempt is stopped", one.lease.job_id)
                 self._lose(one)
 

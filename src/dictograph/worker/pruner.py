@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from dictograph.blobs import Blobs
 from dictograph.store import idempotency, prune
 from dictograph.store.database import Database
-from dictograph.worker.agent import every
+from dictograph.worker.agent import PASSING, every
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class Pruner:
 
     async def _remove(self, due: Callable[[Connection], list[str]]) -> None:
         for name in await self._database.write(due):
-            await self._blobs.delete(name)
+            await self._delete(name)
 
     async def _sweep(self) -> None:
         batch: list[str] = []
@@ -71,4 +71,10 @@ class Pruner:
         if names:
             for name in await self._database.read(lambda c: prune.unnamed(c, list(names))):
                 log.info("removing %s, which no job names", name)
-                await self._blobs.delete(name)
+                await self._delete(name)
+
+    async def _delete(self, name: str) -> None:
+        try:
+            await self._blobs.delete(name)
+        except PASSING as error:
+            log.warning("pruner: %s cannot be removed: %s", name, error)  # the next sweep tries again

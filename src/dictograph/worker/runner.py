@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -25,6 +26,7 @@ from dictograph.store.claim import Claim
 from dictograph.store.database import Database
 from dictograph.store.lease import RetryPolicy
 from dictograph.store.read import get_job
+from dictograph.worker.agent import PASSING
 from dictograph.worker.desk import Desk
 from dictograph.worker.engines import Engines
 from dictograph.worker.fetching import SourceRules, bring
@@ -33,6 +35,9 @@ from dictograph.worker.outcome import Completed, Failed, GivenBack, Lost, Outcom
 from dictograph.worker.transcription import Transcription
 
 log = logging.getLogger(__name__)
+
+#: How long to wait before an outcome that could not be written is written again, in seconds.
+_AGAIN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +66,13 @@ class Runner:
         self.lease = claim.lease
         self._on_commit = on_commit
         self._folder = tools.scratch / f"{self.job.id}-{self.lease.attempt}"
-        self._task: asyncio.Task[None] | None = None
+        self._under_way: asyncio.Task[Any] | None = None
         self._stopped: Outcome | None = None
+        self._hurry = asyncio.Event()
         self._giving_back = False
 
     def start(self) -> asyncio.Task[None]:
-        self._task = asyncio.create_task(self._execute(), name=f"job {self.job.id}")
-        return self._task
+        return asyncio.create_task(self._execute(), name=f"job {self.job.id}")
 
     def lose(self) -> None:
         """The job is no longer ours: stop at once and write nothing."""
@@ -82,18 +87,21 @@ class Runner:
         self._stop(Released())
 
     def _stop(self, outcome: Outcome) -> None:
-        if self._task is not None and not self._task.done() and self._stopped is None:
+        # Only the attempt is interrupted, not the writing of what it came to; one that has not begun never does.
+        if self._stopped is None:
             self._stopped = outcome
-            self._task.cancel()
+            self._hurry.set()
+            if self._under_way is not None:
+                self._under_way.cancel()
 
     async def _execute(self) -> None:
         try:
-            outcome = await self._attempt()
+            outcome = self._stopped or await self._attempt()
             await self._tidy_up()  # before the end is known: who then looks finds nothing left
-            await self._resolve(outcome)
+            await self._resolve_while_ours(outcome)
         except LeaseLost:
             log.info("job %s: attempt %d was no longer ours", self.job.id, self.lease.attempt)
-        except DictographError as error:
+        except Exception as error:  # noqa: BLE001 - nobody waits for this task: whatever it is must be said here
             log.error("job %s: its outcome could not be written (%s); its lease will run out", self.job.id, error)
         finally:
             await self._tidy_up()
@@ -102,6 +110,20 @@ class Runner:
         await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
     async def _attempt(self) -> Outcome:
+        self._under_way = task = asyncio.current_task()
+        try:
+            return await self._outcome()
+        except asyncio.CancelledError:
+            if self._stopped is None:
+                raise
+            return self._stopped
+        finally:
+            self._under_way = None
+            if self._stopped is not None and task is not None:
+                task.uncancel()
+
+    async def _outcome(self) -> Outcome:
+        """What the attempt comes to. What fails because it is being stopped has not failed."""
         try:
             await self._run()
         except LeaseLost:
@@ -109,16 +131,25 @@ class Runner:
         except GivenBack:
             return Released()
         except DictographError as error:
-            return Failed(error)
-        except asyncio.CancelledError:
-            if self._stopped is None:
-                raise
-            asyncio.current_task().uncancel()  # type: ignore[union-attr] # a coroutine always runs in a task
-            return self._stopped
+            return self._stopped or Failed(error)
         except Exception as error:
             log.exception("job %s: an unexpected error", self.job.id)
-            return Failed(UnexpectedError(f"A fault of Dictograph itself ({type(error).__name__}); its log has more."))
+            text = f"A fault of Dictograph itself ({type(error).__name__}); its log has more."
+            return self._stopped or Failed(UnexpectedError(text))
         return Completed()
+
+    async def _resolve_while_ours(self, outcome: Outcome) -> None:
+        """Resolve; while the database cannot be written, again and again until the job is lost or the worker stops."""
+        while True:
+            try:
+                return await self._resolve(outcome)
+            except PASSING as error:
+                if self._hurry.is_set():
+                    raise
+                log.warning("job %s: its outcome cannot be written yet: %s", self.job.id, error)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_AGAIN_S):
+                    await self._hurry.wait()
 
     async def _resolve(self, outcome: Outcome) -> None:
         match outcome:
@@ -140,6 +171,8 @@ class Runner:
         try:
             await self._transcribe(audio, desk)
         except PlanChanged:
+            if self._stopped is not None:
+                raise asyncio.CancelledError from None  # it was stopped in the same moment
             await self._write(lambda c: progress.restart_windows(c, self.lease, "the audio decodes differently now"))
             log.warning("job %s: its audio decodes differently now; all windows are done again", self.job.id)
             self.job = await self._tools.database.read(lambda c: get_job(c, None, self.job.id))

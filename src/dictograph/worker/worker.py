@@ -85,12 +85,15 @@ class Worker:
 
     async def stop(self, grace: float) -> None:
         """Give jobs back, within `grace` seconds, and end all children."""
-        await self._claimer.stop(grace)
-        await self._crew.stop()
-        await self._tools.engines.close()
-        await self._tools.listener.close()
+        try:
+            await self._claimer.stop(grace)
+            await self._crew.stop()
+        finally:
+            await self._tools.engines.close()
+            await self._tools.listener.close()
+            # Nobody else ever would: a process that has left counts as one that left nothing.
+            await asyncio.to_thread(shutil.rmtree, self._tools.scratch, ignore_errors=True)
         await self._announcer.leave()
-        await asyncio.to_thread(shutil.rmtree, self._tools.scratch, ignore_errors=True)
 
 
 class _Named:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import signal
 import socket
 import threading
@@ -13,6 +15,7 @@ import httpx
 import pytest
 
 from dictograph.api import server
+from dictograph.api.room import connections_within
 from dictograph.errors import SettingsError
 from tests.integration.api.live import Live
 
@@ -71,6 +74,62 @@ def test_headers_are_limited(api: Live) -> None:
         assert raw.recv(9000).startswith(b"HTTP/1.1 400")
 
 
+def test_what_is_no_http_gets_the_shape_of_all_errors(api: Live) -> None:
+    for nonsense in (
+        b"\x16\x03\x01\r\n\r\n",
+        b"GET /health HTTP/1.1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n",
+    ):
+        with _connected(api) as raw:
+            raw.sendall(nonsense)
+            head, _, body = _all_of(raw).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+            assert json.loads(body)["error"]["code"] == "invalid_request"
+
+
+def test_nonsense_behind_a_request_puts_nothing_into_its_answer(api: Live) -> None:
+    with api.client() as client, _connected(api) as raw:
+        job = client.post("/v1/transcriptions", files={"file": ("a.wav", b"sound")}).json()["id"]
+        head = f"GET /v1/transcriptions/{job}/events HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
+        raw.sendall(head.encode())
+        answer = raw.recv(9000)
+        raw.sendall(b"no chunk\r\n\r\n")
+        answer += _all_of(raw)
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert b"400 Bad Request" not in answer
+
+
+def test_one_connection_too_many_is_told_so_and_costs_the_others_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "make_room", lambda: 3)
+
+    async def run() -> bytes:
+        stop, told = asyncio.Event(), asyncio.Queue[list[str]]()
+        running = asyncio.create_task(server.serve(hello, ["127.0.0.1:0"], told.put_nowait, stop))
+        [address] = await told.get()
+        host, _, port = address.rpartition(":")
+        held = [await asyncio.open_connection(host, int(port)) for _ in range(4)]
+        refusal = await held[3][0].read()
+        held[0][1].write(b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        assert (await held[0][0].read()).endswith(b"hi")
+        async with httpx.AsyncClient() as client:
+            assert (await client.get(f"http://{address}/")).text == "hi", "its place is free again"
+        for _, writer in held:
+            writer.close()
+            await writer.wait_closed()
+        stop.set()
+        await asyncio.wait_for(running, 10)
+        return refusal
+
+    head, _, body = asyncio.run(run()).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+    assert json.loads(body)["error"]["code"] == "server_busy"
+
+
+@pytest.mark.parametrize(("files", "connections"), [(128, 16), (256, 64), (1024, 448), (10**6, 4096)])
+def test_descriptors_are_kept_for_what_is_no_connection(files: int, connections: int) -> None:
+    assert connections_within(files) == connections
+
+
 def test_it_lets_a_request_end_before_it_stops(api: Live, tmp_path: Path) -> None:
     head = "POST /v1/transcriptions HTTP/1.1\r\nhost: localhost\r\ncontent-type: multipart/form-data; boundary=x\r\n"
     begin = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\nso'
@@ -87,6 +146,14 @@ def test_it_lets_a_request_end_before_it_stops(api: Live, tmp_path: Path) -> Non
 def _connected(api: Live) -> socket.socket:
     host, _, port = api.base.removeprefix("http://").rpartition(":")
     return socket.create_connection((host, int(port)), timeout=10)
+
+
+def _all_of(raw: socket.socket) -> bytes:
+    answer = b""
+    with contextlib.suppress(ConnectionResetError):
+        while more := raw.recv(9000):
+            answer += more
+    return answer
 
 
 def _drip(raw: socket.socket, start: bytes, stop: threading.Event) -> None:

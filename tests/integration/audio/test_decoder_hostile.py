@@ -170,3 +170,21 @@ def test_a_wave_file_without_a_single_sample_is_corrupt(tmp_path: Path) -> None:
         empty.setsampwidth(2)
         empty.setframerate(16_000)
     assert isinstance(refusal(file, tmp_path), CorruptAudio)
+
+
+def test_a_form_that_nothing_can_convert_is_the_fault_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "wide.wav"
+    channels, data = 255, bytes(255 * 2 * 1000)
+    form = struct.pack("<HHIIHH", 1, channels, 16_000, 16_000 * channels * 2, channels * 2, 16)
+    chunks = b"WAVEfmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", len(data)) + data
+    file.write_bytes(b"RIFF" + struct.pack("<I", len(chunks)) + chunks)
+    assert isinstance(refusal(file, tmp_path), CorruptAudio)
+
+
+def test_a_chunk_that_ends_beyond_every_file_stops_nothing(tmp_path: Path) -> None:
+    file = make_tone(tmp_path / "a.caf", 2)
+    data = file.read_bytes()
+    at = data.index(b"desc") + 12 + 32
+    file.write_bytes(data[:at] + b"free" + struct.pack(">q", 2**62) + data[at:])
+    _, samples = decode_file(file, tmp_path)
+    assert samples.size == 2 * 16_000

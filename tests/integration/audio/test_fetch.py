@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import NoReturn
 
 import pytest
 
@@ -91,14 +94,19 @@ class Resolver:
 
 
 async def download(
-    url: str, *allow: str, max_bytes: int = 10**6, timeout: float = 20, resolve: Resolver | None = None
+    url: str,
+    *allow: str,
+    max_bytes: int = 10**6,
+    timeout: float = 20,
+    quiet: float = 60,
+    resolve: Resolver | None = None,
 ) -> tuple[Fetched, bytes]:
     received = bytearray()
 
     async def write(chunk: bytes) -> None:
         received.extend(chunk)
 
-    limits = FetchLimits(max_bytes, timeout, 5.0, AllowList.parse(allow))
+    limits = FetchLimits(max_bytes, timeout, 5.0, AllowList.parse(allow), quiet)
     extra = {} if resolve is None else {"resolve": resolve}
     fetched = await fetch(url, write, limits, **extra)
     assert fetched.size == len(received)
@@ -270,6 +278,46 @@ def test_a_server_that_drips_is_left_when_the_time_is_up() -> None:
             await asyncio.sleep(0.02)
 
     assert type(failure(drip, timeout=0.5)) is FetchTimeout
+
+
+def test_a_server_that_says_nothing_is_left_long_before_the_time_is_up() -> None:
+    async def silence(_: str, writer: asyncio.StreamWriter) -> None:
+        await writer.wait_closed()
+
+    async def half(_: str, writer: asyncio.StreamWriter) -> None:
+        writer.write(says("200 OK", length=10**6) + b"x")
+        await writer.drain()
+        await writer.wait_closed()
+
+    for answer in (silence, half):
+        assert type(failure(answer, timeout=600, quiet=0.3)) is FetchTimeout
+
+
+def test_name_servers_that_say_nothing_hold_up_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = threading.Event()
+
+    def silence(*_: object, **__: object) -> NoReturn:
+        answered.wait()
+        raise socket.gaierror(socket.EAI_AGAIN, "no answer")
+
+    async def run() -> None:
+        async def nowhere(_: bytes) -> None:
+            raise AssertionError("nothing comes")
+
+        limits = FetchLimits(10**6, 20, 0.1)
+        lookups = [fetch(f"http://{n}.example/", nowhere, limits) for n in range(64)]
+        failures = await asyncio.gather(*lookups, return_exceptions=True)
+        assert {type(one) for one in failures} == {FetchTimeout}
+        async with asyncio.timeout(10):
+            assert await asyncio.to_thread(str.upper, "work") == "WORK"
+
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", silence)
+        try:
+            asyncio.run(run())  # its end waits for the threads of the loop
+            assert not answered.is_set()
+        finally:
+            answered.set()
 
 
 def test_a_compressed_body_is_refused() -> None:

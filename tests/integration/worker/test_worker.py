@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import functools
 import http.server
-import json
 import os
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 from sqlalchemy import update
 
 from dictograph.bootstrap import Application, open_application
@@ -24,38 +22,7 @@ from dictograph.store.events import read_events
 from dictograph.store.read import windows
 from dictograph.store.tables import window
 from tests.audio_files import write_noise
-from tests.service import ROOT
-
-Test = Callable[[Application], Awaitable[None]]
-
-PLAIN = Order(Options.model_validate({"vad_filter": False}))
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the engine of these tests finds its orders and writes its log."""
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    return tmp_path
-
-
-def behave(folder: Path, **behaviour: object) -> None:
-    (folder / "digest.json").write_text(json.dumps(behaviour))
-
-
-@asynccontextmanager
-async def application(folder: Path, **settings: Any) -> AsyncIterator[Application]:
-    values = {
-        "data_dir": folder / "data",
-        "engine": "digest",
-        "extra_engines": "digest=tests.engines.digest:DigestEngine",
-        "path_roots": [folder],
-        "poll_interval": 0.1,
-        "retry_base": 0.05,
-        **settings,
-    }
-    async with open_application(load(values, environment={}, folder=folder).settings, worker=True) as opened:
-        yield opened
+from tests.integration.worker.bench import PLAIN, application, behave, until, upload
 
 
 async def ended(opened: Application, job: Job, seconds: float = 30) -> Job:
@@ -64,19 +31,8 @@ async def ended(opened: Application, job: Job, seconds: float = 30) -> Job:
     return done
 
 
-async def upload(opened: Application, file: Path) -> Job:
-    with file.open("rb") as data:
-        return (await opened.services.intake.upload(PLAIN, file.name, data)).job
-
-
 async def event_types(opened: Application, job: Job) -> list[str]:
     return [e.type for e in await opened.core.database.read(lambda c: read_events(c, job.id, 0))]
-
-
-async def until(question: Callable[[], Awaitable[object]], seconds: float = 30) -> None:
-    async with asyncio.timeout(seconds):
-        while not await question():
-            await asyncio.sleep(0.02)
 
 
 def test_an_upload_is_transcribed_window_by_window(folder: Path) -> None:

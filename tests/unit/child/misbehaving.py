@@ -18,6 +18,11 @@ def handle(request: Frame) -> Iterator[Frame]:
     if what == "echo":
         for number in range(request.header.get("times", 1)):
             yield Frame({"number": number, "environment": sorted(os.environ), "cwd": os.getcwd()}, request.body)
+    elif what == "flood":
+        while True:
+            yield Frame({}, b"x" * 10_000)
+    elif what == "sleep":
+        time.sleep(600)
     elif what == "print":
         os.write(1, b"native code prints what it likes\n")
         yield Frame({"printed": True})
@@ -49,6 +54,14 @@ def hang_in_native_code() -> None:
     ctypes.PyDLL(None).sleep(600)  # PyDLL keeps the interpreter's lock: no other thread of this process runs
 
 
+def leave_somebody_behind() -> None:
+    """A process of the child's own keeps its pipes open."""
+    if os.fork() == 0:
+        time.sleep(20)
+        os._exit(0)
+    time.sleep(600)
+
+
 def end_with_words() -> None:
     print("the last words", file=sys.stderr, flush=True)
     os._exit(3)
@@ -61,6 +74,7 @@ MISDEEDS = {
     "grow": grow,
     "hang": hang_in_native_code,
     "end": end_with_words,
+    "leave": leave_somebody_behind,
     "crash": lambda: os.kill(os.getpid(), signal.SIGSEGV),
 }
 

@@ -1,0 +1,41 @@
+"""What passes is lived through by the whole service."""
+
+from __future__ import annotations
+
+import resource
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.audio_files import write_noise
+from tests.service import Service, eventually, service
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits of another process are Linux's")
+def test_a_service_outlives_that_its_descriptors_are_used_up(tmp_path: Path) -> None:
+    """Anybody can do that who may connect."""
+    with service(tmp_path) as one:
+        eventually(lambda: one.get("/ready").status_code == 200)
+        assert one.process is not None
+        room = psutil.Process(one.process.pid).num_fds() + 10
+        _, hard = resource.prlimit(one.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(one.process.pid, resource.RLIMIT_NOFILE, (room, hard))
+        with _connections(one, 40):
+            eventually(lambda: "reaper: " in one.words_of_log() or not one.running)
+        resource.prlimit(one.process.pid, resource.RLIMIT_NOFILE, (hard, hard))
+        assert one.running, one.words_of_log()[-2000:]
+        done = one.wait_for(one.submit(write_noise(tmp_path / "a.wav", 5, 1), vad_filter="false"))
+        assert done["status"] == "completed"
+
+
+@contextmanager
+def _connections(one: Service, count: int) -> Iterator[None]:
+    port = int(one.base.rpartition(":")[2])
+    with ExitStack() as stack:
+        for _ in range(count):
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
+        yield

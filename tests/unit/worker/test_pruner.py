@@ -1,0 +1,44 @@
+"""What was kept long enough goes, and one object that cannot go keeps no other."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+from dictograph.blobs import FolderBlobs
+from dictograph.errors import StorageUnavailable
+from dictograph.store.database import Database
+from dictograph.store.migrate import upgrade
+from dictograph.worker.pruner import Pruner, Retention
+
+
+class _Stubborn(FolderBlobs):
+    """Objects of one job cannot be removed, as when a folder belongs to somebody else."""
+
+    def __init__(self, folder: Path, error: Exception) -> None:
+        super().__init__(folder)
+        self._error = error
+
+    async def delete(self, name: str) -> None:
+        if name.startswith("stuck/"):
+            raise self._error
+        await super().delete(name)
+
+
+def test_an_object_that_cannot_be_removed_keeps_no_other(tmp_path: Path) -> None:
+    for job in ("a", "stuck", "z"):
+        stray = tmp_path / "blobs" / job / "0-audio"
+        stray.parent.mkdir(parents=True)
+        stray.write_bytes(b"nobody names this")
+        os.utime(stray, (1, 1))
+    upgrade(f"sqlite:///{tmp_path / 'd.db'}")
+
+    async def test(error: Exception) -> None:
+        database = Database.open(f"sqlite:///{tmp_path / 'd.db'}")
+        await Pruner(database, _Stubborn(tmp_path / "blobs", error), Retention(0, 0, 0, orphans=1.0)).turn()
+        await database.close()
+
+    for error in (PermissionError("not yours"), StorageUnavailable("The storage is away.")):
+        asyncio.run(test(error))
+        assert [path.parent.name for path in (tmp_path / "blobs").rglob("0-audio")] == ["stuck"]

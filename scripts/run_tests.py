@@ -17,8 +17,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SUITES = ("unit", "integration", "e2e", "chaos")
 
-#: Suites whose tests share nothing and start little, so that cores can be used side by side.
-PARALLEL = ("unit",)
+#: Suites whose files share nothing, so that cores can be used side by side. Not chaos: there services
+#: are starved on purpose, and a neighbour would do it by accident.
+PARALLEL = ("unit", "integration", "e2e")
 
 #: A test that takes longer hangs; it is ended with the stacks of all threads.
 TEST_TIMEOUT_S = 300
@@ -44,7 +45,7 @@ def run(suite: str) -> tuple[str, float, bool]:
     print(f"\n== {suite}", flush=True)
     command = [sys.executable, "-m", "pytest", f"tests/{suite}", "--quiet", f"--timeout={TEST_TIMEOUT_S}"]
     if suite in PARALLEL:
-        command += ["-n", str(min(os.cpu_count() or 1, 4))]
+        command += ["-n", str(min(os.cpu_count() or 1, 4)), "--dist", "loadfile"]
     begun = time.monotonic()
     code = subprocess.run(command, cwd=ROOT, check=False).returncode
     return suite, time.monotonic() - begun, code == 0

@@ -109,6 +109,7 @@ def test_a_killed_worker_is_noticed_at_once_on_its_own_host(tmp_path: Path) -> N
 def test_cancel_takes_effect_in_the_middle_of_a_batch(tmp_path: Path) -> None:
     audio, other = (write_noise(tmp_path / f"{seed}.wav", 60, seed) for seed in (1, 2))
     with service(tmp_path) as one:
+        one.wait_until_ready()  # the proof of inference would be as slow
         one.behave(delay=20, max_batch=8)
         job = one.submit(audio, **PLAIN)
         eventually(lambda: one.job(job)["status"] == "processing")

@@ -16,8 +16,8 @@ from dictograph.samples import count_wav
 _TIMEOUT_S = 120.0
 
 
-async def prove(child: EngineChild, timeout: float = _TIMEOUT_S) -> None:
-    """Have three seconds of English transcribed.
+async def prove(child: EngineChild, timeout: float = _TIMEOUT_S) -> float:
+    """Have three seconds of English transcribed; gives their exact number.
 
     An engine that knows English must hear words in them; which, depends on its model.
 
@@ -27,9 +27,11 @@ async def prove(child: EngineChild, timeout: float = _TIMEOUT_S) -> None:
     """
     languages = child.capabilities.languages
     language = "en" if "en" in languages else min(languages, default=None)
-    (result,) = await child.transcribe([sample()], WindowOptions(language=language, beam_size=1), timeout)
+    window = sample()
+    (result,) = await child.transcribe([window], WindowOptions(language=language, beam_size=1), timeout)
     if language == "en" and not any(segment.text.strip() for segment in result.segments):
         raise EngineFailed(f"The engine {child.spec.name} heard no words in a sample of clear English.")
+    return len(window.samples) / SAMPLE_RATE
 
 
 def sample() -> Window:

@@ -36,7 +36,8 @@ _CANCEL_GRACE = 4.0
 _FATAL = (EngineCrashed, EngineTimeout, EngineOutOfMemory, EngineFailed)
 
 Answers = Sequence[WindowResult | dict[str, float]]
-Proof = Callable[[EngineChild], Awaitable[None]]
+#: Has an engine transcribe a sample; gives the seconds of audio in it.
+Proof = Callable[[EngineChild], Awaitable[float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +187,17 @@ class Desk:
             answers = await child.detect(windows, timeout)
         return answers
 
+    async def _prove(self, child: EngineChild, proof: Proof) -> None:
+        """Have the engine prove itself, which also gives a first measure of its speed.
+
+        It is too slow a one, since a short sample costs an engine as much as a long one may: that
+        only makes the first deadlines longer.
+        """
+        began = time.monotonic()
+        seconds = await proof(child)
+        if self._speed is None and seconds > 0:
+            self._measure((time.monotonic() - began) / seconds)
+
     def _deadline(self, seconds: float) -> float:
         speed = _UNMEASURED if self._speed is None else self._speed
         return max(self._limits.least_timeout, _PATIENCE * speed * seconds)
@@ -214,7 +226,7 @@ class Desk:
         )  # fmt: skip
         if self._proof is not None:
             try:
-                await self._proof(child)
+                await self._prove(child, self._proof)
             except BaseException:
                 await child.kill()
                 raise

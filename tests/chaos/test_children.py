@@ -42,7 +42,7 @@ def test_only_the_guilty_job_pays(tmp_path: Path, misbehaviour: str, code: str, 
     poison, digest = _poison(tmp_path)
     neighbours = [write_noise(tmp_path / f"n{seed}.wav", 70, seed) for seed in range(2)]
     with service(tmp_path, max_attempts=2, **SLOW_RETRY, **settings) as one:
-        one.behave(delay=0.3, max_batch=4, **{misbehaviour: [digest]})
+        one.behave(delay=0.15, max_batch=4, **{misbehaviour: [digest]})
         good = [one.submit(audio, **PLAIN) for audio in neighbours]
         bad = one.submit(poison, **PLAIN)
         failed = one.wait_for(bad)

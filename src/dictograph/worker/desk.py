@@ -65,6 +65,7 @@ class Desk:
         self._child: EngineChild | None = None
         self._loading = asyncio.Lock()
         self._speed: float | None = None
+        self._guess = _UNMEASURED
         self._abandoned = asyncio.Event()
         self.trouble: str | None = None  # why the engine could not be loaded the last time
 
@@ -188,18 +189,18 @@ class Desk:
         return answers
 
     async def _prove(self, child: EngineChild, proof: Proof) -> None:
-        """Have the engine prove itself, which also gives a first measure of its speed.
+        """Have the engine prove itself, which also gives a guess at its speed.
 
-        It is too slow a one, since a short sample costs an engine as much as a long one may: that
-        only makes the first deadlines longer.
+        Too slow a one, since a short sample may cost as much as a long one: the first batch, of one
+        window, is given its time by it, and then measures.
         """
         began = time.monotonic()
         seconds = await proof(child)
-        if self._speed is None and seconds > 0:
-            self._measure((time.monotonic() - began) / seconds)
+        if seconds > 0:
+            self._guess = (time.monotonic() - began) / seconds
 
     def _deadline(self, seconds: float) -> float:
-        speed = _UNMEASURED if self._speed is None else self._speed
+        speed = self._guess if self._speed is None else self._speed
         return max(self._limits.least_timeout, _PATIENCE * speed * seconds)
 
     def _measure(self, speed: float) -> None:

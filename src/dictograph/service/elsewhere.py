@@ -8,12 +8,11 @@ import logging
 from dictograph.errors import DatabaseUnavailable
 from dictograph.service.status import Readiness
 from dictograph.store.database import Database
-from dictograph.store.workers import WorkerState, living
+from dictograph.store.workers import GONE_AFTER_S, WorkerState, living
 
 log = logging.getLogger(__name__)
 
 _LOOK_S = 1.0
-_GONE_AFTER_S = 20.0
 
 
 class WorkersElsewhere:
@@ -30,7 +29,7 @@ class WorkersElsewhere:
     async def run(self) -> None:
         while True:
             try:
-                workers = await self._database.read(lambda conn: living(conn, _GONE_AFTER_S))
+                workers = await self._database.read(lambda conn: living(conn, GONE_AFTER_S))
                 self._known = _of(workers)
             except DatabaseUnavailable as error:
                 self._known = Readiness(ready=False, reason=error.message)

@@ -12,9 +12,7 @@ from sqlalchemy import Connection
 from dictograph.job import JobStatus
 from dictograph.store.database import Database
 from dictograph.store.read import counts
-from dictograph.store.workers import WorkerState, living
-
-_GONE_AFTER_S = 20.0
+from dictograph.store.workers import GONE_AFTER_S, WorkerState, living
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,7 @@ class StatusBoard:
         """Figures of the service, with the counts of the owner's jobs (None: everybody's)."""
 
         def question(conn: Connection) -> tuple[dict[JobStatus, int], list[WorkerState]]:
-            return counts(conn, owner), living(conn, _GONE_AFTER_S)
+            return counts(conn, owner), living(conn, GONE_AFTER_S)
 
         numbers, workers = await self._database.read(question)
         return Status(time.monotonic() - self._started, self.readiness(), numbers, workers)

@@ -12,6 +12,9 @@ from sqlalchemy import Connection, delete, insert, select, update
 from dictograph.store.clock import as_datetime, now_epoch
 from dictograph.store.tables import worker
 
+#: A worker that was silent for so long (s) counts as gone to those who ask how the service does.
+GONE_AFTER_S = 20.0
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerState:

@@ -12,9 +12,8 @@ from dictograph.store.database import Database
 from dictograph.store.workers import WorkerState, announce, forget
 from dictograph.worker.agent import PASSING, every, log
 
-#: How often a worker is announced, and after how long of silence it counts as gone, in seconds.
+#: How often a worker is announced, in seconds: some times within `store.workers.GONE_AFTER_S`.
 ANNOUNCE_S = 5.0
-GONE_AFTER_S = 20.0
 
 
 class Announcer:

@@ -73,10 +73,6 @@ class Desk:
     def loaded(self) -> bool:
         return self._child is not None and self._child.alive
 
-    @property
-    def child_pid(self) -> int | None:
-        return self._child.pid if self._child is not None and self._child.alive else None
-
     async def capabilities(self) -> Capabilities:
         """What the engine can do; loads it if need be."""
         return (await self._loaded_child()).capabilities

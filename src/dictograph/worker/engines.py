@@ -18,16 +18,12 @@ class Engines:
         self._died: asyncio.Future[None] | None = None
 
     def desk(self, spec: EngineSpec) -> Desk:
-        key = spec
-        if key not in self._desks:
+        if spec not in self._desks:
             desk = Desk(spec, self._limits, self._proof)
             task = asyncio.create_task(desk.run(), name=f"engine {spec.name}")
             task.add_done_callback(self._note_end)
-            self._desks[key] = (desk, task)
-        return self._desks[key][0]
-
-    def loaded(self) -> list[EngineSpec]:
-        return [spec for spec, (desk, _) in self._desks.items() if desk.loaded]
+            self._desks[spec] = (desk, task)
+        return self._desks[spec][0]
 
     async def run(self) -> None:
         """Wait until a desk dies, which none should: then say so."""

@@ -4,16 +4,22 @@ VENV ?= .venv
 PYTHON ?=
 PORT ?=
 SUITES ?=
+SOAK ?=
+SERVICES ?= .services
+ONLY ?=
+WIPE ?=
+BENCH ?=
+QUICK ?=
 
 bin := $(VENV)/bin
 pip := $(bin)/python -m pip --quiet --disable-pip-version-check
 install_locked := $(pip) install --require-hashes --only-binary :all:
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test lint format dist docs lock clean
+.PHONY: help serve demo test soak services services-down lint format bench dist docs lock clean
 
 help: ## what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "Options: PORT=8080 for serve, SUITES=\"unit e2e\" for test, PYTHON=/path/to/python3 for the first set-up."
 
 serve: $(VENV)/.run ## the service, on 127.0.0.1:8000 unless PORT says otherwise
@@ -26,6 +32,16 @@ test: $(VENV)/.dev ## all tests, with the time each suite took
 	@scripts/test-tools
 	@$(bin)/python scripts/run_tests.py $(SUITES)
 
+soak: $(VENV)/.dev ## the kill suite at full count, into docs/reliability.md; SOAK="--jobs 50 --kills 10" to try it
+	@scripts/test-tools
+	@$(bin)/python -m tests.soak $(SOAK)
+
+services: $(VENV)/.run ## servers to develop with (PostgreSQL, Redis), in .services; ONLY=postgresql for one
+	@$(bin)/python -m scripts.services up --folder $(SERVICES) $(if $(ONLY),--only $(ONLY))
+
+services-down: $(VENV)/.run ## stops them; WIPE=1 deletes their data
+	@$(bin)/python -m scripts.services down --folder $(SERVICES) $(if $(ONLY),--only $(ONLY)) $(if $(WIPE),--wipe)
+
 lint: $(VENV)/.dev ## formatting, lint rules, types
 	$(bin)/ruff format --check .
 	$(bin)/ruff check .
@@ -34,6 +50,9 @@ lint: $(VENV)/.dev ## formatting, lint rules, types
 format: $(VENV)/.dev ## rewrite the code as the formatter has it
 	$(bin)/ruff check --fix .
 	$(bin)/ruff format .
+
+bench: $(VENV)/.bench ## the figures of docs/performance.md; BENCH="name …" for some, QUICK=1 to try them
+	@$(bin)/python -m bench $(if $(QUICK),--quick) $(BENCH)
 
 dist: $(VENV)/.run ## source archive and wheel, in dist/
 	@rm -rf dist
@@ -66,4 +85,9 @@ $(VENV)/.run: $(VENV)/bin/python requirements/run.lock requirements/build.lock p
 $(VENV)/.dev: $(VENV)/.run requirements/dev.lock
 	@echo "Installing what tests and linters need …"
 	@$(install_locked) -r requirements/dev.lock
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.dev requirements/bench.lock
+	@echo "Installing what measures …"
+	@$(install_locked) -r requirements/bench.lock
 	@touch $@

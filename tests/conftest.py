@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+pytest_plugins = ["tests.postgres"]
+
 # Examples differ from run to run on a desk, and are the same ones everywhere else. No deadline: how
 # long an example takes says more about the machine's other work than about the code.
 settings.register_profile("desk", deadline=None)
@@ -20,6 +22,9 @@ def pytest_configure() -> None:
     """The settings of whoever runs the tests are not the tests' settings."""
     for name in [name for name in os.environ if name.startswith("DICTOGRAPH_")]:
         del os.environ[name]
+    # Decoders work in a folder of their own: those of the tests have to be found from there.
+    root = str(Path(__file__).parents[1])
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # as in every child, for what tests import themselves
 
 

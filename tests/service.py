@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+import sqlalchemy
 
 ROOT = Path(__file__).parents[1]
 TINY = ROOT / "tests" / "fixtures" / "tiny-whisper" / "ct2"
@@ -33,12 +35,17 @@ def eventually(question: Callable[[], T], seconds: float = 60, what: str = "") -
 
 
 class Service:
-    """`dictograph serve` (or another command) on a data folder of its own. The port is found in its log."""
+    """`dictograph serve` (or another command) on a data folder of its own. The port is found in its log.
 
-    def __init__(self, folder: Path, **settings: object) -> None:
+    The database is SQLite in that folder, or what the setting `database_url` says.
+    """
+
+    def __init__(self, folder: Path, *command: str, name: str = "service", **settings: object) -> None:
         self.folder = folder
+        self.name = name
+        self.command = command or ("serve",)
         self.data = folder / "data"
-        self.log = folder / "service.log"
+        self.log = folder / f"{name}.log"
         self.settings = {
             "data_dir": self.data,
             "listen": "127.0.0.1:0",
@@ -51,6 +58,10 @@ class Service:
         }
         self.process: subprocess.Popen[bytes] | None = None
         self.base = ""
+
+    def beside(self, name: str, *command: str, **settings: object) -> Service:
+        """Another process on the same data and database, with a log of its own; it is not started yet."""
+        return Service(self.folder, *command, name=name, **{**self.settings, **settings})
 
     def behave(self, **behaviour: object) -> None:
         """Tell the digest engine how to behave from its next batch on."""
@@ -70,7 +81,7 @@ class Service:
         self.log_start = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "dictograph", *(command or ("serve",))],
+                [sys.executable, "-m", "dictograph", *(command or self.command)],
                 env=environment, stdout=log, stderr=log, cwd=self.folder, start_new_session=True,
             )  # fmt: skip
         return self
@@ -140,10 +151,14 @@ class Service:
         assert answer.status_code == 200, answer.text
         return answer.text
 
+    @property
+    def database(self) -> str:
+        """The URL of its database."""
+        return str(self.settings.get("database_url") or f"sqlite:///{self.data / 'dictograph.db'}")
+
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        """Ask its SQLite database, which may be in use or not."""
-        with closing(sqlite3.connect(self.data / "dictograph.db", timeout=30)) as connection:
-            return connection.execute(query, values).fetchall()
+        """Ask its database, which may be in use or not. Each `?` of the query stands for one of the values."""
+        return ask(self.database, query, *values)
 
     def engine_log(self) -> list[str]:
         log = self.folder / "digest.log"
@@ -163,6 +178,19 @@ class Service:
             return self.get("/health").status_code == 200
         except httpx.TransportError:
             return False
+
+
+def ask(url: str, query: str, *values: object) -> list[tuple[Any, ...]]:
+    """Ask a database by its URL, on a connection of its own. Of each kind it gives what that kind has: JSON as text
+    from SQLite, as objects from PostgreSQL."""
+    kind, _, rest = url.partition(":")
+    driver = "postgresql+psycopg" if kind == "postgresql" else kind
+    engine = sqlalchemy.create_engine(f"{driver}:{rest}", poolclass=sqlalchemy.NullPool)
+    numbers = count()
+    named = re.sub(r"\?", lambda _: f":v{next(numbers)}", query)
+    with engine.connect() as connection:
+        found = connection.execute(sqlalchemy.text(named), {f"v{number}": value for number, value in enumerate(values)})
+        return [tuple(row) for row in found]
 
 
 @contextmanager

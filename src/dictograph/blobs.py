@@ -17,14 +17,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from dictograph.disk import check_room
 from dictograph.errors import DictographError, NotFound, StorageFull, StorageUnavailable
 from dictograph.job import StoredAudio
 
 _PART = ".part"
-
-#: So many bytes of the disk are left to others: were the last byte given to an upload, the database could
-#: not even write down that a job was removed to make room.
-_KEPT_FREE = 32 * 2**20
 
 
 class BlobWriter(Protocol):
@@ -60,6 +57,10 @@ class Blobs(Protocol):
         """Write, read and remove a small object; raises what stands in the way."""
         ...
 
+    async def check_room(self) -> None:
+        """Whether there is room for another object; raises StorageFull, StorageUnavailable."""
+        ...
+
 
 def audio_name(job_id: str, attempt: int) -> str:
     """The name of a job's original bytes, as stored by `attempt` (0: on acceptance)."""
@@ -69,11 +70,13 @@ def audio_name(job_id: str, attempt: int) -> str:
 class FolderBlobs:
     """Objects as files in a folder. A committed object survives a power cut: file and folder are synced."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, reserve: int = 0) -> None:
+        """`reserve` bytes of the disk are left free."""
         self._folder = folder
+        self._reserve = reserve
 
     async def create(self, name: str) -> BlobWriter:
-        return await asyncio.to_thread(_FileWriter, self._folder, name)
+        return await asyncio.to_thread(_FileWriter, self._folder, name, self._reserve)
 
     @asynccontextmanager
     async def local(self, name: str) -> AsyncIterator[Path]:
@@ -94,6 +97,14 @@ class FolderBlobs:
         writer = await self.create(f"check/{os.getpid()}-check")
         await writer.write(b"dictograph")
         await self.delete((await writer.commit()).name)
+
+    async def check_room(self) -> None:
+        await asyncio.to_thread(self._check_room)
+
+    def _check_room(self) -> None:
+        with _storage_errors():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            check_room(self._folder, 1, self._reserve)
 
     def _delete(self, name: str) -> None:
         path = self._folder / name
@@ -116,8 +127,8 @@ class FolderBlobs:
 
 
 class _FileWriter:
-    def __init__(self, folder: Path, name: str) -> None:
-        self._name, self._path = name, folder / name
+    def __init__(self, folder: Path, name: str, reserve: int) -> None:
+        self._name, self._path, self._reserve = name, folder / name, reserve
         self._part = self._path.with_name(self._path.name + _PART)
         self._hash = hashlib.sha256()
         self.size = 0
@@ -136,7 +147,7 @@ class _FileWriter:
 
     def _write(self, data: bytes) -> None:
         with _storage_errors():
-            _check_room(self._file.fileno(), len(data))
+            check_room(self._file.fileno(), len(data), self._reserve)
             self._file.write(data)
         self._hash.update(data)
         self.size += len(data)
@@ -168,13 +179,6 @@ class _storage_errors:  # noqa: N801 - reads as a statement
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, OSError):
             raise _storage_error(error) from error
-
-
-def _check_room(descriptor: int, size: int) -> None:
-    disk = os.fstatvfs(descriptor)
-    # Some file systems do not say how large they are.
-    if disk.f_blocks and disk.f_bavail * disk.f_frsize < size + _KEPT_FREE:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _storage_error(error: OSError) -> DictographError:

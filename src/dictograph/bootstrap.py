@@ -116,19 +116,19 @@ async def _looking(elsewhere: WorkersElsewhere) -> AsyncIterator[None]:
 async def open_core(settings: Settings) -> AsyncIterator[Core]:
     """Bring the database up to date and open what lies below everything else."""
     crash = CrashPoints(settings.crash_at)
-    queue = _queue(settings)
     catalog = Catalog.from_settings(settings)
     await asyncio.to_thread(_make_folder, settings.data_dir)
     await asyncio.to_thread(upgrade, settings.database)
     async with AsyncExitStack() as stack:
         presence = Presence(settings.processes)
         stack.callback(presence.close)
-        database = Database.open(settings.database)
+        database = Database.open(settings.database, settings.database_pool)
         stack.push_async_callback(database.close)
+        queue = _queue(settings, database)
         tail = Tail(database)
         await tail.start()
         stack.push_async_callback(tail.stop)
-        blobs = FolderBlobs(settings.storage)
+        blobs = FolderBlobs(settings.storage, settings.storage_reserve)
         yield Core(settings, database, blobs, queue, presence, crash, tail, catalog, asyncio.Event())
 
 
@@ -145,7 +145,9 @@ def make_worker(core: Core) -> Worker:
         crash=core.crash,
         scratch=settings.scratch / core.presence.id,
         sources=_source_rules(settings),
-        decoding=DecodeLimits(settings.max_audio, settings.decoder_memory, settings.decoder_timeout),
+        decoding=DecodeLimits(
+            settings.max_audio, settings.decoder_memory, settings.decoder_timeout, settings.storage_reserve
+        ),
         policy=RetryPolicy(settings.retry_base, settings.retry_max),
     )
     return Worker(
@@ -177,10 +179,10 @@ def _make_folder(folder: Path) -> None:
         raise SettingsError(f"The data folder {folder} cannot be made (DICTOGRAPH_DATA_DIR): {error}.") from error
 
 
-def _queue(settings: Settings) -> Queue:
+def _queue(settings: Settings, database: Database) -> Queue:
     if settings.queue_url != "database:":
         raise SettingsError(f"DICTOGRAPH_QUEUE_URL cannot be {settings.queue_url!r}: only `database:` is there.")
-    return DatabaseQueue()
+    return DatabaseQueue(database)
 
 
 def _source_rules(settings: Settings) -> SourceRules:

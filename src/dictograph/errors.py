@@ -13,7 +13,7 @@ DictographError
 ├── DecodeError                  the bytes cannot be turned into samples (stage DECODE)
 │   ├── UnsupportedFormat        ├── NoAudioStream          ├── CorruptAudio
 │   ├── AudioTooLong             ├── DecoderCrashed         ├── DecoderTimeout
-│   ├── DecoderOutOfMemory       └── ListenerFailed
+│   ├── DecoderOutOfMemory       ├── ListenerFailed         └── SandboxUnavailable
 ├── TranscribeError              the samples cannot be turned into text (stage TRANSCRIBE)
 │   ├── ModelUnavailable         ├── UnsupportedByEngine    ├── EngineFailed
 │   ├── EngineCrashed            ├── EngineTimeout          └── EngineOutOfMemory
@@ -22,6 +22,7 @@ DictographError
 ├── UnexpectedError              a fault of Dictograph itself
 ├── JobFailed                    (local.py) to a caller who waited: the job ended without a transcript
 ├── AgentDied                    (serving.py) a part of the process has died, and so it stops
+├── BackupFailed                 a backup cannot be made, or not be put back
 ├── StorageFull, StorageUnavailable, DatabaseUnavailable, ServerBusy
 ├── SettingsError                the service cannot start as it is configured
 └── LeaseLost                    internal: this worker no longer owns the job
@@ -270,6 +271,13 @@ class ListenerFailed(DecodeError):
     status = 500
 
 
+class SandboxUnavailable(DecodeError):
+    """The process that would work on the audio cannot be confined as DICTOGRAPH_SANDBOX demands."""
+
+    code = "sandbox_unavailable"
+    status = 500
+
+
 class TranscribeError(DictographError):
     """The audio could not be transcribed."""
 
@@ -370,6 +378,12 @@ class ServerBusy(DictographError):
     code = "server_busy"
     retryable = True
     status = 503
+
+
+class BackupFailed(DictographError):
+    """A backup cannot be made or restored; what was there before is as it was."""
+
+    code = "backup_failed"
 
 
 class SettingsError(DictographError):

@@ -46,6 +46,11 @@ class Presence:
         (self._folder / (id + _SUFFIX)).unlink(missing_ok=True)
 
 
+def living(folder: Path) -> list[str]:
+    """The ids of this host's processes that live now, for one that is none of them itself."""
+    return [path.name.removesuffix(_SUFFIX) for path in sorted(folder.glob("*" + _SUFFIX)) if not _is_free(path)]
+
+
 def _is_free(path: Path) -> bool:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dictograph.api.app import create_app
+from dictograph.api.connection import ConnectionLimits
 from dictograph.api.server import serve
 from dictograph.bootstrap import Application, open_application
 from dictograph.errors import DictographError
@@ -69,12 +70,15 @@ async def _until_first(tasks: Sequence[asyncio.Task[Any]], application: Applicat
 
 
 async def _listen(application: Application, say: Say) -> None:
-    app = create_app(application.services, application.core.settings)
+    settings = application.core.settings
     await serve(
-        app,
-        application.core.settings.listen,
+        create_app(application.services, settings),
+        settings.listen,
         lambda addresses: say(_banner(application, addresses)),
         application.core.stopping,
+        ConnectionLimits(
+            settings.header_timeout, settings.max_connections_per_client, unread_timeout=settings.unread_timeout
+        ),
     )
 
 

@@ -101,7 +101,13 @@ class Settings(BaseModel):
         default_factory=_default_data_dir,
         description="The folder for everything that is not elsewhere by its own setting.",
     )
-    database_url: str = Field("", description="`sqlite:///FILE`; empty: `dictograph.db` in the data folder.")
+    database_url: str = Field(
+        "",
+        description="`sqlite:///FILE`, or `postgresql://USER:PASSWORD@HOST/NAME`; empty: `dictograph.db` in the data folder.",
+    )
+    database_pool: int = Field(
+        10, ge=2, le=500, description="Connections of a process to PostgreSQL, at most; one more listens for news."
+    )
     storage_url: str = Field("", description="A folder, or `file:///FOLDER`; empty: `blobs` in the data folder.")
     queue_url: str = Field("database:", description="How workers hear of jobs: `database:`.")
     scratch_dir: Folder | None = Field(
@@ -149,6 +155,22 @@ class Settings(BaseModel):
     )
     allowed_origins: Listed = Field(
         [], description="Origins of web pages that may call this service, as in `https://app.example.org`."
+    )
+    storage_reserve: Bytes = Field(
+        32 * 2**20, description="So much of each disk is left free by uploads and decoded audio: the database needs it."
+    )
+    header_timeout: Seconds = Field(20, gt=0, description="The time that a client has for the headers of a request.")
+    unread_timeout: Seconds = Field(
+        60, gt=0, description="A client that takes next to nothing of what it is sent for so long is given up."
+    )
+    upload_idle_timeout: Seconds = Field(
+        60, gt=0, description="A client that sends nothing for so long in the middle of a body is given up."
+    )
+    upload_min_rate: Bytes = Field(
+        1024, description="Bytes a second that a client must send while it is waited for, over 30 s; 0: any rate."
+    )
+    max_connections_per_client: int = Field(
+        0, ge=0, description="Connections that one address may have at once; 0: as many as there is room for."
     )
     decoder_memory: Bytes = Field(2**30, gt=0, description="Resident memory of a decoder process.")
     decoder_timeout: Seconds = Field(60, gt=0, description="A decoder without progress for so long is ended.")

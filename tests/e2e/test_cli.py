@@ -130,6 +130,8 @@ def test_the_doctor_finds_a_healthy_machine_healthy(shell: Shell) -> None:
         "settings",
         "libraries",
         "database",
+        "sharing",
+        "clock",
         "storage",
         "scratch",
         "decoding",

@@ -135,11 +135,12 @@ def test_a_full_storage_has_its_own_name(tmp_path: Path, size: int) -> None:
     asyncio.run(main())
 
 
-def test_the_last_of_the_disk_is_left_to_the_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dictograph.blobs._KEPT_FREE", 2**62)
-
+def test_the_last_of_the_disk_is_left_to_the_database(tmp_path: Path) -> None:
     async def run() -> None:
-        writer = await FolderBlobs(tmp_path).create("job/0-audio")
+        blobs = FolderBlobs(tmp_path, reserve=2**62)
+        with pytest.raises(StorageFull):
+            await blobs.check_room()
+        writer = await blobs.create("job/0-audio")
         with pytest.raises(StorageFull):
             await writer.write(b"sound")
         await writer.abort()

@@ -9,6 +9,7 @@ from dictograph import __version__
 from dictograph.api.envelope import Envelope
 from dictograph.api.guard import Guard, known_hosts, known_origins
 from dictograph.api.house import house_routes
+from dictograph.api.pace import Pace
 from dictograph.api.problems import handle_problems
 from dictograph.api.results import result_routes
 from dictograph.api.sockets import socket_routes
@@ -36,8 +37,9 @@ def create_app(services: Services, settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    rooms = (transcription_routes, result_routes, socket_routes, house_routes)
-    routers = [routes(services) for routes in rooms]
+    pace = Pace(settings.upload_idle_timeout, settings.upload_min_rate)
+    rooms = (result_routes, socket_routes, house_routes)
+    routers = [transcription_routes(services, pace), *(routes(services) for routes in rooms)]
     for router in routers:
         app.include_router(router)
     handle_problems(app, [route for router in routers for route in router.routes])

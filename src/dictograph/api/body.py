@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from dictograph.api.form import FileBegins, Form
-from dictograph.api.problems import MalformedBody, RequestTimeout
-from dictograph.errors import InvalidRequest, UploadIncomplete, UploadTooLarge
+from dictograph.api.pace import Pace
+from dictograph.api.problems import MalformedBody
+from dictograph.errors import InvalidRequest, UploadTooLarge
 from dictograph.service.intake import Accepted, Intake
 from dictograph.service.request import Order, check_metadata, check_options
-
-#: A client that sends nothing for so long in the middle of its body is given up, in seconds.
-IDLE_S = 60.0
 
 _JSON_BYTES = 64 * 1024
 # What a form has around its file: more is refused before a byte of it is read.
 _FORM_BYTES = 1024 * 1024
 
 
-async def take_upload(request: Request, intake: Intake, owner: str, key: str | None) -> Accepted:
+async def take_upload(request: Request, pace: Pace, intake: Intake, owner: str, key: str | None) -> Accepted:
     """Take in a multipart upload, its file going into storage as it comes."""
     form = Form(request.headers["content-type"])
     _check_announced(request, intake.max_upload)
     async with intake.receive(owner, key) as reception:
-        async for data in _pieces(request):
+        async for data in pace.pieces(request):
             for found in form.feed(data):
                 if isinstance(found, FileBegins):
                     _order_of_fields(found.fields)  # what is wrong with these is better said before the file
@@ -38,9 +35,9 @@ async def take_upload(request: Request, intake: Intake, owner: str, key: str | N
         return await reception.accept(filename, _order_of_fields(form.fields))
 
 
-async def take_reference(request: Request, intake: Intake, owner: str, key: str | None) -> Accepted:
+async def take_reference(request: Request, pace: Pace, intake: Intake, owner: str, key: str | None) -> Accepted:
     """Take in a URL or path, named in JSON."""
-    given = _parsed(await _whole(request))
+    given = _parsed(await _whole(request, pace))
     if not isinstance(given, dict):
         raise InvalidRequest("The body must be a JSON object.")
     named = {name: given.pop(name) for name in ("url", "path") if given.get(name) is not None}
@@ -71,29 +68,13 @@ def _check_announced(request: Request, limit: int) -> None:
         raise UploadTooLarge(f"The upload is larger than {limit} bytes, the most that this service takes.")
 
 
-async def _whole(request: Request) -> bytes:
+async def _whole(request: Request, pace: Pace) -> bytes:
     body = bytearray()
-    async for data in _pieces(request):
+    async for data in pace.pieces(request):
         body += data
         if len(body) > _JSON_BYTES:
             raise UploadTooLarge(f"The JSON body is larger than {_JSON_BYTES} bytes.")
     return bytes(body)
-
-
-async def _pieces(request: Request) -> AsyncIterator[bytes]:
-    """The body as it comes; one that stops coming is an error."""
-    stream = request.stream()
-    while True:
-        try:
-            async with asyncio.timeout(IDLE_S):
-                piece = await anext(stream, None)
-        except TimeoutError as error:
-            raise RequestTimeout(f"Nothing of the request came for {IDLE_S:.0f} s.") from error
-        except ClientDisconnect as error:
-            raise UploadIncomplete("The connection ended before the request did.") from error
-        if piece is None:
-            return
-        yield piece
 
 
 def _parsed(text: bytes, param: str | None = None) -> Any:

@@ -37,8 +37,8 @@ def house_routes(services: Services) -> APIRouter:
         responses={**problems(), 503: {"model": ReadyView, "description": "Not ready; `reason` says why."}},
     )
     async def ready() -> Response:
-        """Whether a real inference has been proved to work, else the reason."""
-        view = ready_view(board.readiness())
+        """Whether a real inference has been proved to work, and there is room for uploads; else the reason."""
+        view = ready_view(await board.readiness())
         return Json(view.model_dump(mode="json"), 200 if view.ready else 503)
 
     @router.get("/v1/status", response_model=StatusView, responses=problems())
@@ -49,6 +49,6 @@ def house_routes(services: Services) -> APIRouter:
     @router.get("/v1/models", response_model=ModelListView, responses=problems())
     async def models() -> Response:
         """The models that can be asked for, and the state they are in."""
-        return Json(ModelListView(data=models_view(board.readiness())).model_dump(mode="json"))
+        return Json(ModelListView(data=models_view(await board.readiness())).model_dump(mode="json"))
 
     return router

@@ -43,6 +43,13 @@ class RequestTimeout(RequestError):
     status = 408
 
 
+class UploadTooSlow(RequestError):
+    """The client sends, but next to nothing."""
+
+    code = "upload_too_slow"
+    status = 408
+
+
 class MalformedBody(RequestError):
     """The body is not what its content type says."""
 

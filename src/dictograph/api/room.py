@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 
 #: More than this is no use to one process.
-_MOST = 4096
+_MOST = 8192
 
 #: Descriptors that the database, the children and what they work on get in any case.
 _KEPT = 128

@@ -7,28 +7,24 @@ import contextlib
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
-from http import HTTPStatus
 from typing import Any
 
-import h11
 import uvicorn
-from starlette.responses import Response
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from dictograph.api.problems import problem
+from dictograph.api.connection import Connection, ConnectionLimits, Socket
 from dictograph.api.room import make_room
-from dictograph.errors import DictographError, RequestError, ServerBusy, SettingsError
+from dictograph.errors import SettingsError
 
-#: How long a client may take for a request's line and headers, from its connection on (s).
-HEADERS_S = 20.0
 #: How long requests may go on after the end was called for (s).
 GRACE_S = 5
 
 _MAX_HEADER_BYTES = 32 * 1024
 _MAX_FRAME_BYTES = 4 * 1024
 _UNSENT_MS = 120_000
+_UNSENT_BYTES = 128 * 1024
 _BACKLOG = 1024
 # So many connections at most are taken before the first of them is looked at.
 _TAKEN_TOGETHER = 128
@@ -39,6 +35,7 @@ async def serve(
     addresses: Sequence[str],
     on_started: Callable[[list[str]], None],
     stop_event: asyncio.Event,
+    limits: ConnectionLimits | None = None,
 ) -> None:
     """Serve `app` on all addresses (HOST:PORT; port 0 is any free one) until `stop_event` is set.
 
@@ -50,7 +47,7 @@ async def serve(
     """
     with ExitStack() as stack:
         sockets = [stack.enter_context(listening_socket(address)) for address in addresses]
-        server = _Server(_config(app, make_room()))
+        server = _Server(_config(app, replace(limits or ConnectionLimits(), most=make_room())))
         running = asyncio.ensure_future(server.serve(sockets))
         stopping = asyncio.ensure_future(stop_event.wait())
         try:
@@ -77,6 +74,9 @@ def listening_socket(address: str) -> socket.socket:
             # Accepted sockets inherit it: a client that takes nothing of what it is sent for so long is
             # cut off by the kernel, whatever we are waiting for.
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNSENT_MS)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            # So does this: for a client that does not read, the kernel holds no megabytes that were never sent.
+            one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
         one.bind((host, int(port)))
         one.listen(_BACKLOG)
         one.setblocking(False)
@@ -84,59 +84,6 @@ def listening_socket(address: str) -> socket.socket:
         one.close()
         raise SettingsError(f"Cannot listen on {address}: {error.strerror or error}.") from error
     return one
-
-
-class Connection(H11Protocol):
-    """HTTP/1.1 that gives a client only so long for the head of each request ("slowloris"), takes no more
-    connections than `most`, and has the one shape of errors for what is no HTTP at all.
-    """
-
-    def __init__(self, *args: Any, most: int, **more: Any) -> None:
-        super().__init__(*args, **more)
-        self._most = most
-        self._deadline: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        if len(self.connections) > self._most:
-            self._end(ServerBusy("There are more connections than this service has room for; try again shortly."))
-        else:
-            self._watch()
-
-    def send_400_response(self, msg: str) -> None:
-        del msg
-        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            self._end(RequestError("The request is no HTTP/1.1 that can be understood."))
-        else:
-            self.transport.close()  # in the middle of an answer; there is no room for another
-
-    def _end(self, error: DictographError) -> None:
-        self.transport.write(_plain(problem(error, {"connection": "close"})))
-        self.transport.close()
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        self._watch()
-
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        self._watch()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._unwatch()
-        super().connection_lost(exc)
-
-    def _watch(self) -> None:
-        """Between requests the time runs; within one it does not: bodies have a limit of their own."""
-        if self.cycle is not None and not self.cycle.response_complete:
-            self._unwatch()
-        elif self._deadline is None:
-            self._deadline = self.loop.call_later(HEADERS_S, self.transport.close)
-
-    def _unwatch(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
 
 
 class _Server(uvicorn.Server):
@@ -147,20 +94,15 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _plain(answer: Response) -> bytes:
-    """An answer as it is written when there is no request that it would belong to."""
-    line = f"HTTP/1.1 {answer.status_code} {HTTPStatus(answer.status_code).phrase}\r\n".encode()
-    head = b"".join(b"%b: %b\r\n" % header for header in answer.raw_headers)
-    return line + head + b"\r\n" + bytes(answer.body)
-
-
-def _config(app: Any, connections: int) -> uvicorn.Config:
-    protocol: Any = partial(Connection, most=connections)  # uvicorn calls it, but its types want a class
+def _config(app: Any, limits: ConnectionLimits) -> uvicorn.Config:
+    http: Any = partial(Connection, limits=limits)  # uvicorn calls it, but its types want a class
+    sockets: Any = partial(Socket, limits=limits)
     return uvicorn.Config(
         app,
-        http=protocol,
-        backlog=min(_TAKEN_TOGETHER, max(1, connections // 4)),
-        ws="websockets-sansio",
+        http=http,
+        backlog=min(_TAKEN_TOGETHER, max(1, limits.most // 4)),
+        ws=sockets,
+        ws_per_message_deflate=False,  # 40 KiB for each subscriber, to make small frames a little smaller
         ws_max_size=_MAX_FRAME_BYTES,
         ws_ping_interval=20.0,
         ws_ping_timeout=20.0,

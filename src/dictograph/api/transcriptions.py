@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from dictograph.api.body import take_reference, take_upload
 from dictograph.api.document import creation_body, problems
+from dictograph.api.pace import Pace
 from dictograph.api.problems import Json, UnsupportedMediaType
 from dictograph.api.views import JobListView, JobView, job_view
 from dictograph.job import LOCAL_OWNER, Job, JobStatus
@@ -64,8 +65,8 @@ class ListQuery(BaseModel):
     cursor: Annotated[str, Query(max_length=500)] | None = None
 
 
-def transcription_routes(services: Services) -> APIRouter:
-    """POST, GET, DELETE, cancel and retry."""
+def transcription_routes(services: Services, pace: Pace) -> APIRouter:
+    """POST, GET, DELETE, cancel and retry. `pace` is asked of clients that send bodies."""
     router = APIRouter(tags=["transcriptions"])
     jobs, intake = services.jobs, services.intake
 
@@ -94,9 +95,9 @@ def transcription_routes(services: Services) -> APIRouter:
         """
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "multipart/form-data":
-            accepted = await take_upload(request, intake, owner, key)
+            accepted = await take_upload(request, pace, intake, owner, key)
         elif kind == "application/json":
-            accepted = await take_reference(request, intake, owner, key)
+            accepted = await take_reference(request, pace, intake, owner, key)
         else:
             raise UnsupportedMediaType(
                 "Send multipart/form-data with a file, or application/json with a url or path.", param="Content-Type"

@@ -1,5 +1,7 @@
 """The decoder's process: `python -m dictograph.audio.decode_child` decodes one file and ends.
 
+It is sealed (see `Sandbox`): FFmpeg's libraries are imported here, at the top, since afterwards nothing can be.
+
 The request is {"source_fd", "pcm_fd", "max_seconds"}: two descriptors that the process inherited, so
 that it needs no path and no right to open files. Answers are {"samples", "duration_hint"} now and
 then, and a last one {"samples", "container", "codec", "warnings"}.
@@ -11,7 +13,15 @@ import sys
 from collections.abc import Iterator
 from io import FileIO
 
-from dictograph.audio.confine import confine
+# PyAV imports these by itself, but only when it meets a stream of their kind: too late.
+import av.audio.codeccontext
+import av.subtitles.codeccontext
+import av.subtitles.stream
+import av.video.codeccontext  # noqa: F401 - all four are for PyAV, not for this file
+
+from dictograph.audio.bounds import OPENING_CPU_S, within
+from dictograph.audio.decoding import Decoding
+from dictograph.audio.media import open_media
 from dictograph.audio.pcm_writer import CannotWrite, PcmWriter, TooManySamples
 from dictograph.child.frames import Frame
 from dictograph.child.loop import ChildError, serve
@@ -22,7 +32,6 @@ def handle(request: Frame) -> Iterator[Frame]:
     """Decode as asked. Raises a ChildError with the code of a DecodeError."""
     header = request.header
     max_seconds = float(header["max_seconds"])
-    confine(max_seconds)
     with FileIO(int(header["source_fd"]), "r") as source, FileIO(int(header["pcm_fd"]), "w") as pcm:
         try:
             yield from _decode(source, pcm, max_seconds)
@@ -34,11 +43,7 @@ def handle(request: Frame) -> Iterator[Frame]:
 
 
 def _decode(source: FileIO, pcm: FileIO, max_seconds: float) -> Iterator[Frame]:
-    # FFmpeg's libraries are loaded only once the process is confined.
-    from dictograph.audio.decoding import Decoding
-    from dictograph.audio.media import open_media
-
-    media = open_media(source)
+    media = within(OPENING_CPU_S, lambda: open_media(source))
     writer = PcmWriter(pcm, max_seconds)
     decoding = Decoding(media, writer, max_seconds)
     hint = None if media.hint is None else min(max(media.hint, 0.0), max_seconds)

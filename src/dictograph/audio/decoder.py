@@ -10,8 +10,12 @@ from collections.abc import AsyncGenerator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from dictograph.audio.pcm import SAMPLE_BYTES
 from dictograph.child.frames import Frame
 from dictograph.child.process import Child, ChildFailed, ChildOutOfMemory, ChildSpec, ChildTimeout, ChildTrouble
+from dictograph.child.sandbox.policy import Mode, Sandbox, sealed
+from dictograph.disk import check_room
+from dictograph.engine.protocol import SAMPLE_RATE
 from dictograph.errors import (
     AudioTooLong,
     CorruptAudio,
@@ -20,6 +24,7 @@ from dictograph.errors import (
     DecoderTimeout,
     DictographError,
     NoAudioStream,
+    SandboxUnavailable,
     StorageFull,
     StorageUnavailable,
     UnsupportedFormat,
@@ -29,17 +34,29 @@ from dictograph.transcript import Warning as Notice
 _MODULE = "dictograph.audio.decode_child"
 
 _BY_CODE: dict[str, type[DictographError]] = {
-    kind.code: kind for kind in (UnsupportedFormat, NoAudioStream, CorruptAudio, AudioTooLong, StorageFull)
+    kind.code: kind
+    for kind in (UnsupportedFormat, NoAudioStream, CorruptAudio, AudioTooLong, StorageFull, SandboxUnavailable)
 }
+
+#: What the file of samples may be longer than the samples themselves, in bytes.
+_FILE_SLACK = 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeLimits:
-    """What decoding may take: seconds of audio, bytes of resident memory, seconds without progress."""
+    """What decoding may take: seconds of audio, bytes of resident memory, seconds without progress;
+    how many bytes of the disk it leaves free; and whether the process that does it is confined."""
 
     max_seconds: float
     memory: int
     quiet_timeout: float
+    reserve: int = 0
+    confined: Mode = "auto"
+
+    def sandbox(self) -> Sandbox | None:
+        """What the process may keep."""
+        file_size = int(self.max_seconds * SAMPLE_RATE) * SAMPLE_BYTES + _FILE_SLACK
+        return sealed(self.confined, memory=self.memory, file_size=file_size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +102,7 @@ async def decode(
         async with contextlib.aclosing(child.stream(request, timeout=limits.quiet_timeout)) as answers:
             async for answer in answers:
                 news = _parsed(answer)
+                await asyncio.to_thread(_check_room, pcm.parent, limits.reserve)
                 complete = isinstance(news, Decoded)
                 yield news
     except ChildTrouble as trouble:
@@ -97,10 +115,20 @@ async def decode(
 
 async def _start(source: Path, pcm: Path, limits: DecodeLimits, module: str) -> tuple[Child, Frame]:
     descriptors: list[int] = []
+    await asyncio.to_thread(_check_room, pcm.parent, limits.reserve)
     opening = asyncio.create_task(asyncio.to_thread(_open, source, pcm, descriptors))
     try:
         await asyncio.shield(opening)
-        child = await Child.start(ChildSpec("decoder", module, memory_limit=limits.memory, pass_fds=descriptors))
+        child = await Child.start(
+            ChildSpec(
+                "decoder",
+                module,
+                folder=pcm.parent,
+                memory_limit=limits.memory,
+                pass_fds=descriptors,
+                sandbox=limits.sandbox(),
+            )
+        )
     except ChildTrouble as trouble:
         raise _error(trouble, limits) from trouble
     finally:
@@ -114,6 +142,11 @@ def _open(source: Path, pcm: Path, descriptors: list[int]) -> None:
     with _storage_errors():
         descriptors.append(os.open(source, os.O_RDONLY | os.O_CLOEXEC))
         descriptors.append(os.open(pcm, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600))
+
+
+def _check_room(folder: Path, reserve: int) -> None:
+    with _storage_errors():
+        check_room(folder, 0, reserve)
 
 
 def _close(descriptors: Iterable[int]) -> None:

@@ -9,6 +9,7 @@ from av import AudioFrame, AudioResampler, Packet
 from av.audio.stream import AudioStream
 from av.error import FFmpegError
 
+from dictograph.audio.bounds import MAX_PACKET_BYTES, is_sound
 from dictograph.audio.containers import STAMPED
 from dictograph.audio.media import Media
 from dictograph.audio.notes import Notes
@@ -85,9 +86,10 @@ class Decoding:
                         failures = 0
                         yield packet
                 break
-            except MemoryError:
-                raise
-            except FFmpegError:
+            except IndexError:
+                # So PyAV ends when streams were found on the way that were not there at first.
+                break
+            except FFmpegError:  # its MemoryError too: damage can announce a thousand streams
                 failures += 1
                 self._notes.damage(self._timeline.position)
         yield None
@@ -95,6 +97,9 @@ class Decoding:
     def _frames(self, packet: Packet[AudioStream] | None) -> list[AudioFrame]:
         if packet is not None and self._lost_something(packet):
             self._notes.damage(self._timeline.position)
+        if packet is not None and packet.size > MAX_PACKET_BYTES:
+            self._notes.damage(self._timeline.position)
+            return []
         try:
             return self._media.stream.codec_context.decode(packet)
         except MemoryError:
@@ -112,6 +117,9 @@ class Decoding:
     def _take(self, frame: AudioFrame) -> None:
         if not frame.samples or not frame.sample_rate:
             return
+        if not is_sound(frame):
+            self._notes.damage(self._timeline.position)
+            return
         here = self._timeline.position
         place = self._timeline.place(frame.time, damaged=self._notes.damaged)
         self._note(place, here)
@@ -126,7 +134,7 @@ class Decoding:
             samples = self._run.resampled(frame)
         except MemoryError:
             raise
-        except FFmpegError:  # damage can claim 255 channels, or a rate that nothing has
+        except FFmpegError:  # damage can claim 255 channels
             self._run = None
             self._notes.damage(self._timeline.position)
             return

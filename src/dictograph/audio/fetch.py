@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from email.message import Message
@@ -90,10 +91,12 @@ async def _follow(url: str, write: Write, limits: FetchLimits, resolve: Resolver
 async def _get(url: str, limits: FetchLimits, resolve: Resolver) -> AsyncIterator[httpcore.Response]:
     target = parse_target(url)
     network = GuardedNetwork(target, limits.allow, resolve, limits.connect_timeout)
-    patience = {"timeout": {"read": limits.quiet_timeout, "write": limits.quiet_timeout}}
+    quiet = limits.quiet_timeout
+    patience = {"timeout": {"connect": limits.connect_timeout, "read": quiet, "write": quiet}}
     try:
         # Nothing is kept for a next hop: it gets its own target, and its own vetted address.
         async with (
+            contextlib.aclosing(network),
             httpcore.AsyncConnectionPool(network_backend=network, max_keepalive_connections=0) as pool,
             pool.stream("GET", _sendable(url), headers=_HEADERS, extensions=patience) as response,
         ):
@@ -101,6 +104,8 @@ async def _get(url: str, limits: FetchLimits, resolve: Resolver) -> AsyncIterato
     except httpcore.TimeoutException as error:
         raise FetchTimeout(f"{target.host} did not answer in time.") from error
     except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol) as error:
+        if (doubt := _doubt(error)) is not None:
+            raise _not_believed(target.host, doubt) from error
         raise FetchFailed(
             f"The download from {target.host} broke off: {str(error) or type(error).__name__}."
         ) from error
@@ -170,6 +175,20 @@ def _phrase(status: int) -> str:
         return f"{status} ({HTTPStatus(status).phrase})"
     except ValueError:
         return str(status)
+
+
+def _doubt(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
+    """What is wrong with the server's certificate, if that is what lies beneath an error."""
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def _not_believed(host: str, error: ssl.SSLCertVerificationError) -> FetchError:
+    return FetchError(
+        f"{host} has a certificate that is not believed: {error.verify_message.rstrip('.')}. "
+        "Certificates of an authority of your own are named by SSL_CERT_FILE."
+    )
 
 
 def _too_large(limits: FetchLimits) -> SourceTooLarge:

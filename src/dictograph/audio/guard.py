@@ -76,6 +76,7 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
         self._resolve = resolve
         self._timeout = connect_timeout
         self._network = httpcore.AnyIOBackend()
+        self._opened: list[httpcore.AsyncNetworkStream] = []
 
     async def connect_tcp(
         self,
@@ -99,6 +100,11 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
+    async def aclose(self) -> None:
+        """Close what was opened: httpcore forgets a connection that is given up in the middle of its TLS handshake."""
+        for stream in self._opened:
+            await stream.aclose()
+
     async def _first_that_answers(
         self, addresses: Sequence[str], local_address: str | None, options: Iterable[SOCKET_OPTION] | None
     ) -> httpcore.AsyncNetworkStream:
@@ -106,9 +112,12 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
         for address in addresses:
             try:
                 # One that swallows packets must leave time for the others.
-                return await self._network.connect_tcp(
+                stream = await self._network.connect_tcp(
                     address, self._target.port, self._timeout / len(addresses), local_address, options
                 )
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 refusal = error
+            else:
+                self._opened.append(stream)
+                return stream
         raise FetchFailed(f"{self._target.host} cannot be reached at port {self._target.port}.") from refusal

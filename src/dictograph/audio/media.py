@@ -30,6 +30,9 @@ from dictograph.errors import CorruptAudio, NoAudioStream, UnsupportedFormat
 
 _BUFFER_BYTES = 2**17
 
+#: FFmpeg says so when there are too many streams, and when it is to make room for what nobody has.
+_TOO_MUCH = "The file cannot be opened: it announces more streams, or larger parts, than any audio has."
+
 _UNSUPPORTED = "The file is in no audio or video format that is accepted."
 
 _OPTIONS = {
@@ -123,9 +126,9 @@ def _open(file: FileIO, head: bytes) -> InputContainer:
             metadata_errors="replace",
             io_open=_refuse_to_open,
         )
-    except MemoryError:
-        raise
     except FFmpegError as error:
+        if isinstance(error, MemoryError):
+            raise ChildError(CorruptAudio.code, _TOO_MUCH) from error
         if (container := known_start(head)) is not None:
             text = f"The file begins like {container} audio, but it cannot be read: {error.strerror}."
             raise ChildError(CorruptAudio.code, text) from error

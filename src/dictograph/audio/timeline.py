@@ -24,6 +24,11 @@ TOLERANCE_AFTER_DAMAGE_S = 0.01
 #: A start or gap longer than this (s) is no silence: a cut from a live stream, or a clock that was set.
 MAX_GAP_S = 3600.0
 
+#: No recording is silent for longer than this (s) in all, but for so many seconds to each that sounds.
+#: A file that says otherwise is a few kilobytes that ask for a day's work.
+MAX_SILENCE_S = MAX_GAP_S
+MAX_SILENCE_SHARE = 60.0
+
 #: A stamp further back than this (s) is a clock that began again (files joined end to end), no overlap.
 MAX_OVERLAP_S = 1.0
 
@@ -66,6 +71,8 @@ class Timeline:
         self._start = 0
         self._seconds = 0.0
         self._begun = False
+        self._heard = 0.0
+        self._silent = 0.0
 
     @property
     def position(self) -> int:
@@ -88,25 +95,31 @@ class Timeline:
         drift = (time - self._origin) - here / SAMPLE_RATE
         if abs(drift) <= (TOLERANCE_AFTER_DAMAGE_S if damaged else TOLERANCE_S):
             return Place(Move.FOLLOWS, here)
-        if not -MAX_OVERLAP_S <= drift <= MAX_GAP_S:
+        if drift < -MAX_OVERLAP_S or not self._may_be_silent(drift):
             self._origin += drift
             return Place(Move.CLOCK_CHANGED, here)
+        self._silent += max(0.0, drift)
         target = max(0, round((time - self._origin) * SAMPLE_RATE))
         return self._restart(Move.AFTER_GAP if drift > 0 else Move.OVERLAPS, target)
 
     def advance(self, seconds: float) -> None:
         """A frame of so many seconds was taken at the current position."""
         self._seconds += seconds
+        self._heard += seconds
 
     def _first(self, time: float) -> Place:
         self._begun = True
         if self._origin is None:
             self._origin = time
         offset = time - self._origin
-        if not 0 <= offset <= MAX_GAP_S:
+        if not (0 <= offset and self._may_be_silent(offset)):
             self._origin, offset = time, 0.0
+        self._silent += offset
         position = round(offset * SAMPLE_RATE)
         return self._restart(Move.AFTER_GAP if position else Move.FOLLOWS, position)
+
+    def _may_be_silent(self, gap: float) -> bool:
+        return gap <= min(MAX_GAP_S, MAX_SILENCE_S + MAX_SILENCE_SHARE * self._heard - self._silent)
 
     def _restart(self, move: Move, position: int) -> Place:
         self._start, self._seconds = position, 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import signal
 import sys
@@ -12,6 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
 
 from dictograph.child.frames import Frame, read_frame, write_frame
+from dictograph.child.sandbox.confine import confine
+from dictograph.child.sandbox.policy import MISSING, UNAVAILABLE, Sandbox
 
 #: What answers a request: every frame it yields but the last is progress, the last is the answer.
 Handler = Callable[[Frame], Iterable[Frame]]
@@ -37,13 +40,31 @@ def serve(handler: Handler) -> int:
     A request is a frame with an `id`; every frame yielded for it goes back with that `id` and
     `"more": true`, and a closing frame with `"done": true` or `"error": {"code", "message"}` ends
     it. Anything that native code prints goes to standard error, so that it cannot break a frame.
+
+    A sealed child (see `Sandbox`) gives up its rights here: everything that it needs is imported, nothing that
+    somebody sent has been read, and no other thread runs yet.
     """
-    end_with_parent()
+    parent = _end_with_parent()
     requests, answers = _take_over_pipes()
+    sandbox = Sandbox.of(os.environ)
+    if sandbox is not None and sandbox.sealed:
+        handler = _sealed(handler, sandbox)
+    _start_watching(parent)
     while (request := read_frame(requests)) is not None:
         for answer in _answers(handler, request):
             write_frame(answers, answer)
     return 0
+
+
+def _sealed(handler: Handler, sandbox: Sandbox) -> Handler:
+    missing = confine(sandbox)
+    os.environ[MISSING] = json.dumps(missing)
+    lacking = ", ".join(f"{layer} ({missing[layer]})" for layer in missing if layer in sandbox.needed)
+
+    def refuse(_: Frame) -> Iterator[Frame]:
+        raise ChildError(UNAVAILABLE, f"The process cannot be confined as it has to be: it lacks {lacking}.")
+
+    return refuse if lacking else handler
 
 
 def _answers(handler: Handler, request: Frame) -> Iterator[Frame]:
@@ -70,16 +91,22 @@ def _take_over_pipes() -> tuple[BinaryIO, BinaryIO]:
     return requests, answers
 
 
-def end_with_parent() -> None:
-    """Make sure that this process ends within two seconds of its parent, whatever native code does.
+def _end_with_parent() -> int:
+    """Have this process end with its parent, whose id this gives; Ctrl-C is the parent's to handle.
 
-    The kernel's parent-death signal where there is one (prctl(2), PR_SET_PDEATHSIG), and a thread
-    that watches for a new parent beside it; Ctrl-C is the parent's to handle.
+    The kernel's parent-death signal where there is one: prctl(2), PR_SET_PDEATHSIG.
     """
     parent = os.getppid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if not _exists(int(os.environ.get(PARENT, parent))):
+        os._exit(1)
+    return parent
+
+
+def _start_watching(parent: int) -> None:
+    """A thread beside that signal, so that two seconds are enough whatever native code does."""
     threading.Thread(target=_watch_parent, args=(parent,), daemon=True, name="parent-watch").start()
 
 

@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import logging
 import signal
+import tempfile
 from collections import deque
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -16,6 +17,7 @@ import psutil
 
 from dictograph.child.frames import BrokenFrame, Frame, encode, receive_frame
 from dictograph.child.pipes import Pipes, start_python
+from dictograph.child.sandbox.policy import Sandbox
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +61,8 @@ class ChildSpec:
     """How to start a child: `python -m dictograph.…` with what it may have.
 
     `memory_limit` is in bytes of resident memory (0: none); `folder` its working folder;
-    `environment` is added to the few variables that a child gets at all.
+    `environment` is added to the few variables that a child gets at all. `sandbox` says what it may keep, None:
+    everything; a sealed child works in an empty folder of its own, made in `folder` and removed at its end.
     """
 
     name: str
@@ -69,15 +72,28 @@ class ChildSpec:
     memory_limit: int = 0
     environment: Mapping[str, str] = field(default_factory=dict)
     pass_fds: Sequence[int] = ()
+    sandbox: Sandbox | None = None
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The arguments of `python`."""
+        early = self.sandbox is not None and not self.sandbox.sealed
+        return ("-m", *(("dictograph.child.sandbox",) if early else ()), self.module, *self.arguments)
 
 
 class Child:
     """One running child. A request is answered by frames; only one is under way at a time."""
 
     def __init__(
-        self, spec: ChildSpec, process: asyncio.subprocess.Process, pipes: Pipes, transport: asyncio.SubprocessTransport
+        self,
+        spec: ChildSpec,
+        process: asyncio.subprocess.Process,
+        pipes: Pipes,
+        transport: asyncio.SubprocessTransport,
+        leave: Callable[[], None] = lambda: None,
     ) -> None:
         self.spec = spec
+        self._leave = leave
         self._process = process
         self._pipes = pipes
         self._transport = transport
@@ -93,13 +109,14 @@ class Child:
     @classmethod
     async def start(cls, spec: ChildSpec) -> Child:
         """Start the process; it may still be importing when this returns. Raises ChildCrashed when it cannot be."""
-        arguments = ("-m", spec.module, *spec.arguments)
-        try:
-            process, pipes, transport = await start_python(arguments, spec.folder, spec.environment, spec.pass_fds)
-        except OSError as error:
-            raise ChildCrashed(f"the {spec.name} process cannot be started ({error.strerror or error})") from error
-        log.debug("started %s as process %s", spec.name, process.pid)
-        return cls(spec, process, pipes, transport)
+        with contextlib.ExitStack() as stack:
+            try:
+                folder = stack.enter_context(_working_folder(spec))
+                started = await start_python(spec.command, folder, spec.environment, spec.pass_fds, spec.sandbox)
+            except OSError as error:
+                raise ChildCrashed(f"the {spec.name} process cannot be started ({error.strerror or error})") from error
+            log.debug("started %s as process %s", spec.name, started[0].pid)
+            return cls(spec, *started, stack.pop_all().close)
 
     @property
     def pid(self) -> int:
@@ -158,6 +175,7 @@ class Child:
             self._transport.close()
             for watcher in self._watchers:
                 watcher.cancel()
+            self._leave()
 
     async def _exchange(self, request: Frame, timeout: float) -> AsyncGenerator[Frame, None]:
         number = next(self._numbers)
@@ -226,6 +244,20 @@ class Child:
                 await asyncio.sleep(_MEMORY_CHECK_S)
             self._outgrown = True
             self._process.kill()
+
+
+@contextlib.contextmanager
+def _working_folder(spec: ChildSpec) -> Iterator[Path | None]:
+    """Where the child works. That of a sealed one is its own, and gone at the end."""
+    if spec.sandbox is None or not spec.sandbox.sealed:
+        yield spec.folder
+        return
+    folder = Path(tempfile.mkdtemp(prefix=f"{spec.name.replace(' ', '-')}-", dir=spec.folder))
+    try:
+        yield folder
+    finally:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def _failure(name: str, error: Mapping[str, str]) -> ChildTrouble:

@@ -37,7 +37,7 @@ async def database_desk(settings: Settings) -> AsyncIterator[DatabaseDesk]:
     tail = Tail(database)
     await tail.start()
     try:
-        yield DatabaseDesk(database, tail, FolderBlobs(settings.storage))
+        yield DatabaseDesk(database, tail, FolderBlobs(settings.storage, settings.storage_reserve))
     finally:
         await tail.stop()
         await database.close()

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 import click
 
 from dictograph import logs
-from dictograph.cli import audio_checks, machine_checks
+from dictograph.cli import audio_checks, machine_checks, service_checks
 from dictograph.cli.findings import Check, Finding, Verdict, find, in_thread
 from dictograph.cli.options import explained, option
 from dictograph.errors import SettingsError
@@ -18,6 +18,8 @@ from dictograph.settings import Settings
 _CHECKS: Mapping[str, Check] = {
     "libraries": in_thread(machine_checks.libraries),
     "database": in_thread(machine_checks.database),
+    "sharing": in_thread(service_checks.sharing),
+    "clock": in_thread(service_checks.clock),
     "storage": in_thread(machine_checks.storage),
     "scratch": in_thread(machine_checks.scratch),
     "disk": in_thread(machine_checks.disk),

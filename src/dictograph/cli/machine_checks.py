@@ -62,7 +62,7 @@ def database(settings: Settings) -> Result:
 def storage(settings: Settings) -> Result:
     """Whether objects can be stored, by storing one."""
     with _left_as_it_was(settings.storage):
-        asyncio.run(FolderBlobs(settings.storage).check())
+        asyncio.run(FolderBlobs(settings.storage, settings.storage_reserve).check())
     return Verdict.OK, f"{settings.storage} can be written", ""
 
 

@@ -32,6 +32,8 @@ class _Commands(LazyGroup):
         "doctor": Entry("dictograph.cli.doctor:doctor", "Check everything, and say what to do.", _UPKEEP),
         "settings": Entry("dictograph.cli.settings:settings", "Show the effective settings.", _UPKEEP),
         "models": Entry("dictograph.cli.models:models", "List, pull, verify speech models.", _UPKEEP),
+        "backup": Entry("dictograph.cli.backup:backup", "Save the database and the audio.", _UPKEEP),
+        "restore": Entry("dictograph.cli.backup:restore", "Bring a backup back.", _UPKEEP),
         "db": Entry("dictograph.cli.db:db", "Bring the database up to date.", _UPKEEP),
     }
 

@@ -1,4 +1,5 @@
-"""The embedded queue: the database itself. Workers of this process are woken, others poll."""
+"""The embedded queue: the database itself. It wakes workers of other processes where it can (PostgreSQL); on SQLite
+they look by themselves."""
 
 from __future__ import annotations
 
@@ -6,12 +7,15 @@ import asyncio
 import contextlib
 from typing import Any
 
+from dictograph.store.database import Database
+
 
 class DatabaseQueue:
-    """Wakes the workers of this process."""
+    """Wakes the workers of this process, and is woken by the database when another process has work."""
 
-    def __init__(self) -> None:
+    def __init__(self, database: Database) -> None:
         self._bell = asyncio.Event()
+        database.on_wake(self._bell.set)
 
     async def send(self, message_id: str, payload: dict[str, Any]) -> None:  # noqa: ARG002 - any wake-up is the same
         self._bell.set()

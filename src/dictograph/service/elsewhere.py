@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from dictograph.errors import DatabaseUnavailable
+from dictograph.errors import DatabaseUnavailable, StorageFull
 from dictograph.service.status import Readiness
 from dictograph.store.database import Database
 from dictograph.store.workers import GONE_AFTER_S, WorkerState, living
@@ -31,7 +31,7 @@ class WorkersElsewhere:
             try:
                 workers = await self._database.read(lambda conn: living(conn, GONE_AFTER_S))
                 self._known = _of(workers)
-            except DatabaseUnavailable as error:
+            except (DatabaseUnavailable, StorageFull) as error:
                 self._known = Readiness(ready=False, reason=error.message)
             await asyncio.sleep(_LOOK_S)
 

@@ -13,7 +13,8 @@ from dictograph.errors import NotFound
 from dictograph.job import Job, JobStatus
 from dictograph.service.jobs import check_id
 from dictograph.service.outlook import Outlook, Outlooks, eta_seconds
-from dictograph.service.watch import News, Watch, watching
+from dictograph.service.shared import Shared
+from dictograph.service.watch import News, Stopping, Watch, watching
 from dictograph.store.database import Database
 from dictograph.store.events import Event, read_events
 from dictograph.store.read import get_job
@@ -48,13 +49,17 @@ Told = StreamEvent | Snapshot | None
 
 
 class Following:
-    """Opens streams. Each reads the log at its client's pace: a slow one holds a page of it, no more."""
+    """Opens streams. Each reads the log at its client's pace: a slow one holds a page of it, no more.
+
+    Those who want the same page at the same time get it from one reading.
+    """
 
     def __init__(self, database: Database, tail: Tail, outlooks: Outlooks, stopping: asyncio.Event) -> None:
         self._database = database
         self._tail = tail
         self._outlooks = outlooks
-        self._stopping = stopping
+        self._stopping = Stopping(stopping)
+        self._pages = Shared(self._page)
 
     @property
     def stopping(self) -> bool:
@@ -85,10 +90,17 @@ class Following:
                 yield StreamEvent(None, "deleted", {})
 
     async def read(self, owner: str | None, job_id: str, after: int) -> tuple[Job, list[Event]]:
-        """The job and some of its events, of one moment."""
+        """The job and some of its events, of one moment. Raises NotFound."""
+        job, events = await self._pages((job_id, after))
+        if owner is not None and job.owner != owner:
+            raise NotFound(f"There is no job {job_id}.")
+        return job, events
+
+    async def _page(self, which: tuple[str, int]) -> tuple[Job, list[Event]]:
+        job_id, after = which
 
         def question(conn: Connection) -> tuple[Job, list[Event]]:
-            return get_job(conn, owner, job_id), read_events(conn, job_id, after, _PAGE)
+            return get_job(conn, None, job_id), read_events(conn, job_id, after, _PAGE)
 
         return await self._database.read(question)
 
@@ -106,6 +118,7 @@ class _Stream:
         self._seq = after
         self._place = Outlook()
         self._quiet = 0.0
+        self._news = News.QUIET
 
     async def run(self) -> AsyncGenerator[Told, None]:
         while True:
@@ -117,12 +130,19 @@ class _Stream:
             self._seq = job.last_seq  # a client that resumes after an event that never was
             if job.status.ended:
                 return
+            async for told in self._until_news(job):
+                yield told
+            if self._news is News.STOPPING:
+                return
+
+    async def _until_news(self, job: Job) -> AsyncGenerator[Told, None]:
+        """While nothing happens: the place in the queue when it has changed, and signs of life."""
+        self._news = News.QUIET
+        while self._news is News.QUIET:
             if place := await self._new_place(job):
                 yield place
-            news = await self._wait(job)
-            if news is News.STOPPING:
-                return
-            if news is News.QUIET and self._is_long_quiet(job):
+            self._news = await self._watch.wait(self._seq, self._patience(job))
+            if self._news is News.QUIET and self._is_long_quiet(job):
                 yield None
 
     def _stored(self, job: Job, events: list[Event]) -> list[Told]:
@@ -146,9 +166,6 @@ class _Stream:
             return None
         self._place, self._quiet = place, 0.0
         return StreamEvent(None, "queue", {"position": place.position, "eta": place.eta})
-
-    async def _wait(self, job: Job) -> News:
-        return await self._watch.wait(self._seq, self._patience(job))
 
     def _patience(self, job: Job) -> float:
         return QUEUE_INTERVAL_S if job.status is JobStatus.PENDING else QUIET_S

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from dictograph.blobs import Blobs
 from dictograph.errors import DictographError, InvalidRequest, NotFound
 from dictograph.job import Job, JobStatus
-from dictograph.service.watch import News, watching
+from dictograph.service.watch import News, Stopping, watching
 from dictograph.store import control
 from dictograph.store.database import Database
 from dictograph.store.read import Page, get_job, list_jobs
@@ -47,7 +47,7 @@ class Jobs:
         self._database = database
         self._blobs = blobs
         self._tail = tail
-        self._stopping = stopping
+        self._stopping = Stopping(stopping)
 
     async def get(self, owner: str | None, job_id: str) -> Job:
         check_id(job_id)

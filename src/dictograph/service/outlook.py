@@ -6,19 +6,22 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from math import ceil
 
 from sqlalchemy import Connection
 
 from dictograph.job import Job, JobStatus
+from dictograph.service.shared import Shared
 from dictograph.store.database import Database
-from dictograph.store.read import counts, list_jobs, queue_position
+from dictograph.store.read import list_jobs, live_counts, queue_order, queue_position
 
 _FRESH_S = 1.0
 _PACE_FRESH_S = 10.0
 _PACE_JOBS = 20
-_MOST = 4096
+#: So many places of the queue are kept, from its head on.
+_MOST = 16384
+#: After a reading of the queue that took t seconds, the next one comes no sooner than this times t.
+_REST = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,41 +44,78 @@ class _Pace:
         return None if self.seconds is None else round(ceil(position / self.lanes) * self.seconds, 1)
 
 
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """The places of the jobs that waited at some time; good until the (monotonic) time `until`."""
+
+    places: Mapping[str, int]
+    until: float
+
+
 class Outlooks:
-    """Answers about many jobs, each at most a second old, so that any number of askers cost little."""
+    """Answers about many jobs, each a second or two old, so that any number of askers cost little.
+
+    The order of the queue is read once for all of them. Only jobs that are new, or far behind in a
+    very long queue, are looked up one by one.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known: dict[str, tuple[float, Outlook]] = {}
+        self._order = _Order({}, 0.0)
         self._pace: tuple[float, _Pace] | None = None
+        self._found: dict[str, tuple[float, int | None]] = {}
+        self._ordering: Shared[None, _Order] = Shared(self._read_order)
+        self._finding: Shared[str, int | None] = Shared(self._find)
+        self._measuring: Shared[None, _Pace] = Shared(self._measure)
 
     async def of(self, job: Job) -> Outlook:
         return (await self.of_all([job]))[job.id]
 
     async def of_all(self, jobs: Iterable[Job]) -> Mapping[str, Outlook]:
         """The outlook of each job, by its id."""
-        answers = {job.id: _of_running(job) for job in jobs}
-        waiting = [job.id for job in jobs if job.status is JobStatus.PENDING]
-        return answers | (await self._of_waiting(waiting) if waiting else {})
+        return {
+            job.id: await self._of_waiting(job) if job.status is JobStatus.PENDING else _of_running(job) for job in jobs
+        }
 
-    async def _of_waiting(self, ids: list[str]) -> dict[str, Outlook]:
-        now = time.monotonic()
-        stale = [id for id in ids if id not in self._known or now - self._known[id][0] > _FRESH_S]
-        if stale:
-            if len(self._known) > _MOST:
-                self._known = {id: known for id, known in self._known.items() if now - known[0] <= _FRESH_S}
-            positions = await self._database.read(partial(_positions, ids=stale))
-            pace = await self._current_pace()
-            for id, position in positions.items():
-                eta = pace.eta(position) if position else None
-                self._known[id] = (now, Outlook(position, eta))
-        return {id: self._known[id][1] for id in ids}
+    async def _of_waiting(self, job: Job) -> Outlook:
+        position = await self._position(job.id)
+        return Outlook() if position is None else Outlook(position, (await self._current_pace()).eta(position))
+
+    async def _position(self, job_id: str) -> int | None:
+        order = self._order
+        if time.monotonic() > order.until:
+            order = await self._ordering(None)
+        if (place := order.places.get(job_id)) is not None:
+            return place
+        known = self._found.get(job_id)
+        if known is not None and time.monotonic() - known[0] <= _FRESH_S:
+            return known[1]
+        return await self._finding(job_id)
+
+    async def _read_order(self, _: None) -> _Order:
+        began = time.monotonic()
+        ids = await self._database.read(lambda conn: queue_order(conn, _MOST))
+        # However long the queue is, reading it takes a small part of the time.
+        until = began + max(_FRESH_S, _REST * (time.monotonic() - began))
+        self._order = _Order({id: place for place, id in enumerate(ids, 1)}, until)
+        return self._order
+
+    async def _find(self, job_id: str) -> int | None:
+        if len(self._found) >= _MOST:
+            self._found.clear()
+        position = await self._database.read(lambda conn: queue_position(conn, job_id))
+        self._found[job_id] = (time.monotonic(), position)
+        return position
 
     async def _current_pace(self) -> _Pace:
-        now = time.monotonic()
-        if self._pace is None or now - self._pace[0] > _PACE_FRESH_S:
-            self._pace = (now, await self._database.read(_measure))
+        if self._pace is None or time.monotonic() - self._pace[0] > _PACE_FRESH_S:
+            return await self._measuring(None)
         return self._pace[1]
+
+    async def _measure(self, _: None) -> _Pace:
+        pace = await self._database.read(_measured)
+        self._pace = (time.monotonic(), pace)
+        return pace
 
 
 def eta_seconds(done: float, duration: float | None, started: datetime | None, at: datetime) -> float | None:
@@ -92,12 +132,8 @@ def _of_running(job: Job) -> Outlook:
     return Outlook(eta=eta_seconds(job.seconds_done, job.duration, job.started_at, datetime.now(UTC)))
 
 
-def _positions(conn: Connection, ids: list[str]) -> dict[str, int | None]:
-    return {id: queue_position(conn, id) for id in ids}
-
-
-def _measure(conn: Connection) -> _Pace:
+def _measured(conn: Connection) -> _Pace:
     page = list_jobs(conn, None, statuses=[JobStatus.COMPLETED], limit=_PACE_JOBS)
     took = [job.processing_seconds for job in page.jobs if job.processing_seconds is not None]
-    running = counts(conn)[JobStatus.PROCESSING]
+    running = live_counts(conn)[JobStatus.PROCESSING]
     return _Pace(sum(took) / len(took) if took else None, max(running, 1))

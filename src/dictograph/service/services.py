@@ -53,5 +53,5 @@ class Services:
             transcripts=Transcripts(database),
             following=Following(database, tail, outlooks, stopping),
             outlooks=outlooks,
-            board=StatusBoard(database, readiness),
+            board=StatusBoard(database, blobs, readiness),
         )

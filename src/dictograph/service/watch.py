@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from enum import Enum
 
 from dictograph.store.tail import Follower, Tail
@@ -19,38 +19,70 @@ class News(Enum):
     STOPPING = "stopping"
 
 
+class Stopping:
+    """Tells any number of those who wait that the service stops, at the cost of one task for all of them."""
+
+    def __init__(self, event: asyncio.Event) -> None:
+        self._event = event
+        self._waiters: set[asyncio.Future[None]] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    def is_set(self) -> bool:
+        return self._event.is_set()
+
+    @contextmanager
+    def waking(self, waiter: asyncio.Future[None]) -> Iterator[None]:
+        """Have `waiter` done, while the context lasts, when the service stops."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._tell(), name="stopping")
+        self._waiters.add(waiter)
+        try:
+            yield
+        finally:
+            self._waiters.discard(waiter)
+
+    async def _tell(self) -> None:
+        await self._event.wait()
+        for waiter in self._waiters:
+            _wake(waiter)
+
+
 class Watch:
     """Follows one job's log."""
 
-    def __init__(self, follower: Follower, stopping: asyncio.Event) -> None:
+    def __init__(self, follower: Follower, stopping: Stopping) -> None:
         self._follower = follower
         self._stopping = stopping
 
     async def wait(self, after: int, seconds: float) -> News:
-        """Wait at most so long for an event after `after`."""
-        if self._stopping.is_set():
-            return News.STOPPING
-        heard = asyncio.ensure_future(self._follower.wait(after))
-        stopping = asyncio.ensure_future(self._stopping.wait())
-        try:
-            await asyncio.wait({heard, stopping}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-            if stopping.done():
-                return News.STOPPING
-            if not heard.done():
+        """Wait at most so long for an event after `after`.
+
+        There may be thousands who wait: each costs a future and a timer, no task.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while not self._stopping.is_set():
+            if self._follower.has_news(after):
+                return News.GONE if self._follower.gone else News.CHANGED
+            if loop.time() >= deadline:
                 return News.QUIET
-            return News.GONE if heard.result() is None else News.CHANGED
-        finally:
-            await _ended(heard, stopping)
+            waiter: asyncio.Future[None] = loop.create_future()
+            timer = loop.call_at(deadline, _wake, waiter)
+            try:
+                with self._follower.waking(waiter), self._stopping.waking(waiter):
+                    await waiter
+            finally:
+                timer.cancel()
+        return News.STOPPING
 
 
 @asynccontextmanager
-async def watching(tail: Tail, stopping: asyncio.Event, job_id: str) -> AsyncIterator[Watch]:
+async def watching(tail: Tail, stopping: Stopping, job_id: str) -> AsyncIterator[Watch]:
     """Watch a job for as long as the context lasts; `stopping` ends all waits."""
     async with tail.follow(job_id) as follower:
         yield Watch(follower, stopping)
 
 
-async def _ended(*tasks: asyncio.Task[object]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

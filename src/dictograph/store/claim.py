@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import uuid4
 
-from sqlalchemy import CTE, ColumnElement, Connection, String, func, literal, select, union_all, update
+from sqlalchemy import CTE, ColumnElement, Connection, String, func, literal, select, tuple_, union_all, update
 
 from dictograph.job import Job, JobStatus, Lease
 from dictograph.store import events
@@ -18,12 +18,13 @@ from dictograph.store.tables import job
 class Claimant:
     """A worker with a free place. `runnable` are (engine, model) pairs, where model "" is the
     configured default; `busy` says that it runs other jobs already; `lease_seconds` is how long it
-    may be silent."""
+    may be silent. `for_starving` takes only what has to run alone: see `starves`."""
 
     worker_id: str
     lease_seconds: float
     runnable: frozenset[tuple[str, str]]
     busy: bool
+    for_starving: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,17 @@ def claim_job(conn: Connection, claimant: Claimant) -> Claim | None:
             events.append(conn, row.id, row.last_seq, [("started", {"attempt": row.attempt})])
             return Claim(as_job(row), Lease(row.id, row.attempt, row.lease_token), row.alone)
     return None
+
+
+def starves(conn: Connection, claimant: Claimant, patience_s: float) -> bool:
+    """Whether a job that nothing may run beside has waited for so long, and this worker could run it."""
+    question = select(literal(1)).where(  # every column is in the index of the claim: no row need be read
+        job.c.queued_owner.is_not(None),
+        tuple_(job.c.claim_engine, job.c.claim_model).in_(sorted(claimant.runnable)),
+        job.c.available_at <= now_epoch() - patience_s,
+        job.c.alone.is_(True),
+    )
+    return conn.execute(question.limit(1)).first() is not None
 
 
 def _take(conn: Connection, seen: JobRow, claimant: Claimant) -> JobRow | None:
@@ -74,7 +86,7 @@ def _best(conn: Connection, claimant: Claimant) -> JobRow | None:
     if not claimant.runnable:
         return None
     owners, pairs, running = _owners(), _pairs(claimant.runnable), job.alias("running")
-    heads = select(_head(owners, pairs, claimant.busy).label("id")).select_from(owners.join(pairs, literal(True)))
+    heads = select(_head(owners, pairs, claimant).label("id")).select_from(owners.join(pairs, literal(True)))
     head = heads.cte("head")
     company = select(func.count()).where(running.c.running_owner == job.c.owner).correlate(job).scalar_subquery()
     question = (
@@ -109,7 +121,7 @@ def _pairs(runnable: frozenset[tuple[str, str]]) -> CTE:
     return (union_all(*rows) if len(rows) > 1 else rows[0]).cte("runnable")
 
 
-def _head(owners: CTE, pairs: CTE, busy: bool) -> ColumnElement[str]:
+def _head(owners: CTE, pairs: CTE, claimant: Claimant) -> ColumnElement[str]:
     """The id of an owner's best row for an engine and model: the first one of the index that is available."""
     mine = job.alias("mine")
     question = select(mine.c.id).where(
@@ -118,8 +130,8 @@ def _head(owners: CTE, pairs: CTE, busy: bool) -> ColumnElement[str]:
         mine.c.claim_model == pairs.c.model,
         mine.c.available_at <= now_epoch(),
     )
-    if busy:
-        question = question.where(mine.c.alone.is_(False))
+    if claimant.busy or claimant.for_starving:
+        question = question.where(mine.c.alone.is_(claimant.for_starving))
     return (
         question.order_by(mine.c.priority.desc(), mine.c.available_at)
         .limit(1)

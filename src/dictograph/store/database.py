@@ -3,86 +3,102 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection
 
 from dictograph.errors import DatabaseUnavailable
-from dictograph.store import sqlite
-from dictograph.store.writer import Writer
+from dictograph.store.backend import POOL, Backend
+from dictograph.store.bells import Bells, Jobs
+from dictograph.store.kinds import make_backend
 
 T = TypeVar("T")
-
-_READERS = 4
 
 
 class Database:
     """Runs questions, which are functions of a connection, each in a transaction of its own.
 
     Reads see one snapshot and never wait for a write. A write is durable when its answer is here.
+    A question may be run again from its start when the database could not let it pass: it must
+    change nothing but the database.
 
     Questions raise what they raise; beside that, all methods raise:
         DatabaseUnavailable: the database cannot be used; the message says what to do.
         StorageFull: the disk is full; nothing was written.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._listeners: list[Callable[[], None]] = []
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._version: int | None = None
+    def __init__(self, backend: Backend, bells: Bells) -> None:
+        self._backend = backend
+        self._bells = bells
         self._closed = False
-        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="database-reader")
-        self._writer = Writer(engine, self._committed)
 
     @classmethod
-    def open(cls, url: str) -> Database:
-        """Open the database at `url` (`sqlite:///FILE`) and look whether it can be read. Does not migrate."""
-        engine = sqlite.make_engine(url)
+    def open(cls, url: str, pool: int = POOL) -> Database:
+        """Open the database at `url` and look whether it can be used. Does not migrate.
+
+        Args:
+            url: `sqlite:///FILE`, or `postgresql://…` with whatever libpq knows.
+            pool: the most connections of this process on PostgreSQL; one more listens.
+        """
+        bells = Bells()
+        backend = make_backend(url, pool, bells)
         try:
-            _read(engine, lambda conn: conn.exec_driver_sql("SELECT count(*) FROM sqlite_master"))
+            backend.look()
         except BaseException:
-            engine.dispose()
+            backend.close()
             raise
-        return cls(engine)
+        return cls(backend, bells)
 
     async def write(self, question: Callable[[Connection], T]) -> T:
         """Run a question that writes; returns once it is committed. Others may share its commit.
 
         A caller that is cancelled while it waits its turn has written nothing; later, it may have.
         """
-        self._loop = asyncio.get_running_loop()
-        return await asyncio.wrap_future(self._writer.ask(question))
+        self._enter()
+        return await asyncio.wrap_future(self._backend.write(question))
 
     async def read(self, question: Callable[[Connection], T]) -> T:
         """Run a question that only reads."""
-        self._check_open()
-        loop = self._loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers, _read, self._engine, question)
+        self._enter()
+        return await asyncio.wrap_future(self._backend.read(question))
 
     def write_now(self, question: Callable[[Connection], T]) -> T:
         """`write` for callers without an event loop."""
-        return self._writer.ask(question).result()
+        self._check_open()
+        return self._backend.write(question).result()
 
     def read_now(self, question: Callable[[Connection], T]) -> T:
         """`read` for callers without an event loop."""
         self._check_open()
-        return _read(self._engine, question)
+        return self._backend.read(question).result()
 
     def on_commit(self, call: Callable[[], None]) -> None:
         """Have `call` called in the event loop after each commit of this process."""
-        self._listeners.append(call)
+        self._bells.on_commit.append(call)
+
+    def on_jobs(self, call: Callable[[Jobs], None]) -> None:
+        """Have `call` called in the event loop with the jobs whose log has grown, or which are gone: after each
+        commit of this process, and of others where the database tells. None: it may be any."""
+        self._bells.on_jobs.append(call)
+        self._backend.listen()
+
+    def on_news(self, call: Callable[[], None]) -> None:
+        """Have `call` called in the event loop when another process has committed something of a job, as far as the
+        database can tell: PostgreSQL does, SQLite never."""
+        self._bells.on_news.append(call)
+        self._backend.listen()
+
+    def on_wake(self, call: Callable[[], None]) -> None:
+        """Have `call` called in the event loop when another process has made a job claimable, as far as the
+        database can tell: PostgreSQL does, SQLite never."""
+        self._bells.on_wake.append(call)
+        self._backend.listen()
 
     async def changed(self) -> bool:
-        """Whether another process has committed since this was last asked; true the first time."""
-        self._loop = asyncio.get_running_loop()
-        version = await asyncio.wrap_future(self._writer.ask_version())
-        before, self._version = self._version, version
-        return version != before
+        """Whether another process may have committed since this was last asked; true the first time."""
+        self._enter()
+        return await asyncio.wrap_future(self._backend.changed())
 
     async def close(self) -> None:
         """Finish what was asked, then close all connections."""
@@ -91,33 +107,12 @@ class Database:
     def close_now(self) -> None:
         """`close` for callers without an event loop. May be called again."""
         self._closed = True
-        self._writer.close()
-        self._readers.shutdown(wait=True)
-        self._engine.dispose()
+        self._backend.close()
+
+    def _enter(self) -> None:
+        self._check_open()
+        self._bells.use_this_loop()
 
     def _check_open(self) -> None:
         if self._closed:
             raise DatabaseUnavailable("The database was closed: this process is stopping.")
-
-    def _committed(self) -> None:
-        """Called by the writer's thread."""
-        if self._loop is not None and self._listeners:
-            with contextlib.suppress(RuntimeError):  # the loop was closed: nobody is left to be told
-                self._loop.call_soon_threadsafe(self._tell)
-
-    def _tell(self) -> None:
-        for call in self._listeners:
-            call()
-
-
-def _read(engine: Engine, question: Callable[[Connection], T]) -> T:
-    try:
-        with engine.connect() as conn, conn.begin() as snapshot:
-            answer = question(conn)
-            snapshot.rollback()
-            return answer
-    except DBAPIError as error:
-        outage = sqlite.as_outage(error)
-        if outage is None:
-            raise
-        raise outage from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import Connection, select
 
 from dictograph.errors import DictographError
@@ -10,7 +12,7 @@ from dictograph.store import events, outbox
 from dictograph.store.clock import as_datetime, read_clock
 from dictograph.store.lease import RetryPolicy, end_attempt, fenced
 from dictograph.store.rows import NO_ERROR, NO_LEASE, TIME_SPENT, as_job
-from dictograph.store.tables import window
+from dictograph.store.tables import job, status_is, window
 
 _PAGE = 64
 
@@ -54,6 +56,16 @@ def release(conn: Connection, lease: Lease) -> Job:
     events.append(conn, row.id, row.last_seq, [("released", {})])
     outbox.dispatch(conn, row)
     return as_job(row)
+
+
+def release_unknown(conn: Connection, worker_id: str, tokens: Collection[str]) -> list[str]:
+    """Give back what this worker holds and knows nothing of, these leases being all it knows: a claim whose answer
+    got lost. Returns the ids."""
+    question = select(job.c.id, job.c.attempt, job.c.lease_token).where(
+        status_is(JobStatus.PROCESSING), job.c.worker_id == worker_id, job.c.lease_token.not_in(list(tokens))
+    )
+    unknown = [Lease(row.id, row.attempt, row.lease_token) for row in conn.execute(question)]
+    return [release(conn, lease).id for lease in unknown]
 
 
 def _text(conn: Connection, job_id: str) -> str:

@@ -73,20 +73,43 @@ def _is_held(leases: Sequence[Lease]) -> ColumnElement[bool]:
     return (job.c.status == JobStatus.PROCESSING) & job.c.id.in_([lease.job_id for lease in leases]) & owned
 
 
-def lose_expired(conn: Connection, policy: RetryPolicy, limit: int = 100) -> list[str]:
-    """Return the jobs whose worker was silent for too long; gives their ids."""
-    return _lose(conn, job.c.lease_expires_at < now_epoch(), policy, limit)
+@dataclass(frozen=True, slots=True)
+class HeldLease:
+    """A lease as it stands: `ends` by the database's clock, which is `left` seconds from now (or past, below 0)."""
+
+    job_id: str
+    attempt: int
+    ends: float
+    left: float
+
+
+def held_leases(conn: Connection) -> list[HeldLease]:
+    """The leases of all jobs that run, wherever their workers are."""
+    now = read_clock(conn)
+    question = select(job.c.id, job.c.attempt, job.c.lease_expires_at).where(status_is(JobStatus.PROCESSING))
+    return [
+        HeldLease(row.id, row.attempt, row.lease_expires_at, row.lease_expires_at - now)
+        for row in conn.execute(question)
+    ]
+
+
+def lose_silent(conn: Connection, silent: Sequence[HeldLease], policy: RetryPolicy) -> list[str]:
+    """Return the jobs whose leases still stand as they were seen; gives their ids.
+
+    One that was renewed in between is left alone: its worker lives.
+    """
+    seen = [(one.job_id, one.attempt, one.ends) for one in silent]
+    return _lose(conn, tuple_(job.c.id, job.c.attempt, job.c.lease_expires_at).in_(seen), policy)
 
 
 def lose_of_workers(conn: Connection, worker_ids: Iterable[str], policy: RetryPolicy) -> list[str]:
     """Return the jobs of workers that are known to be dead; gives their ids."""
-    return _lose(conn, job.c.worker_id.in_(list(worker_ids)), policy, None)
+    return _lose(conn, job.c.worker_id.in_(list(worker_ids)), policy)
 
 
-def _lose(conn: Connection, which: ColumnElement[bool], policy: RetryPolicy, limit: int | None) -> list[str]:
-    question = (
-        select(*JOB_COLUMNS).where(status_is(JobStatus.PROCESSING), which).order_by(job.c.lease_expires_at).limit(limit)
-    )
+def _lose(conn: Connection, which: ColumnElement[bool], policy: RetryPolicy) -> list[str]:
+    question = select(*JOB_COLUMNS).where(status_is(JobStatus.PROCESSING), which).order_by(job.c.lease_expires_at)
+    question = question.with_for_update(skip_locked=True)  # where rows are locked: what is being renewed stays
     record = ErrorRecord(LostWorker.code, "The worker that ran the job went away in the middle of an attempt.")
     return [
         str(seen.id)

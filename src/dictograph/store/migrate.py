@@ -10,29 +10,28 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
 from dictograph.errors import DatabaseUnavailable
-from dictograph.store import sqlite
+from dictograph.store.kinds import migrating
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 
 
-def upgrade(url: str) -> str:
-    """Migrate the database at `url` to the newest revision, which is returned.
+def upgrade(url: str, revision: str = "head") -> str:
+    """Migrate the database at `url` to a revision, the newest by default; returns which it now has.
 
     All in one transaction that takes the write lock first: of two processes that do it at once, one
     does it and the other finds it done. Raises DatabaseUnavailable with what to do.
     """
-    with _connected(url) as connection, connection.begin():
+    with migrating(url) as connection:
         _check_known(_current(connection))
-        command.upgrade(_config(connection), "head")
+        command.upgrade(_config(connection), revision)
         return _current(connection) or ""
 
 
 def current(url: str) -> str | None:
     """The revision of the database at `url`; None when it was never migrated."""
-    with _connected(url) as connection, connection.begin():
+    with migrating(url) as connection:
         return _current(connection)
 
 
@@ -41,46 +40,23 @@ def head() -> str:
     return ScriptDirectory.from_config(_config()).get_current_head() or ""
 
 
-class _connected:  # noqa: N801 - used as a function
-    """A connection of its own that writes, closed with everything behind it; outages get their name."""
-
-    def __init__(self, url: str) -> None:
-        self._engine = sqlite.make_engine(url)
-
-    def __enter__(self) -> Connection:
-        try:
-            self._connection = self._engine.connect().execution_options(writes=True)
-        except BaseException as error:
-            self._engine.dispose()
-            _raise_outage(error)
-            raise
-        return self._connection
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self._connection.close()
-        self._engine.dispose()
-        _raise_outage(error)
-
-
-def _raise_outage(error: BaseException | None) -> None:
-    outage = sqlite.as_outage(error) if isinstance(error, DBAPIError) else None
-    if outage is not None:
-        raise outage from error
-
-
 def _current(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def _check_known(revision: str | None) -> None:
-    if revision is None:
-        return
+def knows(revision: str) -> bool:
+    """Whether this version knows a revision: it then knows the way from there to the newest."""
     try:
-        ScriptDirectory.from_config(_config()).get_revision(revision)
-    except CommandError as error:
+        return ScriptDirectory.from_config(_config()).get_revision(revision) is not None
+    except CommandError:
+        return False
+
+
+def _check_known(revision: str | None) -> None:
+    if revision is not None and not knows(revision):
         raise DatabaseUnavailable(
             f"The database has revision {revision}, which this version does not know; install the newer version again."
-        ) from error
+        )
 
 
 def _config(connection: Connection | None = None) -> Config:

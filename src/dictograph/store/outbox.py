@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, exists, insert, select, update
 
 from dictograph.job import ErrorRecord
+from dictograph.store import news
 from dictograph.store.clock import as_datetime, now_epoch, read_clock
 from dictograph.store.rows import JobRow
 from dictograph.store.tables import dead_letter, outbox
@@ -31,6 +32,9 @@ class Message:
 
 def dispatch(conn: Connection, row: JobRow) -> None:
     """Have workers woken for a job that is pending, once it is available."""
+    now = read_clock(conn)
+    if row.available_at <= now:
+        news.of_work(conn)
     conn.execute(
         insert(outbox).values(
             job_id=row.id,
@@ -39,7 +43,7 @@ def dispatch(conn: Connection, row: JobRow) -> None:
             payload={"job_id": row.id},
             attempts=0,
             available_at=row.available_at,
-            created_at=as_datetime(read_clock(conn)),
+            created_at=as_datetime(now),
         )
     )
 

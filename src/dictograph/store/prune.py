@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, select, update
 
+from dictograph.store import news
 from dictograph.store.clock import as_datetime, read_clock
 from dictograph.store.tables import event, job
 
@@ -38,6 +39,8 @@ def prune_jobs(conn: Connection, older_than_s: float, limit: int) -> list[str]:
     )
     rows = conn.execute(question).all()
     conn.execute(delete(job).where(job.c.id.in_([row.id for row in rows])))
+    for row in rows:
+        news.of_job(conn, row.id)
     return [row.audio_name for row in rows if row.audio_name]
 
 

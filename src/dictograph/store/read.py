@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from sqlalchemy import ColumnElement, Connection, func, or_, select, tuple_
 
 from dictograph.errors import InvalidRequest
-from dictograph.job import Job, JobStatus
+from dictograph.job import Job, JobStatus, StoredAudio
 from dictograph.store.progress import StoredWindow
 from dictograph.store.rows import JOB_COLUMNS, JobRow, as_job, find
 from dictograph.store.tables import job, status_is, window
@@ -28,6 +28,17 @@ class Page:
 def get_job(conn: Connection, owner: str | None, job_id: str) -> Job:
     """The job. Raises NotFound when it is not there, or somebody else's (unless `owner` is None)."""
     return as_job(find(conn, owner, job_id))
+
+
+def stored_audio(conn: Connection, after: str, limit: int) -> list[StoredAudio]:
+    """The audio of all jobs that still have theirs, by name, at most `limit` after the name `after`."""
+    question = (
+        select(job.c.audio_name, job.c.audio_sha256, job.c.audio_size)
+        .where(job.c.audio_name > after)
+        .order_by(job.c.audio_name)
+        .limit(limit)
+    )
+    return [StoredAudio(row.audio_name, row.audio_sha256, row.audio_size) for row in conn.execute(question)]
 
 
 def list_jobs(
@@ -88,12 +99,33 @@ def queue_position(conn: Connection, job_id: str) -> int | None:
     return int(conn.execute(question).scalar_one()) + 1
 
 
+def queue_order(conn: Connection, limit: int) -> list[str]:
+    """The ids of the pending jobs in the order of `queue_position`, at most `limit`."""
+    question = select(job.c.id).where(status_is(JobStatus.PENDING))
+    return list(
+        conn.execute(question.order_by(job.c.priority.desc(), job.c.available_at, job.c.id).limit(limit)).scalars()
+    )
+
+
 def counts(conn: Connection, owner: str | None = None) -> dict[JobStatus, int]:
     """How many jobs there are in each state; all states are there."""
     question = select(job.c.status, func.count().label("jobs")).group_by(job.c.status)
     if owner is not None:
         question = question.where(job.c.owner == owner)
     return dict.fromkeys(JobStatus, 0) | {row.status: row.jobs for row in conn.execute(question)}
+
+
+def live_counts(conn: Connection, owner: str | None = None) -> dict[JobStatus, int]:
+    """How many jobs wait and how many run, by indexes that hold no others: the same cost whatever has ended."""
+    columns = {JobStatus.PENDING: job.c.queued_owner, JobStatus.PROCESSING: job.c.running_owner}
+    return {
+        status: int(conn.execute(select(func.count()).where(_belongs_to(column, owner))).scalar_one())
+        for status, column in columns.items()
+    }
+
+
+def _belongs_to(column: ColumnElement[str | None], owner: str | None) -> ColumnElement[bool]:
+    return column.is_not(None) if owner is None else column == owner
 
 
 def _in_state(wanted: Sequence[JobStatus]) -> ColumnElement[bool]:

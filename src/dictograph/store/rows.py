@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Integer, Row, cast, func, select, update
+from sqlalchemy import ColumnElement, Connection, Integer, Row, case, cast, func, select, update
 
 from dictograph.errors import NotFound
 from dictograph.job import ErrorRecord, FrozenEngine, Job, JobStatus, Options, Source, SourceKind, StoredAudio
@@ -22,8 +22,9 @@ NO_LEASE: dict[str, Any] = {"lease_token": None, "lease_expires_at": None, "work
 #: Nothing went wrong, or it no longer matters.
 NO_ERROR: dict[str, Any] = {"error_code": None, "error_message": None, "error_stage": None}
 
-_SPENT: ColumnElement[float] = func.coalesce(job.c.processing_seconds, 0.0) + func.coalesce(
-    now_epoch() - job.c.claimed_at, 0.0
+#: Nothing when no attempt was under way, or when the clock was set back in the middle of it.
+_SPENT: ColumnElement[float] = func.coalesce(job.c.processing_seconds, 0.0) + case(
+    (now_epoch() > job.c.claimed_at, now_epoch() - job.c.claimed_at), else_=0.0
 )
 
 #: What an attempt that ends adds to the time that was spent on its job.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
-from functools import partial
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from dictograph.errors import DatabaseUnavailable, DictographError, StorageFull
+from dictograph.store.words import clean_json
 
 BUSY_TIMEOUT_S = 15.0
 
@@ -52,20 +53,34 @@ def make_engine(url: str) -> Engine:
         pool_size=8,
         max_overflow=-1,
         connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_S},
-        json_serializer=partial(json.dumps, ensure_ascii=False, separators=(",", ":")),
+        json_serializer=clean_json,
     )
     event.listen(engine, "connect", _on_connect)
     event.listen(engine, "begin", _on_begin)
     return engine
 
 
+def file_of(url: str) -> Path:
+    """The database's file. Raises DatabaseUnavailable when the URL names none."""
+    return Path(str(_parse(url).database))
+
+
+@contextmanager
+def migrating(url: str) -> Iterator[Connection]:
+    """A connection in a transaction that holds the write lock from its beginning."""
+    engine = make_engine(url)
+    try:
+        with engine.connect().execution_options(writes=True) as connection, connection.begin():
+            yield connection
+    finally:
+        engine.dispose()
+
+
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
-        raise DatabaseUnavailable(f"{url!r} is no database URL; give sqlite:///FILE.") from error
-    if parsed.get_backend_name() != "sqlite":
-        raise DatabaseUnavailable(f"{parsed.get_backend_name()!r} is no known kind of database; give sqlite:///FILE.")
+        raise DatabaseUnavailable("This is no database URL; give sqlite:///FILE.") from error
     if not parsed.database or parsed.database == ":memory:":
         raise DatabaseUnavailable("A database in memory would lose every job; give sqlite:///FILE.")
     return parsed

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from dictograph.errors import DatabaseUnavailable, StorageFull
 from dictograph.store import events
@@ -18,13 +18,13 @@ log = logging.getLogger(__name__)
 class _Followed:
     """What is known of a job that somebody follows."""
 
-    __slots__ = ("followers", "gone", "last_seq", "news")
+    __slots__ = ("followers", "gone", "last_seq", "waiters")
 
     def __init__(self) -> None:
         self.followers = 0
         self.last_seq = 0
         self.gone = False
-        self.news = asyncio.Event()
+        self.waiters: set[asyncio.Future[None]] = set()
 
     def learn(self, last_seq: int | None) -> None:
         gone = last_seq is None
@@ -33,8 +33,10 @@ class _Followed:
             self.wake()
 
     def wake(self) -> None:
-        self.news.set()
-        self.news = asyncio.Event()
+        waiters, self.waiters = self.waiters, set()
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
 
 
 class Follower:
@@ -49,11 +51,38 @@ class Follower:
 
         Raises DatabaseUnavailable when the tail has stopped.
         """
+        while not self.has_news(after_seq):
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            with self.waking(waiter):
+                await waiter
+        return None if self._followed.gone else self._followed.last_seq
+
+    def has_news(self, after_seq: int) -> bool:
+        """Whether there is an event after `after_seq`, or the job is gone.
+
+        Raises DatabaseUnavailable when there is not, and the tail has stopped.
+        """
         followed = self._followed
-        while not followed.gone and followed.last_seq <= after_seq:
-            self._tail.check()
-            await followed.news.wait()
-        return None if followed.gone else followed.last_seq
+        if followed.gone or followed.last_seq > after_seq:
+            return True
+        self._tail.check()
+        return False
+
+    @property
+    def gone(self) -> bool:
+        """Whether the job is no longer there."""
+        return self._followed.gone
+
+    @contextmanager
+    def waking(self, waiter: asyncio.Future[None]) -> Iterator[None]:
+        """Have `waiter` done, while the context lasts, at the next news of any kind."""
+        waiters = self._followed.waiters
+        waiters.add(waiter)
+        try:
+            yield
+        finally:
+            waiters.discard(waiter)
+            self._followed.waiters.discard(waiter)
 
 
 class Tail:
@@ -64,10 +93,11 @@ class Tail:
         self._database = database
         self._interval = poll_interval
         self._jobs: dict[str, _Followed] = {}
+        self._suspects: set[str] | None = set()
         self._bell = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._ended: str | None = None
-        database.on_commit(self._bell.set)
+        database.on_jobs(self._hear)
 
     async def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="tail")
@@ -89,7 +119,8 @@ class Tail:
         """Follow a job for as long as the context lasts."""
         followed = self._jobs.setdefault(job_id, _Followed())
         followed.followers += 1
-        self._bell.set()
+        if followed.followers == 1:
+            self._hear(frozenset({job_id}))  # nothing is known of it yet
         try:
             yield Follower(self, followed)
         finally:
@@ -118,7 +149,16 @@ class Tail:
         except (DatabaseUnavailable, StorageFull) as error:
             log.warning("tail: %s", error)
             await asyncio.sleep(self._interval)
-            self._bell.set()  # what was missed is looked for at the next turn
+            self._hear(None)  # what was missed is looked for at the next turn
+
+    def _hear(self, jobs: frozenset[str] | None) -> None:
+        """These jobs have to be looked at; None: all."""
+        if jobs is None or self._suspects is None:
+            self._suspects = None
+        else:
+            self._suspects |= jobs & self._jobs.keys()
+        if self._suspects is None or self._suspects:
+            self._bell.set()
 
     async def _something_new(self) -> bool:
         with contextlib.suppress(TimeoutError):
@@ -128,10 +168,14 @@ class Tail:
         self._bell.clear()
         if not self._jobs:
             return False
-        return rung or await self._database.changed()
+        if not rung and await self._database.changed():
+            self._suspects = None
+            return True
+        return rung
 
     async def _look(self) -> None:
-        jobs = dict(self._jobs)
+        suspects, self._suspects = self._suspects, set()
+        jobs = {id: one for id, one in self._jobs.items() if suspects is None or id in suspects}
         seqs = await self._database.read(lambda conn: events.last_seqs(conn, list(jobs)))
         for job_id, followed in jobs.items():
             followed.learn(seqs.get(job_id))

@@ -43,8 +43,11 @@ def announce(conn: Connection, state: WorkerState) -> None:
 
 
 def living(conn: Connection, max_age_s: float) -> list[WorkerState]:
-    """The workers that were heard of in the last `max_age_s` seconds, the oldest first."""
-    question = select(worker).where(worker.c.seen_at >= now_epoch() - max_age_s)
+    """The workers that were heard of in the last `max_age_s` seconds, the oldest first.
+
+    What was heard in the future was heard before the clock was set back, and tells nothing.
+    """
+    question = select(worker).where(worker.c.seen_at.between(now_epoch() - max_age_s, now_epoch() + max_age_s))
     return [
         WorkerState(row.id, row.host, row.pid, row.started_at, row.state, as_datetime(row.seen_at))
         for row in conn.execute(question.order_by(worker.c.started_at, worker.c.id))

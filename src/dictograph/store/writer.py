@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 
 from dictograph.errors import DatabaseUnavailable
-from dictograph.store import sqlite
+from dictograph.store import news, sqlite
 
 T = TypeVar("T")
 
@@ -21,19 +21,20 @@ _MOST_TOGETHER = 64
 
 
 class _Ask:
-    """A question with the future of its answer; one without a question asks for the data version."""
+    """A question with the future of its answer; one without a question asks what `judge` says of the data version."""
 
-    __slots__ = ("future", "question")
+    __slots__ = ("future", "judge", "question")
 
-    def __init__(self, question: Callable[[Connection], Any] | None) -> None:
+    def __init__(self, question: Callable[[Connection], Any] | None, judge: Callable[[int], Any] | None = None) -> None:
         self.question = question
+        self.judge = judge
         self.future: Future[Any] = Future()
 
 
 class Writer:
     """Runs questions one after the other, each in a SAVEPOINT, and answers when they are committed."""
 
-    def __init__(self, engine: Engine, committed: Callable[[], None]) -> None:
+    def __init__(self, engine: Engine, committed: Callable[[frozenset[str]], None]) -> None:
         self._engine = engine
         self._committed = committed
         self._asks: queue.SimpleQueue[_Ask | None] = queue.SimpleQueue()
@@ -47,9 +48,10 @@ class Writer:
         """Have a question run. Its future can be cancelled until its turn has come."""
         return self._put(_Ask(question))
 
-    def ask_version(self) -> Future[int]:
-        """The number that changes when another process has committed, seen from the writer's connection."""
-        return self._put(_Ask(None))
+    def ask_version(self, judge: Callable[[int], T]) -> Future[T]:
+        """What `judge` says of the number that changes when another process has committed, seen from the writer's
+        connection."""
+        return self._put(_Ask(None, judge))
 
     def close(self) -> None:
         """Answer all that was asked, then end. May be called again."""
@@ -96,13 +98,15 @@ class Writer:
             self._fail(asks, error)
         else:
             for ask in asks:
-                ask.future.set_result(version)
+                assert ask.judge is not None
+                ask.future.set_result(ask.judge(version))
 
     def _answer(self, asks: Sequence[_Ask]) -> None:
         if not asks:
             return
         try:
             with self._connection().begin():
+                told = news.begin(self._connection())
                 outcomes = [(ask, *self._in_savepoint(ask)) for ask in asks]
         except BaseException as error:  # noqa: BLE001 - the thread outlives whatever a question raises
             self._fail(asks, error)
@@ -113,7 +117,7 @@ class Writer:
             else:
                 ask.future.set_exception(refusal)
         if any(refusal is None for _, _, refusal in outcomes):
-            self._committed()
+            self._committed(frozenset(told.jobs))
 
     def _in_savepoint(self, ask: _Ask) -> tuple[Any, Exception | None]:
         """The answer or the question's own error. An outage ends the whole transaction."""

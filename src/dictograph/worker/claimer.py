@@ -1,15 +1,23 @@
-"""The claimer fills the worker's free slots with the best jobs there are."""
+"""The claimer fills the worker's free slots with the best jobs there are.
+
+Two things need more than that. A claim whose answer got lost with the database may have been made: whatever the
+worker holds and knows nothing of is given back. And a job that has to run beside no other would never find a busy
+worker empty: when it has waited for long, the worker claims no other and gives back those that it runs, each after
+its next window.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
+import random
 import time
 
 from dictograph.crash import Point
 from dictograph.queue import Queue
-from dictograph.store.claim import Claim, Claimant, claim_job
+from dictograph.store.claim import Claim, Claimant, claim_job, starves
+from dictograph.store.finish import release_unknown
 from dictograph.worker.agent import PASSING
 from dictograph.worker.keeper import Keeper
 from dictograph.worker.runner import Runner, Tools
@@ -45,6 +53,10 @@ class Claimer:
         self._poll_interval = poll_interval
         self._running: dict[str, tuple[Runner, asyncio.Task[None]]] = {}
         self._alone: str | None = None
+        self._in_doubt_until: float | None = None
+        self._patience = lease_seconds * random.uniform(1, 2)  # so that not all workers make room at once
+        self._room_looked = time.monotonic()
+        self._making_room = False
         self._stopping = False
         self._freed = asyncio.Event()
         self._claiming = asyncio.Lock()
@@ -56,7 +68,7 @@ class Claimer:
     async def run(self) -> None:
         while True:
             try:
-                claimed = self._may_claim() and await self._claim()
+                claimed = self._may_claim() and await self._claim_in_order()
             except PASSING as error:
                 log.warning("claimer: %s", error)
                 claimed = False
@@ -88,14 +100,57 @@ class Claimer:
     def _may_claim(self) -> bool:
         return not self._stopping and self._alone is None and len(self._running) < self._slots
 
-    async def _claim(self) -> bool:
-        claimant = Claimant(
-            self._worker_id, self._lease_seconds, self._tools.catalog.runnable(), busy=bool(self._running)
+    async def _claim_in_order(self) -> bool:
+        await self._put_right()
+        await self._look_for_starving()
+        if self._making_room and self._running:
+            return False
+        return await self._claim()
+
+    async def _put_right(self) -> None:
+        """Give back what was claimed without our hearing of it. A write that nobody waits for any more may land late,
+        so this is done again and again for as long as a lease lasts."""
+        if self._in_doubt_until is None:
+            return
+        last = time.monotonic() > self._in_doubt_until
+        async with self._claiming:
+            known = list(self._running)
+            for job in await self._tools.database.write(lambda c: release_unknown(c, self._worker_id, known)):
+                log.warning("job %s: was claimed while the database was away; given back", job)
+        if last:
+            self._in_doubt_until = None
+
+    async def _look_for_starving(self) -> None:
+        """See whether a job waits for this worker to be empty, seldom; and often once it does."""
+        now = time.monotonic()
+        if not self._making_room and (not self._running or now - self._room_looked < self._lease_seconds / 2):
+            return
+        self._room_looked = now
+        claimant = self._claimant()
+        self._making_room = await self._tools.database.read(lambda c: starves(c, claimant, self._patience))
+        if self._making_room:
+            for runner, _ in self._running.values():
+                runner.give_back()
+
+    def _claimant(self) -> Claimant:
+        return Claimant(
+            self._worker_id,
+            self._lease_seconds,
+            self._tools.catalog.runnable(),
+            busy=bool(self._running),
+            for_starving=self._making_room,
         )
+
+    async def _claim(self) -> bool:
+        claimant = self._claimant()
         began = time.monotonic()
         async with self._claiming:
-            # A database that was locked for long may come to this only after the worker has stopped.
-            claim = await self._tools.database.write(lambda c: None if self._stopping else claim_job(c, claimant))
+            try:
+                # A database that was locked for long may come to this only after the worker has stopped.
+                claim = await self._tools.database.write(lambda c: None if self._stopping else claim_job(c, claimant))
+            except PASSING:
+                self._in_doubt_until = time.monotonic() + self._lease_seconds
+                raise
             if claim is None:
                 return False
             self._tools.crash.reach(Point.JOB_CLAIMED)
@@ -108,7 +163,7 @@ class Claimer:
         if claim.alone:
             self._alone = claim.lease.token
         runner = Runner(self._tools, claim, on_commit=lambda: self._no_longer_alone(claim.lease.token))
-        self._keeper.hold(claim.lease, began, runner.lose)
+        self._keeper.hold(claim.lease, began, runner.lose, runner.give_up)
         task = runner.start()
         self._running[claim.lease.token] = (runner, task)
         task.add_done_callback(lambda _: self._ended(runner))

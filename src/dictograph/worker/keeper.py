@@ -25,6 +25,7 @@ _GIVE_UP_AFTER = 0.8
 class _Held:
     lease: Lease
     lost: Callable[[], None]
+    given_up: Callable[[], None]
     renewed: float
 
 
@@ -38,14 +39,17 @@ class Keeper:
         self._seconds = lease_seconds
         self._held: dict[str, _Held] = {}
 
-    def hold(self, lease: Lease, claimed_at: float, lost: Callable[[], None]) -> None:
-        """Renew from now on; `lost` is called once, when the lease is gone.
+    def hold(self, lease: Lease, claimed_at: float, lost: Callable[[], None], given_up: Callable[[], None]) -> None:
+        """Renew from now on; one of the two is called once: `lost` when the job is no longer ours, `given_up` when
+        we cannot know, since for almost as long as the lease lasts the database could not be asked.
 
         `claimed_at` is the monotonic time from before the claim: the lease cannot have begun earlier.
         """
         for earlier in [one for one in self._held.values() if one.lease.job_id == lease.job_id]:
-            self._lose(earlier)  # cancelled and retried in one breath: there is a newer attempt now, and it is ours
-        self._held[lease.token] = _Held(lease, lost, claimed_at)
+            self._let_go(
+                earlier, earlier.lost
+            )  # cancelled and retried in one breath: there is a newer attempt now, and it is ours
+        self._held[lease.token] = _Held(lease, lost, given_up, claimed_at)
 
     def drop(self, lease: Lease) -> None:
         self._held.pop(lease.token, None)
@@ -72,7 +76,7 @@ class Keeper:
             kept = await self._database.read(lambda c: leases.still_held(c, [one.lease for one in held]))
         for one in held:
             if one.lease.job_id not in kept:
-                self._lose(one)
+                self._let_go(one, one.lost)
             elif due:
                 one.renewed = now
 
@@ -86,8 +90,8 @@ class Keeper:
         for one in list(self._held.values()):
             if now - one.renewed >= self._seconds * _GIVE_UP_AFTER:
                 log.error("job %s: its lease could not be renewed in time; its attempt is stopped", one.lease.job_id)
-                self._lose(one)
+                self._let_go(one, one.given_up)
 
-    def _lose(self, one: _Held) -> None:
+    def _let_go(self, one: _Held, tell: Callable[[], None]) -> None:
         if self._held.pop(one.lease.token, None) is not None:
-            one.lost()
+            tell()

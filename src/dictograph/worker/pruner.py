@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -37,6 +37,7 @@ class Pruner:
         self._database = database
         self._blobs = blobs
         self._keep = retention
+        self._strays: set[str] = set()
         kept = (retention.audio, retention.results, retention.events, retention.orphans)
         self._interval = max(0.5, min(60.0, *(seconds / 2 for seconds in kept if seconds)))
 
@@ -59,17 +60,23 @@ class Pruner:
             await self._delete(name)
 
     async def _sweep(self) -> None:
+        """Delete what is old, and was named by no job at the turn before either: if the clock was set forward, what
+        is being taken in at this moment is old too."""
+        before, self._strays = self._strays, set()
         batch: list[str] = []
         async for name in self._blobs.older_than(self._keep.orphans):
             batch.append(name)
             if len(batch) == _BATCH:
-                await self._delete_unnamed(batch)
+                await self._sweep_batch(batch, before)
                 batch.clear()
-        await self._delete_unnamed(batch)
+        await self._sweep_batch(batch, before)
 
-    async def _delete_unnamed(self, names: Sequence[str]) -> None:
-        if names:
-            for name in await self._database.read(lambda c: prune.unnamed(c, list(names))):
+    async def _sweep_batch(self, names: Sequence[str], strays_before: Set[str]) -> None:
+        if not names:
+            return
+        for name in await self._database.read(lambda c: prune.unnamed(c, list(names))):
+            self._strays.add(name)
+            if name in strays_before:
                 log.info("removing %s, which no job names", name)
                 await self._delete(name)
 

@@ -1,4 +1,4 @@
-"""The reaper returns the jobs of workers that are gone: at once on this host, else when the lease ends."""
+"""The reaper returns the jobs of workers that are gone: at once on this host, else when their leases stand still."""
 
 from __future__ import annotations
 
@@ -8,19 +8,30 @@ import shutil
 import time
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 from dictograph.presence import Presence
-from dictograph.store import idempotency, lease, workers
+from dictograph.store import idempotency, lease, waits, workers
+from dictograph.store.clock import read_clock
 from dictograph.store.database import Database
-from dictograph.store.lease import RetryPolicy
+from dictograph.store.lease import HeldLease, RetryPolicy
 from dictograph.worker.agent import every
+from dictograph.worker.relay import RESEND_CAP_S
+from dictograph.worker.silence import SetBack, Silence
 
 log = logging.getLogger(__name__)
 
 _TURN_S = 0.5
 
+#: How much the database's clock may lose against ours (s) before waits are looked through for it.
+_SET_BACK_S = 1.0
+
+#: The most jobs that one transaction returns.
+_BATCH = 100
+
 
 class Reaper:
-    """Looks for dead processes of this host twice a second, and for expired leases now and then."""
+    """Looks for dead processes of this host twice a second, and at all leases some times within one."""
 
     name = "reaper"
 
@@ -31,8 +42,10 @@ class Reaper:
         self._presence = presence
         self._scratch = scratch
         self._policy = policy
-        self._expiry_every = max(_TURN_S, lease_seconds / 6)
-        self._looked = 0.0
+        self._look_every = max(_TURN_S, lease_seconds / 6)
+        self._silence = Silence(lease_seconds, 2 * self._look_every)
+        self._clock = SetBack(_SET_BACK_S)
+        self._looked = -self._look_every
 
     async def run(self) -> None:
         await every(_TURN_S, self._turn, self.name)
@@ -40,11 +53,24 @@ class Reaper:
     async def _turn(self) -> None:
         for process in await asyncio.to_thread(lambda: list(self._presence.dead())):
             await self._bury(process)
-        if time.monotonic() - self._looked > self._expiry_every:
+        if time.monotonic() - self._looked >= self._look_every:
             self._looked = time.monotonic()
-            lost = await self._database.write(lambda c: lease.lose_expired(c, self._policy))
-            for job in lost:
+            await self._look()
+
+    async def _look(self) -> None:
+        clock, held = await self._database.read(_clock_and_leases)
+        now = time.monotonic()
+        if self._clock.was_set_back(clock, now):
+            await self._end_long_waits()
+        silent = self._silence.look(held, now)[:_BATCH]
+        if silent:
+            for job in await self._database.write(lambda c: lease.lose_silent(c, silent, self._policy)):
                 log.warning("job %s: its lease has run out", job)
+
+    async def _end_long_waits(self) -> None:
+        longest = max(self._policy.cap, RESEND_CAP_S)
+        if count := await self._database.write(lambda c: waits.cut_short(c, longest)):
+            log.warning("the database's clock was set back; jobs that wait no longer: %d", count)
 
     async def _bury(self, process: str) -> None:
         lost = await self._database.write(lambda c: lease.lose_of_workers(c, [process], self._policy))
@@ -53,3 +79,7 @@ class Reaper:
         await asyncio.to_thread(shutil.rmtree, self._scratch / process, ignore_errors=True)
         await asyncio.to_thread(self._presence.forget, process)
         log.warning("process %s of this host is gone; jobs returned: %s", process, ", ".join(lost) or "none")
+
+
+def _clock_and_leases(conn: Connection) -> tuple[float, list[HeldLease]]:
+    return read_clock(conn), lease.held_leases(conn)

@@ -20,7 +20,9 @@ log = logging.getLogger(__name__)
 
 _BATCH = 100
 _RETRY_BASE_S = 0.5
-_RETRY_CAP_S = 60.0
+
+#: The longest wait before a message that could not be sent is sent again, in seconds.
+RESEND_CAP_S = 60.0
 
 
 class Relay:
@@ -65,7 +67,7 @@ class Relay:
             await self._database.write(lambda c: outbox.bury(c, message.id, record))
             return False
         except Exception as error:  # noqa: BLE001 - whatever a broker's client raises: the message stays, and is sent later
-            delay = backoff_seconds(message.attempts + 1, _RETRY_BASE_S, _RETRY_CAP_S, self._chance)
+            delay = backoff_seconds(message.attempts + 1, _RETRY_BASE_S, RESEND_CAP_S, self._chance)
             log.warning("message %s could not be sent (%s); again in %.1f s", message.message_id, error, delay)
             await self._database.write(lambda c, text=str(error): outbox.postpone(c, message.id, delay, text))  # type: ignore[misc] # as above
             return False

@@ -19,7 +19,7 @@ from dictograph.blobs import Blobs
 from dictograph.crash import CrashPoints, Point
 from dictograph.engine.catalog import Catalog, NotYet
 from dictograph.engine.protocol import EngineSpec
-from dictograph.errors import DictographError, LeaseLost, UnexpectedError
+from dictograph.errors import DatabaseUnavailable, DictographError, LeaseLost, UnexpectedError
 from dictograph.job import ErrorRecord, StoredAudio
 from dictograph.store import finish, progress
 from dictograph.store.claim import Claim
@@ -35,6 +35,9 @@ from dictograph.worker.outcome import Completed, Failed, GivenBack, Lost, Outcom
 from dictograph.worker.transcription import Transcription
 
 log = logging.getLogger(__name__)
+
+#: Attempts that an unavailable database ended are not counted as failures, up to so many times the budget.
+_OUTAGES = 10
 
 #: How long to wait before an outcome that could not be written is written again, in seconds.
 _AGAIN_S = 1.0
@@ -78,6 +81,11 @@ class Runner:
         """The job is no longer ours: stop at once and write nothing."""
         self._stop(Lost())
 
+    def give_up(self) -> None:
+        """Nobody knows whether the job is still ours, since the database cannot be asked: stop, and give the job
+        back uncharged as soon as it can. Whoever has taken it by then keeps it."""
+        self._stop(Released(), hurry=False)
+
     def give_back(self) -> None:
         """The worker is stopping: return the job after its next commit."""
         self._giving_back = True
@@ -86,11 +94,12 @@ class Runner:
         """The worker is stopping and has waited long enough."""
         self._stop(Released())
 
-    def _stop(self, outcome: Outcome) -> None:
+    def _stop(self, outcome: Outcome, *, hurry: bool = True) -> None:
         # Only the attempt is interrupted, not the writing of what it came to; one that has not begun never does.
+        if hurry:
+            self._hurry.set()
         if self._stopped is None:
             self._stopped = outcome
-            self._hurry.set()
             if self._under_way is not None:
                 self._under_way.cancel()
 
@@ -131,12 +140,16 @@ class Runner:
         except GivenBack:
             return Released()
         except DictographError as error:
-            return self._stopped or Failed(error)
+            return self._stopped or (Released() if self._is_outage(error) else Failed(error))
         except Exception as error:
             log.exception("job %s: an unexpected error", self.job.id)
             text = f"A fault of Dictograph itself ({type(error).__name__}); its log has more."
             return self._stopped or Failed(UnexpectedError(text))
         return Completed()
+
+    def _is_outage(self, error: DictographError) -> bool:
+        """Whether it is not the job's fault. So many attempts without an end cannot all be chance."""
+        return isinstance(error, DatabaseUnavailable) and self.job.attempt < _OUTAGES * self.job.max_attempts
 
     async def _resolve_while_ours(self, outcome: Outcome) -> None:
         """Resolve; while the database cannot be written, again and again until the job is lost or the worker stops."""

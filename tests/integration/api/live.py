@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 
 from dictograph.api.app import create_app
+from dictograph.api.connection import ConnectionLimits
 from dictograph.api.server import serve
 from dictograph.blobs import Blobs, FolderBlobs
 from dictograph.crash import CrashPoints
@@ -87,7 +88,8 @@ class Live:
             stopping=self.stop_event,
         )
         try:
-            await serve(create_app(self.services, settings), settings.listen, self._on_started, self.stop_event)
+            limits = ConnectionLimits(settings.header_timeout, settings.max_connections_per_client)
+            await serve(create_app(self.services, settings), settings.listen, self._on_started, self.stop_event, limits)
         finally:
             await self.tail.stop()
             await database.close()

@@ -17,7 +17,7 @@ import pytest
 from dictograph.api import server
 from dictograph.api.room import connections_within
 from dictograph.errors import SettingsError
-from tests.integration.api.live import Live
+from tests.integration.api.live import Live, live
 
 
 async def hello(scope: Any, receive: Any, send: Any) -> None:
@@ -51,21 +51,21 @@ def test_an_address_that_is_taken_is_named() -> None:
             asyncio.run(server.serve(hello, [address], print, asyncio.Event()))
 
 
-def test_a_client_that_never_ends_its_headers_is_cut_off(api: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "HEADERS_S", 0.3)
-    for start in (b"", b"GET /health HTTP/1.1\r\nhost: ", b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\nGET /"):
-        with _connected(api) as raw:
-            stop = threading.Event()
-            dripping = threading.Thread(target=_drip, args=(raw, start, stop))
-            dripping.start()
-            try:
-                while raw.recv(9000):
-                    pass
-            except ConnectionResetError:
-                pass  # a drop that came after the end
-            finally:
-                stop.set()
-                dripping.join()
+def test_a_client_that_never_ends_its_headers_is_cut_off(tmp_path: Path, migrated: Path) -> None:
+    with live(tmp_path, migrated=migrated, header_timeout=0.3) as api:
+        for start in (b"", b"GET /health HTTP/1.1\r\nhost: ", b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\nGET /"):
+            with _connected(api) as raw:
+                stop = threading.Event()
+                dripping = threading.Thread(target=_drip, args=(raw, start, stop))
+                dripping.start()
+                try:
+                    while raw.recv(9000):
+                        pass
+                except ConnectionResetError:
+                    pass  # a drop that came after the end
+                finally:
+                    stop.set()
+                    dripping.join()
 
 
 def test_headers_are_limited(api: Live) -> None:

@@ -15,9 +15,8 @@ import httpx
 import psutil
 import pytest
 
-from dictograph.api import body as reading
 from dictograph.api import envelope
-from tests.integration.api.live import Live
+from tests.integration.api.live import Live, live
 from tests.service import ROOT, eventually
 
 JOBS = "/v1/transcriptions"
@@ -128,16 +127,18 @@ def test_an_upload_that_is_cut_leaves_nothing(api: Live, client: httpx.Client, a
     assert again.status_code == 202, "the key is free again"
 
 
-def test_an_upload_that_stops_coming_is_given_up(api: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "IDLE_S", 0.2)
+def test_an_upload_that_stops_coming_is_given_up(
+    tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(envelope, "LINGER_S", 0.1)
-    with _connected(api) as raw:
+    with live(tmp_path, migrated=migrated, upload_idle_timeout=0.2) as api, _connected(api) as raw:
         raw.sendall(_request_head(api, {"content-length": "900000"}) + HEAD + b"x" * 1000)
         answer = b""
         while data := raw.recv(9000):
             answer += data
-    assert answer.startswith(b"HTTP/1.1 408")
-    assert nothing_left(api)
+        assert answer.startswith(b"HTTP/1.1 408")
+        assert b'"request_timeout"' in answer
+        assert nothing_left(api)
 
 
 def test_curl_uploads(api: Live, tmp_path: Path) -> None:

@@ -11,32 +11,50 @@ import pytest
 from dictograph.store.database import Database
 from dictograph.store.migrate import upgrade
 from tests.integration.store.bench import Bench
+from tests.postgres import Cluster
 
 
-@pytest.fixture(params=["sqlite"])
-def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Which database it is."""
+    return str(request.param)
+
+
+@pytest.fixture
+def empty_url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a database that has nothing in it."""
-    return {"sqlite": f"sqlite:///{tmp_path / 'db' / 'dictograph.db'}"}[request.param]
+    if kind == "sqlite":
+        return f"sqlite:///{tmp_path / 'db' / 'dictograph.db'}"
+    cluster: Cluster = request.getfixturevalue("postgres")
+    return cluster.new_database()
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated SQLite file: to copy it is quicker than to migrate for each test."""
     file = tmp_path_factory.mktemp("template") / "dictograph.db"
     upgrade(f"sqlite:///{file}")
     return file
 
 
+@pytest.fixture(scope="session")
+def postgres_template(postgres: Cluster) -> str:
+    """The same on PostgreSQL, which copies a database at once when nobody uses it."""
+    url = postgres.new_database()
+    upgrade(url)
+    return url
+
+
 @pytest.fixture
-def url(empty_url: str, template: Path) -> str:
+def url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a migrated database."""
-    if empty_url.startswith("sqlite"):
-        file = Path(empty_url.removeprefix("sqlite:///"))
-        file.parent.mkdir()
-        shutil.copy(template, file)
-    else:
-        upgrade(empty_url)
-    return empty_url
+    if kind == "postgresql":
+        cluster: Cluster = request.getfixturevalue("postgres")
+        return cluster.new_database(template=request.getfixturevalue("postgres_template"))
+    file = tmp_path / "db" / "dictograph.db"
+    file.parent.mkdir()
+    shutil.copy(request.getfixturevalue("sqlite_template"), file)
+    return f"sqlite:///{file}"
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, event
 
 from dictograph.job import FrozenEngine, JobStatus, Options
 from dictograph.store import finish, progress
-from dictograph.store.claim import Claimant, claim_job
+from dictograph.store.claim import Claimant, claim_job, starves
 from dictograph.store.database import Database
 from dictograph.store.lease import RetryPolicy
 from tests.integration.store.bench import OOPS, Bench
@@ -74,6 +74,23 @@ def test_a_job_that_lost_its_lease_runs_alone(bench: Bench) -> None:
     assert not bench.claim(busy=True).alone, "a committed window shows that it kills nobody"
 
 
+def test_a_job_that_waits_to_run_alone_is_found_and_taken_first(bench: Bench) -> None:
+    shy = bench.running()
+    bench.expire_lease(shy.job_id)
+    bench.lose()
+    bench.create("urgent", priority=9)
+    claimant = Claimant("w1", 60, frozenset({("auto", ""), ("sphinx", "en")}), busy=True)
+    assert bench.read(starves, claimant, 0)
+    assert not bench.read(starves, claimant, 30), "it has not waited for so long"
+    assert not bench.read(starves, Claimant("w1", 60, frozenset({("whisper", "")}), busy=True), 0), "it cannot run it"
+    claim = bench.write(claim_job, Claimant("w1", 60, claimant.runnable, busy=False, for_starving=True))
+    assert claim is not None
+    assert (claim.job.id, claim.alone) == (shy.job_id, True)
+    assert not bench.read(starves, claimant, 0)
+    assert bench.write(claim_job, Claimant("w1", 60, claimant.runnable, busy=False, for_starving=True)) is None
+    assert bench.claim(busy=True).job.id == "urgent"
+
+
 def test_a_job_in_backoff_is_not_claimed(bench: Bench) -> None:
     lease = bench.running()
     bench.write(finish.fail, lease, OOPS, True, RetryPolicy(60.0, 60.0))
@@ -83,7 +100,7 @@ def test_a_job_in_backoff_is_not_claimed(bench: Bench) -> None:
 
 _CLAIMER = """
 import sys
-from dictograph.store.claim import Claimant, claim_job
+from dictograph.store.claim import Claimant, claim_job, starves
 from dictograph.store.database import Database
 from dictograph.store.lease import RetryPolicy
 db = Database.open(sys.argv[1])

@@ -101,11 +101,15 @@ def test_the_jobs_of_a_dead_worker_return_at_once(bench: Bench) -> None:
     assert bench.job(mine.job.id).failures == 1
 
 
-def test_no_more_leases_are_lost_at_once_than_the_limit(bench: Bench) -> None:
-    for _ in range(3):
-        bench.expire_lease(bench.running().job_id)
-    assert len(bench.write(lease.lose_expired, AT_ONCE, 2)) == 2
-    assert len(bench.lose()) == 1
+def test_a_lease_that_was_renewed_since_it_was_looked_at_is_not_lost(bench: Bench) -> None:
+    silent, alive = bench.running(), bench.running()
+    seen = bench.read(lease.held_leases)
+    assert {one.job_id for one in seen} == {silent.job_id, alive.job_id}
+    assert all(50 < one.left <= 60 for one in seen)
+    bench.write(lease.renew, [alive], 60)
+    assert bench.write(lease.lose_silent, seen, AT_ONCE) == [silent.job_id]
+    assert bench.write(lease.lose_silent, seen, AT_ONCE) == []
+    assert bench.status(alive.job_id) is JobStatus.PROCESSING
 
 
 def test_a_new_window_makes_the_budget_whole(bench: Bench) -> None:
@@ -161,3 +165,17 @@ def test_an_outside_write_names_the_state_it_saw(bench: Bench) -> None:
     assert bench.write(lease.end_attempt, seen, OOPS, AT_ONCE) is None
     assert bench.job(held.job_id).failures == 0
     assert bench.write(lease.renew, [again.lease], 60) == {held.job_id}
+
+
+def test_what_a_worker_holds_and_knows_nothing_of_is_given_back_uncharged(bench: Bench) -> None:
+    """The answer to a claim got lost with the connection; its commit did not."""
+    for _ in range(3):
+        bench.create()
+    known, unknown, other = bench.claim(worker="w1"), bench.claim(worker="w1"), bench.claim(worker="w2")
+    assert bench.write(finish.release_unknown, "w1", [known.lease.token]) == [unknown.job.id]
+    assert bench.write(finish.release_unknown, "w1", [known.lease.token]) == []
+    assert [bench.status(one.job.id) for one in (known, other)] == [JobStatus.PROCESSING] * 2
+    job = bench.job(unknown.job.id)
+    assert (job.status, job.failures) == (JobStatus.PENDING, 0)
+    assert bench.log(job.id) == ["created", "started", "released"]
+    assert bench.write(finish.release_unknown, "w2", []) == [other.job.id]

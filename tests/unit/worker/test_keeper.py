@@ -23,7 +23,7 @@ def test_a_lease_is_given_up_in_time_though_the_database_is_locked(tmp_path: Pat
         database = Database.open(f"sqlite:///{file}")
         keeper, lost = Keeper(database, 2.0), asyncio.Event()
         claimed = time.monotonic()
-        keeper.hold(Lease("job", 1, "token"), claimed - 1.0, lost.set)  # so it is time to renew
+        keeper.hold(Lease("job", 1, "token"), claimed - 1.0, _never, lost.set)  # so it is time to renew
         running = asyncio.create_task(keeper.run())
         async with asyncio.timeout(10):
             await lost.wait()
@@ -47,10 +47,14 @@ def test_an_attempt_ends_when_a_newer_one_at_the_same_job_begins(tmp_path: Path)
         database = Database.open(f"sqlite:///{file}")
         keeper = Keeper(database, 30.0)
         lost: list[int] = []
-        keeper.hold(Lease("job", 1, "one"), time.monotonic(), lambda: lost.append(1))
-        keeper.hold(Lease("other", 1, "other"), time.monotonic(), lambda: lost.append(0))
-        keeper.hold(Lease("job", 2, "two"), time.monotonic(), lambda: lost.append(2))
+        keeper.hold(Lease("job", 1, "one"), time.monotonic(), lambda: lost.append(1), _never)
+        keeper.hold(Lease("other", 1, "other"), time.monotonic(), lambda: lost.append(0), _never)
+        keeper.hold(Lease("job", 2, "two"), time.monotonic(), lambda: lost.append(2), _never)
         assert lost == [1]
         await database.close()
 
     asyncio.run(test())
+
+
+def _never() -> None:
+    raise AssertionError("this was not what happened to the lease")

@@ -36,9 +36,31 @@ def test_an_object_that_cannot_be_removed_keeps_no_other(tmp_path: Path) -> None
 
     async def test(error: Exception) -> None:
         database = Database.open(f"sqlite:///{tmp_path / 'd.db'}")
-        await Pruner(database, _Stubborn(tmp_path / "blobs", error), Retention(0, 0, 0, orphans=1.0)).turn()
+        pruner = Pruner(database, _Stubborn(tmp_path / "blobs", error), Retention(0, 0, 0, orphans=1.0))
+        await pruner.turn()
+        await pruner.turn()
         await database.close()
 
     for error in (PermissionError("not yours"), StorageUnavailable("The storage is away.")):
         asyncio.run(test(error))
         assert [path.parent.name for path in (tmp_path / "blobs").rglob("0-audio")] == ["stuck"]
+
+
+def test_what_just_became_old_stays_for_a_turn_more(tmp_path: Path) -> None:
+    """The clock was set forward by hours while an upload was being taken in: its row comes a moment later."""
+    incoming = tmp_path / "blobs" / "job" / "0-audio"
+    incoming.parent.mkdir(parents=True)
+    incoming.write_bytes(b"accepted in a moment")
+    os.utime(incoming, (1, 1))
+    upgrade(f"sqlite:///{tmp_path / 'd.db'}")
+
+    async def test() -> None:
+        database = Database.open(f"sqlite:///{tmp_path / 'd.db'}")
+        pruner = Pruner(database, FolderBlobs(tmp_path / "blobs"), Retention(0, 0, 0, orphans=3600.0))
+        await pruner.turn()
+        assert incoming.exists()
+        await pruner.turn()
+        assert not incoming.exists()
+        await database.close()
+
+    asyncio.run(test())

@@ -1,0 +1,90 @@
+"""Dictograph beside faster-whisper: the same weights, audio and number of threads, turn by turn."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from bench.room import Room
+from dictograph.engine.whisper_model import cores
+from tests.service import Service
+
+#: How many times each is run; the median counts.
+RUNS = 3
+
+_LIMIT_S = 900.0
+_LOOK_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One transcription of the whole file: seconds it took, and words that were heard."""
+
+    seconds: float
+    words: int
+
+
+class FasterWhisper:
+    """faster-whisper with a loaded model, given a file: it decodes, looks for speech, transcribes."""
+
+    def __init__(self, model: Path) -> None:
+        from faster_whisper import WhisperModel
+
+        self._model = WhisperModel(str(model), device="cpu", compute_type="int8", cpu_threads=cores())
+
+    def sequential(self, audio: Path, **options: Any) -> Run:
+        return _read(lambda: self._model.transcribe(str(audio), **options))
+
+    def batched(self, audio: Path, **options: Any) -> Run:
+        from faster_whisper import BatchedInferencePipeline
+
+        return _read(lambda: BatchedInferencePipeline(self._model).transcribe(str(audio), **options))
+
+
+def _read(start: Callable[[], tuple[Any, Any]]) -> Run:
+    began = time.monotonic()
+    segments, _ = start()
+    words = sum(len(segment.text.split()) for segment in segments)
+    return Run(time.monotonic() - began, words)
+
+
+def settings(model: Path) -> dict[str, object]:
+    """Of a service that uses these weights, as a person would set it up: everything else is the default."""
+    return {"engine": "whisper", "model": model, "device": "cpu", "compute_type": "int8"}
+
+
+def ours(service: Service, audio: Path, **options: object) -> Run:
+    """A job through HTTP: uploaded, stored, decoded, heard, transcribed, committed, its transcript fetched."""
+    began = time.monotonic()
+    job = service.submit(audio, **options)
+    end = began + _LIMIT_S
+    while (status := service.job(job)["status"]) not in ("completed", "failed", "cancelled"):
+        if time.monotonic() > end:
+            raise TimeoutError(f"a job took longer than {_LIMIT_S:.0f} s")
+        time.sleep(_LOOK_S)
+    text = service.transcript(job, "txt")
+    seconds = time.monotonic() - began
+    if status != "completed":
+        raise RuntimeError(f"a job ended as {status}: {service.job(job)['error']}")
+    return Run(seconds, len(text.split()))
+
+
+def contest(room: Room, runners: Mapping[str, Callable[[], Run]], runs: int) -> dict[str, list[Run]]:
+    """Every runner so many times, turn by turn, so that what else the machine does hits all of them."""
+    results: dict[str, list[Run]] = {name: [] for name in runners}
+    for turn in range(runs):
+        order = list(runners) if turn % 2 == 0 else list(reversed(runners))
+        for name in order:
+            run = runners[name]()
+            results[name].append(run)
+            room.say(f"{name}: {run.seconds:.1f} s, {run.words} words")
+    return results
+
+
+def middle(runs: Sequence[Run]) -> float:
+    """The median of the seconds."""
+    return median(run.seconds for run in runs)

@@ -1,0 +1,16 @@
+"""The figures, one module each, in the order of the page."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import cast
+
+from bench.figure import Figure
+
+#: Names of modules in this folder; each has NAME (the module's own), TITLE, GOAL and measure(room).
+MODULES: tuple[str, ...] = ()
+
+
+def figures() -> list[Figure]:
+    """Every figure whose module is there."""
+    return [cast("Figure", import_module(f"bench.figures.{name}")) for name in MODULES]

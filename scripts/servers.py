@@ -1,0 +1,170 @@
+"""The servers that `make services` runs: how each is made, started, asked and named to those who use it.
+
+Another one is another class with these members, and a line in `SERVERS`.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import subprocess
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import psutil
+
+from scripts.machine import processes_inside, unprivileged, write_secret
+
+USER = "dictograph"
+
+#: Where PostgreSQL's programs are if not on PATH: Debian, then Homebrew on both kinds of Mac.
+POSTGRES_PLACES = (
+    "/usr/lib/postgresql/*/bin",
+    "/opt/homebrew/opt/postgresql*/bin",
+    "/usr/local/opt/postgresql*/bin",
+)
+
+
+class Broken(Exception):
+    """A server cannot be had; the message says why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a server lives. Port and password stay the same for as long as its folder is kept."""
+
+    folder: Path
+    port: int
+    password: str
+
+
+class Server(Protocol):
+    """`package` is Debian's. All calls are made after `installed` was true."""
+
+    name: str
+    package: str
+
+    def installed(self) -> bool: ...
+    def prepare(self, place: Place) -> None:
+        """Make what it needs, unless it is there; called before each start, and never while it runs."""
+
+    def command(self, place: Place) -> list[str]: ...
+    def answers(self, place: Place) -> bool: ...
+    def settle(self, place: Place) -> None:
+        """Called when it answers."""
+
+    def variables(self, place: Place) -> dict[str, str]:
+        """What those who want to use it put into their environment."""
+
+
+class PostgreSQL:
+    name = "postgresql"
+    package = "postgresql"
+
+    def installed(self) -> bool:
+        return find_postgres() is not None
+
+    def prepare(self, place: Place) -> None:
+        data = place.folder / "data"
+        if not data.exists():
+            part, password = place.folder / "data.part", place.folder / "password"
+            shutil.rmtree(part, ignore_errors=True)  # one that was cut short
+            write_secret(password, place.password)
+            self._call("initdb", "-D", str(part), *initdb_words(password))
+            password.unlink()
+            part.rename(data)
+        _forget_stale_lock(data)
+
+    def command(self, place: Place) -> list[str]:
+        options = {"port": place.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": ""}
+        words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
+        return [self._program("postgres"), "-D", str(place.folder / "data"), *words]
+
+    def answers(self, place: Place) -> bool:
+        asked = [self._program("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(place.port)]
+        return subprocess.run(asked, check=False).returncode == 0
+
+    def settle(self, place: Place) -> None:
+        found = self._call("psql", "-XAtc", "SELECT datname FROM pg_database", self._url(place, ""))
+        if USER not in found.split():
+            self._call("psql", "-Xqc", f"CREATE DATABASE {USER}", self._url(place, ""))
+
+    def variables(self, place: Place) -> dict[str, str]:
+        return {"DICTOGRAPH_DATABASE_URL": self._url(place, USER)}
+
+    def _url(self, place: Place, database: str) -> str:
+        return f"postgresql://{USER}:{place.password}@127.0.0.1:{place.port}/{database or 'postgres'}"
+
+    def _program(self, name: str) -> str:
+        folder = find_postgres()
+        assert folder is not None
+        return str(folder / name)
+
+    def _call(self, name: str, *words: str) -> str:
+        done = subprocess.run(
+            [self._program(name), *words], capture_output=True, text=True, check=False, cwd="/", **unprivileged()
+        )
+        if done.returncode != 0:
+            raise Broken(f"{name} failed: {done.stderr.strip()}")
+        return str(done.stdout)
+
+
+class Redis:
+    name = "redis"
+    package = "redis-server"
+
+    def installed(self) -> bool:
+        return shutil.which("redis-server") is not None
+
+    def prepare(self, place: Place) -> None:
+        lines = ["bind 127.0.0.1", f"port {place.port}", f"requirepass {place.password}", "appendonly yes"]
+        write_secret(place.folder / "redis.conf", "\n".join([*lines, f'dir "{place.folder}"', ""]))
+
+    def command(self, place: Place) -> list[str]:
+        return ["redis-server", str(place.folder / "redis.conf")]
+
+    def answers(self, place: Place) -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", place.port), timeout=1) as connection:
+            connection.sendall(f"AUTH {place.password}\r\nPING\r\n".encode())
+            with connection.makefile("rb") as answers:
+                return [answers.readline(), answers.readline()] == [b"+OK\r\n", b"+PONG\r\n"]
+        return False
+
+    def settle(self, place: Place) -> None:
+        """Nothing is left to be done."""
+
+    def variables(self, place: Place) -> dict[str, str]:
+        return {"REDIS_URL": f"redis://:{place.password}@127.0.0.1:{place.port}/0"}
+
+
+SERVERS: tuple[Server, ...] = (PostgreSQL(), Redis())
+
+
+def find_postgres() -> Path | None:
+    """The folder with PostgreSQL's programs: that of PATH, or else the newest that is installed."""
+    found = [Path(path).resolve().parent] if (path := shutil.which("initdb")) else []
+    for place in POSTGRES_PLACES:
+        found += sorted(Path("/").glob(place.lstrip("/")), key=_version, reverse=True)
+    return next((folder for folder in found if (folder / "initdb").exists() and (folder / "postgres").exists()), None)
+
+
+def initdb_words(password: Path) -> list[str]:
+    """How a cluster of ours is made: one user, who has to say the password that stands in the file."""
+    return [
+        "--username", USER, "--pwfile", str(password), "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C",
+    ]  # fmt: skip
+
+
+def _forget_stale_lock(data: Path) -> None:
+    """After a power cut the lock file names a process that may be anybody's by now, which PostgreSQL cannot tell."""
+    lock = data / "postmaster.pid"
+    if lock.exists() and psutil.pid_exists(int(lock.read_text().split()[0])) and not list(processes_inside(data)):
+        lock.unlink()
+
+
+def _version(folder: Path) -> int:
+    numbers = re.findall(r"\d+", str(folder))
+    return int(numbers[-1]) if numbers else 0

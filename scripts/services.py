@@ -1,0 +1,186 @@
+"""`make services` and `make services-down`: servers of one's own for development, in a folder that git ignores.
+
+    python -m scripts.services up|down [--folder FOLDER] [--only NAME,NAME] [--wipe]
+
+Each server has a folder with its data, its log and `state.json` (port, password, process). Both commands can be given
+again and again. A process is known by its id and by working inside of that folder, so an id that somebody else has
+got since, after a reboot say, is nobody of ours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from scripts.machine import can_enter, free_port, give_away, is_taken, unprivileged, works_inside, write_secret
+from scripts.servers import SERVERS, Broken, Place, Server
+
+START_S = 60.0
+STOP_S = 60.0
+
+
+class Home:
+    """A server's folder, and what is kept there about it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._file = folder / "state.json"
+
+    def process(self) -> psutil.Process | None:
+        """The server's process, if it runs."""
+        pid = self._state().get("pid")
+        with suppress(psutil.Error):
+            process = psutil.Process(int(pid)) if pid else None
+            if process and process.status() != psutil.STATUS_ZOMBIE and works_inside(process, self.folder):
+                return process
+        return None
+
+    def place(self) -> Place:
+        """Where it runs, or will: as before, unless its port was taken meanwhile."""
+        state = self._state()
+        password = str(state.get("password") or secrets.token_hex(16))
+        port = int(state.get("port", 0))
+        if self.process() is None and (not port or is_taken(port)):
+            port = free_port()
+        return Place(self.folder, port, password)
+
+    def remember(self, place: Place, pid: int | None) -> None:
+        state = {"port": place.port, "password": place.password, "pid": pid}
+        part = self._file.with_suffix(".part")
+        write_secret(part, json.dumps(state))
+        part.replace(self._file)
+
+    def _state(self) -> dict[str, Any]:
+        try:
+            state: dict[str, Any] = json.loads(self._file.read_text())
+        except FileNotFoundError:
+            return {}
+        return state
+
+
+def up(server: Server, folder: Path) -> dict[str, str]:
+    """Have a server run; returns its variables. Raises Broken."""
+    home = Home(folder / server.name)
+    place = home.place()
+    if home.process() is None:
+        _start(server, home, place)
+        print(f"{server.name}: started on 127.0.0.1:{place.port}")
+    else:
+        print(f"{server.name}: runs on 127.0.0.1:{place.port}")
+    _wait_until_it_answers(server, home, place)
+    server.settle(place)
+    return server.variables(place)
+
+
+def _start(server: Server, home: Home, place: Place) -> None:
+    home.folder.mkdir(exist_ok=True)
+    home.folder.chmod(0o700)
+    give_away(home.folder)
+    if not can_enter(home.folder):
+        raise Broken(
+            f"{home.folder} cannot be entered by the account that runs servers for root. "
+            "Name another folder: make services SERVICES=/var/tmp/services"
+        )
+    home.remember(place, None)
+    server.prepare(place)
+    with (home.folder / "log").open("ab") as log:
+        process = subprocess.Popen(
+            server.command(place), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            cwd=home.folder, start_new_session=True, **unprivileged(),
+        )  # fmt: skip
+    home.remember(place, process.pid)
+
+
+def _wait_until_it_answers(server: Server, home: Home, place: Place) -> None:
+    deadline = time.monotonic() + START_S
+    while not server.answers(place):
+        if home.process() is None or time.monotonic() > deadline:
+            log = (home.folder / "log").read_text(errors="replace")
+            raise Broken(f"{server.name} does not start. Its log ends with:\n{log[-2000:]}")
+        time.sleep(0.05)
+
+
+def down(server: Server, folder: Path, wipe: bool) -> None:
+    """End a server in good order. Its data are kept unless they are to be wiped. Raises Broken."""
+    home = Home(folder / server.name)
+    process = home.process()
+    if process is not None:
+        _stop(server, process)
+        home.remember(home.place(), None)
+        print(f"{server.name}: stopped")
+    if wipe and home.folder.exists():
+        shutil.rmtree(home.folder)
+        print(f"{server.name}: its data are gone")
+
+
+def _stop(server: Server, process: psutil.Process) -> None:
+    process.send_signal(signal.SIGINT)  # for PostgreSQL: do not wait until all clients have left
+    deadline = time.monotonic() + STOP_S
+    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+        if time.monotonic() > deadline:
+            raise Broken(f"{server.name} (process {process.pid}) does not end.")
+        time.sleep(0.05)
+
+
+def all_up(servers: Sequence[Server], folder: Path) -> int:
+    variables: dict[str, str] = {}
+    for server in servers:
+        if not server.installed():
+            print(f"{server.name}: not installed, so not started (on Debian: apt-get install {server.package})")
+            continue
+        variables |= up(server, folder)
+    lines = "".join(f"{name}={value}\n" for name, value in variables.items())
+    write_secret(folder / "env", lines)
+    print(f"\n{lines}\nThese lines are in {folder / 'env'}, too.")
+    return 0 if variables else 1
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Two of these commands at once would start everything twice."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Servers for development.")
+    parser.add_argument("wish", choices=("up", "down"))
+    parser.add_argument("--folder", type=Path, default=Path(".services"))
+    parser.add_argument("--only", default="", help="names, separated by commas")
+    parser.add_argument("--wipe", action="store_true", help="with down: delete all data")
+    asked = parser.parse_args()
+    folder = asked.folder.absolute()
+    names = set(filter(None, asked.only.split(",")))
+    if unknown := names - {server.name for server in SERVERS}:
+        parser.error(f"no such server: {', '.join(sorted(unknown))}")
+    servers = [server for server in SERVERS if not names or server.name in names]
+    try:
+        with _alone(folder):
+            if asked.wish == "up":
+                return all_up(servers, folder)
+            for server in servers:
+                down(server, folder, asked.wipe)
+            (folder / "env").unlink(missing_ok=True)
+    except Broken as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

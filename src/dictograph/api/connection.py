@@ -1,0 +1,139 @@
+"""A client's connection: HTTP/1.1 or a WebSocket, with limits on what it may cost."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import h11
+from starlette.responses import Response
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from dictograph.api.problems import problem
+from dictograph.api.unread import Unread
+from dictograph.errors import DictographError, RequestError, ServerBusy
+
+#: So much may wait to be sent to a WebSocket's client when it asks for another pong, in bytes.
+_MOST_UNSENT = 256 * 1024
+
+#: A network of this length is one client: whoever has an IPv6 address has all of its /64.
+_CLIENT_BITS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """What connections may cost.
+
+    Args:
+        headers_timeout: seconds that a client may take for a request's line and headers.
+        per_client: connections that one address may have; 0: as many as there is room for.
+        most: connections that all may have.
+        unread_timeout: seconds that a client may take next to nothing of what it is sent.
+    """
+
+    headers_timeout: float = 20.0
+    per_client: int = 0
+    most: int = 4096
+    unread_timeout: float = 60.0
+
+
+class Connection(Unread, H11Protocol):
+    """HTTP/1.1 that gives a client only so long for the head of each request ("slowloris"), takes no more
+    connections than there is room for, and has the one shape of errors for what is no HTTP at all.
+    """
+
+    def __init__(self, *args: Any, limits: ConnectionLimits, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._limits = limits
+        self.unread_timeout = limits.unread_timeout
+        self._deadline: asyncio.TimerHandle | None = None
+        self._handed_over = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > self._limits.most:
+            self._end(ServerBusy("There are more connections than this service has room for; try again shortly."))
+        elif self._limits.per_client and self._of_this_client() > self._limits.per_client:
+            self._end(ServerBusy("There are too many connections from this address; close some and try again."))
+        else:
+            self._watch()
+
+    def send_400_response(self, msg: str) -> None:
+        del msg
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            self._end(RequestError("The request is no HTTP/1.1 that can be understood."))
+        else:
+            self.transport.close()  # in the middle of an answer; there is no room for another
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        self._unwatch()
+        self._handed_over = True
+        super().handle_websocket_upgrade(event)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._unwatch()
+        super().connection_lost(exc)
+
+    def _of_this_client(self) -> int:
+        here = _client(self)
+        return sum(_client(one) == here for one in self.connections)
+
+    def _end(self, error: DictographError) -> None:
+        headers = {"connection": "close"} | ({"retry-after": "5"} if error.status == 503 else {})
+        self.transport.write(_plain(problem(error, headers)))
+        self.transport.close()
+
+    def _watch(self) -> None:
+        """Between requests the time runs; within one it does not: bodies have a limit of their own."""
+        if self._handed_over:
+            return
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._unwatch()
+        elif self._deadline is None:
+            self._deadline = self.loop.call_later(self._limits.headers_timeout, self.transport.close)
+
+    def _unwatch(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+class Socket(Unread, WebSocketsSansIOProtocol):
+    """A WebSocket that does not hoard pongs for a client that sends pings and reads nothing."""
+
+    def __init__(self, *args: Any, limits: ConnectionLimits, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.unread_timeout = limits.unread_timeout
+
+    def handle_ping(self) -> None:
+        if self.transport.get_write_buffer_size() > _MOST_UNSENT:
+            self.transport.abort()
+        else:
+            super().handle_ping()
+
+
+def _client(connection: Any) -> object:
+    """What all connections of one client have in common: its address, or its network if that is IPv6."""
+    host = connection.client[0] if connection.client else ""
+    if ":" not in host:
+        return host
+    return int(ipaddress.IPv6Address(host.partition("%")[0])) >> _CLIENT_BITS
+
+
+def _plain(answer: Response) -> bytes:
+    """An answer as it is written when there is no request that it would belong to."""
+    line = f"HTTP/1.1 {answer.status_code} {HTTPStatus(answer.status_code).phrase}\r\n".encode()
+    head = b"".join(b"%b: %b\r\n" % header for header in answer.raw_headers)
+    return line + head + b"\r\n" + bytes(answer.body)

@@ -1,0 +1,178 @@
+"""Saving a service with all it has, and bringing it back.
+
+The database comes first, the objects that its rows name second: an object is on the disk before a row
+names it, and is never changed. So every row of the copy has its object, but for jobs that were removed,
+or lost their audio to the retention, in between.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from types import ModuleType
+
+from dictograph import __version__
+from dictograph.backup import postgres, sqlite
+from dictograph.backup.objects import Damaged, copy_object, names_in, remove_object
+from dictograph.durable import sync_file, sync_folder
+from dictograph.errors import BackupFailed
+from dictograph.settings import Settings
+from dictograph.store import migrate
+from dictograph.store.database import Database
+from dictograph.store.kinds import file_of
+from dictograph.store.prune import unnamed
+from dictograph.store.read import stored_audio
+
+MANIFEST = "manifest.json"
+_OBJECTS = "blobs"
+_PAGE = 500
+
+
+@dataclass(slots=True)
+class Summary:
+    """What was saved or restored: objects in all, of which `copied` were not there yet; `missing` names those
+    that a row names and the storage does not have, or not as they were."""
+
+    objects: int = 0
+    copied: int = 0
+    bytes: int = 0
+    missing: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Object:
+    name: str
+    size: int
+    sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a backup says of itself. It is written last: a folder without it is no whole backup."""
+
+    dictograph: str
+    revision: str
+    database: str
+    taken_at: str
+
+
+def save(settings: Settings, folder: Path) -> Summary:
+    """Save the service of the settings into a folder, while it runs or not; one that holds an earlier
+    backup of it is brought up to date.
+
+    Raises:
+        BackupFailed: what stands in the way. An earlier backup's database is then still whole.
+    """
+    tool = _tool(settings.database)
+    revision = migrate.current(settings.database)
+    if revision is None:
+        raise BackupFailed("There is no database to save; name its folder with --data-dir.")
+    with _disk_errors():
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        tool.save(settings.database, folder)
+        database = Database.open(settings.database)
+        try:
+            summary = _copy_all(_named(database), settings.storage, folder / _OBJECTS)
+            _remove_unnamed(database, folder / _OBJECTS)
+        finally:
+            database.close_now()
+        _write(folder, Manifest(__version__, revision, tool.NAME, datetime.now(UTC).isoformat(timespec="seconds")))
+    return summary
+
+
+def restore(settings: Settings, folder: Path) -> Summary:
+    """Bring a saved service back, to where the settings say; there must be no database yet.
+
+    The database comes last: what was cut short can be begun again.
+
+    Raises:
+        BackupFailed: what stands in the way.
+    """
+    manifest = _read(folder)
+    tool = _tool(settings.database)
+    if manifest.database != tool.NAME:
+        raise BackupFailed(
+            "The backup is of another kind of database; DICTOGRAPH_DATABASE_URL must name one of its kind."
+        )
+    if not migrate.knows(manifest.revision):
+        raise BackupFailed(
+            f"The backup has revision {manifest.revision}, which this version does not know; "
+            f"it was made by Dictograph {manifest.dictograph}: install that or a newer one."
+        )
+    if not tool.is_free(settings.database):
+        raise BackupFailed("There is a database already; a backup is restored only where there is none.")
+    with _disk_errors():
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        summary = _copy_all(_saved(folder / _OBJECTS), folder / _OBJECTS, settings.storage)
+        tool.load(folder, settings.database)
+    return summary
+
+
+def _tool(url: str) -> ModuleType:
+    return sqlite if file_of(url) else postgres
+
+
+def _named(database: Database) -> Iterator[_Object]:
+    """The objects that rows name, a page at a time."""
+    last = ""
+    while page := database.read_now(lambda conn, after=last: stored_audio(conn, after, _PAGE)):  # type: ignore[misc] # bound in the loop on purpose
+        for audio in page:
+            yield _Object(audio.name, audio.size, audio.sha256)
+        last = page[-1].name
+
+
+def _saved(folder: Path) -> Iterator[_Object]:
+    for name in names_in(folder):
+        yield _Object(name, (folder / name).stat().st_size, None)
+
+
+def _copy_all(objects: Iterator[_Object], source: Path, target: Path) -> Summary:
+    summary = Summary()
+    for one in objects:
+        try:
+            summary.copied += copy_object(source / one.name, target / one.name, one.size, one.sha256)
+        except (FileNotFoundError, Damaged):
+            summary.missing += 1
+            continue
+        summary.objects += 1
+        summary.bytes += one.size
+    return summary
+
+
+def _remove_unnamed(database: Database, folder: Path) -> None:
+    names = names_in(folder)
+    while some := list(islice(names, _PAGE)):
+        for name in database.read_now(lambda conn, asked=some: unnamed(conn, asked)):  # type: ignore[misc] # as above
+            remove_object(folder, name)
+
+
+def _write(folder: Path, manifest: Manifest) -> None:
+    part = folder / f"{MANIFEST}.part"
+    part.write_text(json.dumps(asdict(manifest), indent=2) + "\n", encoding="utf-8")
+    sync_file(part)
+    os.replace(part, folder / MANIFEST)
+    sync_folder(folder)
+
+
+def _read(folder: Path) -> Manifest:
+    try:
+        return Manifest(**json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise BackupFailed(f"{folder} holds no whole backup: there is no {MANIFEST} in it.") from error
+    except (ValueError, TypeError) as error:
+        raise BackupFailed(f"{folder / MANIFEST} cannot be read: {error}.") from error
+
+
+class _disk_errors:  # noqa: N801 - reads as a statement
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            where = f" ({error.filename})" if error.filename else ""
+            raise BackupFailed(f"A file cannot be read or written{where}: {error.strerror or error}.") from error

@@ -1,0 +1,55 @@
+"""A PostgreSQL database in a backup: what PostgreSQL's own tools write and read."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from dictograph.durable import sync_file, sync_folder
+from dictograph.errors import BackupFailed
+from dictograph.store import migrate
+
+NAME = "database.pgdump"
+
+
+def save(url: str, folder: Path) -> None:
+    """Have `pg_dump` write the database as it is at one moment; writers go on meanwhile."""
+    target, part = folder / NAME, folder / f"{NAME}.part"
+    _run("pg_dump", url, "--format=custom", "--no-owner", "--no-privileges", f"--file={part}")
+    sync_file(part)
+    os.replace(part, target)
+    sync_folder(folder)
+
+
+def load(folder: Path, url: str) -> None:
+    """Have `pg_restore` fill the database, all or nothing."""
+    flags = ("--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges")
+    _run("pg_restore", url, *flags, str(folder / NAME))
+
+
+def is_free(url: str) -> bool:
+    """Whether nothing of ours is in the database yet."""
+    return migrate.current(url) is None
+
+
+def _run(tool: str, url: str, *arguments: str) -> None:
+    program = shutil.which(tool)
+    if program is None:
+        raise BackupFailed(f"{tool} is not installed; it comes with PostgreSQL's client programs.")
+    address, secret = _without_password(url)
+    command = [program, "--no-password", f"--dbname={address}", *arguments]
+    done = subprocess.run(command, env=os.environ | secret, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise BackupFailed(f"{said[0].removesuffix('.')}.")
+
+
+def _without_password(url: str) -> tuple[str, dict[str, str]]:
+    """The address for a command line, which everybody on the machine can read, and the password for the environment."""
+    given = conninfo_to_dict(f"postgresql://{url.partition('://')[2]}")
+    password = given.pop("password", None)
+    return make_conninfo("", **given), {} if password is None else {"PGPASSWORD": str(password)}

@@ -1,0 +1,75 @@
+"""A SQLite database in a backup: one file, copied while others write."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from dictograph.durable import sync_file, sync_folder
+from dictograph.errors import BackupFailed
+from dictograph.store.kinds import file_of
+
+NAME = "dictograph.db"
+
+#: So many pages are copied between two looks at who else wants the database (16 MiB of them).
+_STEP = 4096
+
+
+def save(url: str, folder: Path) -> None:
+    """Copy the database into `folder` as it is at one moment; writers go on meanwhile.
+
+    SQLite's own online copy (https://www.sqlite.org/backup.html), checked before it gets its name.
+    """
+    target = folder / NAME
+    _copy(_file(url), target)
+
+
+def load(folder: Path, url: str) -> None:
+    """Put the saved database in its place, which has to be free."""
+    target = _file(url)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _copy(folder / NAME, target)
+
+
+def is_free(url: str) -> bool:
+    """Whether there is no database yet."""
+    return not _file(url).exists()
+
+
+def _copy(source: Path, target: Path) -> None:
+    if not source.is_file():
+        raise BackupFailed(f"There is no database {source}.")
+    part = target.with_name(target.name + ".part")
+    part.unlink(missing_ok=True)
+    with _told(source):
+        with closing(sqlite3.connect(source, timeout=60)) as here, closing(sqlite3.connect(part)) as there:
+            here.backup(there, pages=_STEP)
+            # A copy has no need of the write-ahead log beside it: it is one file that can be carried away.
+            there.execute("PRAGMA journal_mode=DELETE")
+            _check(there, source)
+        sync_file(part)
+        os.replace(part, target)
+        sync_folder(target.parent)
+
+
+def _check(copy: sqlite3.Connection, source: Path) -> None:
+    verdict = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if verdict != "ok":
+        raise BackupFailed(f"The database {source} is damaged ({verdict}).")
+
+
+@contextmanager
+def _told(source: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise BackupFailed(f"The database {source} cannot be copied: {error}.") from error
+
+
+def _file(url: str) -> Path:
+    file = file_of(url)
+    assert file is not None, "this is no SQLite database"
+    return file

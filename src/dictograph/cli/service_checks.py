@@ -1,0 +1,122 @@
+"""What `dictograph doctor` sees of the service itself: who shares its database, and what its clocks say."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+import psutil
+from sqlalchemy import Connection, func, select
+
+from dictograph.cli.findings import Result, Verdict
+from dictograph.presence import living
+from dictograph.settings import Settings
+from dictograph.store import migrate, workers
+from dictograph.store.clock import read_clock
+from dictograph.store.database import Database
+from dictograph.store.kinds import file_of
+from dictograph.store.tables import job
+
+T = TypeVar("T")
+
+#: No clock that is right says less: Dictograph was not there yet.
+_BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
+
+#: Clocks of two machines may differ by so much (s) before anybody notices.
+_APART_S = 2.0
+
+#: A row from so far in the future (s) was not written by this clock.
+_AHEAD_S = 60.0
+
+#: File systems whose locks and shared memory do not do what SQLite needs (https://www.sqlite.org/wal.html).
+_NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afpfs", "ceph", "glusterfs", "fuse.sshfs", "fuse.rclone"}
+
+_SHARE = "Let several machines share PostgreSQL: DICTOGRAPH_DATABASE_URL=postgresql://…"
+
+
+def sharing(settings: Settings) -> Result:
+    """Which processes use the database, and whether it is one that they can share."""
+    here = len(living(settings.processes))
+    told = (
+        f"{here} processes of this machine run on this data folder" if here else "no process runs on this data folder"
+    )
+    if here == 1:
+        told = "one process runs on this data folder"
+    file = file_of(settings.database)
+    if file is None:
+        return Verdict.OK, told, ""
+    if (kind := _file_system(file)) in _NETWORK:
+        return Verdict.FAIL, f"the SQLite file lies on a network file system ({kind}), where its locks fail", _SHARE
+    if others := _other_hosts(settings):
+        return Verdict.FAIL, f"workers of other machines use this SQLite file: {', '.join(others)}", _SHARE
+    if here > 1:
+        return (
+            Verdict.WARN,
+            f"{told} and share one SQLite file: their writes take turns",
+            ("That works on one machine. For many workers use PostgreSQL: DICTOGRAPH_DATABASE_URL."),
+        )
+    return Verdict.OK, told, ""
+
+
+def clock(settings: Settings) -> Result:
+    """Whether this machine's clock can be right, and agrees with the database's."""
+    now = time.time()
+    if now < _BEGINNING.timestamp():
+        return Verdict.FAIL, f"this machine's clock says {_said(now)}", "Set the clock; let NTP keep it."
+    if not _is_there(settings):
+        return Verdict.OK, f"it is {_said(now)}", ""
+    theirs, newest = _clocks(settings)
+    apart = theirs - time.time()
+    if abs(apart) > _APART_S:
+        detail = f"the database's clock is {abs(apart):.0f} s {'ahead of' if apart > 0 else 'behind'} this machine's"
+        return Verdict.WARN, detail, "Leases go by the database's and are safe, but times differ: let NTP keep both."
+    if newest is not None and newest - theirs > _AHEAD_S:
+        detail = f"it is {_said(theirs)}, but a job is from {_said(newest)}"
+        return Verdict.WARN, detail, "The clock was wrong, or is wrong now: set it, and let NTP keep it."
+    return Verdict.OK, f"it is {_said(theirs)}, for the database too", ""
+
+
+def _clocks(settings: Settings) -> tuple[float, float | None]:
+    def question(conn: Connection) -> tuple[float, float | None]:
+        newest = conn.execute(select(func.max(job.c.creation_date))).scalar_one()
+        return read_clock(conn), newest.timestamp() if newest else None
+
+    return _ask(settings, question)
+
+
+def _other_hosts(settings: Settings) -> list[str]:
+    if not _is_there(settings):
+        return []
+    hosts = {one.host for one in _ask(settings, lambda conn: workers.living(conn, workers.GONE_AFTER_S))}
+    return sorted(hosts - {socket.gethostname()})
+
+
+def _ask(settings: Settings, question: Callable[[Connection], T]) -> T:
+    database = Database.open(settings.database)
+    try:
+        return database.read_now(question)
+    finally:
+        database.close_now()
+
+
+def _is_there(settings: Settings) -> bool:
+    """Whether there is a database of this version; one that is not there is not made by looking."""
+    file = file_of(settings.database)
+    if file is not None and not file.exists():
+        return False
+    return migrate.current(settings.database) == migrate.head()
+
+
+def _file_system(path: Path) -> str:
+    """The type of the file system that holds a path, or would."""
+    mounts = {Path(part.mountpoint): part.fstype for part in psutil.disk_partitions(all=True)}
+    place = path.resolve()
+    return next((mounts[folder] for folder in (place, *place.parents) if folder in mounts), "")
+
+
+def _said(epoch: float) -> str:
+    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -1,0 +1,66 @@
+"""How many jobs there are in each state."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from dictograph.job import JobStatus
+from dictograph.service.shared import Shared
+from dictograph.store.database import Database
+from dictograph.store.read import counts, live_counts
+
+#: After a count that took t seconds, the next one comes no sooner than this times t; one that took
+#: next to no time is not kept.
+_REST = 20.0
+_NO_TIME_S = 0.05
+
+_MOST_OWNERS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """Numbers of jobs by state; good until the (monotonic) time `until`."""
+
+    counts: Mapping[JobStatus, int]
+    until: float
+
+
+class Tally:
+    """Counts jobs.
+
+    What waits and what runs is counted each time. The other states take a look at every job there ever
+    was: however many those are, that takes only a small part of the time, and their numbers may be as
+    much older.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known: dict[str | None, _Counted] = {}
+        self._counting: Shared[str | None, _Counted] = Shared(self._count)
+
+    async def counts(self, owner: str | None) -> Mapping[JobStatus, int]:
+        """The numbers of the owner's jobs (None: everybody's); all states are there."""
+        known = self._known.get(owner)
+        if known is None or time.monotonic() > known.until:
+            self._known.pop(owner, None)
+            return (await self._counting(owner)).counts
+        live = await self._database.read(lambda conn: live_counts(conn, owner))
+        return {**known.counts, **live}
+
+    async def _count(self, owner: str | None) -> _Counted:
+        numbers, took = await self._database.read(lambda conn: _timed(conn, owner))
+        answer = _Counted(numbers, time.monotonic() + _REST * took)
+        if took > _NO_TIME_S:
+            if len(self._known) >= _MOST_OWNERS:
+                self._known.clear()
+            self._known[owner] = answer
+        return answer
+
+
+def _timed(conn: Connection, owner: str | None) -> tuple[Mapping[JobStatus, int], float]:
+    began = time.monotonic()
+    return counts(conn, owner), time.monotonic() - began

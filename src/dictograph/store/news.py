@@ -1,0 +1,46 @@
+"""What a transaction has to tell when it is committed: whose log has grown, and whether there is work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+_KEY = "dictograph.news"
+
+
+@dataclass(slots=True)
+class News:
+    """`jobs` are those whose log has grown or that are gone; `work`: a job may be claimed now."""
+
+    jobs: set[str] = field(default_factory=set)
+    work: bool = False
+
+
+def begin(conn: Connection) -> News:
+    """The news of the transaction that begins on this connection; none so far."""
+    news = News()
+    conn.info[_KEY] = news
+    return news
+
+
+def of(conn: Connection) -> News:
+    """What the transaction on this connection has had to tell so far."""
+    return _of(conn) or News()
+
+
+def of_job(conn: Connection, job_id: str) -> None:
+    """The log of this job grows in this transaction, or the job goes."""
+    if (news := _of(conn)) is not None:
+        news.jobs.add(job_id)
+
+
+def of_work(conn: Connection) -> None:
+    """After this transaction there is something to claim."""
+    if (news := _of(conn)) is not None:
+        news.work = True
+
+
+def _of(conn: Connection) -> News | None:
+    found = conn.info.get(_KEY)
+    return found if isinstance(found, News) else None

@@ -1,0 +1,183 @@
+"""The store on PostgreSQL: every question is a transaction on a pooled connection."""
+
+from __future__ import annotations
+
+import math
+import random
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import Generic, TypeVar
+
+from sqlalchemy import Connection, Engine, RootTransaction, event, text
+from sqlalchemy.exc import DBAPIError
+
+from dictograph.errors import DatabaseUnavailable
+from dictograph.store import news, postgres
+from dictograph.store.bells import Bells
+from dictograph.store.listener import Listener, notification
+from dictograph.store.postgres import PATIENCE_S, PatientConnection
+from dictograph.store.postgres_errors import REPEATABLE, as_outage, sqlstate
+
+T = TypeVar("T")
+
+#: How often a transaction that stood in another's way is run in all.
+_TRIES = 6
+
+#: A question whose turn came late still gets so long (s).
+_LEAST_S = 5.0
+
+_NO_ANSWER = f"PostgreSQL cannot be used: it has not answered for {PATIENCE_S:.0f} s; look at its load and its locks."
+
+#: `changed` says yes after so long (s) even if nothing was heard: a notification may be lost.
+_POLL_S = 2.0
+
+
+class PostgresBackend:
+    """See Backend. Reads and writes have threads of their own, so that slow lists keep no lease from being renewed;
+    together there are as many threads as connections."""
+
+    def __init__(self, url: str, pool: int, bells: Bells) -> None:
+        postgres.check_url(url)
+        self._url = url
+        self._bells = bells
+        self._own: set[int] = set()
+        self.engine = postgres.make_engine(self._connect, pool)
+        event.listen(self.engine, "close", self._forget)
+        readers = max(1, pool // 2)
+        self._readers = ThreadPoolExecutor(readers, thread_name_prefix="database-reader")
+        self._writers = ThreadPoolExecutor(max(1, pool - readers), thread_name_prefix="database-writer")
+        self._reading = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self._writing = self.engine.execution_options(isolation_level="READ COMMITTED")
+        self._lock = threading.Lock()
+        self._listener: Listener | None = None
+        self._heard = False
+        self._said_yes = -_POLL_S
+        self._closed = False
+
+    def look(self) -> None:
+        self.read(lambda conn: conn.execute(text("SELECT 1")).scalar_one()).result()
+
+    def write(self, question: Callable[[Connection], T]) -> Future[T]:
+        return self._submit(self._writers, _Write(self._writing, question, self._bells))
+
+    def read(self, question: Callable[[Connection], T]) -> Future[T]:
+        return self._submit(self._readers, _Run(self._reading, question))
+
+    def changed(self) -> Future[bool]:
+        self.listen()
+        future: Future[bool] = Future()
+        future.set_result(self._may_have_changed())
+        return future
+
+    def listen(self) -> None:
+        with self._lock:
+            if self._listener is None and not self._closed:
+                connect = partial(postgres.connect, self._url, autocommit=True)
+                self._listener = Listener(connect, self._bells, self._own.__contains__, self._hear)
+                self._listener.start()
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+        self._writers.shutdown(wait=True)
+        self._readers.shutdown(wait=True)
+        if self._listener is not None:
+            self._listener.close()
+        self.engine.dispose()
+
+    def _submit(self, threads: ThreadPoolExecutor, run: _Run[T]) -> Future[T]:
+        with self._lock:
+            if self._closed:
+                raise DatabaseUnavailable("The database was closed: this process is stopping.")
+            return threads.submit(self._answer, run, time.monotonic() + PATIENCE_S)
+
+    def _answer(self, run: _Run[T], deadline: float) -> T:
+        if time.monotonic() > deadline:
+            raise DatabaseUnavailable(_NO_ANSWER)  # all connections have waited for so long
+        run.deadline = max(deadline, time.monotonic() + _LEAST_S)
+        while True:
+            try:
+                return run.once()
+            except DBAPIError as error:
+                if run.may_repeat(error):
+                    continue
+                outage = as_outage(error)
+                if outage is None:
+                    raise
+                raise outage from error
+
+    def _connect(self) -> PatientConnection:
+        connection = postgres.connect(self._url)
+        self._own.add(connection.process)
+        return connection
+
+    def _forget(self, connection: PatientConnection, record: object) -> None:  # noqa: ARG002 - the hook's signature
+        self._own.discard(connection.process)
+
+    def _hear(self) -> None:
+        self._heard = True
+
+    def _may_have_changed(self) -> bool:
+        with self._lock:
+            now = time.monotonic()
+            listening = self._listener is not None and self._listener.listening
+            if listening and not self._heard and now - self._said_yes < _POLL_S:
+                return False
+            self._heard, self._said_yes = False, now
+            return True
+
+
+class _Run(Generic[T]):
+    """A question on its way to its answer."""
+
+    def __init__(self, engine: Engine, question: Callable[[Connection], T]) -> None:
+        self._engine = engine
+        self._question = question
+        self._tries = 0
+        self._committing = False
+        self.deadline = math.inf
+
+    def once(self) -> T:
+        """Run it in a transaction."""
+        self._tries += 1
+        self._committing = False
+        with self._engine.connect() as conn:
+            driver = conn.connection.driver_connection
+            assert isinstance(driver, PatientConnection)
+            driver.deadline = self.deadline
+            with conn.begin() as transaction:
+                answer = self._question(conn)
+                self._end(transaction)
+        return answer
+
+    def may_repeat(self, error: DBAPIError) -> bool:
+        """Whether to run it again: others were in the way, or the connection was lost before it was committed."""
+        if time.monotonic() > self.deadline:
+            return False
+        if sqlstate(error) in REPEATABLE:
+            time.sleep(random.uniform(0.0, 0.01 * 2**self._tries))
+            return self._tries < _TRIES
+        return error.connection_invalidated and not self._committing and self._tries == 1
+
+    def _end(self, transaction: RootTransaction) -> None:
+        transaction.rollback()
+
+
+class _Write(_Run[T]):
+    """A question that writes. What it has to tell others is told with its commit."""
+
+    def __init__(self, engine: Engine, question: Callable[[Connection], T], bells: Bells) -> None:
+        super().__init__(engine, lambda conn: (news.begin(conn), question(conn))[1])
+        self._bells = bells
+
+    def _end(self, transaction: RootTransaction) -> None:
+        conn = transaction.connection
+        told = news.of(conn)
+        if (call := notification(told)) is not None:
+            conn.execute(text(call[0]), call[1])
+        self._committing = True
+        transaction.commit()
+        self._bells.committed(frozenset(told.jobs))

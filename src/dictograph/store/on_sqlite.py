@@ -1,0 +1,67 @@
+"""The store on SQLite: one thread that writes, some that read."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from dictograph.store import sqlite
+from dictograph.store.bells import Bells
+from dictograph.store.writer import Writer
+
+T = TypeVar("T")
+
+_READERS = 4
+
+
+class SqliteBackend:
+    """See Backend. That other processes have committed is seen when it is asked for, never told."""
+
+    def __init__(self, url: str, bells: Bells) -> None:
+        self.engine = sqlite.make_engine(url)
+        self._version: int | None = None
+        self._lock = threading.Lock()
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="database-reader")
+        self._writer = Writer(self.engine, bells.committed)
+
+    def look(self) -> None:
+        self._read(lambda conn: conn.exec_driver_sql("SELECT count(*) FROM sqlite_master").all())
+
+    def write(self, question: Callable[[Connection], T]) -> Future[T]:
+        return self._writer.ask(question)
+
+    def read(self, question: Callable[[Connection], T]) -> Future[T]:
+        return self._readers.submit(self._read, question)
+
+    def changed(self) -> Future[bool]:
+        return self._writer.ask_version(self._is_news)
+
+    def listen(self) -> None:
+        """SQLite tells nobody anything."""
+
+    def close(self) -> None:
+        self._writer.close()
+        self._readers.shutdown(wait=True)
+        self.engine.dispose()
+
+    def _is_news(self, version: int) -> bool:
+        with self._lock:
+            before, self._version = self._version, version
+        return version != before
+
+    def _read(self, question: Callable[[Connection], T]) -> T:
+        try:
+            with self.engine.connect() as conn, conn.begin() as snapshot:
+                answer = question(conn)
+                snapshot.rollback()
+                return answer
+        except DBAPIError as error:
+            outage = sqlite.as_outage(error)
+            if outage is None:
+                raise
+            raise outage from error

@@ -1,0 +1,26 @@
+"""Waits that have become too long, because the database's clock was set back."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, and_, or_, update
+
+from dictograph.job import JobStatus
+from dictograph.store.clock import read_clock
+from dictograph.store.tables import job, outbox, status_is
+
+#: How far in the future a job may be available that never failed, in seconds: a clock's small corrections.
+_CORRECTION_S = 1.0
+
+
+def cut_short(conn: Connection, longest_s: float) -> int:
+    """End all waits that are longer than any was ever made; returns the number of such jobs.
+
+    A job that has not failed waits for nothing; one that has, and a message that could not be sent,
+    at most `longest_s` seconds.
+    """
+    now = read_clock(conn)
+    unfailed = and_(job.c.failures == 0, job.c.available_at > now + _CORRECTION_S)
+    too_long = or_(unfailed, job.c.available_at > now + longest_s)
+    jobs = conn.execute(update(job).where(status_is(JobStatus.PENDING), too_long).values(available_at=now))
+    conn.execute(update(outbox).where(outbox.c.available_at > now + longest_s).values(available_at=now))
+    return jobs.rowcount

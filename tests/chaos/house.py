@@ -1,0 +1,108 @@
+"""An API and workers on one database, each worker as on a host of its own, for tests of what may befall them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.service import Service, eventually
+
+PLAIN = {"vad_filter": "false"}
+ENDS = ("completed", "failed", "cancelled")
+
+
+@dataclass(frozen=True)
+class Told:
+    """An event as a client sees it."""
+
+    seq: int
+    type: str
+    data: dict[str, Any]
+
+
+class House:
+    """Workers do not see each other's lock files: only a lease tells whether one lives."""
+
+    def __init__(self, folder: Path, url: str = "", **settings: object) -> None:
+        self.folder = folder
+        self.url = url or f"sqlite:///{folder / 'shared.db'}"
+        self._settings = {"lease": "3s", "orphan_age": "1s", "concurrency": 1, **settings}
+        self.workers: list[Service] = []
+        self.api = self._service("api")
+
+    def worker(self, name: str) -> Service:
+        """A worker, started."""
+        one = self._service(name)
+        self.workers.append(one)
+        return one.start("worker")
+
+    def holder(self, job: str) -> Service:
+        """The worker that began the latest attempt at the job."""
+
+        def look() -> Service | None:
+            begun: dict[int, Service] = {}
+            for worker in self.workers:
+                for attempt in re.findall(rf"job {job}: attempt (\d+) begins", worker.words_of_log()):
+                    begun[int(attempt)] = worker
+            return begun[max(begun)] if begun else None
+
+        return eventually(look, what=f"nobody runs job {job}")
+
+    def events(self, job: str) -> list[Told]:
+        """All that was told of a job that has ended."""
+        answer = self.api.get(f"/v1/transcriptions/{job}/events")
+        assert answer.status_code == 200, answer.text
+        return list(_parsed(answer.text))
+
+    def check(self, jobs: dict[str, Path]) -> None:
+        """Each job is completed, once, its events have no gap, equal audio has equal text, no file is left over."""
+        texts: dict[Path, str] = {}
+        for job, audio in jobs.items():
+            assert self.api.wait_for(job)["status"] == "completed", self.api.job(job)
+            told = self.events(job)
+            assert [one.seq for one in told] == list(range(1, len(told) + 1))
+            assert [one.type for one in told if one.type in ENDS] == ["completed"]
+            indexes = [one.data["index"] for one in told if one.type == "segments"]
+            assert indexes == list(range(len(indexes))), "a window was committed twice, or never"
+            text = self.api.transcript(job, "txt")
+            assert texts.setdefault(audio, text) == text
+        assert {path.parent.name for path in (self.folder / "blobs").rglob("*-audio")} == set(jobs)
+
+    def charged(self, job: str) -> list[str]:
+        """The errors of the attempts that were counted as failures."""
+        return [one.data["error"]["code"] for one in self.events(job) if one.type == "retrying"]
+
+    def close(self) -> None:
+        for one in (*self.workers, self.api):
+            if one.running:
+                one.kill()
+
+    def _service(self, name: str) -> Service:
+        data = self.folder / "hosts" / name
+        places = {"data_dir": data, "database_url": self.url, "storage_url": self.folder / "blobs"}
+        one = Service(self.folder, **{**self._settings, **places})
+        one.log = self.folder / f"{name}.log"
+        return one
+
+
+@contextmanager
+def house(folder: Path, url: str = "", **settings: object) -> Iterator[House]:
+    """A house whose API is up, and of which nothing is left afterwards."""
+    one = House(folder, url, **settings)
+    try:
+        one.api.start("api").wait_until_up()
+        yield one
+    finally:
+        one.close()
+
+
+def _parsed(text: str) -> Iterator[Told]:
+    for record in text.split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in record.splitlines() if ": " in line)
+        if "id" in fields:
+            yield Told(int(fields["id"]), fields["event"], json.loads(fields["data"]))

@@ -1,0 +1,82 @@
+"""One API and two workers, each with a data folder of its own as on machines of their own: they meet in PostgreSQL
+and in the folder of the audio."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.audio_files import write_noise
+from tests.postgres import Cluster
+from tests.service import Service, eventually
+
+OPTIONS = {"vad_filter": "false"}
+
+
+class Hosts:
+    """The processes of three machines."""
+
+    def __init__(self, folder: Path, database_url: str) -> None:
+        shared = {"database_url": database_url, "storage_url": folder / "shared", "lease": "3s", "concurrency": 1}
+        self.api = self._host(folder / "api", **shared)
+        self.workers = [self._host(folder / name, **shared) for name in ("one", "two")]
+        self.audio = [write_noise(folder / f"{seed}.wav", 100, seed) for seed in range(4)]
+
+    def _host(self, folder: Path, **settings: object) -> Service:
+        folder.mkdir()
+        host = Service(folder, **settings)
+        host.behave(max_batch=1, delay=0.2)
+        return host
+
+    def start(self) -> None:
+        self.api.start("api")
+        self.api.wait_until_up()
+        for worker in self.workers:
+            worker.start("worker")
+        eventually(lambda: len(self.living()) == 2 and self.api.get("/ready").status_code == 200, what="two workers")
+
+    def living(self) -> list[str]:
+        return [worker["id"] for worker in self.api.get("/v1/status").json()["workers"]]
+
+    def end(self) -> None:
+        for one in (self.api, *self.workers):
+            if one.running:
+                one.kill()
+
+
+@pytest.fixture
+def hosts(tmp_path: Path, postgres: Cluster) -> Iterator[Hosts]:
+    hosts = Hosts(tmp_path, postgres.new_database())
+    hosts.start()
+    yield hosts
+    hosts.end()
+
+
+def test_workers_of_two_machines_are_woken_and_share_the_jobs(hosts: Hosts) -> None:
+    jobs = [hosts.api.submit(audio, **OPTIONS) for audio in hosts.audio]
+    assert {hosts.api.wait_for(job)["status"] for job in jobs} == {"completed"}
+    done = [len(worker.engine_log()) for worker in hosts.workers]
+    assert min(done) >= 4, f"one worker did all: {done}"
+    assert len({hosts.api.transcript(job, "txt") for job in jobs}) == 4
+
+
+def test_the_jobs_of_a_machine_that_is_gone_are_finished_by_the_other(hosts: Hosts) -> None:
+    job = hosts.api.submit(hosts.audio[0], **OPTIONS)
+    eventually(lambda: hosts.api.job(job)["progress"] > 0.2, what="the job is under way")
+    runs = next(worker for worker in hosts.workers if len(worker.engine_log()) > 2)
+    runs.kill()
+    ended = hosts.api.wait_for(job)
+    assert (ended["status"], ended["attempt"], ended["failures"]) == ("completed", 2, 0)
+    other = next(worker for worker in hosts.workers if worker is not runs)
+    assert len(other.engine_log()) <= 1 + 4, "what was committed was not done again"
+
+
+def test_events_of_a_worker_elsewhere_are_streamed_by_the_api(hosts: Hosts) -> None:
+    job = hosts.api.submit(hosts.audio[1], **OPTIONS)
+    with httpx.stream("GET", f"{hosts.api.base}/v1/transcriptions/{job}/events", timeout=60) as answer:
+        types = [line.removeprefix("event: ") for line in answer.iter_lines() if line.startswith("event: ")]
+    assert types[-1] == "completed"
+    assert types.count("segments") == 4

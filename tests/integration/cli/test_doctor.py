@@ -1,0 +1,124 @@
+"""What the doctor sees of a service: who shares its database, what its clocks say, what it may not write."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections import namedtuple
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psutil
+import pytest
+from sqlalchemy import update
+
+from dictograph.cli import machine_checks, service_checks
+from dictograph.cli.findings import Verdict
+from dictograph.job import Options, Source, SourceKind
+from dictograph.presence import Presence
+from dictograph.settings import Settings
+from dictograph.store.accept import NewJob, create_job
+from dictograph.store.database import Database
+from dictograph.store.migrate import upgrade
+from dictograph.store.tables import job
+from dictograph.store.workers import WorkerState, announce
+from tests.needs import need
+from tests.service import ROOT
+
+
+@pytest.fixture
+def settings(data_dir: Path) -> Settings:
+    """A service that was here, and has one job."""
+    settings = Settings(data_dir=data_dir)
+    data_dir.mkdir()
+    upgrade(settings.database)
+    new = NewJob("one", "local", "a.mp3", Source(SourceKind.UPLOAD), Options())
+    with_database(settings, lambda conn: create_job(conn, new))
+    return settings
+
+
+def with_database(settings: Settings, question: object) -> None:
+    database = Database.open(settings.database)
+    database.write_now(question)  # type: ignore[arg-type] # any question does
+    database.close_now()
+
+
+def test_several_processes_on_one_sqlite_file_are_told_of(settings: Settings) -> None:
+    assert service_checks.sharing(settings)[:2] == (Verdict.OK, "no process runs on this data folder")
+    first = Presence(settings.processes)
+    assert service_checks.sharing(settings)[:2] == (Verdict.OK, "one process runs on this data folder")
+    second = Presence(settings.processes)
+    verdict, detail, advice = service_checks.sharing(settings)
+    assert (verdict, detail.split()[0]) == (Verdict.WARN, "2")
+    assert "PostgreSQL" in advice
+    second.close()
+    first.close()
+
+
+def test_workers_of_another_machine_on_a_sqlite_file_are_a_failure(settings: Settings) -> None:
+    with_database(settings, lambda conn: announce(conn, WorkerState("w", "elsewhere", 1, datetime.now(UTC))))
+    verdict, detail, advice = service_checks.sharing(settings)
+    assert (verdict, "elsewhere" in detail, "PostgreSQL" in advice) == (Verdict.FAIL, True, True)
+
+
+def test_a_sqlite_file_on_a_network_share_is_a_failure(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    mount = namedtuple("mount", "mountpoint fstype")
+    mounts = [mount("/", "ext4"), mount(str(settings.data_dir.parent), "nfs4")]
+    monkeypatch.setattr(psutil, "disk_partitions", lambda **_: mounts)
+    verdict, detail, _ = service_checks.sharing(settings)
+    assert (verdict, "nfs4" in detail) == (Verdict.FAIL, True)
+
+
+def test_a_clock_that_agrees_is_fine(settings: Settings) -> None:
+    assert service_checks.clock(settings)[0] is Verdict.OK
+
+
+def test_a_clock_that_was_put_back_is_seen_by_the_rows(settings: Settings) -> None:
+    future = datetime.now(UTC) + timedelta(hours=3)
+    with_database(settings, lambda conn: conn.execute(update(job).values(creation_date=future)))
+    verdict, detail, advice = service_checks.clock(settings)
+    assert (verdict, future.strftime("%H:%M") in detail, "NTP" in advice) == (Verdict.WARN, True, True)
+
+
+def test_a_clock_that_was_never_set_is_a_failure(settings: Settings) -> None:
+    need("faketime")
+    done = doctor(settings, "faketime", "1970-01-02 00:00:00")
+    assert "fail  clock      this machine's clock says 1970-01-0" in done.stdout, done.stdout
+    assert done.returncode == 1
+
+
+def test_an_old_sqlite_is_a_failure(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
+    verdict, _, advice = machine_checks.libraries(settings)
+    assert (verdict, "3.35" in advice) == (Verdict.FAIL, True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_folders_that_this_user_may_not_write_are_failures(settings: Settings) -> None:
+    """Run as another user than the service's: what a person does first."""
+    settings.data_dir.chmod(0o755)
+    for folder in settings.data_dir.parents:
+        if str(folder) != folder.root:
+            folder.chmod(folder.stat().st_mode | 0o011)
+    nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    if subprocess.run([*nobody, sys.executable, "-c", ""], cwd="/", check=False).returncode:
+        pytest.skip("this Python is in a folder that nobody but root may enter")
+    done = doctor(settings, *nobody)
+    failed = {line.split()[1] for line in done.stdout.splitlines() if line.startswith("fail")}
+    assert failed >= {"database", "storage", "scratch"}, done.stdout
+    assert "may write in it" in done.stdout
+    assert done.returncode == 1
+
+
+def doctor(settings: Settings, *wrapper: str) -> subprocess.CompletedProcess[str]:
+    """`dictograph doctor` as a command, started by another one."""
+    return subprocess.run(
+        [*wrapper, sys.executable, "-m", "dictograph", "doctor"],
+        env={
+            "DICTOGRAPH_DATA_DIR": str(settings.data_dir), "DICTOGRAPH_ENGINE": "sphinx",
+            "PYTHONPATH": str(ROOT / "src"), "PATH": os.environ["PATH"],
+        },
+        cwd="/", capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip

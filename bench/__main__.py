@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import signal
 import sys
 import tempfile
 import time
@@ -25,6 +26,8 @@ from bench.room import Room, settle
 
 def main() -> int:
     arguments = _arguments()
+    # As Ctrl-C does: services that a figure has started are stopped, and its folder is removed.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     known = {figure.NAME: figure for figure in figures()}
     if unknown := sorted(set(arguments.names) - set(known)):
         print(f"No such figure: {', '.join(unknown)}. There are: {', '.join(known)}.", file=sys.stderr)

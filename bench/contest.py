@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 
 from bench.room import Room
-from dictograph.engine.whisper_model import cores
+from dictograph.engine.sizing import cores
 from tests.service import Service
 
 #: How many times each is run; the median counts.
@@ -77,7 +77,7 @@ def contest(room: Room, runners: Mapping[str, Callable[[], Run]], runs: int) -> 
     """Every runner so many times, turn by turn, so that what else the machine does hits all of them."""
     results: dict[str, list[Run]] = {name: [] for name in runners}
     for turn in range(runs):
-        order = list(runners) if turn % 2 == 0 else list(reversed(runners))
+        order = list(runners) if turn % 2 == 0 else list(runners)[::-1]
         for name in order:
             run = runners[name]()
             results[name].append(run)

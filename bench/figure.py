@@ -104,7 +104,7 @@ class Figure(Protocol):
 
 
 def number(value: float) -> str:
-    """Three significant digits, without an exponent and with thousands apart."""
+    """Three significant digits; of large numbers all before the point, with thousands apart."""
     if value == 0:
         return "0"
     if abs(value) >= 100:

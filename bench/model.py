@@ -10,7 +10,9 @@ with or without time stamps, at the true cost of its size. The words are varied,
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +25,12 @@ SIZES = {"tiny": (384, 4, 6), "base": (512, 6, 8), "small": (768, 12, 12)}
 #: Words said in each window: as many as a quick speaker says in 30 s.
 WORDS = 96
 
-_LANGUAGES = (
-    "en zh de es ru ko fr ja pt tr pl ca nl ar sv it id hi fi vi he uk el ms cs ro da hu ta no th ur hr bg lt la mi ml "
-    "cy sk te fa lv bn sr az sl kn et mk br eu is hy ne mn bs kk sq sw gl mr pa si km sn yo so af oc ka be tg sd gu am "
-    "yi lo uz fo ht ps tk nn mt sa lb my bo tl mg as tt haw ln ha ba jw su"
-).split()
+_LANGUAGES = re.findall(
+    r"\w+",
+    "en zh de es ru ko fr ja pt tr pl ca nl ar sv it id hi fi vi he uk el ms cs ro da hu ta no th ur hr "
+    "bg lt la mi ml cy sk te fa lv bn sr az sl kn et mk br eu is hy ne mn bs kk sq sw gl mr pa si km sn "
+    "yo so af oc ka be tg sd gu am yi lo uz fo ht ps tk nn mt sa lb my bo tl mg as tt haw ln ha ba jw su",
+)
 _TEXT_TOKENS = 50_256
 _POSITIONS = 448
 _FRAMES = 1500
@@ -121,7 +124,7 @@ class _Weights:
             (zero, {words[0]: 10}),
             (plain, {words[0]: 10}),
             (last, {end: 10}),
-            *((word, {after: 10}) for word, after in zip(words, words[1:], strict=False)),
+            *((word, {after: 10}) for word, after in pairwise(words)),
             (words[-1], {last: 10, end: 8}),
         ]
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.service import Service
 
@@ -30,7 +31,7 @@ class Room:
         return folder
 
     @contextmanager
-    def service(self, name: str, *command: str, **settings: object) -> Iterator[Service]:
+    def service(self, name: str, *command: str, **settings: Any) -> Iterator[Service]:
         """`dictograph serve` (or another command) that is ready, on a data folder `name` of its own.
 
         Its engine is the digest of the tests unless the settings say otherwise. Gone afterwards

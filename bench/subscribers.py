@@ -1,7 +1,7 @@
 """A process full of subscribers: `python -m bench.subscribers HOST:PORT`, told by JSON lines what to do.
 
-`{"open": {"name", "kind": "sse" | "ws", "jobs": [...], "count", "read", "note"}}` opens so many streams, the jobs taken in
-turn, and answers once all are accepted. Those that do not read never take a byte of what they have asked for;
+`{"open": {"name", "kind": "sse" | "ws", "jobs": [...], "count", "read", "note"}}` opens so many streams, the jobs
+taken in turn, and answers once all are accepted. Those that do not read never take a byte of what they have asked for;
 those that note tell when each event came. `{"tell": name}` answers how the streams of a group do.
 """
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,15 +20,24 @@ _PLACES = (
 
 
 class Clock:
-    """A wall clock that many processes share. Their monotonic clocks go on as they do."""
+    """A wall clock that many processes share. Their monotonic clocks go on as they do.
 
-    def __init__(self, folder: Path) -> None:
+    Its file is where other users may read it too: PostgreSQL does not run as root.
+    """
+
+    def __init__(self) -> None:
         found = [path for place in _PLACES for path in sorted(Path("/").glob(place))]
         if not found:
             missing("libfaketime is not installed (on Debian: faketime)")
         self._library = found[0]
+        folder = Path(tempfile.mkdtemp(prefix="dictograph-clock-"))
+        folder.chmod(0o755)
         self._file = folder / "clock"
         self.jump(0)
+
+    def close(self) -> None:
+        """Processes that still wear it go by the true time again."""
+        shutil.rmtree(self._file.parent)
 
     def jump(self, seconds: int) -> None:
         """Put the clock so far from the true time; it goes on from there."""

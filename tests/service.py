@@ -40,7 +40,7 @@ class Service:
     The database is SQLite in that folder, or what the setting `database_url` says.
     """
 
-    def __init__(self, folder: Path, *command: str, name: str = "service", **settings: object) -> None:
+    def __init__(self, folder: Path, *command: str, name: str = "service", **settings: Any) -> None:
         self.folder = folder
         self.name = name
         self.command = command or ("serve",)
@@ -59,7 +59,7 @@ class Service:
         self.process: subprocess.Popen[bytes] | None = None
         self.base = ""
 
-    def beside(self, name: str, *command: str, **settings: object) -> Service:
+    def beside(self, name: str, *command: str, **settings: Any) -> Service:
         """Another process on the same data and database, with a log of its own; it is not started yet."""
         return Service(self.folder, *command, name=name, **{**self.settings, **settings})
 
@@ -97,7 +97,9 @@ class Service:
         return self
 
     def words_of_log(self) -> str:
-        return self.log.read_bytes()[self.log_start :].decode(errors="replace")
+        with self.log.open("rb") as log:
+            log.seek(self.log_start)
+            return log.read().decode(errors="replace")
 
     @property
     def running(self) -> bool:
@@ -194,7 +196,7 @@ def ask(url: str, query: str, *values: object) -> list[tuple[Any, ...]]:
 
 
 @contextmanager
-def service(folder: Path, **settings: object) -> Iterator[Service]:
+def service(folder: Path, **settings: Any) -> Iterator[Service]:
     """A service that is up, and gone afterwards whatever happens."""
     one = Service(folder, **settings)
     one.start().wait_until_up()

@@ -8,7 +8,17 @@ from typing import cast
 from bench.figure import Figure
 
 #: Names of modules in this folder; each has NAME (the module's own), TITLE, GOAL and measure(room).
-MODULES: tuple[str, ...] = ()
+MODULES: tuple[str, ...] = (
+    "throughput_sequential",
+    "throughput_batched",
+    "memory_length",
+    "first_text",
+    "note_latency",
+    "claims",
+    "jobs_per_second",
+    "upload_memory",
+    "subscribers",
+)
 
 
 def figures() -> list[Figure]:

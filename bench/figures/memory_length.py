@@ -17,6 +17,9 @@ GOAL = Goal(AT_MOST, 1.1)
 
 _MIB = 2**20
 
+_HOW = """A fresh service with one job each: the sum of the unique set sizes (USS) of the service and all its children,
+from before the upload to the transcript, with a `tiny` model, beam 1 and word times."""
+
 
 def measure(room: Room) -> Measured:
     model = build("tiny", room.folder / "model")
@@ -33,10 +36,7 @@ def measure(room: Room) -> Measured:
         value=seen[long].peak / seen[short].peak,
         details=Table(("audio", "peak, MiB", "samples taken", "s"), rows),
         plot=Plot("lines", "share of the job's time", "private memory, MiB", lines),
-        notes=(
-            "A fresh service with one job each: the sum of the unique set sizes (USS) of the service and all its "
-            "children, from before the upload to the transcript, with a `tiny` model, beam 1 and word times.",
-        ),
+        notes=(_HOW,),
         reason="see the curves: what grows with the length is kept in some process",
     )
 

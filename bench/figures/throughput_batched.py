@@ -16,6 +16,11 @@ TITLE = "Throughput ÷ faster-whisper batched, same beam and best batch size of 
 GOAL = Goal(AT_LEAST, 1.05)
 
 _SIZES = (4, 8, 16)
+
+_HOW = """{minutes} minutes of speech as MP3, a `{size}` model in int8, loaded before, beam 5, no word times on either
+side, as many threads as the machine has cores. The best batch size of each is found first, by one run each (the plot);
+then both are run turn by turn. Dictograph's time is a job's whole way by HTTP, faster-whisper's one call with the
+file's name."""
 _OURS, _THEIRS = "Dictograph", "faster-whisper batched"
 
 
@@ -37,7 +42,12 @@ def measure(room: Room) -> Measured:
         )
     speeds = {name: minutes * 60 / middle(done) for name, done in results.items()}
     rows = tuple(
-        (f"{name}, {best[name]} at once", speed, results[name][0].words, " ".join(f"{r.seconds:.1f}" for r in results[name]))
+        (
+            f"{name}, {best[name]} at once",
+            speed,
+            results[name][0].words,
+            " ".join(f"{r.seconds:.1f}" for r in results[name]),
+        )
         for name, speed in speeds.items()
     )
     lines = tuple(
@@ -48,12 +58,7 @@ def measure(room: Room) -> Measured:
         value=speeds[_OURS] / speeds[_THEIRS],
         details=Table(("", "× real time, median", "words", "s, each run"), rows),
         plot=Plot("bars", "windows decoded together", "× real time, one run each", lines),
-        notes=(
-            f"{minutes} minutes of speech as MP3, a `{size}` model in int8, loaded before, beam 5, no word times on either "
-            "side, as many threads as the machine has cores. The best batch size of each is found first, by one run each "
-            "(the plot); then both are run turn by turn. Dictograph's time is a job's whole way by HTTP, "
-            "faster-whisper's one call with the file's name.",
-        ),
+        notes=(_HOW.format(minutes=minutes, size=size),),
         reason="other work on the machine: both do nearly the same arithmetic, and what Dictograph does beside it "
         "(HTTP, database, three processes) has to fit into what encoding one window at a time saves",
     )

@@ -12,6 +12,13 @@ NAME = "throughput_sequential"
 TITLE = "Throughput ÷ faster-whisper sequential, defaults of both (beam 5), ours with word times"
 GOAL = Goal(AT_LEAST, 3.5)
 
+_HOW = """{minutes} minutes of speech as MP3, a `{size}` model in int8, loaded before. Dictograph's time is a job's
+whole way by HTTP: upload, stored durably, decoded, speech found, language found, windows transcribed with the times of
+words and each committed, transcript fetched. faster-whisper's is one call with the file's name and no options. Run turn
+by turn, with as many threads each as the machine has cores."""
+_WHY = """faster-whisper decodes one window at a time, with time stamps; Dictograph decodes several together without,
+and takes the times from the alignment."""
+
 _OURS, _THEIRS = "Dictograph, word times", "faster-whisper"
 
 
@@ -30,20 +37,19 @@ def measure(room: Room) -> Measured:
         )
     speeds = {name: minutes * 60 / middle(done) for name, done in results.items()}
     rows = tuple(
-        (name, speed, middle(results[name]), results[name][0].words, " ".join(f"{r.seconds:.1f}" for r in results[name]))
+        (
+            name,
+            speed,
+            middle(results[name]),
+            results[name][0].words,
+            " ".join(f"{r.seconds:.1f}" for r in results[name]),
+        )
         for name, speed in speeds.items()
     )
     return Measured(
         value=speeds[_OURS] / speeds[_THEIRS],
         details=Table(("", "× real time", "s, median", "words", "s, each run"), rows),
         plot=Plot("bars", "", "× real time", (Line("speed", tuple(speeds), tuple(speeds.values())),)),
-        notes=(
-            f"{minutes} minutes of speech as MP3, a `{size}` model in int8, loaded before. Dictograph's time is a job's "
-            "whole way by HTTP: upload, stored durably, decoded, speech found, language found, windows transcribed with "
-            "the times of words and each committed, transcript fetched. faster-whisper's is one call with the file's "
-            "name and no options. Run turn by turn, with as many threads each as the machine has cores.",
-            "faster-whisper decodes one window at a time, with time stamps; Dictograph decodes several together "
-            "without, and takes the times from the alignment.",
-        ),
+        notes=(_HOW.format(minutes=minutes, size=size), _WHY),
         reason="other work on the machine, or a processor on which decoding together gains less",
     )

@@ -95,8 +95,13 @@ class FolderBlobs:
 
     async def check(self) -> None:
         writer = await self.create(f"check/{os.getpid()}-check")
-        await writer.write(b"dictograph")
-        await self.delete((await writer.commit()).name)
+        try:
+            await writer.write(b"dictograph")
+            stored = await writer.commit()
+        except DictographError:
+            await writer.abort()
+            raise
+        await self.delete(stored.name)
 
     async def check_room(self) -> None:
         await asyncio.to_thread(self._check_room)

@@ -11,8 +11,10 @@ from pathlib import Path
 from dictograph.audio.addresses import AllowList
 from dictograph.audio.decoder import DecodeLimits
 from dictograph.audio.fetch import FetchLimits
-from dictograph.audio.listener import Listener
+from dictograph.audio.listener import Listener, voice_detector
 from dictograph.blobs import Blobs, FolderBlobs
+from dictograph.child.sandbox.policy import Mode
+from dictograph.child.sandbox.trial import warn
 from dictograph.crash import CrashPoints
 from dictograph.engine.catalog import Catalog
 from dictograph.engine.probe import prove
@@ -86,7 +88,7 @@ async def open_application(settings: Settings, *, worker: bool) -> AsyncIterator
             stopping=core.stopping,
         )
         application = Application(core, services, hand)
-        async with _working(hand, settings.shutdown_grace) if hand else _looking(elsewhere):
+        async with _working(hand, settings.shutdown_grace, settings.sandbox) if hand else _looking(elsewhere):
             try:
                 yield application
             finally:
@@ -94,11 +96,14 @@ async def open_application(settings: Settings, *, worker: bool) -> AsyncIterator
 
 
 @asynccontextmanager
-async def _working(worker: Worker, grace: float) -> AsyncIterator[None]:
+async def _working(worker: Worker, grace: float, confined: Mode) -> AsyncIterator[None]:
     await worker.start()
+    looking = asyncio.create_task(warn(confined), name="sandbox")
     try:
         yield
     finally:
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
         await worker.stop(grace)
 
 
@@ -135,18 +140,25 @@ async def open_core(settings: Settings) -> AsyncIterator[Core]:
 def make_worker(core: Core) -> Worker:
     """A worker with its agents, not yet started."""
     settings = core.settings
-    limits = EngineLimits(settings.engine_memory, settings.engine_timeout, idle=settings.engine_idle)
+    limits = EngineLimits(
+        settings.engine_memory, settings.engine_timeout, idle=settings.engine_idle, confined=settings.sandbox
+    )
+    scratch = settings.scratch / core.presence.id
     tools = Tools(
         database=core.database,
         blobs=core.blobs,
         catalog=core.catalog,
         engines=Engines(limits, prove),
-        listener=Listener(),
+        listener=Listener(voice_detector(settings.sandbox, scratch)),
         crash=core.crash,
-        scratch=settings.scratch / core.presence.id,
+        scratch=scratch,
         sources=_source_rules(settings),
         decoding=DecodeLimits(
-            settings.max_audio, settings.decoder_memory, settings.decoder_timeout, settings.storage_reserve
+            settings.max_audio,
+            settings.decoder_memory,
+            settings.decoder_timeout,
+            settings.storage_reserve,
+            settings.sandbox,
         ),
         policy=RetryPolicy(settings.retry_base, settings.retry_max),
     )

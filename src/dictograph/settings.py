@@ -174,6 +174,11 @@ class Settings(BaseModel):
     )
     decoder_memory: Bytes = Field(2**30, gt=0, description="Resident memory of a decoder process.")
     decoder_timeout: Seconds = Field(60, gt=0, description="A decoder without progress for so long is ended.")
+    sandbox: Literal["auto", "required", "off"] = Field(
+        "auto",
+        description="Whether child processes are confined: `auto` as far as this kernel can, with a warning about what "
+        "it cannot; `required` decodes nothing without Landlock and seccomp; `off` not at all.",
+    )
 
     # --- how jobs are run
     concurrency: int = Field(8, ge=1, le=256, description="Jobs that one worker runs at once; they share the engine.")

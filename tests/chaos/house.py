@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import httpx
+from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.sync.client import connect
 
 from tests.service import Service, eventually
 
@@ -33,13 +40,13 @@ class House:
         self.url = url or f"sqlite:///{folder / 'shared.db'}"
         self._settings = {"lease": "3s", "orphan_age": "1s", "concurrency": 1, **settings}
         self.workers: list[Service] = []
-        self.api = self._service("api")
+        self.api = self._service("api", "api")
 
     def worker(self, name: str) -> Service:
         """A worker, started."""
-        one = self._service(name)
+        one = self._service(name, "worker")
         self.workers.append(one)
-        return one.start("worker")
+        return one.start()
 
     def holder(self, job: str) -> Service:
         """The worker that began the latest attempt at the job."""
@@ -82,12 +89,10 @@ class House:
             if one.running:
                 one.kill()
 
-    def _service(self, name: str) -> Service:
-        data = self.folder / "hosts" / name
-        places = {"data_dir": data, "database_url": self.url, "storage_url": self.folder / "blobs"}
-        one = Service(self.folder, **{**self._settings, **places})
-        one.log = self.folder / f"{name}.log"
-        return one
+    def _service(self, name: str, command: str) -> Service:
+        places = {"data_dir": self.folder / "hosts" / name, "storage_url": self.folder / "blobs"}
+        settings = {**self._settings, **places, "database_url": self.url}
+        return Service(self.folder, command, name=name, **settings)
 
 
 @contextmanager
@@ -95,7 +100,7 @@ def house(folder: Path, url: str = "", **settings: object) -> Iterator[House]:
     """A house whose API is up, and of which nothing is left afterwards."""
     one = House(folder, url, **settings)
     try:
-        one.api.start("api").wait_until_up()
+        one.api.start().wait_until_up()
         yield one
     finally:
         one.close()
@@ -106,3 +111,53 @@ def _parsed(text: str) -> Iterator[Told]:
         fields = dict(line.split(": ", 1) for line in record.splitlines() if ": " in line)
         if "id" in fields:
             yield Told(int(fields["id"]), fields["event"], json.loads(fields["data"]))
+
+
+class Listener(threading.Thread):
+    """A client that follows a job and comes back after its last event when it is cut off, as a browser does.
+
+    `seqs` are the events that it got, `answers` the statuses of its requests, or how its WebSockets were closed.
+    """
+
+    def __init__(self, api: Service, job: str) -> None:
+        super().__init__(daemon=True)
+        self.seqs: list[int] = []
+        self.answers: list[int] = []
+        self._url = f"{api.base}/v1/transcriptions/{job}"
+        self._over = False
+
+    def run(self) -> None:
+        while not self._over:
+            with contextlib.suppress(httpx.TransportError, OSError, WebSocketException):
+                self._over = self.listen(self.seqs[-1] if self.seqs else 0)
+            time.sleep(0.2)
+
+    def listen(self, after: int) -> bool:
+        """Take what comes; true when nothing more will."""
+        raise NotImplementedError
+
+
+class SseListener(Listener):
+    def listen(self, after: int) -> bool:
+        headers = {"Last-Event-ID": str(after)}
+        with httpx.stream("GET", f"{self._url}/events", headers=headers, timeout=60) as answer:
+            self.answers.append(answer.status_code)
+            for line in answer.iter_lines() if answer.status_code == 200 else ():
+                if line.startswith("id: "):
+                    self.seqs.append(int(line.removeprefix("id: ")))
+        return answer.status_code == 204
+
+
+class WebSocketListener(Listener):
+    def listen(self, after: int) -> bool:
+        with connect(f"{self._url.replace('http', 'ws', 1)}/ws?after={after}", open_timeout=60) as socket:
+            try:
+                while True:
+                    self._take(json.loads(socket.recv(60)))
+            except ConnectionClosed as end:
+                self.answers.append(end.rcvd.code if end.rcvd else 1006)
+        return self.answers[-1] == 1000
+
+    def _take(self, frame: dict[str, Any]) -> None:
+        if frame["seq"] is not None:
+            self.seqs.append(frame["seq"])

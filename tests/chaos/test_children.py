@@ -56,7 +56,7 @@ def test_only_the_guilty_job_pays(tmp_path: Path, misbehaviour: str, code: str, 
 
 def test_a_job_that_always_kills_its_worker_is_dead_after_max_attempts(tmp_path: Path) -> None:
     poison, digest = _poison(tmp_path)
-    one = Service(tmp_path, max_attempts=3, **SLOW_RETRY)
+    one = Service(tmp_path, max_attempts=3, sandbox="off", **SLOW_RETRY)  # else the kernel refuses it the kill
     one.behave(kill_parent_on=[digest])
     one.start().wait_until_up()
     job = one.submit(poison, **PLAIN)

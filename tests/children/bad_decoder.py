@@ -27,6 +27,9 @@ def handle(request: Frame) -> Iterator[Frame]:
             while True:
                 hoard.append(b"x" * 2**22)
                 time.sleep(0.005)
+        case "burst":
+            # Memory is given by the kernel page by page: each has to be touched.
+            bytearray(2**33)
         case "fail":
             raise RuntimeError("a bug in the decoder")
         case "nonsense":

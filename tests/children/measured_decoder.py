@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 from dictograph.audio.decode_child import handle
 from dictograph.child.frames import Frame
 from dictograph.child.loop import serve
+
+# The process may open nothing once it works.
+_STATUS = os.open("/proc/self/status", os.O_RDONLY)
 
 
 def measured(request: Frame) -> Iterator[Frame]:
@@ -21,7 +24,7 @@ def measured(request: Frame) -> Iterator[Frame]:
 
 def _peak() -> int:
     # getrusage() would tell the peak of the process that this one was forked from, if that was higher.
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    found = re.search(r"VmHWM:\s+(\d+) kB", os.pread(_STATUS, 2**16, 0).decode())
     assert found is not None
     return int(found[1]) * 1024
 

@@ -20,7 +20,7 @@ from dictograph.child.frames import Frame
 from dictograph.child.loop import serve
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
-_PTRACE_ATTACH, _PR_SET_SECCOMP, _NEWUSER = 16, 22, 0x10000000
+_PTRACE_SEIZE, _PR_SET_SECCOMP, _NEWUSER = 0x4206, 22, 0x10000000
 _PTRACE, _GETPID_X32 = 101, 0x40000000 | 39
 
 # mov eax, 20 (getpid of i386); int 0x80; ret. Memory that can be executed is had only before the process is sealed.
@@ -132,7 +132,7 @@ ATTEMPTS: dict[str, Callable[[str], object]] = {
     "spawn": _spawn,
     "fork": _fork,
     "kill": lambda _: os.kill(os.getppid(), signal.SIGKILL),
-    "ptrace": lambda _: _checked(_LIBC.syscall(_PTRACE, _PTRACE_ATTACH, os.getppid(), 0, 0)),
+    "ptrace": lambda _: _checked(_LIBC.syscall(_PTRACE, _PTRACE_SEIZE, os.getppid(), 0, 0)),
     "descriptors": _steal_descriptors,
     "root": lambda _: os.setresuid(0, 0, 0),
     "namespace": lambda _: _checked(_LIBC.unshare(_NEWUSER)),
@@ -142,7 +142,7 @@ ATTEMPTS: dict[str, Callable[[str], object]] = {
     "x32": lambda _: _checked(_LIBC.syscall(ctypes.c_long(_GETPID_X32))),
     "i386": _native,
     "threads": _work_in_threads,
-    "user": lambda _: [os.getuid(), os.geteuid(), os.getgid(), os.getgroups()],
+    "user": lambda _: [os.getuid(), os.geteuid(), os.getgid(), os.getegid()],
     "burst": lambda size: len(bytearray(int(size))),
     "environment": lambda _: sorted(os.environ),
 }

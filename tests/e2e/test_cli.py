@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.service import eventually
+from tests.service import TINY, eventually
 
 SAMPLES = Path(__file__).parents[2] / "src" / "dictograph" / "samples"
 HELLO, COUNT = str(SAMPLES / "hello.mp3"), str(SAMPLES / "count.wav")
@@ -141,6 +141,13 @@ def test_the_doctor_finds_a_healthy_machine_healthy(shell: Shell) -> None:
     assert "sphinx en-us transcribes" in out
     assert (code, err) == (0, "")
     assert not (shell.folder / "data").exists()
+
+
+def test_the_doctor_says_how_the_engine_is_sized(shell: Shell) -> None:
+    own = {"DICTOGRAPH_ENGINE_THREADS": "1", "DICTOGRAPH_BATCH_SIZE": "3", "DICTOGRAPH_DEVICE": "cpu"}
+    where = {"DICTOGRAPH_DATA_DIR": str(shell.folder / "data"), "DICTOGRAPH_ENGINE": "whisper"}
+    _, out, _ = shell.run("doctor", DICTOGRAPH_MODEL=str(TINY), **where, **own)
+    assert "int8 on cpu, threads: 1, windows at once: 3" in out
 
 
 def test_the_doctor_says_what_is_wrong_and_what_to_do(shell: Shell) -> None:

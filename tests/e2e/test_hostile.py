@@ -242,4 +242,4 @@ def nothing_is_left(one: Service) -> None:
         }
 
     eventually(lambda: stored() == named, 10, "stored objects that no job names")
-    eventually(lambda: not list((one.data / "scratch").glob("*/*")), 10, "samples that nobody wants")
+    eventually(lambda: not list((one.data / "scratch").rglob("*.pcm")), 10, "samples that nobody wants")

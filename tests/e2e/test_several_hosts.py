@@ -15,6 +15,9 @@ from tests.service import Service, eventually
 
 OPTIONS = {"vad_filter": "false"}
 
+#: Of each file at least: 200 s in pieces of at most 30.
+WINDOWS = 7
+
 
 class Hosts:
     """The processes of three machines."""
@@ -23,7 +26,7 @@ class Hosts:
         shared = {"database_url": database_url, "storage_url": folder / "shared", "lease": "3s", "concurrency": 1}
         self.api = self._host(folder / "api", **shared)
         self.workers = [self._host(folder / name, **shared) for name in ("one", "two")]
-        self.audio = [write_noise(folder / f"{seed}.wav", 100, seed) for seed in range(4)]
+        self.audio = [write_noise(folder / f"{seed}.wav", 200, seed) for seed in range(4)]
 
     def _host(self, folder: Path, **settings: object) -> Service:
         folder.mkdir()
@@ -47,9 +50,9 @@ class Hosts:
                 one.kill()
 
 
-@pytest.fixture
-def hosts(tmp_path: Path, postgres: Cluster) -> Iterator[Hosts]:
-    hosts = Hosts(tmp_path, postgres.new_database())
+@pytest.fixture(scope="module")
+def hosts(tmp_path_factory: pytest.TempPathFactory, postgres: Cluster) -> Iterator[Hosts]:
+    hosts = Hosts(tmp_path_factory.mktemp("hosts"), postgres.new_database())
     hosts.start()
     yield hosts
     hosts.end()
@@ -59,19 +62,8 @@ def test_workers_of_two_machines_are_woken_and_share_the_jobs(hosts: Hosts) -> N
     jobs = [hosts.api.submit(audio, **OPTIONS) for audio in hosts.audio]
     assert {hosts.api.wait_for(job)["status"] for job in jobs} == {"completed"}
     done = [len(worker.engine_log()) for worker in hosts.workers]
-    assert min(done) >= 4, f"one worker did all: {done}"
+    assert min(done) > WINDOWS, f"one worker did all: {done}"
     assert len({hosts.api.transcript(job, "txt") for job in jobs}) == 4
-
-
-def test_the_jobs_of_a_machine_that_is_gone_are_finished_by_the_other(hosts: Hosts) -> None:
-    job = hosts.api.submit(hosts.audio[0], **OPTIONS)
-    eventually(lambda: hosts.api.job(job)["progress"] > 0.2, what="the job is under way")
-    runs = next(worker for worker in hosts.workers if len(worker.engine_log()) > 2)
-    runs.kill()
-    ended = hosts.api.wait_for(job)
-    assert (ended["status"], ended["attempt"], ended["failures"]) == ("completed", 2, 0)
-    other = next(worker for worker in hosts.workers if worker is not runs)
-    assert len(other.engine_log()) <= 1 + 4, "what was committed was not done again"
 
 
 def test_events_of_a_worker_elsewhere_are_streamed_by_the_api(hosts: Hosts) -> None:
@@ -79,4 +71,19 @@ def test_events_of_a_worker_elsewhere_are_streamed_by_the_api(hosts: Hosts) -> N
     with httpx.stream("GET", f"{hosts.api.base}/v1/transcriptions/{job}/events", timeout=60) as answer:
         types = [line.removeprefix("event: ") for line in answer.iter_lines() if line.startswith("event: ")]
     assert types[-1] == "completed"
-    assert types.count("segments") == 4
+    assert types.count("segments") >= WINDOWS
+
+
+def test_the_jobs_of_a_machine_that_is_gone_are_finished_by_the_other(hosts: Hosts) -> None:
+    job = hosts.api.submit(hosts.audio[0], **OPTIONS)
+    eventually(lambda: hosts.api.job(job)["progress"] > 0.2, what="the job is under way")
+    before = [len(worker.engine_log()) for worker in hosts.workers]
+    eventually(lambda: [len(worker.engine_log()) for worker in hosts.workers] != before, what="one of them works")
+    runs, other = hosts.workers
+    if len(other.engine_log()) > before[1]:
+        runs, other = other, runs
+    idle = len(other.engine_log())
+    runs.kill()
+    ended = hosts.api.wait_for(job)
+    assert (ended["status"], ended["attempt"], ended["failures"]) == ("completed", 2, 0)
+    assert len(other.engine_log()) - idle < WINDOWS, "what was committed was done again"

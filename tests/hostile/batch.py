@@ -14,7 +14,7 @@ from dictograph.audio import decoder
 from dictograph.audio.decoder import DecodeLimits
 from dictograph.audio.pcm import SAMPLE_BYTES
 from dictograph.child.frames import Frame
-from dictograph.child.process import Child, ChildFailed, ChildSpec, ChildTrouble
+from dictograph.child.process import Child, ChildFailed, ChildSpec, ChildTimeout, ChildTrouble
 
 #: A new process after so many files, so that one does not pay for all that FFmpeg kept of the others.
 _FILES_PER_PROCESS = 100
@@ -24,20 +24,30 @@ _FILES_PER_PROCESS = 100
 class Outcome:
     """What became of one file: `code` is "decoded", or that of the error.
 
-    `broken` says that the decoder itself failed: it crashed, or raised something that is no answer.
+    `seconds` is how long it took, `room` the bytes of disk that its samples take. `broken` says that
+    the decoder itself failed: it crashed, hung, grew, or raised something that is no answer.
     """
 
     name: str
     code: str
     seconds: float
-    samples: int = 0
+    samples: int
+    room: int
     detail: str = ""
+    retryable: bool = False
     broken: bool = False
 
 
-async def decode_many(
-    files: Iterable[tuple[str, bytes]], folder: Path, limits: DecodeLimits
-) -> AsyncIterator[Outcome]:
+def outcomes(files: Iterable[tuple[str, bytes]], folder: Path, limits: DecodeLimits) -> list[Outcome]:
+    """The outcome of each file, in order; when this returns no process is left."""
+
+    async def collect() -> list[Outcome]:
+        return [outcome async for outcome in decode_many(files, folder, limits)]
+
+    return asyncio.run(collect())
+
+
+async def decode_many(files: Iterable[tuple[str, bytes]], folder: Path, limits: DecodeLimits) -> AsyncIterator[Outcome]:
     """The outcome of each file, in order; `limits.quiet_timeout` is the time for a whole file."""
     batch = _Batch(folder, limits)
     try:
@@ -60,27 +70,30 @@ class _Batch:
         self._pcm.write_bytes(b"")
         child = await self._living()
         begun = time.monotonic()
+        error, trouble = None, None
         try:
             async with asyncio.timeout(self._limits.quiet_timeout):
                 samples = await _last_count(child, self._limits)
-        except (ChildTrouble, TimeoutError) as trouble:
-            seconds = time.monotonic() - begun
-            if isinstance(trouble, TimeoutError):
-                return Outcome(name, "decoder_timeout", seconds, broken=True)
+        except (ChildTrouble, TimeoutError) as failure:
+            await child.kill() if isinstance(failure, TimeoutError) else None
+            trouble = failure if isinstance(failure, ChildTrouble) else ChildTimeout("it took too long")
             error = decoder._error(trouble, self._limits)
-            unasked = not isinstance(trouble, ChildFailed) or error.code == "decoder_crashed"
-            return Outcome(name, error.code, seconds, self._written, trouble.detail, broken=unasked)
-        assert self._written == samples
-        return Outcome(name, "decoded", time.monotonic() - begun, samples)
+            samples = self._pcm.stat().st_size // SAMPLE_BYTES
+        return Outcome(
+            name,
+            code="decoded" if error is None else error.code,
+            seconds=time.monotonic() - begun,
+            samples=samples,
+            room=self._pcm.stat().st_blocks * 512,
+            detail="" if trouble is None else trouble.detail,
+            retryable=error is not None and error.retryable,
+            broken=error is not None and not (isinstance(trouble, ChildFailed) and error.code != "decoder_crashed"),
+        )
 
     async def close(self) -> None:
         if self._child is not None:
             await self._child.kill()
         self._child = None
-
-    @property
-    def _written(self) -> int:
-        return self._pcm.stat().st_size // SAMPLE_BYTES
 
     async def _living(self) -> Child:
         if self._child is None or not self._child.alive:

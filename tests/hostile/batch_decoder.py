@@ -1,4 +1,4 @@
-"""The real decoder, which is asked again and again: `python -m tests.hostile.batch_decoder SOURCE PCM` (descriptors)."""
+"""The real decoder, asked again and again: `python -m tests.hostile.batch_decoder SOURCE PCM` (descriptors)."""
 
 from __future__ import annotations
 

@@ -87,7 +87,9 @@ def nested_boxes(movie: bytes, depth: int) -> bytes:
 
 def chapters(count: int) -> bytes:
     atoms = b"".join(
-        element(b"\xb6", element(b"\x73\xc4", number(n + 1)), element(b"\x91", number(n)), element(b"\x92", number(n + 1)))
+        element(
+            b"\xb6", element(b"\x73\xc4", number(n + 1)), element(b"\x91", number(n)), element(b"\x92", number(n + 1))
+        )
         for n in range(count)
     )
     listed = element(b"\x10\x43\xa7\x70", element(b"\x45\xb9", atoms))
@@ -101,56 +103,37 @@ def matroska_tags(count: int) -> bytes:
     return matroska([cluster(0, tone(1))], before=element(b"\x12\x54\xc3\x67", element(b"\x73\x73", simple)))
 
 
-def comments(flac: bytes, size: int) -> bytes:
-    """`flac` with comments of `size` bytes: one each 16 bytes, no name twice."""
-    count = size // 16
+def comments(flac: bytes, count: int) -> bytes:
+    """`flac` with `count` comments, no name twice."""
     each = b"".join(struct.pack("<I", 12) + b"%010d=v" % n for n in range(count))
-    body = struct.pack("<I", 0) + struct.pack("<I", count) + each
-    return flac[:42] + b"".join(_flac_blocks(4, body[: 2**24 - 1])) + _last(flac[42:])
+    return _with_block(flac, 4, struct.pack("<II", 0, count) + each)
 
 
 def picture(flac: bytes, size: int) -> bytes:
-    """`flac` with a cover of `size` bytes that calls itself a PNG."""
-    data = b"\x89PNG\r\n\x1a\n" + random.Random(1).randbytes(size)
-    body = struct.pack(">II", 3, 9) + b"image/png" + bytes(4) + struct.pack(">IIIII", 9999, 9999, 24, 0, len(data)) + data
-    return flac[:42] + b"".join(_flac_blocks(6, body)) + _last(flac[42:])
+    """`flac` with a cover of `size` bytes that calls itself a PNG of 100 million dots."""
+    kind, about = b"image/png", struct.pack(">IIIII", 10_000, 10_000, 24, 0, size)
+    return _with_block(flac, 6, struct.pack(">II", 3, len(kind)) + kind + bytes(4) + about + _png(size))
 
 
-def _flac_blocks(kind: int, body: bytes) -> list[bytes]:
-    return [bytes([kind]) + len(body).to_bytes(3, "big") + body]
+def _with_block(flac: bytes, kind: int, body: bytes) -> bytes:
+    # The first block, STREAMINFO, ends at 42.
+    return flac[:42] + bytes([kind]) + len(body).to_bytes(3, "big") + body + flac[42:]
 
 
-def _last(blocks: bytes) -> bytes:
-    return blocks
+def _png(size: int) -> bytes:
+    return (b"\x89PNG\r\n\x1a\n" + random.Random(1).randbytes(size))[:size]
 
 
 def cover(mp3: bytes, size: int) -> bytes:
     """`mp3` with a picture of `size` bytes in its tag."""
-    data = b"\x89PNG\r\n\x1a\n" + random.Random(1).randbytes(size)
-    return id3((b"APIC", b"\0image/png\0\x03\0" + data)) + mp3
+    return id3((b"APIC", b"\0image/png\0\x03\0" + _png(size))) + mp3
 
 
 def attachment(size: int) -> bytes:
-    data = random.Random(1).randbytes(size)
-    file = element(b"\x61\xa7", element(b"\x46\x6e", b"a.png"), element(b"\x46\x60", b"image/png"), element(b"\x46\x5c", data), element(b"\x46\xae", b"\1"))
+    """A Matroska file with a picture of `size` bytes attached."""
+    about = element(b"\x46\x6e", b"a.png") + element(b"\x46\x60", b"image/png") + element(b"\x46\xae", b"\1")
+    file = element(b"\x61\xa7", about, element(b"\x46\x5c", _png(size)))
     return matroska([cluster(0, tone(1))], before=element(b"\x19\x41\xa4\x69", file))
-
-
-def one_block(size: int) -> bytes:
-    """A Matroska file with a single block of `size` bytes of sound."""
-    return matroska([cluster(0, bytes(size))])
-
-
-def table(movie: bytes, kind: bytes, content: bytes) -> bytes:
-    """`movie` with `content` in place of the box `kind` in its index."""
-    at = movie.index(kind) - 4
-    size = struct.unpack(">I", movie[at : at + 4])[0]
-    new = box(kind, content)
-    changed = bytearray(movie[:at] + new + movie[at + size :])
-    for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl"):
-        where = movie.index(name) - 4
-        changed[where : where + 4] = struct.pack(">I", struct.unpack(">I", movie[where : where + 4])[0] + len(new) - size)
-    return bytes(changed)
 
 
 def zip_of_silence(size: int) -> bytes:
@@ -162,8 +145,3 @@ def zip_of_silence(size: int) -> bytes:
 
 def gzip_of_silence(size: int) -> bytes:
     return gzip.compress(bytes(size), mtime=0)
-
-
-def jumps(count: int, seconds: int) -> bytes:
-    """Matroska: `count` pieces of 20 ms, each `seconds` after the one before."""
-    return matroska([cluster(n * seconds * 1000, tone(0.02)) for n in range(count)])

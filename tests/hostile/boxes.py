@@ -87,7 +87,9 @@ def cluster(milliseconds: int, *blocks: bytes) -> bytes:
     return element(b"\x1f\x43\xb6\x75", element(b"\xe7", number(milliseconds)), *simple)
 
 
-def matroska(clusters: Iterable[bytes], *, tracks: bytes | None = None, before: bytes = b"", info: bytes = b"") -> bytes:
+def matroska(
+    clusters: Iterable[bytes], *, tracks: bytes | None = None, before: bytes = b"", info: bytes = b""
+) -> bytes:
     """A Matroska file with one track of PCM, unless `tracks` says otherwise."""
     head = element(b"\x15\x49\xa9\x66", element(b"\x2a\xd7\xb1", number(1_000_000)), info)
     listed = element(b"\x16\x54\xae\x6b", track(1) if tracks is None else tracks)

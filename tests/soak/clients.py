@@ -19,19 +19,17 @@ _OPTIONS = {"vad_filter": "false"}
 
 
 class Clients:
-    """Threads that send `jobs` requests in all, as long as `room()` is true. `promised` has the file of each job."""
+    """Threads that send one request after the other, while `room()` is true. `promised` has the file of each job."""
 
-    def __init__(
-        self, url: str, audio: Sequence[Path], jobs: int, room: Callable[[], bool], seed: int, threads: int = 3
-    ) -> None:
+    def __init__(self, url: str, audio: Sequence[Path], room: Callable[[], bool], seed: int, threads: int = 3) -> None:
         self.promised: dict[str, Path] = {}
         self.repeated = 0
         self.broken_promises: list[str] = []
         self._url = url
         self._audio = audio
-        self._left = jobs
         self._room = room
-        self._stopping = threading.Event()
+        self._finishing = threading.Event()
+        self._giving_up = threading.Event()
         self._lock = threading.Lock()
         self._failure: BaseException | None = None
         self._threads = [
@@ -43,32 +41,34 @@ class Clients:
         for thread in self._threads:
             thread.start()
 
-    @property
-    def done(self) -> bool:
-        """Whether every request has its answer. Raises what a thread has died of."""
+    def check(self) -> None:
+        """Raise what a thread has died of, if one has."""
         if self._failure is not None:
             raise self._failure
-        return not any(thread.is_alive() for thread in self._threads)
 
-    def stop(self) -> None:
-        self._stopping.set()
+    def finish(self) -> None:
+        """Wait until every request that was begun has its answer; no other is begun."""
+        self._finishing.set()
         for thread in self._threads:
-            thread.join(60)
+            thread.join(120)
+        self.check()
+        assert not any(thread.is_alive() for thread in self._threads), "a request gets no answer"
+
+    def give_up(self) -> None:
+        """Ask no more."""
+        self._finishing.set()
+        self._giving_up.set()
 
     def _run(self, rng: random.Random) -> None:
         try:
             with httpx.Client(base_url=self._url, timeout=60) as client:
-                while not self._stopping.is_set() and self._take_one():
-                    self._send(client, rng)
+                while not self._finishing.is_set():
+                    if self._room():
+                        self._send(client, rng)
+                    else:
+                        time.sleep(0.05)
         except BaseException as error:  # noqa: BLE001 - it is raised where it is asked for
             self._failure = error
-
-    def _take_one(self) -> bool:
-        while not self._room() and not self._stopping.is_set():
-            time.sleep(0.05)
-        with self._lock:
-            self._left -= 1
-            return self._left >= 0
 
     def _send(self, client: httpx.Client, rng: random.Random) -> None:
         """One job, by upload or by path, until there is an answer."""
@@ -83,7 +83,7 @@ class Clients:
                     self.broken_promises.append(f"{job} and {again} have one key")
 
     def _until_answered(self, client: httpx.Client, file: Path, key: str, by_path: bool) -> str | None:
-        while not self._stopping.is_set():
+        while not self._giving_up.is_set():
             with suppress(httpx.TransportError):
                 answer = _post(client, file, key, by_path)
                 if answer.status_code == 202:

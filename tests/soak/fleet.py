@@ -10,6 +10,7 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from dictograph.crash import Point
 from scripts.machine import free_port
@@ -20,6 +21,12 @@ OF_WORKER = tuple(point for point in Point if point not in OF_API)
 
 #: How long a process that is to die at a named point is left in peace to get there, in seconds.
 PATIENCE_S = 20.0
+
+#: One in so many may be killed before it is up.
+EARLY = 6
+
+#: Who dies there has a job, and has not ended it.
+MID_ATTEMPT = frozenset(OF_WORKER) - {Point.JOB_COMPLETED, Point.MESSAGE_SENT}
 
 
 class Member:
@@ -32,7 +39,7 @@ class Member:
         self._rng = rng
         self._armed: Point | None = None
         self._patient_until = 0.0
-        self._killed = False
+        self._killed = self._up = self._may_die_early = False
 
     @property
     def pid(self) -> int:
@@ -45,13 +52,28 @@ class Member:
 
     @property
     def may_be_killed(self) -> bool:
-        return self.service.running and (self._armed is None or time.monotonic() > self._patient_until)
+        """Not while it is on its way to a named point; and before it is up only now and then, else on a busy
+        machine nobody would ever come to work."""
+        if not self.service.running or (self._armed is not None and time.monotonic() < self._patient_until):
+            return False
+        return self.is_up or self._may_die_early
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it has said since its start that it is ready."""
+        self._up = self._up or self._sign in self.service.words_of_log()
+        return self._up
+
+    @property
+    def _sign(self) -> str:
+        return "listens on" if self.is_api else "readiness: ready"
 
     def start(self) -> None:
         """Start it; if it has still to die somewhere, it will die there the first to third time it comes by."""
         self._armed = self.points[0] if self.points else None
         self._patient_until = time.monotonic() + PATIENCE_S
-        self._killed = False
+        self._killed = self._up = False
+        self._may_die_early = self._rng.randrange(EARLY) == 0
         self.service.start(crash_at=f"{self._armed}:{self._rng.randint(1, 3)}" if self._armed else "")
 
     def kill(self) -> None:
@@ -79,7 +101,7 @@ class Fleet:
     """`service` is what all its processes share: folder, database, settings."""
 
     def __init__(
-        self, folder: Path, rng: random.Random, *, workers: int, points: Iterable[Point], **settings: object
+        self, folder: Path, rng: random.Random, *, workers: int, points: Iterable[Point], **settings: Any
     ) -> None:
         base = Service(folder, **{**settings, "listen": f"127.0.0.1:{free_port()}"})
         self.url = f"http://{base.settings['listen']}"
@@ -99,6 +121,11 @@ class Fleet:
         return sum((member.deaths for member in self.members), Counter())
 
     @property
+    def named_mid_attempt(self) -> int:
+        """How many died at a named point in the middle of an attempt."""
+        return sum(times for point, times in self.deaths.items() if point in MID_ATTEMPT)
+
+    @property
     def points_left(self) -> list[Point]:
         return [point for member in self.members for point in member.points]
 
@@ -111,10 +138,8 @@ class Fleet:
             if member.bury():
                 member.start()
 
-    def victim(self) -> Member | None:
-        """Any that may be killed now, at random."""
-        possible = [member for member in self.members if member.may_be_killed]
-        return self._rng.choice(possible) if possible else None
+    def anybody(self) -> Member:
+        return self._rng.choice(self.members)
 
     def make_peace(self) -> None:
         """Nobody has to die any more; all run."""

@@ -73,6 +73,10 @@ class Connection(Unread, H11Protocol):
         self._unwatch()
         self._handed_over = True
         super().handle_websocket_upgrade(event)
+        socket = self.transport.get_protocol()
+        if isinstance(socket, Socket) and not socket.handshake_initiated:
+            # Its parser has stricter limits than ours, and says nothing when they are overstepped.
+            self._end(RequestError("The request for a WebSocket cannot be understood."))
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -16,7 +17,10 @@ from dictograph.api.negotiate import choose_format
 from dictograph.api.streams import Stream, in_blocks
 from dictograph.api.transcriptions import Owner
 from dictograph.api.wire import SSE_HEAD, sse
+from dictograph.errors import DatabaseUnavailable
 from dictograph.service.services import Services
+
+log = logging.getLogger(__name__)
 
 _PATH = "/v1/transcriptions/{job_id}"
 _NUMBER = re.compile(r"[0-9]{1,15}")
@@ -94,8 +98,12 @@ def result_routes(services: Services) -> APIRouter:
 async def _records(services: Services, owner: str, job_id: str, after: int) -> AsyncGenerator[bytes, None]:
     yield SSE_HEAD
     async with aclosing(services.following.follow(owner, job_id, after)) as stream:
-        async for told in stream:
-            yield sse(told)
+        try:
+            async for told in stream:
+                yield sse(told)
+        except DatabaseUnavailable as error:
+            # The answer has begun, so no status can tell: an end without an end has clients come back by themselves.
+            log.warning("the events of job %s end early: %s", job_id, error)
 
 
 def _number(given: str | None) -> int:

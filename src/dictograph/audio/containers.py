@@ -57,7 +57,7 @@ _OTHER_KINDS = (
     (b"SQLite format 3", "a database"),
 )
 
-_PLAYLISTS = ("#EXTM3U", "ffconcat", "[playlist]", "<asx", "<smil", "<MPD", "[Reference]")
+_PLAYLISTS = ("#EXTM3U", "ffconcat", "[playlist]", "<asx", "<smil", "<MPD", "[Reference]", "<playlist")
 
 _KNOWN_STARTS = (
     (b"ID3", "mp3"),

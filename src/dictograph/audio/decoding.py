@@ -13,10 +13,9 @@ from dictograph.audio.bounds import MAX_PACKET_BYTES, is_sound
 from dictograph.audio.containers import STAMPED
 from dictograph.audio.media import Media
 from dictograph.audio.notes import Notes
-from dictograph.audio.pcm import SAMPLE_BYTES
 from dictograph.audio.pcm_writer import PcmWriter, TooManySamples
 from dictograph.audio.timeline import Move, Place, Timeline
-from dictograph.engine.protocol import SAMPLE_RATE
+from dictograph.sound import SAMPLE_BYTES, SAMPLE_RATE
 from dictograph.transcript import Warning as Notice
 
 #: News are given after so many samples at the most (16 s of audio), or so many seconds.

@@ -8,16 +8,29 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dictograph.audio.vad import MAX_BLOCKS, Listened, ListenRequest, VadState
+from dictograph.audio.pcm import SAMPLE_BYTES
+from dictograph.audio.vad import BLOCK_SAMPLES, MAX_BLOCKS, Listened, ListenRequest, VadState
 from dictograph.child.process import Child, ChildFailed, ChildSpec, ChildTrouble
-from dictograph.errors import ListenerFailed
+from dictograph.child.sandbox.policy import Mode, sealed
+from dictograph.errors import DecodeError, ListenerFailed, SandboxUnavailable
 
-__all__ = ["Listener", "VadState"]
+__all__ = ["Listener", "VadState", "voice_detector"]
 
-_SPEC = ChildSpec(name="voice detector", module="dictograph.audio.vad_child", memory_limit=512 * 2**20)
+_MEMORY = 512 * 2**20
 
 #: A request is 0.1 s of work; the rest is for a machine that is busy, and for starting the process.
 _TIMEOUT_S = 60.0
+
+
+def voice_detector(confined: Mode, folder: Path | None = None) -> ChildSpec:
+    """How to start the voice detector; what it needs of the disk lies in `folder`, else where temporary files are."""
+    sandbox = sealed(confined, memory=_MEMORY)
+    return ChildSpec(
+        "voice detector", "dictograph.audio.vad_child", folder=folder, memory_limit=_MEMORY, sandbox=sandbox
+    )
+
+
+_SPEC = voice_detector("auto")
 
 
 class Listener:
@@ -60,11 +73,13 @@ class Listener:
         Raises:
             ListenerFailed: the process failed twice at the same request, or could not do it, or the
                 listener was closed.
+            SandboxUnavailable: the process cannot be confined as it has to be.
         """
         state = state or VadState.fresh()
         heard = [np.empty(0, np.float32)]
         for done in range(0, blocks, MAX_BLOCKS):
-            request = ListenRequest(pcm, first_block + done, min(MAX_BLOCKS, blocks - done), state)
+            first, count = first_block + done, min(MAX_BLOCKS, blocks - done)
+            request = ListenRequest(await asyncio.to_thread(_samples, pcm, first, count), state)
             answer = await self._listen(request)
             heard.append(answer.probabilities)
             state = answer.state
@@ -77,7 +92,7 @@ class Listener:
             try:
                 return await self._ask(request)
             except ChildFailed as error:
-                raise ListenerFailed(f"The voice detector could not listen to the audio: {error.detail}.") from error
+                raise _refusal(error) from error
             except ChildTrouble:
                 return await self._ask_again(request)
 
@@ -100,3 +115,25 @@ class Listener:
                 return child
             await child.close()  # it was too late for `close` to see this one
         raise ListenerFailed("The voice detector is closed.")
+
+
+def _refusal(error: ChildFailed) -> DecodeError:
+    if error.code == SandboxUnavailable.code:
+        return SandboxUnavailable(error.detail)
+    return ListenerFailed(f"The voice detector could not listen to the audio: {error.detail}.")
+
+
+def _samples(pcm: Path, first: int, blocks: int) -> NDArray[np.int16]:
+    """Those of `blocks` blocks; the last one may be there in part."""
+    try:
+        with pcm.open("rb") as file:
+            file.seek(first * BLOCK_SAMPLES * SAMPLE_BYTES)
+            data = file.read(blocks * BLOCK_SAMPLES * SAMPLE_BYTES)
+    except OSError as error:
+        raise ListenerFailed(f"The voice detector could not listen to the audio: {error.strerror}.") from error
+    samples = np.frombuffer(data[: len(data) // SAMPLE_BYTES * SAMPLE_BYTES], "<i2")
+    if len(samples) <= (blocks - 1) * BLOCK_SAMPLES:
+        raise ListenerFailed(
+            f"The voice detector was asked too much: {pcm.name} ends before block {first + blocks - 1}."
+        )
+    return samples

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-#: Bytes of one sample.
-SAMPLE_BYTES = 2
+from dictograph.sound import SAMPLE_BYTES as SAMPLE_BYTES
 
 _CHUNK_SAMPLES = 2**19
 

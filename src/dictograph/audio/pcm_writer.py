@@ -7,8 +7,7 @@ import os
 from collections.abc import Iterator
 from io import FileIO
 
-from dictograph.audio.pcm import SAMPLE_BYTES
-from dictograph.engine.protocol import SAMPLE_RATE
+from dictograph.sound import SAMPLE_BYTES, SAMPLE_RATE
 
 _BUFFER_BYTES = 2**18
 

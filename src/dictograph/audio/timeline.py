@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from dictograph.engine.protocol import SAMPLE_RATE
+from dictograph.sound import SAMPLE_RATE
 
 #: A time stamp this far (s) from where the audio itself has come to is rounding or a codec's delay:
 #: stamps of 1 ms (webm, asf, flv), one packet of encoder delay that nobody declared (AAC in mpegts:
@@ -112,7 +112,7 @@ class Timeline:
         if self._origin is None:
             self._origin = time
         offset = time - self._origin
-        if not (0 <= offset and self._may_be_silent(offset)):
+        if not (offset >= 0 and self._may_be_silent(offset)):
             self._origin, offset = time, 0.0
         self._silent += offset
         position = round(offset * SAMPLE_RATE)

@@ -7,7 +7,6 @@ blocks travels with every request and every answer, so that its process may be r
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +25,8 @@ CONTEXT = 64
 
 _STATE_NUMBERS = HIDDEN + HIDDEN + CONTEXT
 _FLOAT = np.dtype("<f4")
+_INT16 = np.dtype("<i2")
+_STATE_BYTES = _STATE_NUMBERS * _FLOAT.itemsize
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,29 +57,26 @@ class VadState:
 
 @dataclass(frozen=True, slots=True)
 class ListenRequest:
-    """Listen to `blocks` blocks of a PCM file (mono 16 kHz s16le) from block `first` on, coming from `state`.
+    """Listen to samples (mono 16 kHz, int16), coming from `state`. A last block that is not whole is filled up
+    with zeros.
 
-    A block that the file holds only a part of is filled up with zeros; one of which it holds
-    nothing is an error. So a file that still grows must be asked only for what it has whole.
+    The samples are in the request, so that the process which hears them need not open any file.
     """
 
-    pcm: Path
-    first: int
-    blocks: int
+    samples: NDArray[np.int16]
     state: VadState
 
     def frame(self) -> Frame:
-        header = {"op": "listen", "pcm": str(self.pcm), "first": self.first, "blocks": self.blocks}
-        return Frame(header, self.state.to_bytes())
+        samples = self.samples.astype(_INT16, copy=False).tobytes()
+        return Frame({"op": "listen", "samples": len(self.samples)}, self.state.to_bytes() + samples)
 
     @classmethod
     def from_frame(cls, frame: Frame) -> ListenRequest:
         """Raises KeyError, TypeError or ValueError when the frame is no such request."""
-        header = frame.header
-        request = cls(Path(header["pcm"]), int(header["first"]), int(header["blocks"]), VadState.from_bytes(frame.body))
-        if request.first < 0 or not 0 < request.blocks <= MAX_BLOCKS:
-            raise ValueError(f"blocks {request.first} + {request.blocks} cannot be asked for")
-        return request
+        samples = np.frombuffer(frame.body, _INT16, offset=_STATE_BYTES)
+        if len(samples) != int(frame.header["samples"]) or not 0 < len(samples) <= MAX_BLOCKS * BLOCK_SAMPLES:
+            raise ValueError(f"{len(samples)} samples cannot be asked for")
+        return cls(samples, VadState.from_bytes(frame.body[:_STATE_BYTES]))
 
 
 @dataclass(frozen=True, slots=True)

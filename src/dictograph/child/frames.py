@@ -6,11 +6,13 @@ bounded: a child that was taken over cannot make its parent allocate at will.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import struct
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:  # a child has no use for it, and it takes a good part of a child's start
+    import asyncio
 
 MAX_HEADER = 16 * 1024 * 1024
 MAX_BODY = 64 * 1024 * 1024
@@ -60,7 +62,7 @@ async def receive_frame(reader: asyncio.StreamReader) -> Frame | None:
         header_size, body_size = _checked(await reader.readexactly(_LENGTHS.size))
         header = await reader.readexactly(header_size)
         body = await reader.readexactly(body_size)
-    except (asyncio.IncompleteReadError, ConnectionError):
+    except (EOFError, ConnectionError):  # asyncio's IncompleteReadError is an EOFError
         return None
     return _parsed(header, body)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import shutil
 import signal
 import tempfile
 from collections import deque
@@ -257,7 +258,7 @@ def _working_folder(spec: ChildSpec) -> Iterator[Path | None]:
         yield folder
     finally:
         with contextlib.suppress(OSError):
-            folder.rmdir()
+            shutil.rmtree(folder)
 
 
 def _failure(name: str, error: Mapping[str, str]) -> ChildTrouble:

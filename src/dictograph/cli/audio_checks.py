@@ -17,6 +17,7 @@ from dictograph.engine.models import ModelInfo, list_models
 from dictograph.engine.offer import AUTO, SPHINX, WHISPER
 from dictograph.engine.probe import prove, sample
 from dictograph.engine.protocol import SAMPLE_RATE
+from dictograph.engine.sizing import sizing
 from dictograph.errors import DecodeError, ModelUnavailable
 from dictograph.samples import hello
 from dictograph.settings import Settings
@@ -27,7 +28,9 @@ _FIND_S = 30.0
 
 async def decoding(settings: Settings) -> Result:
     """Decode the mp3 file that ships with Dictograph, in the process that all files are decoded in."""
-    limits = DecodeLimits(settings.max_audio, settings.decoder_memory, settings.decoder_timeout)
+    limits = DecodeLimits(
+        settings.max_audio, settings.decoder_memory, settings.decoder_timeout, confined=settings.sandbox
+    )
     seconds = 0.0
     with tempfile.TemporaryDirectory(prefix="dictograph-") as folder, hello() as file:
         async for step in decode(file, Path(folder) / "pcm", limits):
@@ -57,7 +60,7 @@ async def inference(settings: Settings) -> Result:
     """Transcribe three seconds with the engine that jobs would get now."""
     choice = await _choose(_with_what_is_here(settings))
     begun = time.monotonic()
-    child = await EngineChild.start(choice.spec, settings.engine_memory, _LOAD_S)
+    child = await EngineChild.start(choice.spec, settings.engine_memory, _LOAD_S, confined=settings.sandbox)
     try:
         loaded = time.monotonic()
         await prove(child)
@@ -67,7 +70,17 @@ async def inference(settings: Settings) -> Result:
     name = " ".join(dict.fromkeys((choice.frozen.engine, choice.frozen.model)))
     audio = len(sample().samples) / SAMPLE_RATE
     speed = f"loaded in {loaded - begun:.1f} s, {audio:.0f} s of speech in {done - loaded:.1f} s"
-    return Verdict.OK, f"{name} transcribes: {speed}", ""
+    return Verdict.OK, f"{name} transcribes: {speed}{_sized(choice, child)}", ""
+
+
+def _sized(choice: Choice, child: EngineChild) -> str:
+    """What the engine was given, where that is anybody's choice."""
+    if choice.frozen.engine != WHISPER:
+        return ""
+    spec = choice.spec
+    chosen = sizing(spec.device, spec.threads)
+    together = child.capabilities.max_batch
+    return f"; {spec.compute_type} on {spec.device}, threads: {chosen.threads}, windows at once: {together}"
 
 
 def _with_what_is_here(settings: Settings) -> Settings:

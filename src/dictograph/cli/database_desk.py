@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from dictograph.api.views import job_view
 from dictograph.blobs import FolderBlobs
@@ -18,6 +17,7 @@ from dictograph.service.jobs import Jobs, Listing
 from dictograph.service.outlook import Outlooks
 from dictograph.settings import Settings
 from dictograph.store.database import Database
+from dictograph.store.kinds import file_of
 from dictograph.store.migrate import current, head
 from dictograph.store.tail import Tail
 
@@ -33,7 +33,7 @@ async def database_desk(settings: Settings) -> AsyncIterator[DatabaseDesk]:
         DatabaseUnavailable: it is not there, or not of this version.
     """
     await asyncio.to_thread(_check, settings.database)
-    database = Database.open(settings.database)
+    database = Database.open(settings.database, settings.database_pool)
     tail = Tail(database)
     await tail.start()
     try:
@@ -82,8 +82,8 @@ class DatabaseDesk:
 
 
 def _check(url: str) -> None:
-    file = Path(url.removeprefix("sqlite:///"))
-    if url.startswith("sqlite:") and not file.exists():
+    file = file_of(url)
+    if file is not None and not file.exists():
         raise DatabaseUnavailable(
             f"There is no database {file}. Name its folder with --data-dir, or a service with --server."
         )

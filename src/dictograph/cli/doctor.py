@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 import click
 
 from dictograph import logs
-from dictograph.cli import audio_checks, machine_checks, service_checks
+from dictograph.cli import audio_checks, machine_checks, sandbox_checks, service_checks
 from dictograph.cli.findings import Check, Finding, Verdict, find, in_thread
 from dictograph.cli.options import explained, option
 from dictograph.errors import SettingsError
@@ -24,6 +24,7 @@ _CHECKS: Mapping[str, Check] = {
     "scratch": in_thread(machine_checks.scratch),
     "disk": in_thread(machine_checks.disk),
     "addresses": in_thread(machine_checks.addresses),
+    **sandbox_checks.checks(),
     "decoding": audio_checks.decoding,
     "model": audio_checks.models,
     "inference": audio_checks.inference,

@@ -17,13 +17,18 @@ from pathlib import Path
 from dictograph.blobs import FolderBlobs
 from dictograph.cli.findings import Result, Verdict
 from dictograph.cli.tables import size
+from dictograph.masking import masked
 from dictograph.settings import Settings, variable
-from dictograph.store import migrate
+from dictograph.store import migrate, server
+from dictograph.store.kinds import file_of
 
 #: Oldest SQLite with UPDATE … RETURNING (https://www.sqlite.org/lang_returning.html).
 _SQLITE = (3, 35, 0)
 
-_LIBRARIES = ("av", "ctranslate2", "faster-whisper", "onnxruntime", "pocketsphinx", "sqlalchemy", "fastapi", "uvicorn")
+_LIBRARIES = (
+    *("av", "ctranslate2", "faster-whisper", "onnxruntime", "pocketsphinx", "sqlalchemy", "psycopg"),
+    *("fastapi", "uvicorn"),
+)
 
 #: An hour of decoded audio takes 115 MB; below these there is soon no room for jobs. In bytes.
 _TIGHT, _TOO_TIGHT = 5 * 10**9, 5 * 10**8
@@ -47,16 +52,33 @@ def libraries(settings: Settings) -> Result:
 
 def database(settings: Settings) -> Result:
     """Whether the database can be used, and is of this version. One that is not there yet is not made."""
-    file = Path(settings.database.removeprefix("sqlite:///"))
-    if settings.database.startswith("sqlite:") and not file.exists():
+    place = masked(settings.database)
+    file = file_of(settings.database)
+    if file is not None and not file.exists():
         with _left_as_it_was(file.parent):
             _try_to_write(file.parent)
-        return Verdict.OK, f"{settings.database} is not there yet; the first start makes it", ""
+        return Verdict.OK, f"{place} is not there yet; the first start makes it", ""
+    found = server.look(settings.database) if file is None else None
     revision = migrate.current(settings.database)
     if revision != migrate.head():
-        detail = f"{settings.database} is at {revision or 'no revision'}, this version needs {migrate.head()}"
+        detail = f"{place} is at {revision or 'no revision'}, this version needs {migrate.head()}"
         return Verdict.WARN, detail, "Run `dictograph db upgrade`, or start the service, which does it."
-    return Verdict.OK, f"{settings.database} at {revision}", ""
+    return _server(settings, place, found) if found else (Verdict.OK, f"{place} at {revision}", "")
+
+
+def _server(settings: Settings, place: str, found: server.Server) -> Result:
+    """What there is to say of a PostgreSQL server that has this version's tables."""
+    told = f"{place} at {migrate.head()}: {found}"
+    needed = settings.database_pool + 1
+    if found.careless:
+        detail = f"{told}; {' and '.join(found.careless)} off: a power cut may damage it"
+        return Verdict.WARN, detail, "Switch that on in postgresql.conf, unless this is for trying out."
+    if found.free < needed:
+        detail = f"{told}; it has {found.free} connections free, and a process takes up to {needed}"
+        return Verdict.WARN, detail, f"Raise max_connections of the server, or lower {variable('database_pool')}."
+    if found.tls is None and not found.local:
+        return Verdict.WARN, told, "What goes over the network can be read: add ?sslmode=verify-full to the URL."
+    return Verdict.OK, told, ""
 
 
 def storage(settings: Settings) -> Result:

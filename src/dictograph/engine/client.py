@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -16,6 +17,8 @@ from dictograph.child.process import (
     ChildTimeout,
     ChildTrouble,
 )
+from dictograph.child.sandbox.policy import Mode, open_to_read
+from dictograph.engine.gpu import has_gpu
 from dictograph.engine.protocol import (
     MAX_WINDOW_S,
     SAMPLE_RATE,
@@ -65,6 +68,7 @@ class EngineChild:
         memory_limit: int,
         load_timeout: float,
         environment: Mapping[str, str] | None = None,
+        confined: Mode = "auto",
     ) -> EngineChild:
         """Start a process and load the engine in it.
 
@@ -73,6 +77,7 @@ class EngineChild:
             memory_limit: bytes of resident memory that it may have; 0: as much as there is.
             load_timeout: seconds that loading may take.
             environment: variables for it beside the few that every child gets.
+            confined: whether it loses the network, and may write in the folder of temporary files only.
 
         Raises:
             ModelUnavailable, EngineFailed, EngineCrashed, EngineTimeout, EngineOutOfMemory.
@@ -84,6 +89,7 @@ class EngineChild:
                     module="dictograph.engine.host",
                     memory_limit=memory_limit,
                     environment=environment or {},
+                    sandbox=open_to_read(confined, (tempfile.gettempdir(),), devices=has_gpu()),
                 )
             )
         try:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
+from dictograph.engine.gpu import has_gpu
 from dictograph.engine.weights import cuda_devices
 from dictograph.settings import Settings
-
-#: Where an NVIDIA driver shows itself: Linux, WSL 2.
-_SIGNS = (Path("/dev/nvidiactl"), Path("/proc/driver/nvidia"), Path("/dev/dxg"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +21,6 @@ async def find_hardware(settings: Settings) -> Hardware:
     """The device and compute type of the settings, with `auto` resolved: int8 on CPU, float16 on a GPU."""
     device: str = settings.device
     if device == "auto":
-        device = "cuda" if any(sign.exists() for sign in _SIGNS) and await cuda_devices() else "cpu"
+        device = "cuda" if has_gpu() and await cuda_devices() else "cpu"
     natural = "float16" if device == "cuda" else "int8"
     return Hardware(device, natural if settings.compute_type == "auto" else settings.compute_type)

@@ -82,7 +82,7 @@ async def pull(settings: Settings, model: str, on_progress: Callable[[Progress],
         raise InvalidOption(f"{model} is a folder; there is nothing to pull.")
     cache, name = _cache(settings), repository(model)
     try:
-        async with aclosing(fetch(name, cache, patience=_PATIENCE_S, check=True)) as reports:
+        async with aclosing(fetch(name, cache, patience=_PATIENCE_S, check=True, confined=settings.sandbox)) as reports:
             async for progress in reports:
                 on_progress(progress)
     except ModelUnavailable as error:

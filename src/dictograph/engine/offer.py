@@ -105,7 +105,7 @@ def _shelves(settings: Settings) -> Iterator[Shelf]:
         # What nobody named beside another engine is offered if it is here, but not worth a download.
         may_fetch = name in settings.models or settings.engine in (AUTO, WHISPER)
         try:
-            shelf = Shelf(name, cache, may_fetch=may_fetch, turn=turn)
+            shelf = Shelf(name, cache, may_fetch=may_fetch, turn=turn, confined=settings.sandbox)
         except InvalidOption as error:
             field = "model" if name == settings.model else "models"
             raise SettingsError(f"{variable(field)}: {error.message}") from error

@@ -9,10 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from dictograph.sound import SAMPLE_RATE as SAMPLE_RATE
 from dictograph.transcript import Segment
-
-#: Samples per second of everything that an engine hears.
-SAMPLE_RATE = 16_000
 
 #: The longest window, in seconds.
 MAX_WINDOW_S = 30.0

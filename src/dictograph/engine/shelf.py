@@ -10,6 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
+from dictograph.child.sandbox.policy import Mode
 from dictograph.engine.checksum import FolderDigests
 from dictograph.engine.hub import Cache, Snapshot, folder_of, is_folder, missing_files, repository
 from dictograph.engine.weights import PATIENCE_S, Progress, fetch
@@ -58,7 +59,9 @@ class Shelf:
     `may_fetch` False: what is not here stays away. `turn` lets one model be fetched at a time.
     """
 
-    def __init__(self, name: str, cache: Cache, *, may_fetch: bool, turn: asyncio.Semaphore) -> None:
+    def __init__(
+        self, name: str, cache: Cache, *, may_fetch: bool, turn: asyncio.Semaphore, confined: Mode = "auto"
+    ) -> None:
         self.name = name
         self.folder = folder_of(name) if is_folder(name) else None
         self.repository = "" if self.folder else repository(name)
@@ -66,6 +69,7 @@ class Shelf:
         self._cache = cache
         self._may_fetch = may_fetch
         self._turn = turn
+        self._confined = confined
         self._digests = FolderDigests()
         self._lost = asyncio.Event()
         self._changed: Callable[[], None] = lambda: None
@@ -137,7 +141,8 @@ class Shelf:
         async with self._turn:
             if snapshot := await self.look(revision):
                 return snapshot
-            async with aclosing(fetch(self.repository, self._cache, revision, patience=PATIENCE_S)) as reports:
+            fetching = fetch(self.repository, self._cache, revision, patience=PATIENCE_S, confined=self._confined)
+            async with aclosing(fetching) as reports:
                 async for progress in reports:
                     report(progress)
         if (snapshot := await self.look(revision)) is None:

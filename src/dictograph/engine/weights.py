@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from dictograph.child.frames import Frame
 from dictograph.child.process import Child, ChildFailed, ChildSpec, ChildTrouble
+from dictograph.child.sandbox.policy import Mode, Sandbox, open_to_read
 from dictograph.engine.hub import Cache, child_environment
 from dictograph.errors import ModelUnavailable
 
@@ -35,7 +39,13 @@ class Progress:
 
 
 async def fetch(
-    repository: str, cache: Cache, revision: str = "main", *, patience: float = PATIENCE_S, check: bool = False
+    repository: str,
+    cache: Cache,
+    revision: str = "main",
+    *,
+    patience: float = PATIENCE_S,
+    check: bool = False,
+    confined: Mode = "auto",
 ) -> AsyncGenerator[Progress, None]:
     """Bring a model's weights into the cache; afterwards `cache.snapshot(repository, revision)` has them.
 
@@ -45,6 +55,7 @@ async def fetch(
     Args:
         patience: seconds that the hub may take to answer.
         check: compare what is here with the hub's checksums first, and fetch the damaged again.
+        confined: whether the process may write in the cache and the folder of temporary files only.
 
     Raises:
         ModelUnavailable: the message says why, for a person.
@@ -58,7 +69,7 @@ async def fetch(
     # The child gives up first, since it can say why; a name server that hangs is for the limit here.
     request |= {"patience": 0.8 * patience, "check": check}
     try:
-        child = await _start()
+        child = await _start(await asyncio.to_thread(_confinement, cache.folder, confined))
     except ChildTrouble as error:
         raise ModelUnavailable(f"fetching failed: {error.detail}") from error
     try:
@@ -93,8 +104,15 @@ async def cuda_devices() -> int:
     return int(answer.header.get("devices", 0))
 
 
-async def _start() -> Child:
-    return await Child.start(ChildSpec(name="weights", module=_MODULE, environment=child_environment()))
+async def _start(sandbox: Sandbox | None = None) -> Child:
+    return await Child.start(ChildSpec("weights", _MODULE, environment=child_environment(), sandbox=sandbox))
+
+
+def _confinement(folder: Path, confined: Mode) -> Sandbox | None:
+    # It can only be allowed to write in a folder that is there; what is wrong with it, the process finds out.
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+    return open_to_read(confined, (str(folder), tempfile.gettempdir()), online=True)
 
 
 async def _next(frames: AsyncIterator[Frame], seconds: float, otherwise: str) -> dict[str, Any]:

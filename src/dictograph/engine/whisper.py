@@ -8,6 +8,8 @@ stamps. A reading that looks wrong is made again, without chance (see `whisper_q
 
 from __future__ import annotations
 
+import hashlib
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -23,6 +25,7 @@ from dictograph.engine.protocol import (
     WindowResult,
 )
 from dictograph.engine.segments import TimedWord, group, text_of
+from dictograph.engine.sizing import sizing
 from dictograph.engine.whisper_model import Decoding, Encoded, Model, Speech
 from dictograph.engine.whisper_quality import Reading, Take, best
 from dictograph.engine.whisper_words import tidied
@@ -35,8 +38,8 @@ SHORTEST_S = 0.1
 #: A bad window is cut in two only if both parts are worth reading.
 _SHORTEST_TO_CUT_S = 4.0
 
-_CPU_BATCH = 8
-_GPU_BATCH = 16
+#: How many stretches are remembered as the encoder saw them, from asking for their language until they are read.
+_REMEMBERED = 8
 
 # These were never trained to translate, though their vocabulary has the token for it: asked to, they
 # transcribe (model cards of openai/whisper-large-v3-turbo and distil-whisper).
@@ -64,13 +67,14 @@ class WhisperEngine:
     def __init__(self, spec: EngineSpec) -> None:
         self._model = Model(spec)
         self._name = spec.model or spec.model_path
+        self._remembered: OrderedDict[bytes, tuple[Encoded, int]] = OrderedDict()
         translates = self._model.multilingual and not any(word in self._name.lower() for word in _CANNOT_TRANSLATE)
         self.capabilities = Capabilities(
             languages=self._model.languages,
             tasks=frozenset({"transcribe", "translate"} if translates else {"transcribe"}),
             words=True,
             detects_language=self._model.multilingual,
-            max_batch=spec.batch_size or (_GPU_BATCH if self._model.on_gpu else _CPU_BATCH),
+            max_batch=sizing("cuda" if self._model.on_gpu else "cpu", batch=spec.batch_size).batch,
         )
 
     def detect(self, windows: Sequence[Window]) -> list[dict[str, float]]:
@@ -78,7 +82,7 @@ class WhisperEngine:
         if not self._model.multilingual:
             return [dict.fromkeys(self._model.languages, 1.0) for _ in windows]
         return in_batches(
-            lambda part: self._model.detect([stretch.encoded for stretch in self._heard([w.samples for w in part])]),
+            lambda part: self._model.detect([stretch.encoded for stretch in self._remember(part)]),
             windows,
             self.capabilities.max_batch,
         )
@@ -111,15 +115,29 @@ class WhisperEngine:
         words = self._words(readings, speech)
         return [_result(reading, timed, options) for reading, timed in zip(readings, words, strict=True)]
 
+    def _remember(self, windows: Sequence[Window]) -> list[Stretch]:
+        """Hear windows that will soon be read: encoding is half of the work, and needs no doing twice."""
+        stretches = self._heard([window.samples for window in windows])
+        for stretch in stretches:
+            self._remembered[_digest(stretch.samples)] = stretch.encoded, stretch.frames
+            if len(self._remembered) > _REMEMBERED:
+                self._remembered.popitem(last=False)
+        return stretches
+
     def _heard(self, parts: Sequence[Samples], starts: Sequence[float] = ()) -> list[Stretch]:
-        features = [self._model.features(samples) for samples in parts]
-        encoded = self._model.encode([mel for mel, _ in features])
+        known = [self._remembered.pop(_digest(samples), None) if self._remembered else None for samples in parts]
+        new = iter(self._encoded([samples for samples, found in zip(parts, known, strict=True) if found is None]))
+        encoded = [next(new) if found is None else found for found in known]
         return [
             Stretch(samples, start, vectors, frames)
-            for samples, start, vectors, (_, frames) in zip(
-                parts, starts or [0.0] * len(parts), encoded, features, strict=True
-            )
+            for samples, start, (vectors, frames) in zip(parts, starts or [0.0] * len(parts), encoded, strict=True)
         ]
+
+    def _encoded(self, parts: Sequence[Samples]) -> list[tuple[Encoded, int]]:
+        """What the encoder makes of each, and how many frames of it are sound."""
+        features = [self._model.features(samples) for samples in parts]
+        encoded = self._model.encode([mel for mel, _ in features])
+        return [(vectors, frames) for vectors, (_, frames) in zip(encoded, features, strict=True)]
 
     def _decoded(self, stretches: Sequence[Stretch], speech: Speech, how: Decoding) -> list[Reading[Stretch]]:
         if not stretches:
@@ -184,6 +202,10 @@ def _cut(stretch: Stretch) -> tuple[list[Samples], list[float]]:
     cut = Loudness(stretch.samples).quietest(duration / 3, 2 * duration / 3)
     position = round(cut * SAMPLE_RATE)
     return [stretch.samples[:position], stretch.samples[position:]], [stretch.start, stretch.start + cut]
+
+
+def _digest(samples: Samples) -> bytes:
+    return hashlib.sha256(samples.tobytes()).digest()
 
 
 def _audible(samples: Samples) -> bool:

@@ -6,7 +6,6 @@ what else is in the batch (on CPU with int8; the conformance suite holds us to i
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import Any
 
 import ctranslate2
 import numpy as np
-import psutil
 from faster_whisper import WhisperModel
 from faster_whisper.tokenizer import Tokenizer
 from numpy.typing import NDArray
@@ -22,6 +20,7 @@ from numpy.typing import NDArray
 from dictograph.engine.memory import out_of_memory
 from dictograph.engine.protocol import EngineSpec, Samples
 from dictograph.engine.segments import TimedWord
+from dictograph.engine.sizing import sizing
 from dictograph.engine.whisper_prompt import previous_text
 from dictograph.engine.whisper_quality import Take
 from dictograph.engine.whisper_words import Piece, aligned_words, with_punctuation
@@ -152,19 +151,13 @@ def _loaded(spec: EngineSpec) -> WhisperModel:
             spec.model_path,
             device=device,
             compute_type=_compute_type(spec.compute_type, device),
-            cpu_threads=spec.threads or cores(),
+            cpu_threads=sizing(device, spec.threads).threads,
             local_files_only=True,
         )
     except (RuntimeError, ValueError, OSError) as error:
         if out_of_memory(error):
             raise
         raise ModelUnavailable(f"The model in {spec.model_path!r} cannot be loaded: {error}") from error
-
-
-def cores() -> int:
-    """The physical cores that this process may use: more threads than that only get in each other's way."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(usable, psutil.cpu_count(logical=False) or usable))
 
 
 def _device(wanted: str) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 from dictograph.errors import DatabaseUnavailable, StorageFull
-from dictograph.service.status import Readiness
+from dictograph.service.status import PATIENCE_S, SILENT, Readiness
 from dictograph.store.database import Database
 from dictograph.store.workers import GONE_AFTER_S, WorkerState, living
 
@@ -29,8 +29,11 @@ class WorkersElsewhere:
     async def run(self) -> None:
         while True:
             try:
-                workers = await self._database.read(lambda conn: living(conn, GONE_AFTER_S))
+                async with asyncio.timeout(PATIENCE_S):
+                    workers = await self._database.read(lambda conn: living(conn, GONE_AFTER_S))
                 self._known = _of(workers)
+            except TimeoutError:
+                self._known = Readiness(ready=False, reason=SILENT)
             except (DatabaseUnavailable, StorageFull) as error:
                 self._known = Readiness(ready=False, reason=error.message)
             await asyncio.sleep(_LOOK_S)

@@ -25,7 +25,8 @@ QUEUE_INTERVAL_S = 2.0
 #: After so long without anything, None is given, for a sign of life to the client (s).
 QUIET_S = 15.0
 
-_PAGE = 100
+#: So many events are read together. What a client does not take waits here: a window's words are 10 KiB.
+_PAGE = 10
 
 
 @dataclass(frozen=True, slots=True)

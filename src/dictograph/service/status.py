@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,8 +12,13 @@ from dictograph.blobs import Blobs
 from dictograph.errors import DictographError
 from dictograph.job import JobStatus
 from dictograph.service.tally import Tally
+from dictograph.store.clock import read_clock
 from dictograph.store.database import Database
 from dictograph.store.workers import GONE_AFTER_S, WorkerState, living
+
+#: A database that does not answer for so long (s) is not there, for those who ask whether we are ready.
+PATIENCE_S = 5.0
+SILENT = f"The database has not answered for {PATIENCE_S:.0f} s."
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +52,22 @@ class StatusBoard:
         self._started = time.monotonic()
 
     async def readiness(self) -> Readiness:
-        """Whether inference has been proved to work, and there is room for uploads."""
+        """Whether inference has been proved to work, there is room for uploads, and the database answers."""
         said = self._readiness()
-        if said.ready:
-            try:
-                await self._blobs.check_room()
-            except DictographError as error:
-                return replace(said, ready=False, reason=error.message)
+        if said.ready and (trouble := await self._trouble()):
+            return replace(said, ready=False, reason=trouble)
         return said
+
+    async def _trouble(self) -> str:
+        try:
+            await self._blobs.check_room()
+            async with asyncio.timeout(PATIENCE_S):
+                await self._database.read(read_clock)
+        except TimeoutError:
+            return SILENT
+        except DictographError as error:
+            return error.message
+        return ""
 
     async def status(self, owner: str | None) -> Status:
         """Figures of the service, with the counts of the owner's jobs (None: everybody's)."""

@@ -6,14 +6,12 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection, delete
 
-from dictograph.errors import JobStateConflict, ServerBusy
+from dictograph.errors import JobStateConflict
 from dictograph.job import Job, JobStatus, SourceKind
 from dictograph.store import events, news, outbox
 from dictograph.store.clock import as_datetime, now_epoch, read_clock
 from dictograph.store.rows import NO_ERROR, NO_LEASE, TIME_SPENT, JobRow, as_job, find, move
 from dictograph.store.tables import job
-
-_TRIES = 10
 
 
 def cancel(conn: Connection, owner: str | None, job_id: str) -> Job:
@@ -39,7 +37,7 @@ def retry(conn: Connection, owner: str | None, job_id: str) -> Job:
 
 def remove(conn: Connection, owner: str | None, job_id: str) -> Job:
     """Remove a job with its windows, events and messages; returns what it was, so that its audio can follow."""
-    row = find(conn, owner, job_id)
+    row = find(conn, owner, job_id, locked=True)
     conn.execute(delete(job).where(job.c.id == row.id))  # all that belongs to it goes by ON DELETE CASCADE
     news.of_job(conn, row.id)
     return as_job(row)
@@ -48,12 +46,10 @@ def remove(conn: Connection, owner: str | None, job_id: str) -> Job:
 def _change(
     conn: Connection, owner: str | None, job_id: str, change: Callable[[Connection, JobRow], JobRow | None]
 ) -> JobRow:
-    """Change the job as it is seen; look again when somebody else changed it in between."""
-    for _ in range(_TRIES):
-        row = change(conn, find(conn, owner, job_id))
-        if row is not None:
-            return row
-    raise ServerBusy(f"Job {job_id} is changing all the time; try again.")
+    """Change the job as it is seen: nobody else can in between."""
+    row = change(conn, find(conn, owner, job_id, locked=True))
+    assert row is not None, "the lock holds the row as it was seen"
+    return row
 
 
 def _cancel(conn: Connection, seen: JobRow) -> JobRow | None:

@@ -13,6 +13,9 @@ from dictograph.store import news
 from dictograph.store.clock import as_datetime, read_clock
 from dictograph.store.tables import event, job
 
+#: How many jobs are named in one statement: databases limit its parameters.
+_AT_ONCE = 1000
+
 #: The types that end a run. After one of them comes only `retried`.
 TERMINAL = frozenset({"completed", "failed", "cancelled"})
 
@@ -48,8 +51,12 @@ def read_events(conn: Connection, job_id: str, after: int, limit: int = 200) -> 
 
 def last_seqs(conn: Connection, job_ids: Iterable[str]) -> dict[str, int]:
     """The number of the last event of each job; a job that is gone is absent."""
-    question = select(job.c.id, job.c.last_seq).where(job.c.id.in_(list(job_ids)))
-    return {row.id: row.last_seq for row in conn.execute(question)}
+    asked = list(job_ids)
+    found: dict[str, int] = {}
+    for first in range(0, len(asked), _AT_ONCE):
+        question = select(job.c.id, job.c.last_seq).where(job.c.id.in_(asked[first : first + _AT_ONCE]))
+        found |= {str(row.id): int(row.last_seq) for row in conn.execute(question)}
+    return found
 
 
 def first_seq(conn: Connection, job_id: str) -> int | None:

@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, insert, select, update
+from sqlalchemy import Connection, Select, delete, exists, insert, select, update
 
 from dictograph.job import ErrorRecord
 from dictograph.store import news
 from dictograph.store.clock import as_datetime, now_epoch, read_clock
 from dictograph.store.rows import JobRow
-from dictograph.store.tables import dead_letter, outbox
+from dictograph.store.tables import dead_letter, job, outbox
 
 #: The destination of wake-ups for workers.
 DISPATCH = "dispatch"
+
+_older = outbox.alias("older")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +52,8 @@ def dispatch(conn: Connection, row: JobRow) -> None:
 
 def due(conn: Connection, limit: int) -> list[Message]:
     """Messages to be sent now: of each job and destination only the oldest, at most `limit`."""
-    older = outbox.alias("older")
     goes_before = exists().where(
-        older.c.job_id == outbox.c.job_id, older.c.destination == outbox.c.destination, older.c.id < outbox.c.id
+        _older.c.job_id == outbox.c.job_id, _older.c.destination == outbox.c.destination, _older.c.id < outbox.c.id
     )
     question = (
         select(outbox)
@@ -68,7 +69,9 @@ def due(conn: Connection, limit: int) -> list[Message]:
 
 def sent(conn: Connection, ids: Sequence[int]) -> None:
     """These have arrived."""
-    conn.execute(delete(outbox).where(outbox.c.id.in_(ids)))
+    # Two relays may have sent the same: the one that comes later leaves to the other what that is deleting.
+    free = select(outbox.c.id).where(outbox.c.id.in_(ids)).order_by(outbox.c.id).with_for_update(skip_locked=True)
+    conn.execute(delete(outbox).where(outbox.c.id.in_(free)))
 
 
 def postpone(conn: Connection, id: int, seconds: float, error: str) -> None:
@@ -82,6 +85,7 @@ def postpone(conn: Connection, id: int, seconds: float, error: str) -> None:
 
 def bury(conn: Connection, id: int, error: ErrorRecord) -> None:
     """This can never be sent: it becomes a dead letter, and what waits behind it goes on."""
+    conn.execute(_job_of(id))
     row = conn.execute(delete(outbox).where(outbox.c.id == id).returning(outbox)).one_or_none()
     if row is None:
         return
@@ -97,3 +101,9 @@ def bury(conn: Connection, id: int, error: ErrorRecord) -> None:
             created_at=as_datetime(read_clock(conn)),
         )
     )
+
+
+def _job_of(id: int) -> Select[tuple[str]]:
+    """The message's job, locked before the message as everybody does it, so that none waits for another in a ring."""
+    mine = select(outbox.c.job_id).where(outbox.c.id == id).scalar_subquery()
+    return select(job.c.id).where(job.c.id == mine).with_for_update(read=True, key_share=True)

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import TupleRow
+from psycopg.types.json import set_json_dumps
 from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, text
 
 from dictograph.errors import DatabaseUnavailable
@@ -73,7 +74,7 @@ class PatientConnection(psycopg.Connection[TupleRow]):
             return end.value
 
 
-def connect(url: str, *, autocommit: bool = False, patient: bool = True) -> PatientConnection:
+def connect(url: str, *, autocommit: bool = False, patient: bool = False) -> PatientConnection:
     """A connection to the database at `url`.
 
     `patient` is for what may take long: the server then sets no limit to a statement.
@@ -86,6 +87,7 @@ def connect(url: str, *, autocommit: bool = False, patient: bool = True) -> Pati
     try:
         _check(connection)
         connection.execute(_DURABLE)
+        set_json_dumps(clean_json, connection)
         connection.autocommit = autocommit
     except BaseException:
         connection.close()
@@ -143,7 +145,6 @@ def make_engine(connect: Callable[[], PatientConnection], pool: int) -> Engine:
         pool_use_lifo=True,
         pool_timeout=PATIENCE_S,
         use_native_hstore=False,
-        json_serializer=clean_json,
     )
 
 

@@ -73,6 +73,8 @@ def as_outage(error: BaseException) -> DictographError | None:
     state = original.sqlstate or ""
     if state in ("42P01", "42703", "3F000"):
         return DatabaseUnavailable(_UPGRADE)
+    if state == "0A000" and "recovery" in str(original):
+        return DatabaseUnavailable(f"PostgreSQL cannot be used: {_BY_STATE['25006']}.")  # a standby
     if state == "53100" or (state.startswith("58") and "No space left" in str(original)):
         return StorageFull(_FULL)
     advice = _advice(original, state)

@@ -14,6 +14,7 @@ from dictograph.store import events
 from dictograph.store.lease import fence, fenced
 from dictograph.store.rows import JobRow
 from dictograph.store.tables import job, window
+from dictograph.store.words import cleaned
 
 WarningDict = Mapping[str, Any]
 
@@ -186,9 +187,10 @@ def _new_warnings(
     conn: Connection, lease: Lease, warnings: Sequence[WarningDict]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Those that the job does not have yet (an attempt that resumes finds the same again), and all."""
-    before = conn.execute(select(job.c.warnings).where(job.c.id == lease.job_id)).scalar_one_or_none() or []
+    locked = select(job.c.warnings).where(job.c.id == lease.job_id).with_for_update()
+    before = conn.execute(locked).scalar_one_or_none() or []
     fresh: list[dict[str, Any]] = []
-    for warning in map(dict, warnings):
+    for warning in map(cleaned, map(dict, warnings)):
         if warning not in before and warning not in fresh:
             fresh.append(warning)
     return fresh, [*before, *fresh]

@@ -1,4 +1,8 @@
-"""Retention: what was kept long enough goes, a batch at a time."""
+"""Retention: what was kept long enough goes, a batch at a time.
+
+Where rows are locked, one that somebody else is changing is left for the next turn: two workers that
+prune at once share the work, and a job that is being run again keeps what it has.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +27,7 @@ def prune_audio(conn: Connection, older_than_s: float, limit: int) -> list[str]:
         .where(job.c.audio_name.is_not(None), job.c.finished_at < _before(conn, older_than_s))
         .order_by(job.c.finished_at)
         .limit(limit)
+        .with_for_update(skip_locked=True)
     )
     rows = conn.execute(question).all()
     conn.execute(update(job).where(job.c.id.in_([row.id for row in rows])).values(audio_name=None))
@@ -36,6 +41,7 @@ def prune_jobs(conn: Connection, older_than_s: float, limit: int) -> list[str]:
         .where(job.c.finished_at < _before(conn, older_than_s))
         .order_by(job.c.finished_at)
         .limit(limit)
+        .with_for_update(skip_locked=True)
     )
     rows = conn.execute(question).all()
     conn.execute(delete(job).where(job.c.id.in_([row.id for row in rows])))
@@ -54,6 +60,7 @@ def prune_events(conn: Connection, older_than_s: float, limit: int) -> int:
         .where(job.c.events_pruned.is_(False), job.c.finished_at < _before(conn, older_than_s))
         .order_by(job.c.finished_at)
         .limit(limit)
+        .with_for_update(skip_locked=True)
     )
     removed = 0
     for job_id in conn.execute(question).scalars().all():

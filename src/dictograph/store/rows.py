@@ -79,9 +79,14 @@ def error_values(error: ErrorRecord) -> dict[str, Any]:
     return {"error_code": error.code, "error_message": error.message, "error_stage": error.stage}
 
 
-def find(conn: Connection, owner: str | None, job_id: str) -> JobRow:
-    """The job's row. Raises NotFound when it is not there or, unless `owner` is None, somebody else's."""
+def find(conn: Connection, owner: str | None, job_id: str, *, locked: bool = False) -> JobRow:
+    """The job's row. Raises NotFound when it is not there or, unless `owner` is None, somebody else's.
+
+    `locked`: nobody else may change it until the end of the transaction.
+    """
     question = select(*JOB_COLUMNS).where(job.c.id == job_id)
+    if locked:
+        question = question.with_for_update()
     if owner is not None:
         question = question.where(job.c.owner == owner)
     row = conn.execute(question).one_or_none()

@@ -127,8 +127,8 @@ def as_outage(error: BaseException) -> DictographError | None:
     original = error.orig if isinstance(error, DBAPIError) else error
     if not isinstance(original, sqlite3.Error):
         return None
-    if "no such table" in str(original):
-        return DatabaseUnavailable("The database has not been prepared; run `dictograph db upgrade`.")
+    if "no such table" in str(original) or "no such column: " in str(original):
+        return DatabaseUnavailable("The database has not been prepared for this version; run `dictograph db upgrade`.")
     name = _name(original)
     if name == "SQLITE_FULL":
         return StorageFull("The disk that holds the database is full; free some space.")

@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 
 from dictograph.job import JobStatus
+from dictograph.store.words import clean
 
 metadata = MetaData(
     naming_convention={
@@ -55,6 +56,23 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+class Words(TypeDecorator[str]):
+    """Text, without what a database cannot keep."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - inherited
+        return None if value is None else clean(value)
+
+
+class LongWords(Words):
+    """Words of any length."""
+
+    impl = Text
+    cache_ok = True
 
 
 class Real(TypeDecorator[float]):
@@ -85,18 +103,18 @@ def status_is(status: JobStatus) -> ColumnElement[bool]:
 job = Table(
     "transcription_job",
     metadata,
-    Column("id", String(64), primary_key=True),
-    Column("owner", String(200), nullable=False),
-    Column("filename", String, nullable=False),
-    Column("url", String, nullable=False),
+    Column("id", Words(64), primary_key=True),
+    Column("owner", Words(200), nullable=False),
+    Column("filename", Words, nullable=False),
+    Column("url", Words, nullable=False),
     Column("status", _Status, nullable=False),
-    Column("result_text", Text),
-    Column("error_message", Text),
+    Column("result_text", LongWords),
+    Column("error_message", LongWords),
     Column("processing_time_seconds", Integer),
-    Column("description", String),
+    Column("description", Words),
     Column("creation_date", UtcDateTime, nullable=False),
     Column("update_date", UtcDateTime, nullable=False),
-    Column("source_kind", String(16), nullable=False),
+    Column("source_kind", Words(16), nullable=False),
     Column("options", JSON, nullable=False),
     Column("metadata", JSON, nullable=False),
     Column("priority", Integer, nullable=False),
@@ -106,19 +124,19 @@ job = Table(
     Column("last_seq", Integer, nullable=False),
     Column("available_at", Real, nullable=False),
     Column("alone", Boolean, nullable=False),
-    Column("lease_token", String(64)),
+    Column("lease_token", Words(64)),
     Column("lease_expires_at", Real),
-    Column("worker_id", String(64)),
+    Column("worker_id", Words(64)),
     Column("claimed_at", Real),
-    Column("claim_engine", String(64), nullable=False),
-    Column("claim_model", String, nullable=False),
-    Column("frozen_engine", String(64)),
-    Column("frozen_model", String),
-    Column("frozen_revision", String),
-    Column("audio_name", String),
-    Column("audio_sha256", String(64)),
+    Column("claim_engine", Words(64), nullable=False),
+    Column("claim_model", Words, nullable=False),
+    Column("frozen_engine", Words(64)),
+    Column("frozen_model", Words),
+    Column("frozen_revision", Words),
+    Column("audio_name", Words),
+    Column("audio_sha256", Words(64)),
     Column("audio_size", BigInteger),
-    Column("language", String(16)),
+    Column("language", Words(16)),
     Column("language_probability", Real),
     Column("duration", Real),
     Column("seconds_done", Real, nullable=False),
@@ -128,14 +146,14 @@ job = Table(
     Column("processing_seconds", Real),
     Column("started_at", UtcDateTime),
     Column("finished_at", UtcDateTime),
-    Column("error_code", String(64)),
-    Column("error_stage", String(16)),
+    Column("error_code", Words(64)),
+    Column("error_stage", Words(16)),
     Column("warnings", JSON, nullable=False),
     Column("events_pruned", Boolean, nullable=False),
     # The owner again, but only while the job waits or runs. SQLite has no other way to be led into an
     # index of such rows alone: it takes any index on the owner, and with it a million ended jobs.
-    Column("queued_owner", String(200), Computed("CASE WHEN status = 'pending' THEN owner END", persisted=True)),
-    Column("running_owner", String(200), Computed("CASE WHEN status = 'processing' THEN owner END", persisted=True)),
+    Column("queued_owner", Words(200), Computed("CASE WHEN status = 'pending' THEN owner END", persisted=True)),
+    Column("running_owner", Words(200), Computed("CASE WHEN status = 'processing' THEN owner END", persisted=True)),
 )
 
 
@@ -166,7 +184,7 @@ Index("ix_job_owner_newest", job.c.owner, job.c.creation_date, job.c.id, job.c.s
 
 def _job_id(*, primary_key: bool = False) -> Column[str]:
     reference = ForeignKey("transcription_job.id", ondelete="CASCADE")
-    return Column("job_id", String(64), reference, primary_key=primary_key, nullable=False)
+    return Column("job_id", Words(64), reference, primary_key=primary_key, nullable=False)
 
 
 #: A stretch of a job's audio in seconds; `result` is null until it is committed.
@@ -177,7 +195,7 @@ window = Table(
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("start_s", Real, nullable=False),
     Column("end_s", Real, nullable=False),
-    Column("sha256", String(64), nullable=False),
+    Column("sha256", Words(64), nullable=False),
     Column("result", JSON(none_as_null=True)),
 )
 
@@ -187,7 +205,7 @@ event = Table(
     metadata,
     _job_id(primary_key=True),
     Column("seq", Integer, primary_key=True, autoincrement=False),
-    Column("type", String(32), nullable=False),
+    Column("type", Words(32), nullable=False),
     Column("data", JSON, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
 )
@@ -198,12 +216,12 @@ outbox = Table(
     metadata,
     Column("id", _Counter, primary_key=True, autoincrement=True),
     _job_id(),
-    Column("destination", String(200), nullable=False),
-    Column("message_id", String(200), nullable=False, unique=True),
+    Column("destination", Words(200), nullable=False),
+    Column("message_id", Words(200), nullable=False, unique=True),
     Column("payload", JSON, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("available_at", Real, nullable=False),
-    Column("last_error", Text),
+    Column("last_error", LongWords),
     Column("created_at", UtcDateTime, nullable=False),
     sqlite_autoincrement=True,  # an id is never given twice, so that `sent` names one message only
 )
@@ -216,12 +234,12 @@ dead_letter = Table(
     metadata,
     Column("id", _Counter, primary_key=True, autoincrement=True),
     _job_id(),
-    Column("destination", String(200), nullable=False),
-    Column("message_id", String(200), nullable=False),
+    Column("destination", Words(200), nullable=False),
+    Column("message_id", Words(200), nullable=False),
     Column("payload", JSON, nullable=False),
-    Column("error_code", String(64), nullable=False),
-    Column("error_message", Text, nullable=False),
-    Column("stage", String(16), nullable=False),
+    Column("error_code", Words(64), nullable=False),
+    Column("error_message", LongWords, nullable=False),
+    Column("stage", Words(16), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
 )
 Index("ix_dead_letter_job", dead_letter.c.job_id)
@@ -230,11 +248,11 @@ Index("ix_dead_letter_job", dead_letter.c.job_id)
 idempotency_key = Table(
     "idempotency_key",
     metadata,
-    Column("owner", String(200), primary_key=True),
-    Column("key", String(255), primary_key=True),
-    Column("process_id", String(64), nullable=False),
-    Column("job_id", String(64), ForeignKey("transcription_job.id", ondelete="CASCADE")),
-    Column("fingerprint", String(128)),
+    Column("owner", Words(200), primary_key=True),
+    Column("key", Words(255), primary_key=True),
+    Column("process_id", Words(64), nullable=False),
+    Column("job_id", Words(64), ForeignKey("transcription_job.id", ondelete="CASCADE")),
+    Column("fingerprint", Words(128)),
     Column("created_at", Real, nullable=False),
 )
 Index("ix_idempotency_key_job", idempotency_key.c.job_id)
@@ -244,8 +262,8 @@ Index("ix_idempotency_key_age", idempotency_key.c.created_at)
 worker = Table(
     "worker",
     metadata,
-    Column("id", String(64), primary_key=True),
-    Column("host", String(255), nullable=False),
+    Column("id", Words(64), primary_key=True),
+    Column("host", Words(255), nullable=False),
     Column("pid", Integer, nullable=False),
     Column("started_at", UtcDateTime, nullable=False),
     Column("seen_at", Real, nullable=False),

@@ -12,15 +12,16 @@ from dictograph.store.tables import job, outbox, status_is
 _CORRECTION_S = 1.0
 
 
-def cut_short(conn: Connection, longest_s: float) -> int:
+def cut_short(conn: Connection, longest_retry_s: float, longest_resend_s: float) -> int:
     """End all waits that are longer than any was ever made; returns the number of such jobs.
 
-    A job that has not failed waits for nothing; one that has, and a message that could not be sent,
-    at most `longest_s` seconds.
+    A job that has not failed waits for nothing, one that has at most `longest_retry_s`; a message waits as long as
+    the job that it wakes workers for, or at most `longest_resend_s` when it could not be sent.
     """
     now = read_clock(conn)
     unfailed = and_(job.c.failures == 0, job.c.available_at > now + _CORRECTION_S)
-    too_long = or_(unfailed, job.c.available_at > now + longest_s)
+    too_long = or_(unfailed, job.c.available_at > now + longest_retry_s)
     jobs = conn.execute(update(job).where(status_is(JobStatus.PENDING), too_long).values(available_at=now))
-    conn.execute(update(outbox).where(outbox.c.available_at > now + longest_s).values(available_at=now))
+    latest = now + max(longest_retry_s, longest_resend_s)
+    conn.execute(update(outbox).where(outbox.c.available_at > latest).values(available_at=now))
     return jobs.rowcount

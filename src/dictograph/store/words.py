@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
@@ -18,24 +19,31 @@ def clean(text: str) -> str:
 
 
 def clean_json(value: Any) -> str:
-    """The value as compact JSON, its texts cleaned."""
-    text = _dump(value)
+    """The value as compact JSON, its texts cleaned; what is no number becomes null, for JSON has neither NaN nor
+    infinity."""
+    try:
+        text = _dump(value)
+    except ValueError:
+        return _dump(cleaned(value))
     # NUL is written as an escape by then; a backslash before it may be text, so it is the values that are cleaned.
     if "\\u0000" in text or _UNSTORABLE.search(text):
-        return _dump(_cleaned(value))
+        return _dump(cleaned(value))
     return text
 
 
 def _dump(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def _cleaned(value: Any) -> Any:
+def cleaned(value: Any) -> Any:
+    """The value, made of JSON's types, as it will come back from the database."""
     match value:
         case str():
             return clean(value)
+        case float() if not math.isfinite(value):
+            return None
         case dict():
-            return {_cleaned(key): _cleaned(one) for key, one in value.items()}
+            return {cleaned(key): cleaned(one) for key, one in value.items()}
         case list() | tuple():
-            return [_cleaned(one) for one in value]
+            return [cleaned(one) for one in value]
     return value

@@ -42,6 +42,11 @@ def announce(conn: Connection, state: WorkerState) -> None:
         conn.execute(insert(worker).values(id=state.id, **values))
 
 
+def touch(conn: Connection, id: str) -> None:
+    """The worker lives, as it was."""
+    conn.execute(update(worker).where(worker.c.id == id).values(seen_at=now_epoch()))
+
+
 def living(conn: Connection, max_age_s: float) -> list[WorkerState]:
     """The workers that were heard of in the last `max_age_s` seconds, the oldest first.
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import psutil
 
+from dictograph.child.sandbox.policy import Mode
 from dictograph.engine.client import MAX_WINDOWS, EngineChild
 from dictograph.engine.protocol import Capabilities, EngineSpec, Window, WindowOptions, WindowResult
 from dictograph.errors import (
@@ -30,6 +31,9 @@ log = logging.getLogger(__name__)
 _PATIENCE = 20.0
 _UNMEASURED = 2.0
 
+#: How long a batch waits for windows that are about to come: a commit or two, in seconds.
+_GATHER_S = 0.05
+
 #: How long a batch may go on for its other jobs once one of its jobs was cancelled, in seconds.
 _CANCEL_GRACE = 4.0
 
@@ -42,12 +46,14 @@ Proof = Callable[[EngineChild], Awaitable[float]]
 
 @dataclass(frozen=True, slots=True)
 class EngineLimits:
-    """`memory` in bytes of one child (0: three quarters of the machine's), the rest in seconds."""
+    """`memory` in bytes of one child (0: three quarters of the machine's), times in seconds; `confined`: whether
+    it is confined."""
 
     memory: int = 0
     least_timeout: float = 120.0
     load_timeout: float = 600.0
     idle: float = 900.0
+    confined: Mode = "auto"
 
     @property
     def memory_bytes(self) -> int:
@@ -109,7 +115,9 @@ class Desk:
             self.lanes.fail(error)
             return
         # The first batch is one window: it measures the speed that later deadlines follow from.
-        batch = self.lanes.take(_most_together(child.capabilities) if self._speed is not None else 1)
+        most = _most_together(child.capabilities) if self._speed is not None else 1
+        await self.lanes.gather(most, _GATHER_S)
+        batch = self.lanes.take(most)
         windows = await read_windows(batch)
         if windows:
             await self._do(child, batch, windows)
@@ -123,7 +131,8 @@ class Desk:
             for _, item in batch:
                 settle(item, error)
         else:
-            for (_, item), result in zip(batch, results, strict=True):
+            for (lane, item), result in zip(batch, results, strict=True):
+                lane.answered = isinstance(item.what, Detect) and not lane.closed
                 settle(item, result)
 
     def _blame(self, batch: Batch, error: DictographError) -> None:
@@ -216,7 +225,8 @@ class Desk:
 
     async def _load(self) -> EngineChild:
         began = time.monotonic()
-        child = await EngineChild.start(self.spec, self._limits.memory_bytes, self._limits.load_timeout)
+        limits = self._limits
+        child = await EngineChild.start(self.spec, limits.memory_bytes, limits.load_timeout, confined=limits.confined)
         log.info(
             "engine %s %s loaded in %.1f s (process %d)",
             self.spec.name, self.spec.model, time.monotonic() - began, child.pid,

@@ -2,7 +2,9 @@
 
 Every job has a lane. A batch is filled one window at a time: first the highest priority, then the
 owner that was served longest ago, then the job that was served longest ago. So a short note waits
-for one batch, whatever else runs, and nobody's hundred jobs hold up another's one.
+for one batch, whatever else runs, and nobody's hundred jobs hold up another's one. Nor does a job's
+first text wait for windows of those that had theirs: a batch that begins with a newcomer's window
+carries only newcomers'.
 """
 
 from __future__ import annotations
@@ -44,7 +46,11 @@ class Item:
 
 @dataclass(slots=True, eq=False)
 class Lane:
-    """A job's windows, in order. While `held`, none of them is taken: results wait to be committed."""
+    """A job's windows, in order. While `held`, none of them is taken: results wait to be committed.
+
+    `begun`: a window was taken to be transcribed. `answered`: its language was told, and its first
+    window has not come yet, but is about to.
+    """
 
     job_id: str
     owner: str
@@ -53,6 +59,8 @@ class Lane:
     held: bool = False
     closed: bool = False
     served: int = 0
+    begun: bool = False
+    answered: bool = False
 
     @property
     def ready(self) -> bool:
@@ -76,6 +84,7 @@ class Lanes:
     def close(self, lane: Lane) -> None:
         """The job is over: what it still had waiting is dropped."""
         lane.closed = True
+        lane.answered = False
         for item in lane.waiting:
             item.done.cancel()
         lane.waiting.clear()
@@ -87,6 +96,7 @@ class Lanes:
 
     def put(self, lane: Lane, item: Item) -> None:
         lane.waiting.append(item)
+        lane.answered = False
         self._changed.set()
 
     def put_back(self, items: Iterable[tuple[Lane, Item]], *, alone: bool) -> None:
@@ -118,6 +128,27 @@ class Lanes:
             self._changed.clear()
             await self._changed.wait()
 
+    async def gather(self, most: int, seconds: float) -> None:
+        """Wait a moment for windows that are about to come, unless there are `most`.
+
+        For a job that was told its language in any case: everything else would go before its first
+        window, and take much longer.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                while self._about_to_come(most):
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            for lane in self._lanes:
+                lane.answered = False
+
+    def _about_to_come(self, most: int) -> bool:
+        if any(lane.answered and not lane.waiting for lane in self._lanes):
+            return True
+        ready = sum(len(lane.waiting) for lane in self._lanes if lane.ready)
+        return ready < most and any(lane.held for lane in self._lanes)
+
     def take(self, most: int) -> list[tuple[Lane, Item]]:
         """The next batch: at most `most` windows that may be decoded together; empty if none waits.
 
@@ -125,23 +156,28 @@ class Lanes:
         """
         batch: list[tuple[Lane, Item]] = []
         kind: Hashable = None
+        newcomers = False
         while len(batch) < most:
-            lane = self._next_lane(kind, first=not batch)
+            lane = self._next_lane(kind, first=not batch, newcomers=newcomers)
             if lane is None:
                 break
+            newcomers = newcomers or (not batch and not lane.begun)
             item = lane.waiting.popleft()
             batch.append((lane, item))
             kind = item.what
             self._served(lane)
             if item.single:
                 break
-        for lane, _ in batch:
+        for lane, item in batch:
             lane.held = True
+            lane.begun = lane.begun or isinstance(item.what, WindowOptions)
         return batch
 
-    def _next_lane(self, kind: Hashable, *, first: bool) -> Lane | None:
+    def _next_lane(self, kind: Hashable, *, first: bool, newcomers: bool) -> Lane | None:
         def fits(lane: Lane) -> bool:
-            return lane.ready and (first or (lane.waiting[0].what == kind and not lane.waiting[0].single))
+            if not lane.ready or (newcomers and lane.begun):
+                return False
+            return first or (lane.waiting[0].what == kind and not lane.waiting[0].single)
 
         return min(filter(fits, self._lanes), key=self._rank, default=None)
 

@@ -43,7 +43,7 @@ class Reaper:
         self._scratch = scratch
         self._policy = policy
         self._look_every = max(_TURN_S, lease_seconds / 6)
-        self._silence = Silence(lease_seconds, 2 * self._look_every)
+        self._silence = Silence(lease_seconds, 1.25 * self._look_every)
         self._clock = SetBack(_SET_BACK_S)
         self._looked = -self._look_every
 
@@ -58,7 +58,7 @@ class Reaper:
             await self._look()
 
     async def _look(self) -> None:
-        clock, held = await self._database.read(_clock_and_leases)
+        clock, held = await self._database.write(self._watch)
         now = time.monotonic()
         if self._clock.was_set_back(clock, now):
             await self._end_long_waits()
@@ -67,9 +67,13 @@ class Reaper:
             for job in await self._database.write(lambda c: lease.lose_silent(c, silent, self._policy)):
                 log.warning("job %s: its lease has run out", job)
 
+    def _watch(self, conn: Connection) -> tuple[float, list[HeldLease]]:
+        # It writes, so that it fails when nothing can be written: then nobody can renew, and no time counts.
+        workers.touch(conn, self._presence.id)
+        return read_clock(conn), lease.held_leases(conn)
+
     async def _end_long_waits(self) -> None:
-        longest = max(self._policy.cap, RESEND_CAP_S)
-        if count := await self._database.write(lambda c: waits.cut_short(c, longest)):
+        if count := await self._database.write(lambda c: waits.cut_short(c, self._policy.cap, RESEND_CAP_S)):
             log.warning("the database's clock was set back; jobs that wait no longer: %d", count)
 
     async def _bury(self, process: str) -> None:
@@ -79,7 +83,3 @@ class Reaper:
         await asyncio.to_thread(shutil.rmtree, self._scratch / process, ignore_errors=True)
         await asyncio.to_thread(self._presence.forget, process)
         log.warning("process %s of this host is gone; jobs returned: %s", process, ", ".join(lost) or "none")
-
-
-def _clock_and_leases(conn: Connection) -> tuple[float, list[HeldLease]]:
-    return read_clock(conn), lease.held_leases(conn)

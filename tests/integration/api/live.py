@@ -88,7 +88,11 @@ class Live:
             stopping=self.stop_event,
         )
         try:
-            limits = ConnectionLimits(settings.header_timeout, settings.max_connections_per_client)
+            limits = ConnectionLimits(
+                settings.header_timeout,
+                settings.max_connections_per_client,
+                unread_timeout=settings.unread_timeout,
+            )
             await serve(create_app(self.services, settings), settings.listen, self._on_started, self.stop_event, limits)
         finally:
             await self.tail.stop()

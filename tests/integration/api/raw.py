@@ -55,7 +55,7 @@ def chunk(data: bytes) -> bytes:
 
 def connected(api: Live, source: str = "127.0.0.1") -> socket.socket:
     host, _, port = api.base.removeprefix("http://").rpartition(":")
-    return socket.create_connection((host, int(port)), timeout=20, source_address=(source, 0))
+    return socket.create_connection((host, int(port)), timeout=10, source_address=(source, 0))
 
 
 def received(raw: socket.socket) -> bytes:
@@ -69,18 +69,18 @@ def received(raw: socket.socket) -> bytes:
 
 def parsed(answer: bytes) -> Reply:
     top, _, body = answer.partition(b"\r\n\r\n")
+    assert top, "the connection was closed without an answer"
     first, *lines = top.decode("latin-1").split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     return Reply(int(first.split()[1]), headers, body)
 
 
 def exchange(api: Live, *pieces: bytes) -> Reply:
-    """Send these bytes, and no more ever; the answer."""
+    """Send these bytes, and no more; the answer."""
     with connected(api) as raw:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it was refused before its end
             for piece in pieces:
                 raw.sendall(piece)
-            raw.shutdown(socket.SHUT_WR)
         return parsed(received(raw))
 
 

@@ -125,7 +125,7 @@ def test_one_connection_too_many_is_told_so_and_costs_the_others_nothing(monkeyp
     assert json.loads(body)["error"]["code"] == "server_busy"
 
 
-@pytest.mark.parametrize(("files", "connections"), [(128, 16), (256, 64), (1024, 448), (10**6, 4096)])
+@pytest.mark.parametrize(("files", "connections"), [(128, 16), (256, 64), (1024, 448), (10**6, 8192)])
 def test_descriptors_are_kept_for_what_is_no_connection(files: int, connections: int) -> None:
     assert connections_within(files) == connections
 

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ from dictograph.audio import silero
 from dictograph.audio.silero import Silero, model_file
 from dictograph.audio.vad import BLOCK_SAMPLES, MAX_BLOCKS, Listened, ListenRequest, VadState
 from dictograph.audio.vad_child import Detector
-from dictograph.child.loop import ChildError
+from dictograph.child.frames import Frame
 from tests.voices import Samples, noise, recording, silence
 
 
@@ -108,25 +107,23 @@ def answer(request: ListenRequest) -> Listened:
     return Listened.from_frame(frame)
 
 
-def test_a_request_is_answered_from_the_file(tmp_path: Path, model: Silero, speech: Samples) -> None:
-    pcm = tmp_path / "audio.pcm"
-    pcm.write_bytes(speech.astype("<i2").tobytes())
-    first = answer(ListenRequest(pcm, 0, 100, VadState.fresh()))
-    rest = answer(ListenRequest(pcm, 100, -(-len(speech) // BLOCK_SAMPLES) - 100, first.state))
+def test_a_request_is_answered_from_what_came_with_it(model: Silero, speech: Samples) -> None:
+    cut = 100 * BLOCK_SAMPLES
+    first = answer(ListenRequest(speech[:cut], VadState.fresh()))
+    rest = answer(ListenRequest(speech[cut:], first.state))
     assert first.probabilities.tobytes() + rest.probabilities.tobytes() == heard(model, speech).tobytes()
 
 
-def test_a_block_beyond_the_end_is_an_error(tmp_path: Path) -> None:
-    pcm = tmp_path / "audio.pcm"
-    pcm.write_bytes(bytes(2 * BLOCK_SAMPLES * 3))
-    with pytest.raises(ChildError, match="ends before block 3"):
-        answer(ListenRequest(pcm, 0, 4, VadState.fresh()))
-
-
-@pytest.mark.parametrize(("first", "blocks"), [(-1, 5), (0, 0), (0, -3), (0, MAX_BLOCKS + 1)])
-def test_a_senseless_range_is_an_error(tmp_path: Path, first: int, blocks: int) -> None:
+@pytest.mark.parametrize("samples", [0, MAX_BLOCKS * BLOCK_SAMPLES + 1])
+def test_a_senseless_number_of_samples_is_an_error(samples: int) -> None:
     with pytest.raises(ValueError, match="cannot be asked for"):
-        answer(ListenRequest(tmp_path / "audio.pcm", first, blocks, VadState.fresh()))
+        answer(ListenRequest(np.zeros(samples, np.int16), VadState.fresh()))
+
+
+def test_a_request_whose_body_is_not_what_it_says_is_an_error() -> None:
+    whole = ListenRequest(np.zeros(1000, np.int16), VadState.fresh()).frame()
+    with pytest.raises(ValueError, match="cannot be asked for"):
+        ListenRequest.from_frame(Frame(whole.header, whole.body[:-2]))
 
 
 def test_a_state_of_another_size_is_an_error() -> None:

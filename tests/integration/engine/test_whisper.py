@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -105,6 +107,25 @@ def test_the_language_is_heard(engine: whisper.WhisperEngine) -> None:
     for shares, language in zip(engine.detect(list(said.values())), said, strict=True):
         assert max(shares, key=lambda code: shares[code]) == language
     assert engine.detect([said["de"]]) == engine.detect(list(said.values()))[1:]
+
+
+def test_what_was_encoded_for_its_language_is_not_encoded_again_to_be_read(
+    engine: whisper.WhisperEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows = _windows()
+    plain = engine.transcribe(windows, OPTIONS)
+    encode, encoded = engine._model.encode, []
+
+    def count(mels: Sequence[Any]) -> list[Any]:
+        encoded.append(len(mels))
+        return encode(mels)
+
+    monkeypatch.setattr(engine._model, "encode", count)
+    engine.detect(windows[:3])
+    assert engine.transcribe(windows, OPTIONS) == plain
+    assert sum(encoded) == len(windows)
+    assert engine.transcribe(windows, OPTIONS) == plain
+    assert sum(encoded) == 2 * len(windows)
 
 
 def test_an_undecided_language_is_refused(engine: whisper.WhisperEngine) -> None:

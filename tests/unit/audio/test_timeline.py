@@ -3,7 +3,15 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dictograph.audio.timeline import MAX_GAP_S, TOLERANCE_S, Move, Place, Timeline
+from dictograph.audio.timeline import (
+    MAX_GAP_S,
+    MAX_SILENCE_S,
+    MAX_SILENCE_SHARE,
+    TOLERANCE_S,
+    Move,
+    Place,
+    Timeline,
+)
 
 RATE = 16_000
 
@@ -82,3 +90,25 @@ def test_counted_packets_say_only_how_much_damage_took() -> None:
     assert timeline.place(0.5) == Place(Move.FOLLOWS, RATE)
     timeline.advance(1.0)
     assert timeline.place(2.0, damaged=True) == Place(Move.AFTER_GAP, round(2.5 * RATE))
+
+
+def test_a_few_moments_of_sound_cannot_ask_for_a_day_of_silence() -> None:
+    """A file of some kilobytes would have the voice detector listen to all of it."""
+    timeline = Timeline(0.0)
+    for hour in range(24):
+        timeline.place(hour * 3_540.0)
+        timeline.advance(0.02)
+    assert timeline.position < (MAX_SILENCE_S + MAX_SILENCE_SHARE * 24 * 0.02 + 1) * RATE
+    # Going back costs nothing, and going forth again does.
+    for stamp in (0.0, 3_500.0) * 10:
+        timeline.place(stamp)
+        timeline.advance(0.02)
+    assert timeline.position < (MAX_SILENCE_S + MAX_SILENCE_SHARE * 44 * 0.02 + 1) * RATE
+
+
+def test_a_minute_of_silence_is_believed_for_each_second_of_sound() -> None:
+    """As on a channel where somebody speaks now and then: a second in each minute, for a day."""
+    timeline = Timeline(0.0)
+    for minute in range(24 * 60):
+        assert timeline.place(minute * 60.0).position == minute * 60 * RATE
+        timeline.advance(1.0)

@@ -44,7 +44,7 @@ def test_jobs_take_turns_within_a_batch() -> None:
     _in_loop(test)
 
 
-def test_a_note_that_comes_later_is_in_the_very_next_batch() -> None:
+def test_a_note_that_comes_later_has_the_very_next_batch_to_itself() -> None:
     async def test(lanes: Lanes) -> None:
         long = lanes.open("L", "local", 0)
         _fill(lanes, long, 100)
@@ -52,7 +52,8 @@ def test_a_note_that_comes_later_is_in_the_very_next_batch() -> None:
         note = lanes.open("N", "local", 0)
         _fill(lanes, note, 1)
         lanes.let_go(long)
-        assert _names(lanes.take(2)) == ["N0", "L2"]
+        assert _names(lanes.take(2)) == ["N0"]
+        assert _names(lanes.take(2)) == ["L2", "L3"]
 
     _in_loop(test)
 
@@ -135,5 +136,78 @@ def test_a_closed_lane_gives_nothing_and_its_futures_are_cancelled() -> None:
         assert lanes.take(5) == []
         assert all(done.cancelled() for done in waiting)
         assert lanes.idle
+
+    _in_loop(test)
+
+
+def test_newcomers_share_a_batch_and_what_follows_their_first_waits_its_turn_with_the_rest() -> None:
+    async def test(lanes: Lanes) -> None:
+        long = lanes.open("L", "local", 0)
+        _fill(lanes, long, 100)
+        lanes.take(1)
+        lanes.let_go(long)
+        one, other = lanes.open("A", "local", 0), lanes.open("B", "local", 0)
+        _fill(lanes, one, 3)
+        _fill(lanes, other, 1)
+        assert _names(lanes.take(3)) == ["A0", "B0", "A1"]
+        lanes.let_go(one)
+        assert _names(lanes.take(3)) == ["L1", "A2", "L2"]
+
+    _in_loop(test)
+
+
+def test_a_higher_priority_takes_a_newcomer_along() -> None:
+    async def test(lanes: Lanes) -> None:
+        high = lanes.open("high", "local", 5)
+        _fill(lanes, high, 2)
+        lanes.take(1)
+        lanes.let_go(high)
+        _fill(lanes, lanes.open("note", "local", 0), 1)
+        assert _names(lanes.take(3)) == ["high1", "note0"]
+
+    _in_loop(test)
+
+
+def test_the_first_window_of_a_job_that_was_told_its_language_is_waited_for() -> None:
+    async def test(lanes: Lanes) -> None:
+        long, note = lanes.open("L", "local", 0), lanes.open("N", "local", 0)
+        _fill(lanes, long, 9)
+        lanes.take(1)
+        lanes.let_go(long)
+        note.answered = True
+        asyncio.get_running_loop().call_later(0.01, _fill, lanes, note, 1)
+        await lanes.gather(4, 30)
+        assert _names(lanes.take(4)) == ["N0"]
+
+    _in_loop(test)
+
+
+def test_it_is_not_waited_for_again_and_again() -> None:
+    async def test(lanes: Lanes) -> None:
+        long, note = lanes.open("L", "local", 0), lanes.open("N", "local", 0)
+        _fill(lanes, long, 9)
+        note.answered = True
+        await lanes.gather(4, 0.01)
+        async with asyncio.timeout(5):
+            await lanes.gather(4, 30)
+        assert _names(lanes.take(4)) == ["L0", "L1", "L2", "L3"]
+
+    _in_loop(test)
+
+
+def test_windows_about_to_come_are_waited_for_unless_the_batch_is_full_without_them() -> None:
+    async def test(lanes: Lanes) -> None:
+        one, other = lanes.open("A", "local", 0), lanes.open("B", "local", 0)
+        _fill(lanes, one, 4)
+        _fill(lanes, other, 4)
+        assert len(lanes.take(4)) == 4
+        lanes.let_go(one)
+        asyncio.get_running_loop().call_later(0.01, lanes.let_go, other)
+        await lanes.gather(4, 30)
+        assert _names(lanes.take(4)) == ["A2", "B2", "A3", "B3"]
+        _fill(lanes, lanes.open("C", "local", 0), 4)
+        async with asyncio.timeout(5):
+            await lanes.gather(4, 30)  # A and B are held still
+        assert _names(lanes.take(4)) == ["C0", "C1", "C2", "C3"]
 
     _in_loop(test)

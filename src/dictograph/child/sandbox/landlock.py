@@ -29,7 +29,7 @@ _TCP = 0b11  # bind and connect
 _SCOPES = 0b11  # abstract sockets and signals
 
 #: Where a process that may read everything can write too: nothing there is anybody's file.
-_NOWHERE = ("/dev/null", "/dev/zero", "/dev/full", "/dev/shm")
+_NOWHERE = ("/dev/null", "/dev/zero", "/dev/full", "/dev/shm")  # noqa: S108 - named so that libraries may use it
 
 
 class _Ruleset(ctypes.Structure):

@@ -106,7 +106,9 @@ def sealed(mode: Mode, *, memory: int, file_size: int = 0, open_files: int = 64)
     return Sandbox(True, needed=needed, file_size=file_size, open_files=open_files, data=data)
 
 
-def open_to_read(mode: Mode, writable: tuple[str, ...], *, online: bool = False, devices: bool = False) -> Sandbox | None:
+def open_to_read(
+    mode: Mode, writable: tuple[str, ...], *, online: bool = False, devices: bool = False
+) -> Sandbox | None:
     """For a child that loads libraries and models of ours and works on samples, or fetches weights.
 
     With `devices` it drives a GPU, whose libraries write to devices and caches and make system calls of their own:

@@ -1,0 +1,88 @@
+"""A process that tries what its one layer is to refuse: `python -m dictograph.child.sandbox.trial_child`.
+
+The request is {"try": layer, "port", "file", "root"}: a port of the loopback that somebody listens on, a file that
+everybody may read, whether the service is root. The answer is {"done": ["what succeeded although it must not"],
+"missing": {layer: why}}. Without a layer nothing is tried.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from dictograph.child.frames import Frame
+from dictograph.child.loop import serve
+from dictograph.child.sandbox.policy import MISSING, Layer
+
+_PATIENCE_S = 2.0
+
+
+def handle(request: Frame) -> Iterator[Frame]:
+    """Try, and tell what could be done."""
+    layer = request.header.get("try")
+    attempts = _attempts(request.header)[Layer(layer)] if layer else {}
+    done = [name for name, attempt in attempts.items() if _works(attempt)]
+    yield Frame({"done": done, "missing": json.loads(os.environ.get(MISSING, "{}"))})
+
+
+def _attempts(request: Mapping[str, Any]) -> Mapping[Layer, Mapping[str, Callable[[], object]]]:
+    def connect() -> None:
+        socket.create_connection(("127.0.0.1", request["port"]), _PATIENCE_S).close()
+
+    def read() -> None:
+        os.close(os.open(request["file"], os.O_RDONLY))
+
+    def write() -> None:
+        os.close(os.open("trial", os.O_WRONLY | os.O_CREAT, 0o600))
+
+    user = {"become root": lambda: os.setuid(0)}
+    if request["root"]:
+        user["look into the service"] = _look_into_parent
+    return {
+        Layer.LIMITS: {"ask for all memory": _ask_for_memory, "open any number of files": _open_files},
+        Layer.NETWORK: {"reach the network": connect},
+        Layer.FOLDER: {"read a file of this machine": read},
+        Layer.USER: user,
+        Layer.LANDLOCK: {"read a file of this machine": read, "write a file": write},
+        Layer.SECCOMP: {"open a socket": lambda: socket.socket().close(), "start a process": _fork},
+    }
+
+
+def _works(attempt: Callable[[], object]) -> bool:
+    try:
+        attempt()
+    except (OSError, MemoryError):
+        return False
+    return True
+
+
+def _ask_for_memory() -> None:
+    bytearray(2**36)
+
+
+def _open_files() -> None:
+    opened: list[int] = []
+    try:
+        while len(opened) < 1000:
+            opened.append(os.dup(2))
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+
+
+def _look_into_parent() -> None:
+    os.close(os.open(f"/proc/{os.getppid()}/mem", os.O_RDONLY))
+
+
+def _fork() -> None:
+    if (child := os.fork()) == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+
+
+if __name__ == "__main__":
+    sys.exit(serve(handle))

@@ -1,0 +1,115 @@
+"""The jobs that may be claimed next, best first, found without looking at a row that is not pending."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Connection,
+    Select,
+    String,
+    and_,
+    func,
+    literal,
+    select,
+    true,
+    tuple_,
+    union_all,
+)
+
+from dictograph.job import JobStatus
+from dictograph.store.clock import now_epoch
+from dictograph.store.tables import job, status_is
+
+Pairs = frozenset[tuple[str, str]]
+
+# Made once: a table's alias has as many new columns as the table.
+_waiting, _running, _later = job.alias("waiting"), job.alias("running"), job.alias("later")
+
+#: A worker asks the same question again and again; putting it together takes longer than its answer.
+_once = lru_cache(maxsize=64)
+
+
+def candidates(conn: Connection, runnable: Pairs, alone: bool | None, depth: int) -> list[str]:
+    """The ids of the best jobs for the (engine, model) pairs that can be run, best first.
+
+    Best is: of the highest priority; then of the owner who has the fewest jobs running; then the one
+    that has been available longest. Of each owner and pair no more than `depth` are looked at.
+
+    Args:
+        alone: only jobs that have to run alone, or only such as need not; None: all.
+    """
+    if not runnable:
+        return []
+    one_writer = conn.dialect.name == "sqlite"  # so the first one is always free
+    question = _first(runnable, alone) if one_writer else _several(runnable, alone, depth)
+    return [str(id) for id in conn.execute(question).scalars()]
+
+
+def claimable(runnable: Pairs, alone: bool | None) -> ColumnElement[bool]:
+    """What is asked again of a job that is taken: another transaction may have changed it in between."""
+    pair = tuple_(job.c.claim_engine, job.c.claim_model)
+    conditions = [status_is(JobStatus.PENDING), pair.in_(sorted(runnable)), job.c.available_at <= now_epoch()]
+    return and_(*conditions, *([] if alone is None else [job.c.alone.is_(alone)]))
+
+
+@_once
+def _first(runnable: Pairs, alone: bool | None) -> Select[tuple[str]]:
+    owners, pairs = _owners(), _pairs(runnable)
+    mine = _heads(owners, pairs, alone).with_only_columns(_waiting.c.id).limit(1).scalar_subquery()
+    head = select(mine.label("id")).select_from(owners.join(pairs, true())).cte("head")
+    question = select(job.c.id).join(head, head.c.id == job.c.id)
+    return question.order_by(job.c.priority.desc(), _company(job.c.owner), job.c.available_at, job.c.id).limit(1)
+
+
+@_once
+def _several(runnable: Pairs, alone: bool | None, depth: int) -> Select[tuple[str]]:
+    owners, pairs = _owners(), _pairs(runnable)
+    owned = select(owners.c.owner, _company(owners.c.owner).label("company"))
+    owner = owned.where(owners.c.owner.is_not(None)).cte("owner").prefix_with("MATERIALIZED")
+    mine = _heads(owner, pairs, alone).limit(depth).lateral("mine")
+    question = select(mine.c.id).select_from(owner.join(pairs, true()).join(mine, true()))
+    return question.order_by(mine.c.priority.desc(), owner.c.company, mine.c.available_at, mine.c.id).limit(8 * depth)
+
+
+def _company(owner: ColumnElement[str]) -> ColumnElement[int]:
+    """How many jobs an owner has running."""
+    return select(func.count()).where(_running.c.running_owner == owner).correlate(owner.table).scalar_subquery()
+
+
+def _owners() -> CTE:
+    """The owners with pending jobs, found by stepping from one to the next through the index: a
+    million rows of one owner cost no more than one (a "loose index scan")."""
+    first = select(func.min(job.c.queued_owner).label("owner")).where(job.c.queued_owner.is_not(None))
+    step = first.cte("owners", recursive=True)
+    following = (
+        select(func.min(_later.c.queued_owner))
+        .where(_later.c.queued_owner > step.c.owner)
+        .correlate(step)
+        .scalar_subquery()
+    )
+    return step.union_all(select(following).where(step.c.owner.is_not(None)))
+
+
+def _pairs(runnable: Pairs) -> CTE:
+    rows = [
+        select(literal(engine, String).label("engine"), literal(model, String).label("model"))
+        for engine, model in sorted(runnable)
+    ]
+    return (union_all(*rows) if len(rows) > 1 else rows[0]).cte("runnable")
+
+
+def _heads(owners: CTE, pairs: CTE, alone: bool | None) -> Select[tuple[str, int, float]]:
+    """An owner's best jobs for an engine and model: the first ones of the index that are available."""
+    mine = _waiting
+    question = select(mine.c.id, mine.c.priority, mine.c.available_at).where(
+        mine.c.queued_owner == owners.c.owner,
+        mine.c.claim_engine == pairs.c.engine,
+        mine.c.claim_model == pairs.c.model,
+        mine.c.available_at <= now_epoch(),
+    )
+    if alone is not None:
+        question = question.where(mine.c.alone.is_(alone))
+    return question.order_by(mine.c.priority.desc(), mine.c.available_at).correlate(owners, pairs)

@@ -1,0 +1,77 @@
+"""What can be said of a PostgreSQL server: which one it is, how far away, and whether it keeps what it was given."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from statistics import median
+
+import psycopg
+
+from dictograph.store.postgres import connect
+from dictograph.store.postgres_errors import as_outage
+
+_ROUNDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server as it is seen from here. `latency` is that of a question and its answer, in seconds; `careless` are
+    the settings with which a power cut may cost what was committed."""
+
+    version: str
+    latency: float
+    tls: str | None
+    local: bool
+    careless: tuple[str, ...]
+    free: int
+
+    def __str__(self) -> str:
+        way = f"TLS ({self.tls})" if self.tls else "no TLS"
+        return f"PostgreSQL {self.version}, {1000 * self.latency:.1f} ms away, {way}"
+
+
+def look(url: str) -> Server:
+    """See the server of the PostgreSQL database at `url`. Raises DatabaseUnavailable with what to do."""
+    try:
+        with connect(url, autocommit=True) as connection:
+            return Server(
+                version=connection.info.parameter_status("server_version") or "",
+                latency=median(_round_trip(connection) for _ in range(_ROUNDS)),
+                tls=_tls(connection),
+                local=_is_here(connection.info.host),
+                careless=_careless(connection),
+                free=_free_connections(connection),
+            )
+    except psycopg.Error as error:
+        raise (as_outage(error) or error) from error
+
+
+def _is_here(host: str) -> bool:
+    """Whether nothing of the way there leaves this machine; a path is that of a socket."""
+    return host in ("", "::1", "localhost") or host.startswith(("/", "@", "127."))
+
+
+def _round_trip(connection: psycopg.Connection[tuple[object, ...]]) -> float:
+    before = time.perf_counter()
+    connection.execute("SELECT 1")
+    return time.perf_counter() - before
+
+
+def _tls(connection: psycopg.Connection[tuple[object, ...]]) -> str | None:
+    row = connection.execute("SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl").fetchone()
+    return str(row[0]) if row else None
+
+
+def _careless(connection: psycopg.Connection[tuple[object, ...]]) -> tuple[str, ...]:
+    question = "SELECT name FROM pg_settings WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off'"
+    return tuple(sorted(str(row[0]) for row in connection.execute(question)))
+
+
+def _free_connections(connection: psycopg.Connection[tuple[object, ...]]) -> int:
+    question = (
+        "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
+        " - (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')"
+    )
+    row = connection.execute(question).fetchone()
+    return int(str(row[0])) if row else 0

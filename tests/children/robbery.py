@@ -1,0 +1,43 @@
+"""`python -m tests.children.robbery FOLDER LAYERS ATTEMPTS`: let the thief loose as whoever runs this.
+
+LAYERS is "auto" (what every decoder has), or the names of the layers to put on, with commas. Prints what came of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dictograph.audio.decoder import Decoded, DecodeLimits, decode
+from dictograph.child.sandbox.policy import Layer, Sandbox
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits(DecodeLimits):
+    layers: frozenset[Layer] = frozenset(Layer)
+
+    def sandbox(self) -> Sandbox | None:
+        usual = DecodeLimits.sandbox(self)
+        assert usual is not None
+        return replace(usual, layers=self.layers)
+
+
+async def rob(folder: Path, layers: str, attempts: Sequence[Sequence[str]]) -> dict[str, str]:
+    """What came of the attempts, in a decoder's process that has these layers."""
+    (folder / "source").write_text(json.dumps(attempts))
+    limits = DecodeLimits(60, 2**28, 60)
+    if layers != "auto":
+        limits = _Limits(60, 2**28, 60, layers=frozenset(map(Layer, layers.split(","))))
+    came: dict[str, str] = {}
+    async for step in decode(folder / "source", folder / "pcm", limits, module="tests.children.thief"):
+        if isinstance(step, Decoded):
+            came = json.loads(step.codec)
+    return came
+
+
+if __name__ == "__main__":
+    print(json.dumps(asyncio.run(rob(Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])))))

@@ -1,0 +1,94 @@
+"""The worst audio files there are, sent to a real service: each ends with its code, and the service goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+
+from tests.audio_files import write_noise
+from tests.hostile import bombs, boxes
+from tests.hostile.lies import MATROSKAS, WAVES
+from tests.hostile.mutations import mutations
+from tests.hostile.pointers import pointers
+from tests.hostile.seeds import make_seed
+from tests.hostile.tripwire import tripwire
+from tests.media import make_tone
+from tests.service import Service, eventually, service
+
+#: The name of the file that must not be read, and of its folder, is in no answer either.
+SECRET = "the-secret-of-this-machine"
+
+REFUSED = {"unsupported_format", "corrupt_audio", "no_audio_stream"}
+
+
+def test_the_worst_files_end_with_their_code_and_leave_nothing(tmp_path: Path) -> None:
+    with tripwire() as (server, calls), service(tmp_path) as one:
+        expected = {}
+        for name, data, codes in worst(tmp_path, server):
+            answer = one.post("/v1/transcriptions", files={"file": (f"{name}.mp3", data)})
+            assert answer.status_code == 202, answer.text
+            expected[answer.json()["id"]] = name, codes
+        empty = one.post("/v1/transcriptions", files={"file": ("empty.mp3", b"")})
+        assert (empty.status_code, empty.json()["error"]["code"]) == (400, "empty_upload")
+        for job_id, (name, codes) in expected.items():
+            job = one.wait_for(job_id)
+            said = (job["error"] or {}).get("code", job["status"])
+            assert said in codes, (name, job)
+            assert job["attempt"] == 1, "what is wrong with the file is wrong the next time too"
+            told = json.dumps(job) + one.get(f"/v1/transcriptions/{job_id}/events").text
+            if job["status"] == "completed":
+                told += one.transcript(job_id)
+            assert SECRET not in told
+        assert not calls
+        works_as_ever(one, tmp_path)
+        for job_id in expected:
+            assert httpx.delete(f"{one.base}/v1/transcriptions/{job_id}", timeout=30).status_code == 204
+        eventually(lambda: not list(files_of(one, "blobs")), 30, "objects of jobs that are deleted")
+        eventually(lambda: not list(files_of(one, "scratch")), 10, "samples that nobody wants")
+        assert not list(one.data.glob("**/decoder-*")), "the folder in which a decoder is confined"
+        assert one.stop() == 0
+        assert "Traceback" not in one.words_of_log()
+
+
+def worst(folder: Path, server: str) -> Iterator[tuple[str, bytes, set[str]]]:
+    """Name, bytes, and what may become of it: codes of errors, or "completed"."""
+    secret = make_tone(folder / f"{SECRET}.wav", 1, "-ar", 16_000)
+    stream = make_tone(folder / f"{SECRET}.ts", 1, "-c:a", "mp2")
+    movie = make_tone(folder / "movie.mov", 1, "-c:a", "pcm_s16le", "-ar", 16_000).read_bytes()
+    for pointer in pointers(secret, stream, movie, server):
+        yield pointer.name, pointer.data, {"unsupported_format", "corrupt_audio"}
+        if pointer.name in ("concat-sibling", "hls-http"):
+            yield f"{pointer.name}-behind-a-tag", boxes.id3() + pointer.data, REFUSED
+    m4a, flac = make_seed(folder, "aac.m4a"), make_seed(folder, "a.flac")
+    yield "streams", bombs.streams_in_mp4(m4a, 10_000), {"corrupt_audio"}
+    yield "transport", bombs.streams_in_transport(40, 190), {"corrupt_audio"}
+    yield "chapters", bombs.chapters(10_000), {"completed"}
+    yield "picture", bombs.picture(flac, 16_000_000), {"completed"}
+    yield "zip", bombs.zip_of_silence(10**7), {"unsupported_format"}
+    for name in ("a rate of 1", "a rate of a billion", "255 channels"):
+        yield name, WAVES[name][0], {"corrupt_audio"}
+    for name in ("one block of an hour", "a rate of 1"):
+        yield name, MATROSKAS[name][0], {"corrupt_audio"}
+    yield "a day of pieces", MATROSKAS["a day of pieces"][0], {"completed"}
+    for name, data in mutations(flac, "flac", 6):
+        yield name, data, REFUSED | {"completed"}
+
+
+def works_as_ever(one: Service, folder: Path) -> None:
+    assert one.get("/health").status_code == one.get("/ready").status_code == 200
+    job_id = one.submit(write_noise(folder / "good.wav", 3, seed=1))
+    assert one.wait_for(job_id)["status"] == "completed"
+    assert httpx.delete(f"{one.base}/v1/transcriptions/{job_id}", timeout=30).status_code == 204
+    assert one.process is not None
+    children = psutil.Process(one.process.pid).children(recursive=True)
+    assert not [child for child in children if "dictograph.audio.decode_child" in child.cmdline()]
+
+
+def files_of(one: Service, part: str) -> Iterator[Path]:
+    for folder, _, names in os.walk(one.data / part):
+        yield from (Path(folder, name) for name in names)

@@ -1,0 +1,188 @@
+"""Several at once, in threads and processes of their own: nothing is done twice, nobody waits for ever."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, text
+
+from dictograph.errors import IdempotencyInProgress, JobStateConflict, LeaseLost
+from dictograph.job import JobStatus
+from dictograph.store import finish, idempotency, lease, outbox, prune
+from dictograph.store.database import Database
+from tests.integration.store.bench import AT_ONCE, Bench
+
+
+@pytest.fixture
+def neighbour(url: str) -> Iterator[Bench]:
+    """The same database, as another process sees it."""
+    database = Database.open(url)
+    yield Bench(database)
+    database.close_now()
+
+
+def _at_once(*calls: Callable[[], Any]) -> list[Any]:
+    """Answers and errors of calls that begin together."""
+    start = threading.Barrier(len(calls))
+
+    def run(call: Callable[[], Any]) -> Any:
+        start.wait(20)
+        try:
+            return call()
+        except Exception as error:  # noqa: BLE001 - errors are answers here
+            return error
+
+    with ThreadPoolExecutor(len(calls)) as threads:
+        return [done.result(60) for done in [threads.submit(run, call) for call in calls]]
+
+
+def test_many_claimers_get_each_job_once_and_none_goes_without(bench: Bench, neighbour: Bench) -> None:
+    made = [bench.create(owner=f"owner-{n % 3}").id for n in range(48)]
+
+    def claims(who: Bench) -> list[str]:
+        return [who.claim().job.id for _ in range(6)]
+
+    got = _at_once(*[lambda who=who: claims(who) for who in [bench, neighbour] * 4])
+    assert [one for one in got if isinstance(one, Exception)] == []
+    assert sorted(id for ids in got for id in ids) == sorted(made)
+    assert bench.try_claim() is None
+    for id in made:
+        assert bench.log(id) == ["created", "started"]
+
+
+def test_claimers_at_once_are_fair_between_owners(bench: Bench, neighbour: Bench) -> None:
+    for owner in ("greedy", "greedy", "greedy", "greedy", "modest"):
+        bench.create(owner=owner)
+    first = [bench.claim().job.owner for _ in range(2)]
+    assert sorted(first) == ["greedy", "modest"]
+
+
+def test_a_job_that_somebody_is_taking_is_passed_over(bench: Bench, neighbour: Bench, kind: str) -> None:
+    if kind == "sqlite":
+        pytest.skip("SQLite has one writer at a time")
+    for number in range(40):
+        bench.create(f"{number:02d}")
+    entered, go = threading.Event(), threading.Event()
+
+    def take_and_wait(conn: Connection) -> None:
+        rows = conn.execute(text("SELECT id FROM transcription_job ORDER BY id LIMIT 39 FOR UPDATE")).all()
+        assert len(rows) == 39
+        entered.set()
+        assert go.wait(20)
+
+    slow = bench.database._backend.write(take_and_wait)
+    try:
+        assert entered.wait(20)
+        assert neighbour.claim().job.id == "39", "the others are being taken, however deep one has to look"
+        assert neighbour.try_claim() is None
+    finally:
+        go.set()
+    slow.result(20)
+    assert neighbour.claim().job.id == "00"
+
+
+def test_cancel_and_a_worker_at_once(bench: Bench, neighbour: Bench) -> None:
+    """Whoever is first: one end, no gap, and what came too late is refused."""
+    for _ in range(8):
+        held = bench.running()
+        bench.plan(held, 1)
+        bench.commit(held, 0)
+        bench.finish_plan(held)
+        cancelled, completed = _at_once(
+            lambda held=held: neighbour.cancel(held.job_id), lambda held=held: bench.write(finish.complete, held)
+        )
+        assert isinstance(cancelled, JobStateConflict) != isinstance(completed, LeaseLost)
+        log = bench.log(held.job_id)
+        assert Counter(log)["cancelled"] + Counter(log)["completed"] == 1
+        assert [event.seq for event in bench.events(held.job_id)] == list(range(1, len(log) + 1))
+
+
+def test_a_lease_is_either_renewed_or_lost(bench: Bench, neighbour: Bench) -> None:
+    for _ in range(8):
+        held = bench.running()
+        bench.expire_lease(held.job_id)
+        renewed, lost = _at_once(lambda held=held: bench.write(lease.renew, [held], 60), neighbour.lose)
+        assert (renewed == {held.job_id}) != (lost == [held.job_id])
+        assert bench.job(held.job_id).failures == len(lost)
+        bench.cancel(held.job_id)
+
+
+def test_reapers_at_once_charge_a_job_once(bench: Bench, neighbour: Bench) -> None:
+    ids = [bench.running().job_id for _ in range(6)]
+    for id in ids:
+        bench.expire_lease(id)
+    lost = [id for answer in _at_once(*[bench.lose, neighbour.lose] * 2) for id in answer]
+    assert sorted(lost) == sorted(ids)
+    assert {bench.job(id).failures for id in ids} == {1}
+
+
+def test_relays_at_once_do_not_wait_for_each_other(bench: Bench, neighbour: Bench) -> None:
+    for _ in range(12):
+        bench.create()
+
+    def relay(who: Bench) -> int:
+        count = 0
+        while messages := who.read(outbox.due, 5):
+            who.write(outbox.sent, [message.id for message in messages])
+            count += len(messages)
+        return count
+
+    sent = _at_once(lambda: relay(bench), lambda: relay(neighbour))
+    assert sum(sent) >= 12, "sending twice is allowed, not sending is not"
+    assert bench.read(outbox.due, 5) == []
+
+
+def test_pruners_and_a_retry_at_once(bench: Bench, neighbour: Bench) -> None:
+    """A job that runs again keeps its audio, or cannot run again."""
+    for number in range(8):
+        id = f"job-{number}"
+        bench.create(id)
+        bench.cancel(id)
+        pruned, other, again = _at_once(
+            lambda: bench.write(prune.prune_audio, -1.0, 10),
+            lambda: neighbour.write(prune.prune_audio, -1.0, 10),
+            lambda job=id: neighbour.retry(job),
+        )
+        assert len(pruned + other) == len(set(pruned + other)) <= 1
+        assert isinstance(again, JobStateConflict) == bool(pruned + other)
+        assert (bench.job(id).audio is None) == bool(pruned + other)
+
+
+def test_of_requests_with_one_key_one_is_first(bench: Bench, neighbour: Bench) -> None:
+    for number in range(5):
+        begun = _at_once(
+            *[
+                lambda who=who, key=f"key-{number}": who.write(idempotency.begin, "local", key, "p")
+                for who in (bench, neighbour) * 2
+            ]
+        )
+        assert Counter(type(one) for one in begun) == {type(None): 1, IdempotencyInProgress: 3}
+
+
+def test_events_of_many_writers_have_no_gap(bench: Bench, neighbour: Bench) -> None:
+    held = bench.running()
+    _at_once(
+        *[lambda who=who: [who.write(lease.fence, held, 0, priority=n) for n in range(5)] for who in (bench, neighbour)]
+    )
+    _at_once(
+        lambda: bench.plan(held, 3),
+        lambda: neighbour.write(lease.renew, [held], 60),
+        lambda: neighbour.cancel(held.job_id),
+    )
+    log = bench.events(held.job_id)
+    assert [event.seq for event in log] == list(range(1, bench.job(held.job_id).last_seq + 1))
+    assert bench.status(held.job_id) is JobStatus.CANCELLED
+
+
+def test_the_same_deaths_seen_twice_cost_one_attempt(bench: Bench, neighbour: Bench) -> None:
+    bench.create()
+    claim = bench.claim(worker="dead")
+    lost = _at_once(
+        *[lambda who=who: who.write(lease.lose_of_workers, ["dead"], AT_ONCE) for who in (bench, neighbour)]
+    )
+    assert sorted(lost) == [[], [claim.job.id]]

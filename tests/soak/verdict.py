@@ -1,0 +1,79 @@
+"""What a run came to, as figures: those that have to be nought, and those that say how much was done."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from tests.service import Service
+from tests.soak.faults import Seen, find_faults, stored_windows
+
+if TYPE_CHECKING:
+    from tests.soak.impostor import Impostor
+    from tests.soak.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A run's figures. `repeated_windows` were transcribed again, since their batch was under way in a kill."""
+
+    jobs: int
+    seconds: float
+    random_kills: int
+    named_kills: dict[str, int]
+    mid_attempt: int
+    workers_frozen: int
+    attempts_taken: int
+    attempts_noticed: int
+    stale_writes: int
+    stale_writes_refused: int
+    requests_repeated: int
+    followed: int
+    follower_returns: int
+    windows: int
+    repeated_windows: int
+    faults: dict[str, int]
+    details: dict[str, list[str]]
+
+    @classmethod
+    def of(cls, run: Run, impostor: Impostor, seconds: float) -> Verdict:
+        """Count. All processes have ended, and all jobs."""
+        deaths = run.fleet.deaths
+        seen = Seen(
+            run.clients.promised, run.clients.broken_promises, run.follower.missed, list(impostor.accepted.elements())
+        )
+        faults = find_faults(run.service, seen)
+        windows = stored_windows(run.service)
+        return cls(
+            jobs=len(run.clients.promised),
+            seconds=round(seconds, 1),
+            random_kills=deaths.pop("random", 0),
+            named_kills={str(point): times for point, times in sorted(deaths.items())},
+            mid_attempt=run.mid_attempt,
+            workers_frozen=run.frozen.workers,
+            attempts_taken=run.frozen.attempts_taken,
+            attempts_noticed=run.frozen.attempts_noticed,
+            stale_writes=impostor.tried,
+            stale_writes_refused=impostor.refused,
+            requests_repeated=run.clients.repeated,
+            followed=run.follower.followed,
+            follower_returns=run.follower.returns,
+            windows=sum(map(len, windows.values())),
+            repeated_windows=_repeated(run.service, windows),
+            faults={name: len(found) for name, found in faults.items()},
+            details={name: found[:20] for name, found in faults.items() if found},
+        )
+
+    @property
+    def interruptions(self) -> int:
+        """How often an engine's batch may have been cut off."""
+        return self.random_kills + sum(self.named_kills.values()) + self.attempts_taken
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def _repeated(service: Service, windows: dict[str, list[dict[str, Any]]]) -> int:
+    """Windows that an engine did more than once; a worker's proof of inference at its start is no job's."""
+    of_jobs = {segment["text"] for results in windows.values() for one in results for segment in one["segments"]}
+    return sum(text in of_jobs for text in service.engine_log()) - sum(map(len, windows.values()))

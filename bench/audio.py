@@ -32,17 +32,17 @@ def note(path: Path, seconds: float = 10.0) -> Path:
 
 
 def minute() -> NDArray[np.int16]:
-    """A minute of speech: pauses of 0.2 to 0.5 s between the sentences, shorter ones inside."""
+    """A minute of speech: pauses of 0.5 to 0.8 s between the sentences, shorter ones inside."""
     sentence, pauses = brisk(recorded()), np.random.default_rng(0)
     parts: list[NDArray[np.int16]] = []
     while sum(map(len, parts)) < _BLOCK_S * RATE:
-        parts += [sentence, np.zeros(int(pauses.uniform(0.2, 0.5) * RATE), np.int16)]
+        parts += [sentence, np.zeros(int(pauses.uniform(0.5, 0.8) * RATE), np.int16)]
     return np.concatenate(parts)[: _BLOCK_S * RATE]
 
 
 def brisk(samples: NDArray[np.int16]) -> NDArray[np.int16]:
-    """The same without the orator's pauses: what is quiet for longer than 0.2 s is cut down to that."""
-    hop, longest = RATE // 100, 20
+    """The same without the orator's pauses: what is quiet for longer than 0.6 s is cut down to that."""
+    hop, longest = RATE // 100, 60
     frames = samples[: len(samples) // hop * hop].reshape(-1, hop)
     quiet = np.abs(frames.astype(np.int32)).max(axis=1) < _QUIET
     run, kept = 0, []

@@ -13,9 +13,9 @@ from tests.needs import missing
 
 #: Where distributions put the library: Debian, then Fedora and Arch.
 _PLACES = (
-    "usr/lib/*/faketime/libfaketimeMT.so.1",
-    "usr/lib64/faketime/libfaketimeMT.so.1",
-    "usr/lib/faketime/libfaketimeMT.so.1",
+    "usr/lib/*/faketime/libfaketime.so.1",
+    "usr/lib64/faketime/libfaketime.so.1",
+    "usr/lib/faketime/libfaketime.so.1",
 )
 
 
@@ -53,6 +53,7 @@ class Clock:
             "LD_PRELOAD": str(self._library),
             "FAKETIME_TIMESTAMP_FILE": str(self._file),
             "FAKETIME_CACHE_DURATION": "1",  # seconds; to look at the file at every call takes many times as long
+            "FAKETIME_FORCE_MONOTONIC_FIX": "0",  # else every thread that waits wakes up all the time
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "DONT_FAKE_MONOTONIC": "1",  # its name before 0.9.9
         }

@@ -50,7 +50,7 @@ def measure(room: Room) -> Measured:
         details=Table(("", "s, median", "s, longest", "s, each note"), rows),
         plot=Plot("lines", "notes, quickest first", "s from upload to transcript", lines),
         notes=(_HOW.format(size=size, notes=notes, minutes=minutes),),
-        reason="a note's language and its text each wait for the batch of the long file that is under way",
+        reason="a note waits for the windows of the long file that are being decoded, once they are encoded",
     )
 
 

@@ -30,7 +30,7 @@ GOAL = Goal(AT_MOST, 1.0, "s")
 _UNREAD_S = 20
 #: The most memory that all subscribers together may take, and that it may still grow once they are there (MiB).
 _MOST_MIB = 512
-_GROWTH_MIB = 64
+_GROWTH_MIB = 96
 _IDLE_JOBS = 100
 _LIVE_JOBS = 4
 _READERS = 5

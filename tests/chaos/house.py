@@ -58,7 +58,9 @@ class House:
                     begun[int(attempt)] = worker
             return begun[max(begun)] if begun else None
 
-        return eventually(look, what=f"nobody runs job {job}")
+        found = eventually(look, what=f"nobody runs job {job}")
+        assert found is not None
+        return found
 
     def events(self, job: str) -> list[Told]:
         """All that was told of a job that has ended."""

@@ -21,9 +21,9 @@ from tests.soak.verdict import Verdict
 KILLS = int(os.environ.get("CHAOS_KILLS", "12"))
 SEED = int(os.environ.get("CHAOS_SEED", "20261121"))
 MID_ATTEMPT = 15
-PLAN = Plan(jobs=30, kills=KILLS, mid_attempt=MID_ATTEMPT, freezes=1, seed=SEED, limit_s=500, pause=(0.5, 2.0))
+PLAN = Plan(jobs=60, kills=KILLS, mid_attempt=MID_ATTEMPT, freezes=1, seed=SEED, limit_s=500, pause=(0.5, 2.0))
 
-#: The whole run is in front of the first test. On a desk with nothing else to do it takes about a minute.
+#: The whole run is in front of the first test of each database.
 pytestmark = pytest.mark.timeout(900)
 
 #: Each database sees every second of the named points.

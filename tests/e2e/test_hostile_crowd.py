@@ -14,7 +14,7 @@ import psutil
 from tests.service import Service, eventually
 
 CROWD = 100
-SIZE = 2**20
+SIZE = 2 * 2**20
 MANY = httpx.Limits(max_connections=CROWD)
 
 
@@ -42,7 +42,7 @@ def test_a_hundred_uploads_at_once(tmp_path: Path) -> None:
         assert len(list((one.data / "blobs").rglob("*-audio*"))) == CROWD + 1
         growth = (most - before) / 2**20
         print(f"{CROWD} uploads of {SIZE // 2**20} MiB at once: the service grew by {growth:.0f} MiB")
-        assert growth < 60, "less than what was sent"
+        assert growth < 120, "a part of the 200 MiB that were sent"
         assert one.stop() == 0
     finally:
         if one.running:

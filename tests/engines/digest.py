@@ -2,8 +2,8 @@
 
 It writes a line to `digest.log` in its TMPDIR for every window it transcribes, so that a test can
 count; and reads `digest.json` there, so that a test can make it slow, crash, hang or grow:
-{"delay": seconds per batch, "max_batch": n, and lists of digests to misbehave on: "crash_on", "hang_on",
-"grow_on", "raise_on", "kill_parent_on"}
+{"delay": seconds per batch, "max_batch": n, "prepare": seconds per window, and lists of digests to misbehave on:
+"crash_on", "hang_on", "grow_on", "raise_on", "kill_parent_on"}
 """
 
 from __future__ import annotations
@@ -34,7 +34,15 @@ class DigestEngine:
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(frozenset({"en"}), words=False, max_batch=_behaviour().get("max_batch", 4))
+        return Capabilities(
+            frozenset({"en"}),
+            words=False,
+            max_batch=_behaviour().get("max_batch", 4),
+            prepares="prepare" in _behaviour(),
+        )
+
+    def prepare(self, windows: Sequence[Window]) -> None:
+        time.sleep(_behaviour()["prepare"] * len(windows))
 
     def detect(self, windows: Sequence[Window]) -> list[dict[str, float]]:
         return [{"en": 1.0} for _ in windows]

@@ -116,8 +116,11 @@ def _rewrite(file: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new, 1))
 
 
-def test_the_files_with_passwords_are_closed_to_others(desk: Desk) -> None:
+def test_passwords_are_closed_to_others_and_servers_to_ctrl_c(desk: Desk) -> None:
     desk.up()
+    pid = desk.state["pid"]
+    assert isinstance(pid, int)
+    assert os.getpgid(pid) == pid != os.getpgid(0)  # Ctrl-C goes to all of a group
     for file in (desk.folder / "env", desk.folder / "postgresql" / "state.json"):
         assert file.stat().st_mode & 0o077 == 0
     assert str(desk.state["password"]) in desk.url
@@ -138,11 +141,3 @@ def test_what_compose_starts_is_what_make_services_starts() -> None:
         assert all(port.startswith("127.0.0.1:") for port in service["ports"])
         assert service["healthcheck"]["test"]
         assert service["volumes"]
-
-
-def test_interrupting_the_command_harms_no_server(desk: Desk) -> None:
-    """Ctrl-C goes to a whole group of processes; the servers are in groups of their own."""
-    desk.up()
-    pid = desk.state["pid"]
-    assert isinstance(pid, int)
-    assert os.getpgid(pid) == pid != os.getpgid(0)

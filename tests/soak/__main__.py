@@ -37,7 +37,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that nothing is left running
     plan = Plan(
         jobs=asked.jobs, kills=asked.kills, mid_attempt=asked.kills // 4, freezes=min(FREEZES, asked.kills // 5 + 1),
-        seed=asked.seed, relentless=True,
+        seed=asked.seed, relentless=True, limit_s=3600,
     )  # fmt: skip
     if find_postgres() is None:
         parser.exit(1, "PostgreSQL is not installed (on Debian: postgresql)\n")

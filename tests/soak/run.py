@@ -100,9 +100,9 @@ class Run:
             impostor.strike(100)
         finally:
             self.clients.give_up()
+            self.fleet.end()
             self.follower.stop()
             impostor.close()
-            self.fleet.end()
         return Verdict.of(self, impostor, time.monotonic() - began)
 
     def _is_up(self) -> bool:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
+from dataclasses import fields
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from dictograph.crash import Point
 from tests.service import ROOT
+from tests.soak import report
 from tests.soak.faults import FAULTS
 from tests.soak.report import BEGIN, END, PAGE, with_figures
+from tests.soak.run import Plan
+from tests.soak.verdict import Verdict
 
 TEXT = PAGE.read_text(encoding="utf-8")
 ROWS = [line.strip("|").split(" | ") for line in TEXT.splitlines() if line.startswith("| **")]
@@ -51,3 +59,23 @@ def test_a_fault_that_is_written_down_is_nought() -> None:
         for line in TEXT.splitlines():
             if line.startswith(f"| {fault} |"):
                 assert re.findall(r"\*\*(\d+)\*\*", line) == ["0", "0"], line
+
+
+def test_a_soak_leaves_a_table_and_its_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page, figures = tmp_path / "page.md", tmp_path / "figures" / "soak.json"
+    page.write_text(TEXT, encoding="utf-8")
+    monkeypatch.setattr(report, "PAGE", page)
+    monkeypatch.setattr(report, "FIGURES", figures)
+    plan = Plan(jobs=7, kills=3, mid_attempt=1, freezes=1, seed=42)
+    numbers: dict[str, Any] = {field.name: 7 for field in fields(Verdict)}
+    verdict = Verdict(
+        **{**numbers, "named_kills": {"job.claimed": 2}, "faults": dict.fromkeys(FAULTS, 0), "details": {}}
+    )
+    report.write_figures({"sqlite": verdict, "postgresql": verdict}, plan)
+    text = page.read_text(encoding="utf-8")
+    assert "seed 42" in text
+    assert "|  | sqlite | postgresql |\n| --- | --- | --- |\n| jobs promised to clients | 7 | 7 |" in text
+    assert f"| {FAULTS['lost']} | **0** | **0** |" in text
+    assert "2 at 1" in report.as_text("sqlite", verdict)
+    stored = json.loads(figures.read_text())
+    assert (stored["seed"], stored["results"]["sqlite"]["jobs"], len(stored["plan"]["points"])) == (42, 7, len(Point))

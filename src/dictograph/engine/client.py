@@ -131,6 +131,14 @@ class EngineChild:
             ]
         return self._counted(found, windows)
 
+    async def prepare(self, windows: Sequence[Window], timeout: float) -> None:
+        """Have done for these windows what can be done before they are transcribed; for engines that `prepares`.
+
+        Raises:
+            EngineFailed, EngineCrashed, EngineTimeout, EngineOutOfMemory.
+        """
+        await self._ask({"op": "prepare"}, windows, timeout)
+
     async def ping(self, timeout: float) -> None:
         """Return if the process answers: it lives, though its native code may be stuck in the next request."""
         with _named(self.spec):

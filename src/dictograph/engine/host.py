@@ -2,6 +2,7 @@
 
 Requests, all with `op`: `load` {spec} answers {capabilities}; `transcribe` {options, windows} answers
 one frame {results: [one]} for each window, in order; `detect` {windows} answers {probabilities};
+`prepare` {windows} answers {} (only engines whose capabilities say so are asked);
 `ping` answers {}. The samples of all windows are the request's body, int16 little-endian.
 """
 
@@ -16,7 +17,7 @@ from typing import cast
 from dictograph.child.frames import Frame
 from dictograph.child.loop import ChildError, serve
 from dictograph.engine.memory import out_of_memory
-from dictograph.engine.protocol import Engine, EngineSpec
+from dictograph.engine.protocol import Engine, EngineSpec, Preparing
 from dictograph.engine.wire import capabilities_as_dict, options_from_dict, spec_from_dict, unpack_windows
 from dictograph.errors import DictographError, EngineFailed, ModelUnavailable
 
@@ -35,6 +36,7 @@ class Host:
             "load": self._load,
             "transcribe": self._transcribe,
             "detect": self._detect,
+            "prepare": self._prepare,
             "ping": _ping,
         }.get(str(request.header.get("op")))
         if answer is None:
@@ -62,6 +64,11 @@ class Host:
     def _detect(self, request: Frame) -> Iterator[Frame]:
         windows = unpack_windows(request.header["windows"], request.body)
         yield Frame({"probabilities": list[dict[str, float]](self._loaded().detect(windows))})
+
+    def _prepare(self, request: Frame) -> Iterator[Frame]:
+        engine = cast("Preparing", self._loaded())
+        engine.prepare(unpack_windows(request.header["windows"], request.body))
+        yield Frame({})
 
     def _loaded(self) -> Engine:
         if self._engine is None:

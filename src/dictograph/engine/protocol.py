@@ -64,7 +64,9 @@ class WindowOptions:
 class Capabilities:
     """What an engine with its model can do. `languages` are codes; `detects_language` says whether
     `detect` is to be asked when the client named none (else the only language is taken). `unheeded`
-    are the names of options that make no difference to it: a job that sets one deserves a warning."""
+    are the names of options that make no difference to it: a job that sets one deserves a warning.
+    `prepares` says that it has a method `prepare`, and that windows given to it one at a time before
+    they are transcribed together cost no more than so."""
 
     languages: frozenset[str]
     tasks: frozenset[str] = frozenset({"transcribe"})
@@ -72,6 +74,7 @@ class Capabilities:
     detects_language: bool = False
     max_batch: int = 1
     unheeded: frozenset[str] = frozenset()
+    prepares: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,14 @@ class EngineSpec:
     compute_type: str = "int8"
     threads: int = 0
     batch_size: int = 0
+
+
+class Preparing(Protocol):
+    """What an engine has beside, if its capabilities say so."""
+
+    def prepare(self, windows: Sequence[Window]) -> None:
+        """Do for these windows what can be done before they are transcribed. It makes no difference to a result."""
+        ...
 
 
 class Engine(Protocol):

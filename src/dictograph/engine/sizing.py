@@ -1,7 +1,7 @@
 """How many threads an engine gets and how many windows it decodes together, where the settings leave it open.
 
-Measured with a model of `base` size on two cores, beam 5, in seconds of processor for a window: 2.5 one at a time,
-1.9 four together, 2.0 eight together. So on a CPU four have nearly all that there is to win, and whoever comes
+Measured with a model of `base` size on two cores, beam 5, in seconds of processor for a window: 2.4 one at a time,
+1.8 two together, 1.7 four or eight together. So on a CPU four have nearly all that there is to win, and whoever comes
 meanwhile waits half as long as for eight.
 """
 

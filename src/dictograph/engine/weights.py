@@ -68,8 +68,9 @@ async def fetch(
     }
     # The child gives up first, since it can say why; a name server that hangs is for the limit here.
     request |= {"patience": 0.8 * patience, "check": check}
+    made = await asyncio.to_thread(_make, cache.folder)
     try:
-        child = await _start(await asyncio.to_thread(_confinement, cache.folder, confined))
+        child = await _start(open_to_read(confined, (str(cache.folder), tempfile.gettempdir()), online=True))
     except ChildTrouble as error:
         raise ModelUnavailable(f"fetching failed: {error.detail}") from error
     try:
@@ -89,6 +90,9 @@ async def fetch(
         raise ModelUnavailable(f"fetching failed: {error.detail}") from error
     finally:
         await child.kill()
+        if made:
+            with contextlib.suppress(OSError):  # something was fetched, so it stays
+                await asyncio.to_thread(cache.folder.rmdir)
 
 
 async def cuda_devices() -> int:
@@ -108,11 +112,13 @@ async def _start(sandbox: Sandbox | None = None) -> Child:
     return await Child.start(ChildSpec("weights", _MODULE, environment=child_environment(), sandbox=sandbox))
 
 
-def _confinement(folder: Path, confined: Mode) -> Sandbox | None:
-    # It can only be allowed to write in a folder that is there; what is wrong with it, the process finds out.
-    with contextlib.suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
-    return open_to_read(confined, (str(folder), tempfile.gettempdir()), online=True)
+def _make(folder: Path) -> bool:
+    """Make the cache's folder: a process can only be allowed to write in one that is there. Whether it was missing."""
+    try:
+        folder.mkdir(parents=True)
+    except OSError:  # it is there; or it cannot be, which the process finds out and says
+        return False
+    return True
 
 
 async def _next(frames: AsyncIterator[Frame], seconds: float, otherwise: str) -> dict[str, Any]:

@@ -38,7 +38,7 @@ SHORTEST_S = 0.1
 #: A bad window is cut in two only if both parts are worth reading.
 _SHORTEST_TO_CUT_S = 4.0
 
-#: How many stretches are remembered as the encoder saw them, from asking for their language until they are read.
+#: How many stretches, beside those of a batch, are remembered as the encoder saw them until they are read.
 _REMEMBERED = 8
 
 # These were never trained to translate, though their vocabulary has the token for it: asked to, they
@@ -75,6 +75,7 @@ class WhisperEngine:
             words=True,
             detects_language=self._model.multilingual,
             max_batch=sizing("cuda" if self._model.on_gpu else "cpu", batch=spec.batch_size).batch,
+            prepares=not self._model.on_gpu,  # there, windows are encoded together
         )
 
     def detect(self, windows: Sequence[Window]) -> list[dict[str, float]]:
@@ -86,6 +87,10 @@ class WhisperEngine:
             windows,
             self.capabilities.max_batch,
         )
+
+    def prepare(self, windows: Sequence[Window]) -> None:
+        """Encode windows that will soon be read."""
+        self._remember([window for window in windows if _audible(window.samples)])
 
     def transcribe(self, windows: Sequence[Window], options: WindowOptions) -> list[WindowResult]:
         """A result for each window. Raises UnsupportedByEngine for a language or task that the model lacks."""
@@ -120,7 +125,7 @@ class WhisperEngine:
         stretches = self._heard([window.samples for window in windows])
         for stretch in stretches:
             self._remembered[_digest(stretch.samples)] = stretch.encoded, stretch.frames
-            if len(self._remembered) > _REMEMBERED:
+            if len(self._remembered) > _REMEMBERED + self.capabilities.max_batch:
                 self._remembered.popitem(last=False)
         return stretches
 

@@ -60,6 +60,10 @@ class EngineLimits:
         return self.memory or psutil.virtual_memory().total * 3 // 4
 
 
+class _MakeWay(Exception):
+    """A newcomer goes before the batch that is being prepared."""
+
+
 class Desk:
     """Where jobs bring windows for one engine. The child is started when it is needed."""
 
@@ -125,6 +129,8 @@ class Desk:
     async def _do(self, child: EngineChild, batch: Batch, windows: list[Window]) -> None:
         try:
             results = await self._finish_or_abandon(child, batch, windows)
+        except _MakeWay:
+            self._put_back(batch, alone=False)
         except _FATAL as error:
             self._blame(batch, error)
         except DictographError as error:
@@ -141,13 +147,16 @@ class Desk:
             settle(batch[0][1], error)
             return
         log.warning("a batch of %d windows failed (%s); each is tried alone", len(batch), error)
+        self._put_back(batch, alone=True)
+
+    def _put_back(self, batch: Batch, *, alone: bool) -> None:
         for lane, _ in batch:
             self.lanes.let_go(lane)
-        self.lanes.put_back(batch, alone=True)
+        self.lanes.put_back(batch, alone=alone)
 
     async def _finish_or_abandon(self, child: EngineChild, batch: Batch, windows: list[Window]) -> Answers:
         seconds = sum(item.seconds for _, item in batch)
-        work: asyncio.Task[Answers] = asyncio.create_task(self._ask(child, batch[0][1].what, windows, seconds))
+        work: asyncio.Task[Answers] = asyncio.create_task(self._ask(child, batch, windows, seconds))
         abandoned = asyncio.create_task(self._until_abandoned(batch))
         try:
             await asyncio.wait({work, abandoned}, return_when=asyncio.FIRST_COMPLETED)
@@ -156,7 +165,7 @@ class Desk:
             abandoned.cancel()
             if not work.done():
                 work.cancel()
-                with contextlib.suppress(asyncio.CancelledError, DictographError):
+                with contextlib.suppress(asyncio.CancelledError, DictographError, _MakeWay):
                     await work
 
     async def _until_abandoned(self, batch: Batch) -> None:
@@ -173,25 +182,31 @@ class Desk:
         work.cancel()
         with contextlib.suppress(asyncio.CancelledError, DictographError):
             await work
-        others = [(lane, item) for lane, item in batch if not lane.closed]
-        for lane, _ in others:
-            self.lanes.let_go(lane)
-        self.lanes.put_back(others, alone=False)
+        self._put_back([(lane, item) for lane, item in batch if not lane.closed], alone=False)
         batch.clear()
         return []
 
-    async def _ask(
-        self, child: EngineChild, what: WindowOptions | Detect, windows: list[Window], seconds: float
-    ) -> Answers:
+    async def _ask(self, child: EngineChild, batch: Batch, windows: list[Window], seconds: float) -> Answers:
         began = time.monotonic()
-        timeout = self._deadline(seconds)
+        timeout, what = self._deadline(seconds), batch[0][1].what
         answers: Answers
         if isinstance(what, WindowOptions):
+            await self._prepare(child, batch, windows, timeout)
             answers = await child.transcribe(windows, what, timeout)
             self._measure((time.monotonic() - began) / max(seconds, 1.0))
         else:
             answers = await child.detect(windows, timeout)
         return answers
+
+    async def _prepare(self, child: EngineChild, batch: Batch, windows: list[Window], timeout: float) -> None:
+        """Have the windows of a batch encoded one by one. Between two of them, a newcomer need not wait: _MakeWay."""
+        if len(batch) == 1 or not child.capabilities.prepares:
+            return
+        waiting = list(batch)
+        for window in windows:
+            await child.prepare([window], timeout)
+            if self.lanes.newcomer_before(waiting):
+                raise _MakeWay
 
     async def _prove(self, child: EngineChild, proof: Proof) -> None:
         """Have the engine prove itself, which also gives a guess at its speed.

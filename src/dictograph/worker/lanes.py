@@ -74,6 +74,7 @@ class Lanes:
         self._lanes: list[Lane] = []
         self._owner_served: dict[str, int] = {}
         self._turn = 0
+        self._of_newcomers = False  # whether the batch under way is one
         self._changed = asyncio.Event()
 
     def open(self, job_id: str, owner: str, priority: int) -> Lane:
@@ -168,10 +169,21 @@ class Lanes:
             self._served(lane)
             if item.single:
                 break
+        self._of_newcomers = newcomers
         for lane, item in batch:
             lane.held = True
             lane.begun = lane.begun or isinstance(item.what, WindowOptions)
         return batch
+
+    def newcomer_before(self, batch: Iterable[tuple[Lane, Item]]) -> bool:
+        """Whether a newcomer has come that goes before the batch under way, were that put back.
+
+        It may be, once: a batch of newcomers is not put off for others of them.
+        """
+        best = min((lane for lane in self._lanes if lane.ready), key=self._rank, default=None)
+        if best is None or best.begun or self._of_newcomers:
+            return False
+        return all(self._rank(best) < self._rank(lane) for lane, _ in batch)
 
     def _next_lane(self, kind: Hashable, *, first: bool, newcomers: bool) -> Lane | None:
         def fits(lane: Lane) -> bool:

@@ -109,7 +109,7 @@ def test_the_language_is_heard(engine: whisper.WhisperEngine) -> None:
     assert engine.detect([said["de"]]) == engine.detect(list(said.values()))[1:]
 
 
-def test_what_was_encoded_for_its_language_is_not_encoded_again_to_be_read(
+def test_what_was_encoded_before_is_not_encoded_again_to_be_read(
     engine: whisper.WhisperEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     windows = _windows()
@@ -121,7 +121,8 @@ def test_what_was_encoded_for_its_language_is_not_encoded_again_to_be_read(
         return encode(mels)
 
     monkeypatch.setattr(engine._model, "encode", count)
-    engine.detect(windows[:3])
+    engine.detect(windows[:2])
+    engine.prepare([windows[3], Window(np.zeros(16_000, np.int16))])
     assert engine.transcribe(windows, OPTIONS) == plain
     assert sum(encoded) == len(windows)
     assert engine.transcribe(windows, OPTIONS) == plain

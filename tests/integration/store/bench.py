@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import psycopg
+from psycopg import sql
 from sqlalchemy import Connection, select, update
 
 from dictograph.job import ErrorRecord, Job, JobStatus, Lease, Options, Source, SourceKind, StoredAudio
@@ -14,8 +16,10 @@ from dictograph.store.accept import NewJob, create_job
 from dictograph.store.claim import Claim, Claimant, claim_job
 from dictograph.store.database import Database
 from dictograph.store.lease import RetryPolicy
+from dictograph.store.migrate import head
 from dictograph.store.progress import PlannedWindow
 from dictograph.store.tables import job as job_table
+from dictograph.store.tables import metadata
 
 T = TypeVar("T")
 AT_ONCE = RetryPolicy(0.0, 0.0)
@@ -24,6 +28,15 @@ OOPS = ErrorRecord("engine_failed", "It did not work.", "TRANSCRIBE")
 
 def result(text: str) -> dict[str, Any]:
     return {"segments": [{"start": 0.0, "end": 1.0, "text": text}], "sampled": False}
+
+
+def emptied(url: str) -> str:
+    """The migrated PostgreSQL database at `url`, with nothing in its tables."""
+    with psycopg.connect(url) as connection:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table.name)))
+        connection.execute("UPDATE alembic_version SET version_num = %s", [head()])
+    return url
 
 
 class Bench:

@@ -6,14 +6,11 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
-from psycopg import sql
 
 from dictograph.store.database import Database
-from dictograph.store.migrate import head, upgrade
-from dictograph.store.tables import metadata
-from tests.integration.store.bench import Bench
+from dictograph.store.migrate import upgrade
+from tests.integration.store.bench import Bench, emptied
 from tests.postgres import Cluster
 
 
@@ -52,19 +49,11 @@ def postgres_url(postgres: Cluster) -> str:
 def url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a migrated database without a job."""
     if kind == "postgresql":
-        return _emptied(request.getfixturevalue("postgres_url"))
+        return emptied(request.getfixturevalue("postgres_url"))
     file = tmp_path / "db" / "dictograph.db"
     file.parent.mkdir()
     shutil.copy(request.getfixturevalue("sqlite_template"), file)
     return f"sqlite:///{file}"
-
-
-def _emptied(url: str) -> str:
-    with psycopg.connect(url) as connection:
-        for table in reversed(metadata.sorted_tables):
-            connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table.name)))
-        connection.execute("UPDATE alembic_version SET version_num = %s", [head()])
-    return url
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ import itertools
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -18,9 +19,9 @@ from dictograph.job import TRANSITIONS, JobStatus, Lease
 from dictograph.store import control, finish, lease, progress, read
 from dictograph.store.database import Database
 from dictograph.store.events import TERMINAL
-from dictograph.store.migrate import upgrade
 from dictograph.store.tables import outbox
-from tests.integration.store.bench import AT_ONCE, OOPS, Bench, result
+from dictograph.store.words import clean
+from tests.integration.store.bench import AT_ONCE, OOPS, Bench, emptied, result
 
 JOBS = st.sampled_from(["a", "b"])
 WAKING = {"created", "released", "retrying", "retried"}
@@ -29,11 +30,11 @@ WAKING = {"created", "released", "retrying", "retried"}
 class StoreMachine(RuleBasedStateMachine):
     """Two jobs, every lease that was ever given, and what must hold after each step."""
 
+    template: ClassVar[Path]
+
     @initialize()
     def open(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="dictograph-machine-"))
-        upgrade(f"sqlite:///{self.folder / 'db'}")
-        self.database = Database.open(f"sqlite:///{self.folder / 'db'}")
+        self.database = Database.open(self.prepare())
         self.bench = Bench(self.database)
         self.seen: dict[str, JobStatus] = {}
         self.committed: dict[str, list[Any]] = {}
@@ -45,7 +46,16 @@ class StoreMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "database"):
             self.database.close_now()
-            shutil.rmtree(self.folder)
+            self.clear_up()
+
+    def prepare(self) -> str:
+        """The URL of an empty database."""
+        self.folder = Path(tempfile.mkdtemp(prefix="dictograph-machine-"))
+        shutil.copy(self.template, self.folder / "db")
+        return f"sqlite:///{self.folder / 'db'}"
+
+    def clear_up(self) -> None:
+        shutil.rmtree(self.folder)
 
     # --- clients
 
@@ -103,7 +113,7 @@ class StoreMachine(RuleBasedStateMachine):
             held, lambda: self.bench.write(progress.commit_windows, held, [(index, result(text))]), mistake=mistake
         )
         if done:
-            self.committed[held.job_id].append(result(text))
+            self.committed[held.job_id].append(result(clean(text)))
             self.failures[held.job_id] = 0
             self.alone.discard(held.job_id)
 
@@ -264,10 +274,34 @@ class StoreMachine(RuleBasedStateMachine):
         return list(self.database.read_now(lambda conn: conn.execute(query).scalars().all()))
 
 
-TestStoreMachine = StoreMachine.TestCase
-TestStoreMachine.settings = settings(
-    max_examples=30,
-    stateful_step_count=30,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
+class PostgresMachine(StoreMachine):
+    """The same on PostgreSQL."""
+
+    url: ClassVar[str]
+
+    def prepare(self) -> str:
+        return emptied(self.url)
+
+    def clear_up(self) -> None:
+        """It is emptied before it is used again."""
+
+
+class TestStoreMachine(StoreMachine.TestCase):  # type: ignore[misc, valid-type]
+    settings = settings(
+        max_examples=30,
+        stateful_step_count=30,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+    )
+
+    @pytest.fixture(autouse=True)
+    def _database(self, sqlite_template: Path) -> None:
+        StoreMachine.template = sqlite_template
+
+
+class TestPostgresMachine(PostgresMachine.TestCase):  # type: ignore[misc, valid-type]
+    settings = settings(TestStoreMachine.settings, max_examples=15)
+
+    @pytest.fixture(autouse=True)
+    def _database(self, postgres_url: str) -> None:
+        PostgresMachine.url = postgres_url

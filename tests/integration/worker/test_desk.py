@@ -112,3 +112,26 @@ def test_an_engine_with_an_impossible_batch_size_is_fed_all_the_same(folder: Pat
             assert not running.done()
 
     asyncio.run(test())
+
+
+def test_a_newcomer_does_not_wait_for_windows_that_are_only_prepared(folder: Path) -> None:
+    behave(folder, prepare=0.4, max_batch=4)
+    ended: list[str] = []
+
+    async def test() -> None:
+        async with open_desk() as (desk, _):
+            long = desk.lanes.open("long", "local", 0)
+            assert (await put(desk, long)).segments
+            desk.lanes.let_go(long)
+            windows = [put(desk, long) for _ in range(4)]
+            windows[0].add_done_callback(lambda _: ended.append("long"))
+            while not long.held:
+                await asyncio.sleep(0.01)
+            note = put(desk, desk.lanes.open("note", "local", 0))
+            note.add_done_callback(lambda _: ended.append("note"))
+            for window in windows:
+                assert (await window).segments
+
+    asyncio.run(test())
+    assert ended == ["note", "long"]
+    assert len((folder / "digest.log").read_text().split()) == 6, "a window was transcribed twice"

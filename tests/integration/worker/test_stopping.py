@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
+from dictograph.bootstrap import Application
 from dictograph.errors import DatabaseUnavailable
 from dictograph.job import JobStatus
 from dictograph.store import finish
@@ -65,7 +66,7 @@ async def _running(worker: object, count: int) -> bool:
 def test_without_any_grace_jobs_are_given_back_all_the_same(folder: Path) -> None:
     async def test() -> None:
         async with application(folder, shutdown_grace=0) as opened:
-            await until(lambda: asyncio.to_thread(lambda: opened.services.board.readiness().ready))
+            await until(lambda: _is_ready(opened))
             behave(folder, delay=30)
             await upload(opened, write_noise(folder / "a.wav", 70, 1))
             await until(lambda: _is_planned(folder))
@@ -73,6 +74,10 @@ def test_without_any_grace_jobs_are_given_back_all_the_same(folder: Path) -> Non
     asyncio.run(test())
     assert rows(folder, STATE) == [WAITING]
     assert not list((folder / "data" / "scratch").iterdir())
+
+
+async def _is_ready(opened: Application) -> bool:
+    return (await opened.services.board.readiness()).ready
 
 
 async def _is_planned(folder: Path) -> bool:

@@ -13,7 +13,7 @@ from dictograph.store.tables import UtcDateTime
 
 def test_every_dialect_has_its_words() -> None:
     assert "julianday('now')" in str(select(now_epoch()).compile(dialect=sqlite.dialect()))
-    assert "clock_timestamp()" in str(select(now_epoch()).compile(dialect=postgresql.dialect()))
+    assert "statement_timestamp()" in str(select(now_epoch()).compile(dialect=postgresql.dialect()))
 
 
 def test_times_come_back_aware_and_in_utc() -> None:

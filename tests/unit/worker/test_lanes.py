@@ -211,3 +211,35 @@ def test_windows_about_to_come_are_waited_for_unless_the_batch_is_full_without_t
         assert _names(lanes.take(4)) == ["C0", "C1", "C2", "C3"]
 
     _in_loop(test)
+
+
+def test_a_newcomer_goes_before_a_batch_under_way_but_not_before_one_of_newcomers() -> None:
+    async def test(lanes: Lanes) -> None:
+        long = lanes.open("L", "local", 0)
+        _fill(lanes, long, 9)
+        lanes.take(1)
+        lanes.let_go(long)
+        batch = lanes.take(4)
+        assert not lanes.newcomer_before(batch)
+        note = lanes.open("N", "local", 0)
+        assert not lanes.newcomer_before(batch)
+        _fill(lanes, note, 2)
+        assert lanes.newcomer_before(batch)
+        assert _names(lanes.take(4)) == ["N0", "N1"]
+        _fill(lanes, lanes.open("M", "local", 0), 1)
+        assert not lanes.newcomer_before([(note, batch[0][1])])
+
+    _in_loop(test)
+
+
+def test_a_newcomer_of_lower_priority_waits() -> None:
+    async def test(lanes: Lanes) -> None:
+        high = lanes.open("high", "local", 5)
+        _fill(lanes, high, 9)
+        lanes.take(1)
+        lanes.let_go(high)
+        batch = lanes.take(4)
+        _fill(lanes, lanes.open("note", "local", 0), 1)
+        assert not lanes.newcomer_before(batch)
+
+    _in_loop(test)

@@ -3,8 +3,8 @@
 A sealed child gets a list of what it may: once Python and the libraries are loaded, decoding and listening read and
 write open descriptors, take memory, wait, and end. All else fails: with EACCES where a path is named, so that Python
 takes it as a file that it may not read; with EPERM what a thief would call; with ENOSYS what is left, so that a newer
-C library than we know falls back to a call of the list. It was tried on Python 3.11 to 3.13 with glibc; what musl
-calls in their place is on the list too. A call that is missing shows as an error with its name, never as a hang.
+C library than we know falls back to a call of the list. It was tried on Python 3.11 with glibc 2.36.
+A call that is missing shows as an error with its name, never as a hang.
 
 Another child loads libraries that nobody listed the calls of. It gets a list of what it must not: what looks into
 other processes, changes mounts, namespaces, kernel or clock, or has a history of breaking out.

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import get_type_hints
 
 from dictograph.cli.settings_text import as_text
-from dictograph.settings import Bytes, Seconds, Settings, variable
+from dictograph.setting_values import Bytes, Seconds
+from dictograph.settings import Settings, variable
 
 ROOT = Path(__file__).resolve().parent.parent
 

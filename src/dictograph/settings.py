@@ -8,81 +8,21 @@ working folder), the built-in defaults. An unknown name or a bad value is an err
 from __future__ import annotations
 
 import os
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dictograph.errors import SettingsError
+from dictograph.setting_values import Addresses, Bytes, Folder, Folders, Listed, Paired, Seconds
 
 PREFIX = "DICTOGRAPH_"
-
-_DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?\s*$")
-_DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(b|kib|mib|gib|tib|kb|mb|gb|tb)?\s*$", re.IGNORECASE)
-_SIZE_UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12} | {
-    unit: 2 ** (10 * power) for power, unit in enumerate(("kib", "mib", "gib", "tib"), start=1)
-}
-_LISTEN = re.compile(r"^(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):(\d{1,5})$")
-
-
-def _duration(value: object) -> object:
-    if isinstance(value, str):
-        match = _DURATION.match(value)
-        if match is None:
-            raise ValueError("give seconds, or a number with ms, s, m, h or d, as in 30s or 7d")
-        return float(match[1]) * _DURATION_UNITS[match[2] or "s"]
-    return value
-
-
-def _size(value: object) -> object:
-    if isinstance(value, str):
-        match = _SIZE.match(value)
-        if match is None:
-            raise ValueError("give bytes, or a number with a unit, as in 500MB or 2GiB")
-        return int(float(match[1]) * _SIZE_UNITS[(match[2] or "b").lower()])
-    return value
-
-
-def _comma_list(value: object) -> object:
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return value
-
-
-def _pairs(value: object) -> object:
-    if isinstance(value, str):
-        pairs = [part.partition("=") for part in value.split(",") if part.strip()]
-        return {name.strip(): target.strip() for name, _, target in pairs}
-    return value
-
-
-def _address(value: str) -> str:
-    match = _LISTEN.match(value)
-    if match is None or int(match[1]) > 65535:
-        raise ValueError("give HOST:PORT, as in 127.0.0.1:8000 or [::1]:8000")
-    return value
-
-
-def _folder(value: object) -> object:
-    return Path(value).expanduser().absolute() if isinstance(value, (str, Path)) and str(value) else value
-
-
-Seconds = Annotated[float, BeforeValidator(_duration), Field(ge=0)]
-Bytes = Annotated[int, BeforeValidator(_size), Field(ge=0)]
-Listed = Annotated[list[str], BeforeValidator(_comma_list)]
-Paired = Annotated[dict[str, str], BeforeValidator(_pairs)]
-Folder = Annotated[Path, BeforeValidator(_folder)]
-Folders = Annotated[list[Folder], BeforeValidator(_comma_list)]
-Address = Annotated[str, AfterValidator(_address)]
-Addresses = Annotated[list[Address], BeforeValidator(_comma_list), Field(min_length=1)]
 
 
 def _default_data_dir() -> Path:
@@ -103,7 +43,7 @@ class Settings(BaseModel):
     )
     database_url: str = Field(
         "",
-        description="`sqlite:///FILE`, or `postgresql://USER:PASSWORD@HOST/NAME`; empty: `dictograph.db` in the data folder.",
+        description="`sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME`; empty: SQLite in the data folder.",
     )
     database_pool: int = Field(
         10, ge=2, le=500, description="Connections of a process to PostgreSQL, at most; one more listens for news."

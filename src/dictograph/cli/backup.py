@@ -20,10 +20,10 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.argument("folder", type=_FOLDER)
 @option("data_dir")
 def backup(folder: Path, data_dir: Path | None) -> None:
-    """Save the database and the stored audio into FOLDER, while the service runs or not.
+    """Save the database and the audio.
 
-    Into the same FOLDER again, only what is new is copied. A PostgreSQL database is saved by `pg_dump`.
-    Settings and models are not saved.
+    They go into FOLDER, while the service runs or not. Into the same FOLDER again, only what is new is copied.
+    A PostgreSQL database is saved by `pg_dump`. Settings and models are not saved.
     """
     summary = save_all(effective(data_dir=data_dir), folder)
     click.echo(f"Saved in {folder}: the database, {_told(summary)}.")
@@ -33,10 +33,11 @@ def backup(folder: Path, data_dir: Path | None) -> None:
 @click.argument("folder", type=_FOLDER)
 @option("data_dir")
 def restore(folder: Path, data_dir: Path | None) -> None:
-    """Bring back what `dictograph backup` saved in FOLDER, to where there is no database yet.
+    """Bring a backup back.
 
-    Jobs that were running when it was saved go on when the service has been started and their leases have run
-    out, from their last finished window.
+    What `dictograph backup` saved in FOLDER goes to where the settings say; there must be no database yet. Jobs
+    that were running when it was saved go on when the service has been started and their leases have run out,
+    from their last finished window.
     """
     settings = effective(data_dir=data_dir)
     summary = restore_all(settings, folder)

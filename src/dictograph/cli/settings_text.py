@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import get_type_hints
 
 from dictograph.masking import HIDDEN, is_secret, masked
-from dictograph.settings import Bytes, Seconds, Settings
+from dictograph.setting_values import Bytes, Seconds
+from dictograph.settings import Settings
 
 _TIMES = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _SIZES = {"TiB": 2**40, "GiB": 2**30, "MiB": 2**20, "KiB": 2**10}

@@ -49,6 +49,11 @@ _BY_CODE: Mapping[str, type[DictographError]] = {
 }
 
 
+#: The spectrogram is a product of matrices by numpy's BLAS, whose sums differ in the last bit with the number of its
+#: threads: with one, a machine with more cores gets the same. It takes some milliseconds of a window's second.
+_SAME_SUMS = {"OPENBLAS_NUM_THREADS": "1"}
+
+
 class EngineChild:
     """One loaded engine in a process of its own.
 
@@ -88,7 +93,7 @@ class EngineChild:
                     name=f"{spec.name} engine",
                     module="dictograph.engine.host",
                     memory_limit=memory_limit,
-                    environment=environment or {},
+                    environment={**_SAME_SUMS, **(environment or {})},
                     sandbox=open_to_read(confined, (tempfile.gettempdir(),), devices=has_gpu()),
                 )
             )

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 from pathlib import Path
 
-import psutil
 import pytest
 
 from dictograph.audio.decoder import DecodeLimits, decode
@@ -18,6 +17,7 @@ from dictograph.errors import (
     StorageUnavailable,
 )
 from tests.media import decode_file, make_tone
+from tests.processes import children
 
 LIMITS = DecodeLimits(max_seconds=60, memory=400 * 2**20, quiet_timeout=20)
 
@@ -46,7 +46,7 @@ def _misbehaves(folder: Path, behaviour: str, kind: type[DecodeError], words: st
         decode_file(folder / "source", folder, limits, module="tests.children.bad_decoder")
     assert words in caught.value.message
     assert caught.value.retryable
-    assert not psutil.Process().children(recursive=True)
+    assert not children()
 
 
 @pytest.mark.parametrize("how", ["cancelled", "left"])
@@ -69,7 +69,7 @@ def test_the_process_ends_when_nobody_listens_any_more(tmp_path: Path, how: str)
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-        assert not psutil.Process().children(recursive=True)
+        assert not children()
 
     asyncio.run(run())
 

@@ -6,12 +6,12 @@ import struct
 import wave
 from pathlib import Path
 
-import psutil
 import pytest
 
 from dictograph.audio.decoder import DecodeLimits
 from dictograph.errors import AudioTooLong, CorruptAudio, DecodeError, NoAudioStream, UnsupportedFormat
 from tests.media import decode_file, ffmpeg, loudness, make_tone, tone
+from tests.processes import children
 
 SHORT = DecodeLimits(max_seconds=5, memory=2**30, quiet_timeout=60)
 
@@ -19,7 +19,7 @@ SHORT = DecodeLimits(max_seconds=5, memory=2**30, quiet_timeout=60)
 def refusal(file: Path, folder: Path, limits: DecodeLimits | None = None) -> DecodeError:
     with pytest.raises(DecodeError) as caught:
         decode_file(file, folder, limits or DecodeLimits(3600, 2**30, 60))
-    assert not psutil.Process().children(recursive=True)
+    assert not children()
     return caught.value
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import psutil
 import pytest
 
 from dictograph.audio.decoder import DecodeLimits
@@ -13,6 +12,7 @@ from tests.hostile import bombs, boxes
 from tests.hostile.batch import outcomes
 from tests.hostile.seeds import make_seed
 from tests.media import RATE, decode_file, ffmpeg, make_tone
+from tests.processes import children
 
 LIMITS = DecodeLimits(max_seconds=24 * 3600, memory=512 * 2**20, quiet_timeout=60)
 MIB = 2**20
@@ -88,7 +88,7 @@ def _all_as_expected(folder: Path, files: dict[str, tuple[bytes, str]]) -> None:
         # All of them hold a second of sound, or none.
         assert result.samples <= 1.1 * RATE, result
         assert result.seconds < 30, result
-    assert not psutil.Process().children(recursive=True)
+    assert not children()
 
 
 @pytest.mark.parametrize("kind", ["matroska", "flac", "id3"])
@@ -104,7 +104,7 @@ def test_tags_that_take_too_long_to_read_are_given_up(tmp_path: Path, real: dict
     with pytest.raises(CorruptAudio, match="more tags") as caught:
         decode_file(tmp_path / "tags", tmp_path, LIMITS, module="tests.hostile.hasty_decoder")
     assert not caught.value.retryable
-    assert not psutil.Process().children(recursive=True)
+    assert not children()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import psutil
 import pytest
 
 from dictograph.audio.decoder import DecodeLimits
@@ -13,6 +12,7 @@ from tests.hostile import lies
 from tests.hostile.batch import Outcome, outcomes
 from tests.hostile.seeds import make_seed
 from tests.media import RATE
+from tests.processes import children
 
 LIMITS = DecodeLimits(max_seconds=24 * 3600, memory=512 * 2**20, quiet_timeout=30)
 
@@ -47,7 +47,7 @@ def _all_as_expected(folder: Path, files: Mapping[str, tuple[bytes, lies.Expecte
         # Silence is a hole in the file of samples: it takes no room.
         assert result.room < 20 * len(data) + 2**18, result
     assert len(results) == len(files)
-    assert not psutil.Process().children(recursive=True)
+    assert not children()
 
 
 def _is(result: Outcome, expected: lies.Expected) -> bool:

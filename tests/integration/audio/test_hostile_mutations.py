@@ -12,13 +12,12 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 
-import psutil
-
 from dictograph.audio.decoder import DecodeLimits
 from tests.hostile.batch import Outcome, outcomes
 from tests.hostile.mutations import mutations
 from tests.hostile.seeds import make_seeds
 from tests.media import RATE
+from tests.processes import children
 
 COUNT = int(os.environ.get("FUZZ_MUTATIONS", "600"))
 SEED = os.environ.get("FUZZ_SEED", "1")
@@ -45,7 +44,7 @@ def test_no_damage_breaks_the_decoder(tmp_path: Path) -> None:
     # Damage that nobody could read, or that changes nothing, would prove nothing.
     assert len({result.name.partition("/")[0] for result in results if result.code == "decoded"}) > 0.9 * len(seeds)
     assert {"decoded", "corrupt_audio", "unsupported_format"} <= {result.code for result in results}
-    assert not psutil.Process().children(recursive=True)
+    assert not children()
 
 
 def _mutated(seeds: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import numpy as np
-import psutil
 import pytest
 
 from dictograph.engine.client import MAX_WINDOWS, EngineChild
@@ -19,6 +18,7 @@ from dictograph.errors import (
     ModelUnavailable,
     UnsupportedByEngine,
 )
+from tests.processes import children
 
 LONG = 30.0  # generous: only reached when something is broken
 OPTIONS = WindowOptions(language="en")
@@ -94,7 +94,7 @@ def test_one_that_cannot_be_loaded_leaves_no_process(
     async def start() -> None:
         with pytest.raises(error):
             await EngineChild.start(spec, 0, timeout)
-        assert psutil.Process().children() == []
+        assert children() == []
 
     asyncio.run(start())
 

@@ -67,17 +67,20 @@ def test_nothing_is_remembered(case: Case) -> None:
 
 @every_engine
 def test_a_fresh_process_gives_the_same_bytes_wherever_the_window_starts(case: Case) -> None:
-    windows = [replace(window, start=1234.5) for window in case.speech()]
+    """Both sides are children, as in the service: a process with other variables may have another BLAS."""
 
-    async def ask() -> list[WindowResult]:
+    async def ask(start: float, together: bool) -> list[WindowResult]:
+        windows = [replace(window, start=start) for window in case.speech()]
         child = await EngineChild.start(case.spec, 0, 60)
         try:
             assert child.capabilities == _engine(case.name).capabilities
-            return await child.transcribe(windows, OPTIONS, 120)
+            if together:
+                return await child.transcribe(windows, OPTIONS, 120)
+            return [(await child.transcribe([window], OPTIONS, 120))[0] for window in windows]
         finally:
             await child.close()
 
-    assert _bytes(asyncio.run(ask())) == _alone(case.name)
+    assert _bytes(asyncio.run(ask(1234.5, together=True))) == _bytes(asyncio.run(ask(0.0, together=False)))
 
 
 @every_engine

@@ -38,7 +38,7 @@ class DigestEngine:
             frozenset({"en"}),
             words=False,
             max_batch=_behaviour().get("max_batch", 4),
-            prepares="prepare" in _behaviour(),
+            prepares=int("prepare" in _behaviour()),
         )
 
     def prepare(self, windows: Sequence[Window]) -> None:

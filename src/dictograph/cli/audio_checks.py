@@ -80,7 +80,8 @@ def _sized(choice: Choice, child: EngineChild) -> str:
     spec = choice.spec
     chosen = sizing(spec.device, spec.threads)
     together = child.capabilities.max_batch
-    return f"; {spec.compute_type} on {spec.device}, threads: {chosen.threads}, windows at once: {together}"
+    threads = f"threads: {chosen.threads}, decoders side by side: {chosen.decoders}"
+    return f"; {spec.compute_type} on {spec.device}, {threads}, windows at once: {together}"
 
 
 def _with_what_is_here(settings: Settings) -> Settings:

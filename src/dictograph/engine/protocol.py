@@ -65,8 +65,8 @@ class Capabilities:
     """What an engine with its model can do. `languages` are codes; `detects_language` says whether
     `detect` is to be asked when the client named none (else the only language is taken). `unheeded`
     are the names of options that make no difference to it: a job that sets one deserves a warning.
-    `prepares` says that it has a method `prepare`, and that windows given to it one at a time before
-    they are transcribed together cost no more than so."""
+    `prepares` above 0 says that it has a method `prepare`, and that windows given to it so many at a time
+    before they are transcribed together cost no more than so."""
 
     languages: frozenset[str]
     tasks: frozenset[str] = frozenset({"transcribe"})
@@ -74,7 +74,7 @@ class Capabilities:
     detects_language: bool = False
     max_batch: int = 1
     unheeded: frozenset[str] = frozenset()
-    prepares: bool = False
+    prepares: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,6 @@ from dictograph.engine.protocol import (
     WindowResult,
 )
 from dictograph.engine.segments import TimedWord, group, text_of
-from dictograph.engine.sizing import sizing
 from dictograph.engine.whisper_model import Decoding, Encoded, Model, Speech
 from dictograph.engine.whisper_quality import Reading, Take, best
 from dictograph.engine.whisper_words import tidied
@@ -74,8 +73,8 @@ class WhisperEngine:
             tasks=frozenset({"transcribe", "translate"} if translates else {"transcribe"}),
             words=True,
             detects_language=self._model.multilingual,
-            max_batch=sizing("cuda" if self._model.on_gpu else "cpu", batch=spec.batch_size).batch,
-            prepares=not self._model.on_gpu,  # there, windows are encoded together
+            max_batch=self._model.batch,
+            prepares=0 if self._model.on_gpu else self._model.decoders,  # there, windows are encoded together
         )
 
     def detect(self, windows: Sequence[Window]) -> list[dict[str, float]]:

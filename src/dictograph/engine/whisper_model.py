@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from dictograph.engine.memory import out_of_memory
 from dictograph.engine.protocol import EngineSpec, Samples
 from dictograph.engine.segments import TimedWord
-from dictograph.engine.sizing import sizing
+from dictograph.engine.side_by_side import SideBySide
+from dictograph.engine.sizing import Sizing, sizing
 from dictograph.engine.whisper_prompt import previous_text
 from dictograph.engine.whisper_quality import Take
 from dictograph.engine.whisper_words import Piece, aligned_words, with_punctuation
@@ -72,8 +73,12 @@ class Model:
     """A loaded Whisper. `languages` are the codes that its vocabulary has tokens for."""
 
     def __init__(self, spec: EngineSpec) -> None:
-        self._whisper = _loaded(spec)
+        device = _device(spec.device)
+        size = sizing(device, spec.threads, spec.batch_size)
+        self._whisper = _loaded(spec, device, size)
         self._ct2 = self._whisper.model
+        self._decoders = SideBySide(size.decoders)
+        self.batch = size.batch
         self.multilingual = bool(self._ct2.is_multilingual)
         self.on_gpu = self._ct2.device == "cuda"
         self.languages = self._languages()
@@ -95,7 +100,10 @@ class Model:
         return padded, frames
 
     def encode(self, mels: Sequence[NDArray[np.float32]]) -> list[Encoded]:
-        """Encode spectrograms: on a GPU together, on CPU one by one, which is quickest there."""
+        """Encode spectrograms: on a GPU together, on CPU one by one in each decoder, which is quickest there."""
+        return self._decoders.run(self._encode, mels)
+
+    def _encode(self, mels: Sequence[NDArray[np.float32]]) -> list[Encoded]:
         size = len(mels) if self.on_gpu else 1
         encoded: list[Encoded] = []
         for first in range(0, len(mels), size):
@@ -105,8 +113,16 @@ class Model:
             encoded.extend(np.array(output))
         return encoded
 
+    @property
+    def decoders(self) -> int:
+        """How many windows are worked on side by side."""
+        return self._decoders.count
+
     def decode(self, encoded: Sequence[Encoded], speech: Speech, how: Decoding) -> list[Take]:
         """The text of each, without time stamps."""
+        return self._decoders.run(lambda part: self._decode(part, speech, how), encoded)
+
+    def _decode(self, encoded: Sequence[Encoded], speech: Speech, how: Decoding) -> list[Take]:
         answers = self._ct2.generate(
             _storage(encoded),
             [list(speech.prompt)] * len(encoded),
@@ -122,6 +138,11 @@ class Model:
         self, encoded: Sequence[Encoded], texts: Sequence[Sequence[int]], frames: Sequence[int], speech: Speech
     ) -> list[list[TimedWord]]:
         """Words with times for texts of at least one token, from the cross-attention to the sound."""
+        spoken = list(zip(encoded, texts, frames, strict=True))
+        return self._decoders.run(lambda part: self._align(part, speech), spoken)
+
+    def _align(self, spoken: Sequence[tuple[Encoded, Sequence[int], int]], speech: Speech) -> list[list[TimedWord]]:
+        encoded, texts, frames = zip(*spoken, strict=True)
         alignments = self._ct2.align(
             _storage(encoded), speech.tokenizer.sot_sequence, [list(text) for text in texts], list(frames)
         )
@@ -142,16 +163,16 @@ class Model:
         )
 
 
-def _loaded(spec: EngineSpec) -> WhisperModel:
+def _loaded(spec: EngineSpec, device: str, size: Sizing) -> WhisperModel:
     if not (Path(spec.model_path) / "model.bin").is_file():
         raise ModelUnavailable(f"There is no converted Whisper model in the folder {spec.model_path!r}.")
-    device = _device(spec.device)
     try:
         return WhisperModel(
             spec.model_path,
             device=device,
             compute_type=_compute_type(spec.compute_type, device),
-            cpu_threads=sizing(device, spec.threads).threads,
+            cpu_threads=size.threads_each,
+            num_workers=size.decoders,
             local_files_only=True,
         )
     except (RuntimeError, ValueError, OSError) as error:

@@ -199,12 +199,13 @@ class Desk:
         return answers
 
     async def _prepare(self, child: EngineChild, batch: Batch, windows: list[Window], timeout: float) -> None:
-        """Have the windows of a batch encoded one by one. Between two of them, a newcomer need not wait: _MakeWay."""
-        if len(batch) == 1 or not child.capabilities.prepares:
+        """Have the windows of a batch encoded, a few at a time. A newcomer need not wait for the rest: _MakeWay."""
+        some = child.capabilities.prepares
+        if not some or len(batch) <= some:
             return
         waiting = list(batch)
-        for window in windows:
-            await child.prepare([window], timeout)
+        for first in range(0, len(windows), some):
+            await child.prepare(windows[first : first + some], timeout)
             if self.lanes.newcomer_before(waiting):
                 raise _MakeWay
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def _overview(figures: Sequence[Figure], records: Mapping[str, Record | None]) -
     yield "| --- | --- | --- | --- |"
     for figure in figures:
         record = records.get(figure.NAME)
-        title = f"[{figure.TITLE}](#{figure.NAME})"
+        title = f"[{figure.TITLE}](#{_anchor(figure.TITLE)})"
         if record is None:
             yield f"| {figure.TITLE} | {figure.GOAL} | | not measured |"
         else:
@@ -55,7 +56,7 @@ def _verdict(record: Record) -> str:
 
 def _section(record: Record) -> Iterator[str]:
     measured = record.measured
-    yield f'<a id="{record.name}"></a>\n\n## {record.title}'
+    yield f"## {record.title}"
     yield f"Goal {record.goal}; measured **{_value(record.goal, measured.value)}**: {_verdict(record)}."
     if measured.checks:
         yield "\n".join(f"- {check.text}: {'yes' if check.ok else '**no**'}" for check in measured.checks)
@@ -86,3 +87,8 @@ def _circumstances(record: Record) -> str:
 
 def _value(goal: Goal, value: float) -> str:
     return f"{number(value)}{' ' if goal.unit else ''}{goal.unit}"
+
+
+def _anchor(title: str) -> str:
+    """What a link to a heading ends with: https://docs.github.com, "Section links"."""
+    return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")

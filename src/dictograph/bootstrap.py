@@ -30,10 +30,12 @@ from dictograph.store.database import Database
 from dictograph.store.lease import RetryPolicy
 from dictograph.store.migrate import upgrade
 from dictograph.store.tail import Tail
+from dictograph.worker.agent import Crew
 from dictograph.worker.desk import EngineLimits
 from dictograph.worker.engines import Engines
 from dictograph.worker.fetching import SourceRules
 from dictograph.worker.pruner import Retention
+from dictograph.worker.reaper import Reaper
 from dictograph.worker.runner import Tools
 from dictograph.worker.worker import Worker
 
@@ -55,11 +57,13 @@ class Core:
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """A process's parts, wired: the service functions, and a worker if it has one."""
+    """A process's parts, wired: the service functions, and a worker if it has one. `agents` are the loops that it
+    runs beside requests: when one has `died`, the process must stop."""
 
     core: Core
     services: Services
     worker: Worker | None
+    agents: Worker | Crew
 
     def engine_in_words(self) -> str:
         """The engine and model of jobs that name none, as far as it is known now."""
@@ -76,6 +80,7 @@ async def open_application(settings: Settings, *, worker: bool) -> AsyncIterator
     async with open_core(settings) as core:
         hand = make_worker(core) if worker else None
         elsewhere = WorkersElsewhere(core.database)
+        housekeepers = Crew([elsewhere, _reaper(core)])
         services = Services.build(
             database=core.database,
             blobs=core.blobs,
@@ -87,8 +92,8 @@ async def open_application(settings: Settings, *, worker: bool) -> AsyncIterator
             readiness=_readiness_of(hand) if hand else elsewhere.ask,
             stopping=core.stopping,
         )
-        application = Application(core, services, hand)
-        async with _working(hand, settings.shutdown_grace, settings.sandbox) if hand else _looking(elsewhere):
+        application = Application(core, services, hand, hand or housekeepers)
+        async with _working(hand, settings.shutdown_grace, settings.sandbox) if hand else _keeping(housekeepers):
             try:
                 yield application
             finally:
@@ -108,13 +113,19 @@ async def _working(worker: Worker, grace: float, confined: Mode) -> AsyncIterato
 
 
 @asynccontextmanager
-async def _looking(elsewhere: WorkersElsewhere) -> AsyncIterator[None]:
-    looking = asyncio.create_task(elsewhere.run(), name="workers elsewhere")
+async def _keeping(crew: Crew) -> AsyncIterator[None]:
+    crew.start()
     try:
         yield
     finally:
-        looking.cancel()
-        await asyncio.gather(looking, return_exceptions=True)
+        await crew.stop()
+
+
+def _reaper(core: Core) -> Reaper:
+    """For a machine without a worker: what a killed API was just receiving is nobody's, and must not stay so."""
+    settings = core.settings
+    policy = RetryPolicy(settings.retry_base, settings.retry_max)
+    return Reaper(core.database, core.presence, settings.scratch, policy, settings.lease)
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ from dictograph.api.server import serve
 from dictograph.bootstrap import Application, open_application
 from dictograph.errors import DictographError
 from dictograph.settings import Settings
+from dictograph.worker.agent import Crew
 from dictograph.worker.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -49,8 +50,7 @@ async def run(settings: Settings, *, api: bool, worker: bool, say: Say) -> None:
             tasks.append(asyncio.create_task(_listen(application, say), name="http"))
         else:
             say(f"Dictograph worker on {settings.data_dir}, engine {application.engine_in_words()}")
-        if application.worker is not None:
-            tasks.append(asyncio.create_task(_watch(application.worker), name="worker"))
+        tasks.append(asyncio.create_task(_watch(application.agents), name="agents"))
         await _until_first(tasks, application, say)
 
 
@@ -82,9 +82,9 @@ async def _listen(application: Application, say: Say) -> None:
     )
 
 
-async def _watch(worker: Worker) -> None:
-    error = await worker.died()
-    raise AgentDied(f"A part of the worker has died ({error}); the process stops.") from error
+async def _watch(agents: Worker | Crew) -> None:
+    error = await agents.died()
+    raise AgentDied(f"A part of the process has died ({error}); it stops.") from error
 
 
 def _banner(application: Application, addresses: Sequence[str]) -> str:

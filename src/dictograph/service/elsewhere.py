@@ -18,6 +18,8 @@ _LOOK_S = 1.0
 class WorkersElsewhere:
     """Looks the living workers up once a second, so that asking costs nothing."""
 
+    name = "workers elsewhere"
+
     def __init__(self, database: Database) -> None:
         self._database = database
         self._known = Readiness(ready=False, reason="starting")

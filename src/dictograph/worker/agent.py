@@ -34,7 +34,7 @@ class Crew:
     def start(self) -> None:
         self._tasks = [asyncio.create_task(agent.run(), name=agent.name) for agent in self._agents]
 
-    async def first_death(self) -> BaseException:
+    async def died(self) -> BaseException:
         """Wait until an agent ends by itself, which none should; returns why. Cancelled when the crew is stopped."""
         done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
         task = done.pop()

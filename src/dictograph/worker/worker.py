@@ -81,7 +81,7 @@ class Worker:
 
     async def died(self) -> BaseException:
         """Returns when an agent has died: the process must then stop."""
-        return await self._crew.first_death()
+        return await self._crew.died()
 
     async def stop(self, grace: float) -> None:
         """Give jobs back, within `grace` seconds, and end all children."""

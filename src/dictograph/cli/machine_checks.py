@@ -19,11 +19,8 @@ from dictograph.cli.findings import Result, Verdict
 from dictograph.cli.tables import size
 from dictograph.masking import masked
 from dictograph.settings import Settings, variable
-from dictograph.store import migrate, server
+from dictograph.store import migrate, server, sqlite
 from dictograph.store.kinds import file_of
-
-#: Oldest SQLite with UPDATE … RETURNING (https://www.sqlite.org/lang_returning.html).
-_SQLITE = (3, 35, 0)
 
 _LIBRARIES = (
     *("av", "ctranslate2", "faster-whisper", "onnxruntime", "pocketsphinx", "sqlalchemy", "psycopg"),
@@ -45,7 +42,7 @@ def libraries(settings: Settings) -> Result:
             missing.append(name)
     if missing:
         return Verdict.FAIL, f"not installed: {', '.join(missing)}", "Install Dictograph again, with its dependencies."
-    if sqlite3.sqlite_version_info < _SQLITE:
+    if sqlite3.sqlite_version_info < sqlite.OLDEST:
         return Verdict.FAIL, f"SQLite {sqlite3.sqlite_version} is too old", "Use a Python with SQLite 3.35 or newer."
     return Verdict.OK, ", ".join(found), ""
 

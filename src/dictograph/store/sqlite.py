@@ -18,6 +18,10 @@ from dictograph.store.words import clean_json
 
 BUSY_TIMEOUT_S = 15.0
 
+#: The oldest SQLite with UPDATE … RETURNING (https://www.sqlite.org/lang_returning.html).
+OLDEST = (3, 35, 0)
+TOO_OLD = f"SQLite {sqlite3.sqlite_version} is too old; use a Python with SQLite 3.35 or newer, or PostgreSQL."
+
 #: The write-ahead log is cut back to this after a checkpoint, in bytes.
 _JOURNAL_SIZE_LIMIT = 64 * 2**20
 
@@ -39,8 +43,10 @@ def make_engine(url: str) -> Engine:
     """An engine for the database at `url`, its folder made if need be. Nothing is opened yet.
 
     Raises:
-        DatabaseUnavailable: when the URL names no SQLite file, or the folder cannot be made.
+        DatabaseUnavailable: when SQLite is too old, the URL names no file, or the folder cannot be made.
     """
+    if sqlite3.sqlite_version_info < OLDEST:
+        raise DatabaseUnavailable(TOO_OLD)
     parsed = _parse(url)
     folder = Path(str(parsed.database)).parent
     try:

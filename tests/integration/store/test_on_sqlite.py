@@ -97,3 +97,10 @@ def test_a_read_only_folder_is_named(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(DatabaseUnavailable, match="write"):
         Database.open(f"sqlite:///{tmp_path / 'x.db'}")
+
+
+def test_an_old_sqlite_is_refused_before_anything_is_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
+    with pytest.raises(DatabaseUnavailable, match="too old"):
+        Database.open(f"sqlite:///{tmp_path / 'folder' / 'x.db'}")
+    assert not (tmp_path / "folder").exists()

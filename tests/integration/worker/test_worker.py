@@ -220,8 +220,12 @@ async def _audio_is_gone(opened: Application, job: Job) -> bool:
     return (await opened.services.jobs.get(None, job.id)).audio is None
 
 
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
 async def _no_file_is_left(folder: Path) -> bool:
-    return not [path for path in folder.rglob("*") if path.is_file()]  # the row goes first, then the file
+    return not _files(folder)  # the row goes first, then the file
 
 
 async def _job_is_gone(opened: Application, job: Job) -> bool:

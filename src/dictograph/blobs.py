@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from dictograph.disk import check_room
+from dictograph.durable import sync_folder
 from dictograph.errors import DictographError, NotFound, StorageFull, StorageUnavailable
 from dictograph.job import StoredAudio
 
@@ -164,7 +165,7 @@ class _FileWriter:
             self._file.close()
             self._part.rename(self._path)
             for folder in (self._path.parent, self._path.parent.parent):
-                _sync_folder(folder)
+                sync_folder(folder)
         return StoredAudio(self._name, self._hash.hexdigest(), self.size)
 
     def _abort(self) -> None:
@@ -190,11 +191,3 @@ def _storage_error(error: OSError) -> DictographError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageFull("The storage is full. Free some space, or remove old jobs, and try again.")
     return StorageUnavailable(f"The storage cannot be written: {error.strerror or error}.")
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -10,7 +10,6 @@ import resource
 import socket
 import struct
 import sys
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,31 +20,10 @@ import psutil
 import pytest
 
 from tests.audio_files import write_noise
+from tests.hostile.tripwire import tripwire
 from tests.service import Service, eventually, service
 
 SECRET = "the-secret-of-this-machine"
-
-
-@contextlib.contextmanager
-def tripwire() -> Iterator[tuple[str, list[bytes]]]:
-    """A server that nobody should call: its address, and what was sent to it."""
-    calls: list[bytes] = []
-
-    def listen() -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = server.accept()
-                with connection:
-                    calls.append(connection.recv(4096))
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=listen, daemon=True)
-        thread.start()
-        try:
-            yield f"127.0.0.1:{server.getsockname()[1]}", calls
-        finally:
-            server.shutdown(socket.SHUT_RDWR)
-            thread.join(10)
 
 
 def playlists(secret: Path, address: str) -> Iterator[bytes]:

@@ -78,6 +78,10 @@ class Decoded:
     warnings: tuple[Notice, ...] = ()
 
 
+#: From here on there is enough to work with, and the processor belongs to those who have less (samples).
+_ENOUGH = 5 * 60 * SAMPLE_RATE
+
+
 async def decode(
     source: Path, pcm: Path, limits: DecodeLimits, module: str = _MODULE
 ) -> AsyncGenerator[DecodeProgress | Decoded, None]:
@@ -104,6 +108,8 @@ async def decode(
                 news = _parsed(answer)
                 await asyncio.to_thread(_check_room, pcm.parent, limits.reserve)
                 complete = isinstance(news, Decoded)
+                if news.samples > _ENOUGH:
+                    child.stand_back()
                 yield news
     except ChildTrouble as trouble:
         raise _error(trouble, limits) from trouble

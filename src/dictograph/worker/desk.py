@@ -121,7 +121,7 @@ class Desk:
         # The first batch is one window: it measures the speed that later deadlines follow from.
         most = _most_together(child.capabilities) if self._speed is not None else 1
         await self.lanes.gather(most, _GATHER_S)
-        batch = self.lanes.take(most)
+        batch = self.lanes.take(most, child.capabilities.prepares)
         windows = await read_windows(batch)
         if windows:
             await self._do(child, batch, windows)

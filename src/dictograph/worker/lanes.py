@@ -4,7 +4,7 @@ Every job has a lane. A batch is filled one window at a time: first the highest 
 owner that was served longest ago, then the job that was served longest ago. So a short note waits
 for one batch, whatever else runs, and nobody's hundred jobs hold up another's one. Nor does a job's
 first text wait for windows of those that had theirs: a batch that begins with a newcomer's window
-carries only newcomers'.
+carries only newcomers', and no more of them than can be decoded side by side.
 """
 
 from __future__ import annotations
@@ -150,16 +150,19 @@ class Lanes:
         ready = sum(len(lane.waiting) for lane in self._lanes if lane.ready)
         return ready < most and any(lane.held for lane in self._lanes)
 
-    def take(self, most: int) -> list[tuple[Lane, Item]]:
+    def take(self, most: int, at_first: int = 0) -> list[tuple[Lane, Item]]:
         """The next batch: at most `most` windows that may be decoded together; empty if none waits.
 
-        A lane that gave a window is held until `let_go`.
+        Of newcomers it carries `at_first` windows (0: `most`), but one of each in any case. A lane that gave a
+        window is held until `let_go`.
         """
         batch: list[tuple[Lane, Item]] = []
         kind: Hashable = None
         newcomers = False
         while len(batch) < most:
-            lane = self._next_lane(kind, first=not batch, newcomers=newcomers)
+            enough = newcomers and isinstance(kind, WindowOptions) and len(batch) >= (at_first or most)
+            given = [lane for lane, _ in batch] if enough else []
+            lane = self._next_lane(kind, first=not batch, newcomers=newcomers, given=given)
             if lane is None:
                 break
             newcomers = newcomers or (not batch and not lane.begun)
@@ -185,9 +188,9 @@ class Lanes:
             return False
         return all(self._rank(best) < self._rank(lane) for lane, _ in batch)
 
-    def _next_lane(self, kind: Hashable, *, first: bool, newcomers: bool) -> Lane | None:
+    def _next_lane(self, kind: Hashable, *, first: bool, newcomers: bool, given: list[Lane]) -> Lane | None:
         def fits(lane: Lane) -> bool:
-            if not lane.ready or (newcomers and lane.begun):
+            if not lane.ready or (newcomers and lane.begun) or lane in given:
                 return False
             return first or (lane.waiting[0].what == kind and not lane.waiting[0].single)
 

@@ -31,8 +31,10 @@ from dictograph.worker.planning import Numbered, Planning
 #: How many windows of speech the language is decided from.
 _OPENING = 4
 
-#: How many windows of a job may be planned ahead of their results.
-_AHEAD = 64
+#: How many windows of a job may be planned ahead of their results, in batches, and at the least: to listen further
+#: ahead would only take time from the engine.
+_BATCHES_AHEAD = 2
+_AHEAD = 16
 
 
 class Transcription:
@@ -67,6 +69,7 @@ class Transcription:
         try:
             capabilities = await self._desk.capabilities()
             refuse_unable(self._job.options, capabilities, self._desk.spec)
+            self._slots = asyncio.Semaphore(max(_AHEAD, _BATCHES_AHEAD * capabilities.max_batch))
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._feed(lane, capabilities))
                 tasks.create_task(self._commit(lane))

@@ -58,6 +58,20 @@ def test_a_note_that_comes_later_has_the_very_next_batch_to_itself() -> None:
     _in_loop(test)
 
 
+def test_a_newcomers_first_batch_is_small_unless_there_are_many_of_them() -> None:
+    async def test(lanes: Lanes) -> None:
+        long = lanes.open("L", "local", 0)
+        _fill(lanes, long, 10)
+        assert _names(lanes.take(8, at_first=2)) == ["L0", "L1"]
+        lanes.let_go(long)
+        assert _names(lanes.take(8, at_first=2)) == ["L2", "L3", "L4", "L5", "L6", "L7", "L8", "L9"]
+        for number in range(3):
+            _fill(lanes, lanes.open(f"n{number}-", "local", 0), 2)
+        assert _names(lanes.take(8, at_first=2)) == ["n0-0", "n1-0", "n2-0"]
+
+    _in_loop(test)
+
+
 def test_an_owner_with_many_jobs_does_not_crowd_out_another() -> None:
     async def test(lanes: Lanes) -> None:
         for number in range(5):

@@ -6,7 +6,8 @@ DictographError
 │   ├── NotFound                 ├── PathNotAllowed         ├── UploadTooLarge
 │   ├── UploadIncomplete         ├── EmptyUpload            ├── JobStateConflict
 │   ├── IdempotencyMismatch      ├── IdempotencyInProgress
-│   ├── HostNotAllowed           └── OriginNotAllowed
+│   ├── HostNotAllowed           ├── OriginNotAllowed       ├── Unauthorized
+│   ├── ScopeMissing             └── TooManyRequests
 ├── FetchError                   the audio cannot be brought here (stage DOWNLOAD)
 │   ├── AddressNotAllowed        ├── SourceNotFound         ├── SourceTooLarge
 │   ├── FetchTimeout             └── FetchFailed
@@ -165,6 +166,32 @@ class OriginNotAllowed(RequestError):
 
     code = "origin_not_allowed"
     status = 403
+
+
+class Unauthorized(RequestError):
+    """The caller must say who it is: with a key that is valid now."""
+
+    code = "unauthorized"
+    status = 401
+
+
+class ScopeMissing(RequestError):
+    """The key is valid, but not for this."""
+
+    code = "scope_missing"
+    status = 403
+
+
+class TooManyRequests(RequestError):
+    """The caller has used up what it may do in a while, or have waiting at once."""
+
+    code = "too_many_requests"
+    status = 429
+
+    def __init__(self, message: str, *, retry_after: float, param: str | None = None) -> None:
+        """`retry_after` in seconds."""
+        super().__init__(message, param=param)
+        self.retry_after = retry_after
 
 
 class FetchError(DictographError):

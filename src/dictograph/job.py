@@ -17,6 +17,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from dictograph.contract import Contract, JobLimits
+
 LOCAL_OWNER = "local"
 
 
@@ -89,11 +91,13 @@ class SourceKind(StrEnum):
     UPLOAD = "upload"
     URL = "url"
     PATH = "path"
+    OBJECT = "object"
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A job's audio: `location` is the URL or path as the client gave it (empty for an upload)."""
+    """A job's audio: `location` is the URL or path as the client gave it (empty for an upload), or the name of an
+    object in storage that the job does not own."""
 
     kind: SourceKind
     location: str = ""
@@ -148,6 +152,11 @@ class Job:
     created_at: datetime
     updated_at: datetime
     metadata: dict[str, Any] = field(default_factory=dict)
+    contract: Contract = Contract.NATIVE
+    limits: JobLimits = field(default_factory=JobLimits)
+    description: str | None = None
+    key_id: str | None = None
+    webhook_url: str | None = None
     priority: int = 0
     audio: StoredAudio | None = None
     attempt: int = 0

@@ -12,6 +12,7 @@ from dictograph.api.app import create_app
 from dictograph.api.connection import ConnectionLimits
 from dictograph.api.server import serve
 from dictograph.bootstrap import Application, open_application
+from dictograph.contract import Address
 from dictograph.errors import DictographError
 from dictograph.settings import Settings
 from dictograph.worker.agent import Crew
@@ -71,9 +72,11 @@ async def _until_first(tasks: Sequence[asyncio.Task[Any]], application: Applicat
 
 async def _listen(application: Application, say: Say) -> None:
     settings = application.core.settings
+    addresses = [Address.parse(address) for address in settings.listen]
+    faces = {first: create_app(application.services, settings, first) for first in {one.first for one in addresses}}
     await serve(
-        create_app(application.services, settings),
-        settings.listen,
+        [faces[one.first] for one in addresses],
+        [one.authority for one in addresses],
         lambda addresses: say(_banner(application, addresses)),
         application.core.stopping,
         ConnectionLimits(

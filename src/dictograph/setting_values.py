@@ -14,7 +14,10 @@ _SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(b|kib|mib|gib|tib|kb|mb|gb|tb)?\s*$"
 _SIZE_UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12} | {
     unit: 2 ** (10 * power) for power, unit in enumerate(("kib", "mib", "gib", "tib"), start=1)
 }
-_LISTEN = re.compile(r"^(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):(\d{1,5})$")
+#: HOST:PORT, with the contract that wins there before an `@`.
+_LISTEN = re.compile(
+    r"^(?:(?:native|gateway|backend|path|openai|asr)@)?(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):(\d{1,5})$"
+)
 
 
 def _duration(value: object) -> object:
@@ -35,7 +38,8 @@ def _size(value: object) -> object:
     return value
 
 
-def _comma_list(value: object) -> object:
+def comma_list(value: object) -> object:
+    """The parts of a text with commas; anything else as it is."""
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
     return value
@@ -51,7 +55,7 @@ def _pairs(value: object) -> object:
 def _address(value: str) -> str:
     match = _LISTEN.match(value)
     if match is None or int(match[1]) > 65535:
-        raise ValueError("give HOST:PORT, as in 127.0.0.1:8000 or [::1]:8000")
+        raise ValueError("give HOST:PORT, as in 127.0.0.1:8000 or [::1]:8000, or CONTRACT@HOST:PORT")
     return value
 
 
@@ -61,9 +65,9 @@ def _folder(value: object) -> object:
 
 Seconds = Annotated[float, BeforeValidator(_duration), Field(ge=0)]
 Bytes = Annotated[int, BeforeValidator(_size), Field(ge=0)]
-Listed = Annotated[list[str], BeforeValidator(_comma_list)]
+Listed = Annotated[list[str], BeforeValidator(comma_list)]
 Paired = Annotated[dict[str, str], BeforeValidator(_pairs)]
 Folder = Annotated[Path, BeforeValidator(_folder)]
-Folders = Annotated[list[Folder], BeforeValidator(_comma_list)]
+Folders = Annotated[list[Folder], BeforeValidator(comma_list)]
 Address = Annotated[str, AfterValidator(_address)]
-Addresses = Annotated[list[Address], BeforeValidator(_comma_list), Field(min_length=1)]
+Addresses = Annotated[list[Address], BeforeValidator(comma_list), Field(min_length=1)]

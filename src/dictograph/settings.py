@@ -17,8 +17,9 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
+from dictograph.contract_settings import ContractSettings
 from dictograph.errors import SettingsError
 from dictograph.setting_values import Addresses, Bytes, Folder, Folders, Listed, Paired, Seconds
 
@@ -30,13 +31,17 @@ def _default_data_dir() -> Path:
     return Path(base) / "dictograph"
 
 
-class Settings(BaseModel):
+class Settings(ContractSettings):
     """The effective settings. Every field is read from `DICTOGRAPH_` and its name in capitals."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     # --- where things are
-    listen: Addresses = Field(["127.0.0.1:8000"], description="Addresses to serve HTTP on, separated by commas.")
+    listen: Addresses = Field(
+        ["127.0.0.1:8000"],
+        description="Addresses to serve on, separated by commas. A contract before an `@` wins where several claim a "
+        "path, as in `gateway@127.0.0.1:5000`.",
+    )
     data_dir: Folder = Field(
         default_factory=_default_data_dir,
         description="The folder for everything that is not elsewhere by its own setting.",
@@ -170,6 +175,11 @@ class Settings(BaseModel):
     def scratch(self) -> Path:
         """The folder of decoded audio."""
         return self.scratch_dir or self.data_dir / "scratch"
+
+    @property
+    def path_uploads(self) -> Path:
+        """The folder of the path contract's uploads."""
+        return self.path_upload_dir or self.data_dir / "uploads"
 
     @property
     def processes(self) -> Path:

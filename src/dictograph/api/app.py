@@ -1,11 +1,14 @@
-"""The application: native routes inside, the guard around them, the envelope around all."""
+"""The application: the contracts' routes inside, the guard around them, the envelope around all."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dictograph import __version__
+from dictograph.api import asr, backend, gateway, openai, paths
 from dictograph.api.envelope import Envelope
 from dictograph.api.guard import Guard, known_hosts, known_origins
 from dictograph.api.house import house_routes
@@ -13,7 +16,9 @@ from dictograph.api.pace import Pace
 from dictograph.api.problems import handle_problems
 from dictograph.api.results import result_routes
 from dictograph.api.sockets import socket_routes
+from dictograph.api.surface import Parts, Surface
 from dictograph.api.transcriptions import transcription_routes
+from dictograph.contract import Contract
 from dictograph.service.services import Services
 from dictograph.settings import Settings
 
@@ -27,8 +32,18 @@ as `events`, each a frame `{"seq", "type", "data"}`, and closes with 1000 after 
 """
 
 
-def create_app(services: Services, settings: Settings) -> FastAPI:
-    """The native API over the service functions."""
+#: The contracts beside the native one, in the order in which they are asked for a path.
+_OTHERS: Sequence[Callable[[Parts], Surface]] = (
+    gateway.surface,
+    backend.surface,
+    paths.surface,
+    openai.surface,
+    asr.surface,
+)
+
+
+def create_app(services: Services, settings: Settings, first: Contract = Contract.NATIVE) -> FastAPI:
+    """All contracts over the service functions. Where several claim a path it is that of `first`, else the native."""
     app = FastAPI(
         title="Dictograph",
         version=__version__,
@@ -37,17 +52,31 @@ def create_app(services: Services, settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    pace = Pace(settings.upload_idle_timeout, settings.upload_min_rate)
-    rooms = (result_routes, socket_routes, house_routes)
-    routers = [transcription_routes(services, pace), *(routes(services) for routes in rooms)]
-    for router in routers:
-        app.include_router(router)
-    handle_problems(app, [route for router in routers for route in router.routes])
+    surfaces = surfaces_of(services, settings, first)
+    for surface in surfaces:
+        for router in surface.routers:
+            app.include_router(router)
+    handle_problems(app, [route for surface in surfaces for route in surface.routes])
     # The last one added is the outermost.
     app.add_middleware(_HeadAsGet)
-    app.add_middleware(Guard, hosts=known_hosts(settings), origins=known_origins(settings.allowed_origins))
+    app.add_middleware(
+        Guard, hosts=known_hosts(settings), origins=known_origins(settings.allowed_origins), surfaces=surfaces
+    )
     app.add_middleware(Envelope)
     return app
+
+
+def surfaces_of(services: Services, settings: Settings, first: Contract = Contract.NATIVE) -> list[Surface]:
+    """All surfaces, in the order in which they are asked for a path."""
+    parts = Parts(services, settings, Pace(settings.upload_idle_timeout, settings.upload_min_rate))
+    surfaces = [_native(parts), *(make(parts) for make in _OTHERS)]
+    return sorted(surfaces, key=lambda surface: surface.contract is not first)
+
+
+def _native(parts: Parts) -> Surface:
+    rooms = (result_routes, socket_routes, house_routes)
+    routers = [transcription_routes(parts.services, parts.pace), *(routes(parts.services) for routes in rooms)]
+    return Surface(Contract.NATIVE, routers)
 
 
 class _HeadAsGet:

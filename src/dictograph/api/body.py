@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
@@ -12,19 +13,20 @@ from dictograph.api.form import FileBegins, Form
 from dictograph.api.pace import Pace
 from dictograph.api.problems import MalformedBody
 from dictograph.errors import InvalidRequest, UploadTooLarge
+from dictograph.service.access import Caller
 from dictograph.service.intake import Accepted, Intake
-from dictograph.service.request import Order, check_metadata, check_options
+from dictograph.service.request import Order, check_metadata, check_options, check_url
 
 _JSON_BYTES = 64 * 1024
 # What a form has around its file: more is refused before a byte of it is read.
 _FORM_BYTES = 1024 * 1024
 
 
-async def take_upload(request: Request, pace: Pace, intake: Intake, owner: str, key: str | None) -> Accepted:
+async def take_upload(request: Request, pace: Pace, intake: Intake, caller: Caller, key: str | None) -> Accepted:
     """Take in a multipart upload, its file going into storage as it comes."""
     form = Form(request.headers["content-type"])
     _check_announced(request, intake.max_upload)
-    async with intake.receive(owner, key) as reception:
+    async with intake.receive(caller.owner, key) as reception:
         async for data in pace.pieces(request):
             for found in form.feed(data):
                 if isinstance(found, FileBegins):
@@ -32,10 +34,10 @@ async def take_upload(request: Request, pace: Pace, intake: Intake, owner: str, 
                 else:
                     await reception.write(found.data)
         filename = form.finish()
-        return await reception.accept(filename, _order_of_fields(form.fields))
+        return await reception.accept(filename, replace(_order_of_fields(form.fields), key_id=caller.key_id))
 
 
-async def take_reference(request: Request, pace: Pace, intake: Intake, owner: str, key: str | None) -> Accepted:
+async def take_reference(request: Request, pace: Pace, intake: Intake, caller: Caller, key: str | None) -> Accepted:
     """Take in a URL or path, named in JSON."""
     given = _parsed(await _whole(request, pace))
     if not isinstance(given, dict):
@@ -49,8 +51,16 @@ async def take_reference(request: Request, pace: Pace, intake: Intake, owner: st
     if "\0" in location or not _is_encodable(location):
         raise InvalidRequest(f"`{kind}` has characters that cannot be used.", param=kind)
     metadata = check_metadata(given.pop("metadata", {}))
+    webhook_url = _webhook_url(given.pop("webhook_url", None))
     given.pop("url", None), given.pop("path", None)
-    order = Order(check_options(given, strict=True), metadata, owner, key)
+    order = Order(
+        check_options(given, strict=True),
+        metadata,
+        caller.owner,
+        key,
+        key_id=caller.key_id,
+        webhook_url=webhook_url,
+    )
     return await (intake.url(order, location) if kind == "url" else intake.path(order, location))
 
 
@@ -59,7 +69,16 @@ def _order_of_fields(fields: Mapping[str, str]) -> Order:
     given = {name: value for name, value in fields.items() if value != ""}
     text = given.pop("metadata", None)
     metadata = {} if text is None else check_metadata(_parsed(text.encode(), param="metadata"))
-    return Order(check_options(given, strict=False), metadata)
+    webhook_url = _webhook_url(given.pop("webhook_url", None))
+    return Order(check_options(given, strict=False), metadata, webhook_url=webhook_url)
+
+
+def _webhook_url(given: object) -> str | None:
+    if given is None:
+        return None
+    if not isinstance(given, str):
+        raise InvalidRequest("`webhook_url` must be text.", param="webhook_url")
+    return check_url(given, "webhook_url")
 
 
 def _check_announced(request: Request, limit: int) -> None:

@@ -95,8 +95,7 @@ class Connection(Unread, H11Protocol):
         return sum(_client(one) == here for one in self.connections)
 
     def _end(self, error: DictographError) -> None:
-        headers = {"connection": "close"} | ({"retry-after": "5"} if error.status == 503 else {})
-        self.transport.write(_plain(problem(error, headers)))
+        self.transport.write(_plain(problem(error, {"connection": "close"})))
         self.transport.close()
 
     def _watch(self) -> None:

@@ -7,7 +7,7 @@ second by the Host, which then names the page's own domain.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dictograph.api.problems import problem
+from dictograph.api.surface import ANY_ORIGIN, Surface
 from dictograph.errors import HostNotAllowed, OriginNotAllowed, RequestError
 from dictograph.settings import Settings
 
@@ -28,10 +29,14 @@ _EXPOSED = "location, x-request-id, x-transcript-complete, idempotency-replayed,
 class Guard:
     """Lets through what may come; around everything else of the application."""
 
-    def __init__(self, app: ASGIApp, hosts: frozenset[str], origins: frozenset[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, hosts: frozenset[str], origins: frozenset[str], surfaces: Sequence[Surface] = ()
+    ) -> None:
+        """`origins` may call everything; a surface may allow more of them its own routes."""
         self._app = app
         self._hosts = hosts
         self._origins = origins
+        self._surfaces = surfaces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -39,7 +44,8 @@ class Guard:
             return
         headers = Headers(scope=scope)
         origin = _origin(headers.get("origin"))
-        shared = origin is not None and origin in self._origins
+        surface = next((one for one in self._surfaces if one.owns(scope)), None)
+        shared = origin is not None and (origin in self._origins or _shares(surface, origin))
         try:
             self._check_host(headers.get("host", ""), scope)
             if not shared:
@@ -48,7 +54,7 @@ class Guard:
             await problem(error)(scope, receive, send)
             return
         if shared and _is_preflight(scope, headers):
-            await _preflight(headers)(scope, receive, send)
+            await _preflight(headers, surface)(scope, receive, send)
             return
         await self._app(scope, receive, _sharing(send, headers["origin"]) if shared else send)
 
@@ -128,10 +134,14 @@ def _is_preflight(scope: Scope, headers: Headers) -> bool:
     return scope["type"] == "http" and scope["method"] == "OPTIONS" and "access-control-request-method" in headers
 
 
-def _preflight(asked: Headers) -> Response:
+def _shares(surface: Surface | None, origin: str) -> bool:
+    return surface is not None and (ANY_ORIGIN in surface.origins or origin in surface.origins)
+
+
+def _preflight(asked: Headers, surface: Surface | None) -> Response:
     headers = {
         "access-control-allow-origin": asked["origin"],
-        "access-control-allow-methods": _METHODS,
+        "access-control-allow-methods": ", ".join(surface.methods) if surface else _METHODS,
         "access-control-allow-headers": asked.get("access-control-request-headers", "content-type"),
         "access-control-max-age": "600",
         "vary": "Origin, Access-Control-Request-Headers",

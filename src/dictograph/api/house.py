@@ -6,9 +6,9 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from dictograph import __version__
+from dictograph.api.access import Reader
 from dictograph.api.document import problems
 from dictograph.api.problems import Json
-from dictograph.api.transcriptions import Owner
 from dictograph.api.views import (
     HealthView,
     ModelListView,
@@ -42,9 +42,9 @@ def house_routes(services: Services) -> APIRouter:
         return Json(view.model_dump(mode="json"), 200 if view.ready else 503)
 
     @router.get("/v1/status", response_model=StatusView, responses=problems())
-    async def status(owner: Owner) -> Response:
+    async def status(caller: Reader) -> Response:
         """What waits, what runs, who works."""
-        return Json(status_view(await board.status(owner), __version__).model_dump(mode="json"))
+        return Json(status_view(await board.status(caller.owner), __version__).model_dump(mode="json"))
 
     @router.get("/v1/models", response_model=ModelListView, responses=problems())
     async def models() -> Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Match
 
-from dictograph.errors import DictographError, InvalidRequest, RequestError
+from dictograph.errors import DictographError, InvalidRequest, RequestError, TooManyRequests
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,16 @@ class Json(JSONResponse):
 
 def problem(error: DictographError, headers: Mapping[str, str] | None = None) -> Json:
     """The answer for an error."""
-    return Json({"error": error.as_dict()}, error.status, headers)
+    return Json({"error": error.as_dict()}, error.status, {**headers_of(error), **(headers or {})})
+
+
+def headers_of(error: DictographError) -> dict[str, str]:
+    """What a client should know beside the body: when to come again, how to say who it is."""
+    if isinstance(error, TooManyRequests):
+        return {"retry-after": str(max(1, math.ceil(error.retry_after)))}
+    if error.status == 503:
+        return {"retry-after": "5"}
+    return {"www-authenticate": "Bearer"} if error.status == 401 else {}
 
 
 def unexpected() -> Json:
@@ -92,8 +102,7 @@ async def _ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, DictographError)
     if error.status >= 500:
         log.warning("%s %s: %s: %s", request.method, request.url.path, error.code, error.message)
-    headers = {"retry-after": "5"} if error.status == 503 else None
-    return problem(error, headers)
+    return problem(error)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

@@ -12,10 +12,10 @@ from fastapi import APIRouter, Header, Query
 from starlette.responses import Response
 
 from dictograph import formats
+from dictograph.api.access import Reader
 from dictograph.api.document import event_content, problems, transcript_content
 from dictograph.api.negotiate import choose_format
 from dictograph.api.streams import Stream, in_blocks
-from dictograph.api.transcriptions import Owner
 from dictograph.api.wire import SSE_HEAD, sse
 from dictograph.errors import DatabaseUnavailable
 from dictograph.service.services import Services
@@ -56,14 +56,14 @@ def result_routes(services: Services) -> APIRouter:
         },
     )
     async def transcript(
-        owner: Owner,
+        caller: Reader,
         job_id: str,
         format: Annotated[FormatName | None, Query(description="Overrides `Accept`.")] = None,
         accept: Annotated[str | None, Header(include_in_schema=False)] = None,
     ) -> Response:
         """The transcript in a format of your choice; while the job runs, what is there of it."""
         kind = choose_format(format, accept)
-        opened = await services.transcripts.open(owner, job_id)
+        opened = await services.transcripts.open(caller.owner, job_id)
         pieces = formats.render(kind.name, opened.head, opened.segments)
         headers = {
             "x-transcript-complete": str(opened.head.complete).lower(),
@@ -84,13 +84,13 @@ def result_routes(services: Services) -> APIRouter:
             **problems(404, 422),
         },
     )
-    async def events(owner: Owner, job_id: str, after: After = None, last_event_id: LastEventId = None) -> Response:
+    async def events(caller: Reader, job_id: str, after: After = None, last_event_id: LastEventId = None) -> Response:
         """The job's events as Server-Sent Events: all that have been since `after`, then live, to the job's end."""
         start = after if after is not None else _number(last_event_id)
-        if await services.following.over(owner, job_id, start):
+        if await services.following.over(caller.owner, job_id, start):
             return Response(status_code=204)  # what tells an EventSource to stop coming back
         headers = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
-        return Stream(_records(services, owner, job_id, start), "text/event-stream", headers)
+        return Stream(_records(services, caller.owner, job_id, start), "text/event-stream", headers)
 
     return router
 

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dictograph.api.connection import Connection, ConnectionLimits, Socket
 from dictograph.api.room import make_room
@@ -31,13 +31,14 @@ _TAKEN_TOGETHER = 128
 
 
 async def serve(
-    app: ASGIApp,
+    app: ASGIApp | Sequence[ASGIApp],
     addresses: Sequence[str],
     on_started: Callable[[list[str]], None],
     stop_event: asyncio.Event,
     limits: ConnectionLimits | None = None,
 ) -> None:
-    """Serve `app` on all addresses (HOST:PORT; port 0 is any free one) until `stop_event` is set.
+    """Serve `app` on all addresses (HOST:PORT; port 0 is any free one) until `stop_event` is set. Several
+    applications are one for each address.
 
     `on_started` gets the addresses with their true ports once connections are taken. Streams end by
     the `stopping` event of the services, which should be the same one. No signal is touched.
@@ -47,7 +48,8 @@ async def serve(
     """
     with ExitStack() as stack:
         sockets = [stack.enter_context(listening_socket(address)) for address in addresses]
-        server = _Server(_config(app, replace(limits or ConnectionLimits(), most=make_room())))
+        apps = _by_port(app, sockets)
+        server = _Server(_config(apps, replace(limits or ConnectionLimits(), most=make_room())))
         running = asyncio.ensure_future(server.serve(sockets))
         stopping = asyncio.ensure_future(stop_event.wait())
         try:
@@ -58,6 +60,17 @@ async def serve(
             stopping.cancel()
             server.should_exit = True
             await running
+
+
+def _by_port(app: ASGIApp | Sequence[ASGIApp], sockets: Sequence[socket.socket]) -> ASGIApp:
+    if not isinstance(app, Sequence):
+        return app
+    apps = {one.getsockname()[1]: face for one, face in zip(sockets, app, strict=True)}
+
+    async def by_port(scope: Scope, receive: Receive, send: Send) -> None:
+        await apps[scope["server"][1]](scope, receive, send)
+
+    return by_port
 
 
 def listening_socket(address: str) -> socket.socket:

@@ -9,7 +9,7 @@ from contextlib import aclosing, suppress
 from fastapi import APIRouter
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from dictograph.api.transcriptions import Owner
+from dictograph.api.access import Reader
 from dictograph.api.wire import frame
 from dictograph.errors import DictographError, NotFound
 from dictograph.service.services import Services
@@ -29,13 +29,13 @@ def socket_routes(services: Services) -> APIRouter:
     router = APIRouter()
 
     @router.websocket("/v1/transcriptions/{job_id}/ws")
-    async def events(websocket: WebSocket, owner: Owner, job_id: str) -> None:
+    async def events(websocket: WebSocket, caller: Reader, job_id: str) -> None:
         await websocket.accept()
         after = websocket.query_params.get("after", "0")
         if not _NUMBER.fullmatch(after):
             await websocket.close(BAD_REQUEST, "`after` must be the number of an event.")
             return
-        telling = asyncio.ensure_future(_tell(websocket, services, owner, job_id, int(after)))
+        telling = asyncio.ensure_future(_tell(websocket, services, caller.owner, job_id, int(after)))
         listening = asyncio.ensure_future(_until_gone(websocket))
         try:
             await asyncio.wait({telling, listening}, return_when=asyncio.FIRST_COMPLETED)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query
+from fastapi import APIRouter, Header, Query
 from pydantic import AwareDatetime, BaseModel, BeforeValidator
 from starlette.requests import Request
 from starlette.responses import Response
 
+from dictograph.api.access import Creator, Reader
 from dictograph.api.body import take_reference, take_upload
 from dictograph.api.document import creation_body, problems
 from dictograph.api.pace import Pace
 from dictograph.api.problems import Json, UnsupportedMediaType
 from dictograph.api.views import JobListView, JobView, job_view
-from dictograph.job import LOCAL_OWNER, Job, JobStatus
+from dictograph.job import Job, JobStatus
 from dictograph.service.jobs import Listing
 from dictograph.service.services import Services
 
@@ -25,12 +26,6 @@ _PATH = "/v1/transcriptions"
 _DATE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]")
 
 
-def caller() -> str:
-    """The owner that a request acts for: there is only one until there are keys."""
-    return LOCAL_OWNER
-
-
-Owner = Annotated[str, Depends(caller)]
 Wait = Annotated[
     int, Query(ge=0, le=MAX_WAIT_S, description="Hold the answer until the job has ended, so many seconds at most.")
 ]
@@ -88,29 +83,29 @@ def transcription_routes(services: Services, pace: Pace) -> APIRouter:
             **problems(400, 408, 409, 413, 415, 422, 507),
         },
     )
-    async def create(request: Request, owner: Owner, wait: Wait = 0, key: Key = None) -> Response:
+    async def create(request: Request, caller: Creator, wait: Wait = 0, key: Key = None) -> Response:
         """Transcribe a file: uploaded as multipart/form-data, or named in JSON by a `url` or a `path` of the server.
 
         The form's fields are the options, before or after the file.
         """
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "multipart/form-data":
-            accepted = await take_upload(request, pace, intake, owner, key)
+            accepted = await take_upload(request, pace, intake, caller, key)
         elif kind == "application/json":
-            accepted = await take_reference(request, pace, intake, owner, key)
+            accepted = await take_reference(request, pace, intake, caller, key)
         else:
             raise UnsupportedMediaType(
                 "Send multipart/form-data with a file, or application/json with a url or path.", param="Content-Type"
             )
-        job = await jobs.wait_until_ended(owner, accepted.job.id, wait) if wait else accepted.job
+        job = await jobs.wait_until_ended(caller.owner, accepted.job.id, wait) if wait else accepted.job
         headers = {"location": f"{_PATH}/{job.id}"} | ({} if accepted.created else {"idempotency-replayed": "true"})
         return await answer(job, 200 if wait and job.status.ended else 202, **headers)
 
     @router.get(_PATH, response_model=JobListView, responses=problems(422))
-    async def list_(owner: Owner, query: Annotated[ListQuery, Query()]) -> Response:
+    async def list_(caller: Reader, query: Annotated[ListQuery, Query()]) -> Response:
         """List jobs, newest first. `status` may be given several times."""
         page = await jobs.page(
-            owner,
+            caller.owner,
             Listing(query.status, query.created_after, query.created_before, query.cursor, query.limit),
         )
         outlooks = await services.outlooks.of_all(page.jobs)
@@ -118,24 +113,24 @@ def transcription_routes(services: Services, pace: Pace) -> APIRouter:
         return Json(view.model_dump(mode="json"))
 
     @router.get(f"{_PATH}/{{job_id}}", response_model=JobView, responses=problems(404))
-    async def get(owner: Owner, job_id: str) -> Response:
+    async def get(caller: Reader, job_id: str) -> Response:
         """Look up a job."""
-        return await answer(await jobs.get(owner, job_id))
+        return await answer(await jobs.get(caller.owner, job_id))
 
     @router.delete(f"{_PATH}/{{job_id}}", status_code=204, responses=problems(404))
-    async def remove(owner: Owner, job_id: str) -> Response:
+    async def remove(caller: Creator, job_id: str) -> Response:
         """Delete a job with its audio, transcript and events; one that runs is stopped."""
-        await jobs.remove(owner, job_id)
+        await jobs.remove(caller.owner, job_id)
         return Response(status_code=204)
 
     @router.post(f"{_PATH}/{{job_id}}/cancel", response_model=JobView, responses=problems(404, 409))
-    async def cancel(owner: Owner, job_id: str) -> Response:
+    async def cancel(caller: Creator, job_id: str) -> Response:
         """Stop a job that waits or runs."""
-        return await answer(await jobs.cancel(owner, job_id))
+        return await answer(await jobs.cancel(caller.owner, job_id))
 
     @router.post(f"{_PATH}/{{job_id}}/retry", response_model=JobView, responses=problems(404, 409))
-    async def retry(owner: Owner, job_id: str) -> Response:
+    async def retry(caller: Creator, job_id: str) -> Response:
         """Run a failed or cancelled job again, with the same options, from its last committed window."""
-        return await answer(await jobs.retry(owner, job_id))
+        return await answer(await jobs.retry(caller.owner, job_id))
 
     return router

@@ -7,7 +7,7 @@ import contextlib
 import errno
 import os
 from collections.abc import AsyncGenerator, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dictograph.audio.pcm import SAMPLE_BYTES
@@ -52,6 +52,10 @@ class DecodeLimits:
     quiet_timeout: float
     reserve: int = 0
     confined: Mode = "auto"
+
+    def no_longer_than(self, seconds: float | None) -> DecodeLimits:
+        """These, with at most so many seconds of audio; None: as they are."""
+        return self if seconds is None else replace(self, max_seconds=min(self.max_seconds, seconds))
 
     def sandbox(self) -> Sandbox | None:
         """What the process may keep."""

@@ -86,16 +86,20 @@ class Intake:
             raise
 
     @asynccontextmanager
-    async def receive(self, owner: str, key: str | None = None) -> AsyncIterator[Reception]:
+    async def receive(
+        self, owner: str, key: str | None = None, max_bytes: int | None = None
+    ) -> AsyncIterator[Reception]:
         """Receive an upload: bytes first, what to do with them at the end, as forms come.
 
-        Whatever was stored is removed at the end of the context, unless `accept` made a job of it.
+        `max_bytes` is what its contract allows; None: as much as the service takes. Whatever was stored is removed at the end of the context, unless `accept` made a job of it.
         """
         check_key(key)
         known = await self._begin(owner, key)
         name = str(uuid4())
         writer = Hasher.opened if known else partial(self._blobs.create, audio_name(name, 0))
-        reception = Reception(name, owner, key, known, Arrival(writer, self.max_upload), self._accept)
+        reception = Reception(
+            name, owner, key, known, Arrival(writer, min(max_bytes or self.max_upload, self.max_upload)), self._accept
+        )
         try:
             yield reception
         finally:
@@ -132,6 +136,17 @@ class Intake:
         self.check(order)
         await asyncio.to_thread(_check_path, path, self._settings.path_roots)
         return await self._reference(order, display_name(path), Source(SourceKind.PATH, path))
+
+    async def stored(self, order: Order, filename: str, object_name: str) -> Accepted:
+        """Take in an object of our storage, which a worker will copy.
+
+        Raises:
+            NotFound: there is no such object.
+        """
+        self.check(order)
+        async with self._blobs.local(object_name):
+            source = Source(SourceKind.OBJECT, object_name)
+        return await self._reference(order, display_name(filename), source)
 
     async def _reference(self, order: Order, filename: str, source: Source) -> Accepted:
         mark = fingerprint(order, source)
@@ -172,6 +187,11 @@ class Intake:
             source=source,
             options=order.options,
             metadata=order.metadata,
+            contract=order.contract,
+            limits=order.limits,
+            description=order.description,
+            key_id=order.key_id,
+            webhook_url=order.webhook_url,
             audio=audio,
             max_attempts=self._settings.max_attempts,
         )

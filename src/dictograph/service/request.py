@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
+from dictograph.contract import Contract, JobLimits
 from dictograph.errors import InvalidOption, InvalidRequest
 from dictograph.job import LOCAL_OWNER, Options, Source
 
@@ -22,12 +23,25 @@ _KEY_LENGTH = 255
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be done with the audio, whichever way it comes in. `key` is the Idempotency-Key."""
+    """What is to be done with the audio, whichever way it comes in.
+
+    Args:
+        owner: whose job it will be.
+        key: the Idempotency-Key.
+        contract: through which it came, and `limits` what that allows.
+        key_id: the API key that it came with.
+        webhook_url: where its end is told, in place of what the key says.
+    """
 
     options: Options = field(default_factory=lambda: Options.model_validate({}))
     metadata: dict[str, Any] = field(default_factory=dict)
     owner: str = LOCAL_OWNER
     key: str | None = None
+    contract: Contract = Contract.NATIVE
+    limits: JobLimits = field(default_factory=JobLimits)
+    description: str | None = None
+    key_id: str | None = None
+    webhook_url: str | None = None
 
 
 def check_options(given: Mapping[str, Any], *, strict: bool) -> Options:
@@ -73,25 +87,27 @@ def check_metadata(given: object) -> dict[str, Any]:
     return given
 
 
-def check_url(url: str) -> str:
+def check_url(url: str, param: str = "url") -> str:
     """A URL that could be fetched, by its form; whether it may be is decided when it is.
 
     Raises:
         InvalidRequest: it is not http or https, names no host, or carries a user and password.
     """
     if len(url) > _URL_LENGTH:
-        raise InvalidRequest(f"`url` must not be longer than {_URL_LENGTH} characters.", param="url")
+        raise InvalidRequest(f"`{param}` must not be longer than {_URL_LENGTH} characters.", param=param)
     if not url.isascii() or any(sign <= " " or sign == "\x7f" for sign in url):
-        raise InvalidRequest("`url` must be written in ASCII without spaces; encode other characters.", param="url")
+        raise InvalidRequest(
+            f"`{param}` must be written in ASCII without spaces; encode other characters.", param=param
+        )
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise InvalidRequest("`url` is not a URL.", param="url") from error
+        raise InvalidRequest(f"`{param}` is not a URL.", param=param) from error
     if parts.scheme.lower() not in ("http", "https") or not host:
-        raise InvalidRequest("`url` must be an absolute http or https URL.", param="url")
+        raise InvalidRequest(f"`{param}` must be an absolute http or https URL.", param=param)
     if "@" in parts.netloc:
-        raise InvalidRequest("`url` must not carry a user name or password.", param="url")
+        raise InvalidRequest(f"`{param}` must not carry a user name or password.", param=param)
     return url
 
 
@@ -111,6 +127,8 @@ def check_key(key: str | None) -> str | None:
 def fingerprint(order: Order, source: Source, sha256: str = "") -> str:
     """What makes two requests the same: the source, the bytes of an upload, options and metadata."""
     parts = [source.kind.value, source.location, sha256, order.options.normalised(), order.metadata]
+    if order.webhook_url is not None:
+        parts.append(order.webhook_url)
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

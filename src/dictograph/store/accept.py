@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert
 
+from dictograph.contract import Contract, JobLimits
 from dictograph.job import Job, JobStatus, Options, Source, StoredAudio
 from dictograph.store import events, outbox
 from dictograph.store.clock import as_datetime, read_clock
@@ -24,6 +25,11 @@ class NewJob:
     source: Source
     options: Options
     metadata: dict[str, Any] = field(default_factory=dict)
+    contract: Contract = Contract.NATIVE
+    limits: JobLimits = field(default_factory=JobLimits)
+    description: str | None = None
+    key_id: str | None = None
+    webhook_url: str | None = None
     audio: StoredAudio | None = None
     priority: int = 0
     max_attempts: int = 3
@@ -51,6 +57,11 @@ def _first_values(new: NewJob, now: float) -> dict[str, Any]:
         "update_date": as_datetime(now),
         "options": new.options.normalised(),
         "metadata": new.metadata,
+        "contract": new.contract.value,
+        "limits": new.limits.as_dict(),
+        "description": new.description,
+        "key_id": new.key_id,
+        "webhook_url": new.webhook_url,
         "priority": new.priority,
         "max_attempts": new.max_attempts,
         "attempt": 0,

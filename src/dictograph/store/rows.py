@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Integer, Row, case, cast, func, select, update
 
+from dictograph.contract import Contract, JobLimits
 from dictograph.errors import NotFound
 from dictograph.job import ErrorRecord, FrozenEngine, Job, JobStatus, Options, Source, SourceKind, StoredAudio
 from dictograph.store.clock import as_datetime, now_epoch, read_clock
@@ -46,6 +47,11 @@ def as_job(row: JobRow) -> Job:
         created_at=row.creation_date,
         updated_at=row.update_date,
         metadata=row.metadata,
+        contract=Contract(row.contract),
+        limits=JobLimits(**row.limits),
+        description=row.description,
+        key_id=row.key_id,
+        webhook_url=row.webhook_url,
         priority=row.priority,
         audio=StoredAudio(row.audio_name, row.audio_sha256, row.audio_size) if row.audio_name else None,
         attempt=row.attempt,

@@ -150,6 +150,13 @@ job = Table(
     Column("error_stage", Words(16)),
     Column("warnings", JSON, nullable=False),
     Column("events_pruned", Boolean, nullable=False),
+    # Through which contract it came in, what that allows, with which key, and whom its end is told.
+    Column("contract", Words(32), nullable=False, server_default="native"),
+    Column("limits", JSON, nullable=False, server_default="{}"),
+    Column("key_id", Words(64)),
+    Column("webhook_url", LongWords),
+    # Equal for requests that may share a job; null where none may.
+    Column("join_mark", Words(64)),
     # The owner again, but only while the job waits or runs. SQLite has no other way to be led into an
     # index of such rows alone: it takes any index on the owner, and with it a million ended jobs.
     Column("queued_owner", Words(200), Computed("CASE WHEN status = 'pending' THEN owner END", persisted=True)),
@@ -178,6 +185,7 @@ _partial("ix_job_finished_audio", job.c.finished_at, where=job.c.audio_name.is_n
 _partial("ix_job_finished_events", job.c.finished_at, where=job.c.events_pruned.is_(False))
 # No index begins with the status: SQLite would take it for what the partial ones answer at once.
 _partial("ix_job_failed", job.c.creation_date, job.c.id, where=job.c.status == JobStatus.FAILED)
+_partial("ix_job_join", job.c.join_mark, where=job.c.join_mark.is_not(None))
 Index("ix_job_newest", job.c.creation_date, job.c.id, job.c.status)
 Index("ix_job_owner_newest", job.c.owner, job.c.creation_date, job.c.id, job.c.status)
 
@@ -269,3 +277,84 @@ worker = Table(
     Column("seen_at", Real, nullable=False),
     Column("state", JSON, nullable=False),
 )
+
+#: A client's right to be somebody: the hash of its key, never the key.
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("id", Words(64), primary_key=True),
+    Column("owner", Words(200), nullable=False),
+    Column("name", Words(200), nullable=False),
+    Column("hash", Words(64), nullable=False, unique=True),
+    Column("scopes", JSON, nullable=False),
+    Column("rate_limits", JSON, nullable=False),
+    Column("webhook_url", LongWords),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", Real),
+    Column("revoked_at", Real),
+    Column("last_used_at", Real),
+    Column("replaced_by", Words(64)),
+)
+Index("ix_api_key_owner", api_key.c.owner)
+
+#: What this service signs with: tickets, upload addresses. All processes on a database share it.
+server_secret = Table(
+    "server_secret",
+    metadata,
+    Column("name", Words(64), primary_key=True),
+    Column("value", Words(200), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+#: An object that somebody was given an address to upload to, before there is a job of it. `size` is null until it is
+#: there; `*_at` are seconds since 1970.
+upload_slot = Table(
+    "upload_slot",
+    metadata,
+    Column("id", Words(64), primary_key=True),
+    Column("owner", Words(200), nullable=False),
+    Column("contract", Words(32), nullable=False),
+    Column("filename", Words, nullable=False),
+    Column("content_type", Words(200), nullable=False),
+    Column("announced_size", BigInteger, nullable=False),
+    Column("object_name", Words, nullable=False, unique=True),
+    Column("created_at", Real, nullable=False),
+    Column("expires_at", Real, nullable=False),
+    Column("size", BigInteger),
+    Column("sha256", Words(64)),
+)
+Index("ix_upload_slot_age", upload_slot.c.created_at)
+
+#: What webhooks of an owner are signed with. Until `retires_at` (seconds since 1970) an old one signs beside the new.
+webhook_secret = Table(
+    "webhook_secret",
+    metadata,
+    Column("id", Words(64), primary_key=True),
+    Column("owner", Words(200), nullable=False),
+    Column("secret", Words(200), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("retires_at", Real),
+)
+Index("ix_webhook_secret_owner", webhook_secret.c.owner)
+
+#: What was to be told, and how it went: `state` is pending, delivered, failed or gone. Its message lies in the outbox
+#: while it is pending.
+webhook_delivery = Table(
+    "webhook_delivery",
+    metadata,
+    Column("id", Words(64), primary_key=True),
+    _job_id(),
+    Column("owner", Words(200), nullable=False),
+    Column("message_id", Words(200), nullable=False),
+    Column("type", Words(64), nullable=False),
+    Column("url", LongWords, nullable=False),
+    Column("payload", JSON, nullable=False),
+    Column("state", Words(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("status_code", Integer),
+    Column("last_error", LongWords),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("attempted_at", UtcDateTime),
+)
+Index("ix_webhook_delivery_job", webhook_delivery.c.job_id)
+Index("ix_webhook_delivery_owner", webhook_delivery.c.owner, webhook_delivery.c.created_at)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 from dictograph.audio.fetch import FetchLimits, fetch
 from dictograph.audio.local_path import open_allowed
@@ -25,6 +26,12 @@ class SourceRules:
     limits: FetchLimits
     path_roots: Sequence[Path]
 
+    def for_job(self, job: Job) -> SourceRules:
+        """These, and no more bytes than the job's contract allows."""
+        if job.limits.max_bytes is None or job.limits.max_bytes > self.limits.max_bytes:
+            return self
+        return replace(self, limits=replace(self.limits, max_bytes=job.limits.max_bytes))
+
 
 async def bring(job: Job, lease: Lease, blobs: Blobs, rules: SourceRules) -> StoredAudio:
     """Store the bytes that the job's source names, under a name of this attempt.
@@ -33,25 +40,30 @@ async def bring(job: Job, lease: Lease, blobs: Blobs, rules: SourceRules) -> Sto
     """
     writer = await blobs.create(audio_name(job.id, lease.attempt))
     try:
-        await _copy(job.source, writer.write, rules)
+        await _copy(job.source, writer.write, blobs, rules.for_job(job))
         return await writer.commit()
     except BaseException:
         await asyncio.shield(writer.abort())
         raise
 
 
-async def _copy(source: Source, write: Write, rules: SourceRules) -> None:
-    if source.kind is SourceKind.URL:
-        await fetch(source.location, write, rules.limits)
-    else:
-        await _copy_file(source.location, write, rules)
+async def _copy(source: Source, write: Write, blobs: Blobs, rules: SourceRules) -> None:
+    match source.kind:
+        case SourceKind.URL:
+            await fetch(source.location, write, rules.limits)
+        case SourceKind.OBJECT:
+            async with blobs.local(source.location) as path:
+                with await asyncio.to_thread(path.open, "rb") as file:
+                    await _copy_file(file, write, rules)
+        case _:
+            with await asyncio.to_thread(open_allowed, source.location, rules.path_roots) as file:
+                await _copy_file(file, write, rules)
 
 
-async def _copy_file(path: str, write: Write, rules: SourceRules) -> None:
+async def _copy_file(file: BinaryIO, write: Write, rules: SourceRules) -> None:
     size = 0
-    with await asyncio.to_thread(open_allowed, path, rules.path_roots) as file:
-        while chunk := await asyncio.to_thread(file.read, _CHUNK):
-            size += len(chunk)
-            if size > rules.limits.max_bytes:
-                raise SourceTooLarge(f"The file is larger than the limit of {rules.limits.max_bytes} bytes.")
-            await write(chunk)
+    while chunk := await asyncio.to_thread(file.read, _CHUNK):
+        size += len(chunk)
+        if size > rules.limits.max_bytes:
+            raise SourceTooLarge(f"The file is larger than the limit of {rules.limits.max_bytes} bytes.")
+        await write(chunk)

@@ -4,18 +4,27 @@ Every job has a lane. A batch is filled one window at a time: first the highest 
 owner that was served longest ago, then the job that was served longest ago. So a short note waits
 for one batch, whatever else runs, and nobody's hundred jobs hold up another's one. Nor does a job's
 first text wait for windows of those that had theirs: a batch that begins with a newcomer's window
-carries only newcomers', and no more of them than can be decoded side by side.
+carries only newcomers', and no more of them than can be decoded side by side. While newcomers come to
+an engine that is busy, all batches are that small: who comes next waits for the one under way.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 
 from dictograph.engine.protocol import Window, WindowOptions, WindowResult
 from dictograph.errors import DictographError
+
+#: For so long after a newcomer came to a busy engine another one is reckoned with, in seconds.
+_LATELY_S = 30.0
+
+#: How long a job that was told its language may take to send its first window: a commit on a busy machine (s).
+_ANSWER_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +84,13 @@ class Lanes:
         self._owner_served: dict[str, int] = {}
         self._turn = 0
         self._of_newcomers = False  # whether the batch under way is one
+        self._crowded_until = 0.0
         self._changed = asyncio.Event()
 
     def open(self, job_id: str, owner: str, priority: int) -> Lane:
         lane = Lane(job_id, owner, priority)
+        if self._lanes:
+            self._crowded_until = time.monotonic() + _LATELY_S
         self._lanes.append(lane)
         return lane
 
@@ -135,33 +147,41 @@ class Lanes:
         For a job that was told its language in any case: everything else would go before its first
         window, and take much longer.
         """
-        try:
+        await self._while(self._is_answered, _ANSWER_S)
+        for lane in self._lanes:
+            lane.answered = False
+        await self._while(lambda: self._about_to_come(most), seconds)
+
+    async def _while(self, condition: Callable[[], bool], seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while self._about_to_come(most):
+                while condition():
                     self._changed.clear()
                     await self._changed.wait()
-        except TimeoutError:
-            for lane in self._lanes:
-                lane.answered = False
+
+    def _is_answered(self) -> bool:
+        return any(lane.answered and not lane.waiting for lane in self._lanes)
 
     def _about_to_come(self, most: int) -> bool:
-        if any(lane.answered and not lane.waiting for lane in self._lanes):
-            return True
         ready = sum(len(lane.waiting) for lane in self._lanes if lane.ready)
         return ready < most and any(lane.held for lane in self._lanes)
 
-    def take(self, most: int, at_first: int = 0) -> list[tuple[Lane, Item]]:
+    def take(self, most: int, small: int = 0) -> list[tuple[Lane, Item]]:
         """The next batch: at most `most` windows that may be decoded together; empty if none waits.
 
-        Of newcomers it carries `at_first` windows (0: `most`), but one of each in any case. A lane that gave a
-        window is held until `let_go`.
+        Of newcomers it carries `small` windows (0: `most`), but one of each in any case; of others as many if
+        newcomers have come lately. A lane that gave a window is held until `let_go`.
         """
+        small = small or most
+        crowded = time.monotonic() < self._crowded_until
         batch: list[tuple[Lane, Item]] = []
         kind: Hashable = None
         newcomers = False
         while len(batch) < most:
-            enough = newcomers and isinstance(kind, WindowOptions) and len(batch) >= (at_first or most)
-            given = [lane for lane, _ in batch] if enough else []
+            enough = isinstance(kind, WindowOptions) and len(batch) >= small
+            if enough and crowded and not newcomers:
+                break
+            given = [lane for lane, _ in batch] if enough and newcomers else []
             lane = self._next_lane(kind, first=not batch, newcomers=newcomers, given=given)
             if lane is None:
                 break

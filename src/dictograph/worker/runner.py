@@ -224,7 +224,8 @@ class Runner:
         await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)
         async with contextlib.AsyncExitStack() as stack:
             source = await stack.enter_async_context(tools.blobs.local(audio.name))
-            hearing = Hearing(source, self._folder / "audio.pcm", self.job.options, tools.decoding, tools.listener)
+            limits = tools.decoding.no_longer_than(self.job.limits.max_audio)
+            hearing = Hearing(source, self._folder / "audio.pcm", self.job.options, limits, tools.listener)
             await Transcription(self.job, self.lease, tools.database, desk, hearing, tools.crash, self._committed).run()
 
     def _committed(self) -> None:

@@ -131,6 +131,7 @@ def test_a_newcomer_does_not_wait_for_windows_that_are_only_prepared(folder: Pat
             note.add_done_callback(lambda _: ended.append("note"))
             for window in windows:
                 assert (await window).segments
+                desk.lanes.let_go(long)
 
     asyncio.run(test())
     assert ended == ["note", "long"]

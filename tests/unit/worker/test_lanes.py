@@ -62,12 +62,27 @@ def test_a_newcomers_first_batch_is_small_unless_there_are_many_of_them() -> Non
     async def test(lanes: Lanes) -> None:
         long = lanes.open("L", "local", 0)
         _fill(lanes, long, 10)
-        assert _names(lanes.take(8, at_first=2)) == ["L0", "L1"]
+        assert _names(lanes.take(8, small=2)) == ["L0", "L1"]
         lanes.let_go(long)
-        assert _names(lanes.take(8, at_first=2)) == ["L2", "L3", "L4", "L5", "L6", "L7", "L8", "L9"]
+        assert _names(lanes.take(8, small=2)) == ["L2", "L3", "L4", "L5", "L6", "L7", "L8", "L9"]
         for number in range(3):
             _fill(lanes, lanes.open(f"n{number}-", "local", 0), 2)
-        assert _names(lanes.take(8, at_first=2)) == ["n0-0", "n1-0", "n2-0"]
+        assert _names(lanes.take(8, small=2)) == ["n0-0", "n1-0", "n2-0"]
+
+    _in_loop(test)
+
+
+def test_while_newcomers_come_nobodys_batch_is_large() -> None:
+    async def test(lanes: Lanes) -> None:
+        long = lanes.open("L", "local", 0)
+        _fill(lanes, long, 20)
+        lanes.take(8, small=2)
+        lanes.let_go(long)
+        note = lanes.open("N", "local", 0)
+        _fill(lanes, note, 1)
+        assert _names(lanes.take(8, small=2)) == ["N0"]
+        lanes.close(note)
+        assert _names(lanes.take(8, small=2)) == ["L2", "L3"]
 
     _in_loop(test)
 

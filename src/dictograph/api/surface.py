@@ -1,0 +1,85 @@
+"""A surface: the routes of one contract, in the shapes and with the errors that its clients know."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match
+from starlette.types import Scope
+
+from dictograph.api.pace import Pace
+from dictograph.contract import Contract
+from dictograph.errors import DictographError
+from dictograph.service.services import Services
+from dictograph.settings import Settings
+
+log = logging.getLogger(__name__)
+
+#: Web pages of any origin.
+ANY_ORIGIN = "*"
+
+#: Makes the answer for an error: one of ours, a request that is not of the documented form, or a fault of ours.
+Render = Callable[[Request, DictographError | RequestValidationError | None], Response]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a surface is made of. `pace` is asked of clients that send bodies."""
+
+    services: Services
+    settings: Settings
+    pace: Pace
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """A contract's routes. `origins`: the web pages that may call them, beside those of the settings; ANY_ORIGIN for
+    all. `methods` are allowed to such pages."""
+
+    contract: Contract
+    routers: Sequence[APIRouter]
+    origins: frozenset[str] = frozenset()
+    methods: Sequence[str] = ("GET", "HEAD", "POST", "DELETE")
+    routes: Sequence[BaseRoute] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "routes", [route for router in self.routers for route in router.routes])
+
+    def owns(self, scope: Scope) -> bool:
+        """Whether one of its routes has this path, whatever the method."""
+        return any(route.matches(scope)[0] is not Match.NONE for route in self.routes)
+
+
+def route_class(render: Render) -> type[APIRoute]:
+    """A class of routes whose errors are answered by `render`; None stands for a fault of ours, which is logged."""
+
+    class Translated(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handle = super().get_route_handler()
+
+            async def translated(request: Request) -> Response:
+                return await _answer(handle, request, render)
+
+            return translated
+
+    return Translated
+
+
+async def _answer(handle: Callable[[Request], Awaitable[Response]], request: Request, render: Render) -> Response:
+    try:
+        return await handle(request)
+    except (DictographError, RequestValidationError) as error:
+        if getattr(error, "status", 422) >= 500:
+            log.warning("%s %s: %s", request.method, request.url.path, error)
+        return render(request, error)
+    except Exception:
+        log.exception("%s %s failed", request.method, request.url.path)
+        return render(request, None)

@@ -1,0 +1,1 @@
+"""Existing clients, over real sockets, against the real service."""

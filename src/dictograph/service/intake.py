@@ -91,7 +91,8 @@ class Intake:
     ) -> AsyncIterator[Reception]:
         """Receive an upload: bytes first, what to do with them at the end, as forms come.
 
-        `max_bytes` is what its contract allows; None: as much as the service takes. Whatever was stored is removed at the end of the context, unless `accept` made a job of it.
+        `max_bytes` is what its contract allows; None: as much as the service takes. Whatever was stored is removed at
+        the end of the context, unless `accept` made a job of it.
         """
         check_key(key)
         known = await self._begin(owner, key)

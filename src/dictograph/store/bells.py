@@ -17,7 +17,6 @@ class Bells:
     def __init__(self) -> None:
         self.on_commit: list[Callable[[], None]] = []
         self.on_jobs: list[Callable[[Jobs], None]] = []
-        self.on_news: list[Callable[[], None]] = []
         self.on_wake: list[Callable[[], None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -31,7 +30,7 @@ class Bells:
 
     def news(self, jobs: Jobs) -> None:
         """Another process has committed."""
-        self._ring([*self.on_news, *self._about(jobs)])
+        self._ring(self._about(jobs))
 
     def work(self) -> None:
         """Another process has made a job claimable, or may have."""

@@ -83,12 +83,6 @@ class Database:
         self._bells.on_jobs.append(call)
         self._backend.listen()
 
-    def on_news(self, call: Callable[[], None]) -> None:
-        """Have `call` called in the event loop when another process has committed something of a job, as far as the
-        database can tell: PostgreSQL does, SQLite never."""
-        self._bells.on_news.append(call)
-        self._backend.listen()
-
     def on_wake(self, call: Callable[[], None]) -> None:
         """Have `call` called in the event loop when another process has made a job claimable, as far as the
         database can tell: PostgreSQL does, SQLite never."""

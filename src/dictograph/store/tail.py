@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dictograph.errors import DatabaseUnavailable, StorageFull
 from dictograph.store import events
 from dictograph.store.database import Database
+from dictograph.trouble import Trouble
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +98,7 @@ class Tail:
         self._bell = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._ended: str | None = None
+        self._trouble = Trouble(log, "tail")
         database.on_jobs(self._hear)
 
     async def start(self) -> None:
@@ -146,8 +148,9 @@ class Tail:
         try:
             if await self._something_new():
                 await self._look()
+                self._trouble.over()
         except (DatabaseUnavailable, StorageFull) as error:
-            log.warning("tail: %s", error)
+            self._trouble.met(error)
             await asyncio.sleep(self._interval)
             self._hear(None)  # what was missed is looked for at the next turn
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from dictograph.errors import DatabaseUnavailable, StorageFull, StorageUnavailable
+from dictograph.trouble import Trouble
 
 log = logging.getLogger(__name__)
 
@@ -52,9 +53,11 @@ class Crew:
 
 async def every(seconds: float, turn: Callable[[], Awaitable[None]], name: str) -> None:
     """Take a turn again and again. What passes (a busy database, a full disk) is said, not died of."""
+    trouble = Trouble(log, name)
     while True:
         try:
             await turn()
+            trouble.over()
         except PASSING as error:
-            log.warning("%s: %s", name, error)
+            trouble.met(error)
         await asyncio.sleep(seconds)

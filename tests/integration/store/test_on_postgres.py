@@ -16,6 +16,7 @@ from sqlalchemy import Connection, text
 from dictograph.errors import DatabaseUnavailable
 from dictograph.job import JobStatus
 from dictograph.store import on_postgres, postgres, prune
+from dictograph.store.bells import Jobs
 from dictograph.store.database import Database
 from dictograph.store.listener import jobs_of, payload_of
 from dictograph.store.tables import job
@@ -52,7 +53,7 @@ def _until(condition: Callable[[], bool], seconds: float = 20) -> None:
 
 def test_there_are_never_more_connections_than_the_pool_and_a_listener(url: str) -> None:
     database = Database.open(url, pool=4)
-    database.on_news(lambda: None)
+    database.on_jobs(lambda _: None)
     seen: list[int] = []
     try:
         with ThreadPoolExecutor(20) as threads:
@@ -202,10 +203,15 @@ async def _soon(event: asyncio.Event) -> None:
 
 def test_other_processes_are_heard_at_once_and_the_own_is_not(bench: Bench, database: Database, url: str) -> None:
     async def listen() -> None:
-        news, wake, told = asyncio.Event(), asyncio.Event(), []
-        database.on_news(news.set)
+        news, wake, told = asyncio.Event(), asyncio.Event(), list[Jobs]()
+
+        def hear(jobs: Jobs) -> None:
+            told.append(jobs)
+            if jobs is None or "theirs" in jobs:
+                news.set()
+
+        database.on_jobs(hear)
         database.on_wake(wake.set)
-        database.on_jobs(told.append)
         await database.read(lambda conn: None)
         await _soon(news)  # it may have missed something before it listened
         await _soon(wake)
@@ -229,7 +235,7 @@ def test_other_processes_are_heard_at_once_and_the_own_is_not(bench: Bench, data
 def test_the_listener_comes_back(database: Database, url: str, caplog: pytest.LogCaptureFixture) -> None:
     async def listen() -> None:
         news = asyncio.Event()
-        database.on_news(news.set)
+        database.on_jobs(lambda _: news.set())
         await database.changed()
         await _soon(news)
         assert not await _eventually(database, True)

@@ -62,7 +62,7 @@ def test_close_does_not_wait_for_a_server_that_hangs(own: Cluster) -> None:
 
     async def go_through() -> None:
         database = Database.open(url)
-        database.on_news(lambda: None)
+        database.on_jobs(lambda _: None)
         while await database.changed():
             await asyncio.sleep(0.01)
         own.pause()

@@ -75,7 +75,7 @@ class _Run:
         return time.monotonic() - began
 
     def _done(self, count: int) -> bool:
-        return bool(self._backend.dbsize() == count) if self._results else self._waiting() == 0
+        return bool(self._backend.dbsize() >= count) if self._results else self._waiting() == 0
 
     def _waiting(self) -> int:
         return int(self._broker.llen("celery")) + int(self._broker.hlen("unacked"))

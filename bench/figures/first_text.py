@@ -23,7 +23,7 @@ _RUNS = 5
 
 _HOW = """From the beginning of the upload until the first window's text is committed and can be read, with a `base`
 model that is loaded, on a service that does nothing else; then the job is cancelled. The language is not given: it is
-found in the first four windows before the first is transcribed."""
+found in the first windows before any is transcribed."""
 
 
 def measure(room: Room) -> Measured:

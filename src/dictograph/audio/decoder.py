@@ -84,6 +84,7 @@ class Decoded:
 
 #: From here on there is enough to work with, and the processor belongs to those who have less (samples).
 _ENOUGH = 5 * 60 * SAMPLE_RATE
+_NICE = 10
 
 
 async def decode(
@@ -113,7 +114,7 @@ async def decode(
                 await asyncio.to_thread(_check_room, pcm.parent, limits.reserve)
                 complete = isinstance(news, Decoded)
                 if news.samples > _ENOUGH:
-                    child.stand_back()
+                    child.stand_back(_NICE)
                 yield news
     except ChildTrouble as trouble:
         raise _error(trouble, limits) from trouble

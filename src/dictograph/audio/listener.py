@@ -21,6 +21,9 @@ _MEMORY = 512 * 2**20
 #: A request is 0.1 s of work; the rest is for a machine that is busy, and for starting the process.
 _TIMEOUT_S = 60.0
 
+#: It listens ahead of the engine, which should not have to wait for it, nor it for long.
+_NICE = 5
+
 
 def voice_detector(confined: Mode, folder: Path | None = None) -> ChildSpec:
     """How to start the voice detector; what it needs of the disk lies in `folder`, else where temporary files are."""
@@ -111,6 +114,7 @@ class Listener:
             return self._child
         if not self._closed.is_set():
             self._child = child = await Child.start(self._spec)
+            child.stand_back(_NICE)
             if not self._closed.is_set():
                 return child
             await child.close()  # it was too late for `close` to see this one

@@ -29,9 +29,6 @@ _LAST_WORDS_S = 0.5
 #: A process that is stuck in the kernel, in a driver say, cannot be ended; nobody waits longer for it (s).
 _KILL_S = 5.0
 
-#: The nice value of who stands back: about a tenth of the time of one that does not (sched(7)).
-_BACKGROUND = 10
-
 
 class ChildTrouble(Exception):
     """Base of what a child can do wrong. `detail` says it in words."""
@@ -157,12 +154,15 @@ class Child:
                 if not finished:
                     await self.kill()
 
-    def stand_back(self) -> None:
-        """Let every other process go first from now on, where the processor is not enough for all."""
+    def stand_back(self, nice: int) -> None:
+        """Let every other process go first from now on, where the processor is not enough for all.
+
+        At 5 it has a third of the time of another that wants all it can get, at 10 a tenth (sched(7)).
+        """
         if not self.alive:
             return
         with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, self.pid, _BACKGROUND)
+            os.setpriority(os.PRIO_PROCESS, self.pid, nice)
 
     async def close(self, grace: float = 1.0) -> None:
         """End the process: its input is closed, and after `grace` seconds it is killed."""

@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import psutil
 
@@ -82,6 +83,17 @@ class Desk:
     @property
     def loaded(self) -> bool:
         return self._child is not None and self._child.alive
+
+    def describe(self) -> dict[str, Any]:
+        """What is behind the desk."""
+        child = self._child if self.loaded else None
+        return {
+            "engine": self.spec.name,
+            "model": self.spec.model,
+            "state": "loaded" if child else "not loaded",
+            "pid": child.pid if child else None,
+            "reason": self.trouble,
+        }
 
     async def capabilities(self) -> Capabilities:
         """What the engine can do; loads it if need be."""

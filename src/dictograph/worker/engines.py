@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from dictograph.engine.protocol import EngineSpec
 from dictograph.worker.desk import Desk, EngineLimits, Proof
@@ -24,6 +25,10 @@ class Engines:
             task.add_done_callback(self._note_end)
             self._desks[spec] = (desk, task)
         return self._desks[spec][0]
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Each engine there is: whether its model is loaded, the id of its process, why it could not be loaded."""
+        return [desk.describe() for desk, _ in self._desks.values()]
 
     async def run(self) -> None:
         """Wait until a desk dies, which none should: then say so."""

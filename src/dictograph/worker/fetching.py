@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -11,7 +12,7 @@ from typing import BinaryIO
 from dictograph.audio.fetch import FetchLimits, fetch
 from dictograph.audio.local_path import open_allowed
 from dictograph.blobs import Blobs, audio_name
-from dictograph.errors import SourceTooLarge
+from dictograph.errors import FetchTimeout, SourceTooLarge
 from dictograph.job import Job, Lease, Source, SourceKind, StoredAudio
 
 _CHUNK = 2**20
@@ -56,8 +57,19 @@ async def _copy(source: Source, write: Write, blobs: Blobs, rules: SourceRules) 
                 with await asyncio.to_thread(path.open, "rb") as file:
                     await _copy_file(file, write, rules)
         case _:
-            with await asyncio.to_thread(open_allowed, source.location, rules.path_roots) as file:
-                await _copy_file(file, write, rules)
+            async with _in_time(rules.limits.timeout):
+                with await asyncio.to_thread(open_allowed, source.location, rules.path_roots) as file:
+                    await _copy_file(file, write, rules)
+
+
+@asynccontextmanager
+async def _in_time(seconds: float) -> AsyncIterator[None]:
+    """A file may lie on a disk of another machine, which may be gone."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise FetchTimeout(f"The file could not be read within {seconds:g} s.") from error
 
 
 async def _copy_file(file: BinaryIO, write: Write, rules: SourceRules) -> None:

@@ -1,4 +1,4 @@
-"""The pruner removes what has been kept long enough, and objects that no job names."""
+"""The pruner removes what has been kept long enough, uploads that nobody used, and objects that no row names."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from dictograph.worker.agent import PASSING, every
 log = logging.getLogger(__name__)
 
 _BATCH = 200
+
+#: So long after its address has expired an upload may still be made a job of (s), unless audio is kept for less.
+_UPLOAD_KEPT_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,8 @@ class Pruner:
             await self._remove(lambda c: prune.prune_audio(c, self._keep.audio, _BATCH))
         if self._keep.results:
             await self._remove(lambda c: prune.prune_jobs(c, self._keep.results, _BATCH))
+        uploads = min(_UPLOAD_KEPT_S, self._keep.audio or _UPLOAD_KEPT_S)
+        await self._remove(lambda c: prune.prune_uploads(c, uploads, _BATCH))
         if self._keep.events:
             await self._database.write(lambda c: prune.prune_events(c, self._keep.events, _BATCH))
         await self._database.write(idempotency.expire)
@@ -60,7 +65,7 @@ class Pruner:
             await self._delete(name)
 
     async def _sweep(self) -> None:
-        """Delete what is old, and was named by no job at the turn before either: if the clock was set forward, what
+        """Delete what is old, and was named by no row at the turn before either: if the clock was set forward, what
         is being taken in at this moment is old too."""
         before, self._strays = self._strays, set()
         batch: list[str] = []
@@ -77,7 +82,7 @@ class Pruner:
         for name in await self._database.read(lambda c: prune.unnamed(c, list(names))):
             self._strays.add(name)
             if name in strays_before:
-                log.info("removing %s, which no job names", name)
+                log.info("removing %s, which nothing names", name)
                 await self._delete(name)
 
     async def _delete(self, name: str) -> None:

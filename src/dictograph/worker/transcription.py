@@ -28,8 +28,10 @@ from dictograph.worker.hearing import Hearing
 from dictograph.worker.lanes import Detect, Item, Lane
 from dictograph.worker.planning import Numbered, Planning
 
-#: How many windows of speech the language is decided from.
+#: How many windows of speech the language is decided from: the first few, and when these leave a doubt, more.
 _OPENING = 4
+_FIRST_LOOK = 2
+_SURE = 0.9
 
 #: How many windows of a job may be planned ahead of their results, in batches, and at the least: to listen further
 #: ahead would only take time from the engine.
@@ -112,16 +114,25 @@ class Transcription:
 
     async def _detect(self, lane: Lane, opening: Sequence[Numbered]) -> tuple[str, float]:
         """The language most probable over the opening windows, each weighing as long as it is."""
-        flights = [self._put(lane, window, Detect()) for window in opening]
         sums: defaultdict[str, float] = defaultdict(float)
-        for window, flight in zip(opening, flights, strict=True):
+        heard = 0.0
+        for windows in (opening[:_FIRST_LOOK], opening[_FIRST_LOOK:]):
+            await self._weigh(lane, windows, sums)
+            heard += sum(window.seconds for window in windows)
+            language = max(sorted(sums), key=sums.__getitem__)
+            if sums[language] > _SURE * heard:
+                break
+        return language, round(sums[language] / heard, 4)
+
+    async def _weigh(self, lane: Lane, windows: Sequence[Numbered], sums: defaultdict[str, float]) -> None:
+        """Add what the engine takes these windows' languages for."""
+        flights = [self._put(lane, window, Detect()) for window in windows]
+        for window, flight in zip(windows, flights, strict=True):
             probabilities = await flight
             self._desk.lanes.let_go(lane)
             assert isinstance(probabilities, dict)
             for language, probability in probabilities.items():
                 sums[language] += probability * window.seconds
-        language = max(sorted(sums), key=sums.__getitem__)
-        return language, round(sums[language] / sum(window.seconds for window in opening), 4)
 
     async def _send_all(self, lane: Lane, capabilities: Capabilities, windows: Sequence[Numbered]) -> None:
         if windows and self._language is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,11 @@ class Worker:
         poll_interval: float,
         retention: Retention,
         scratch_root: Path,
+        beside: Sequence[Agent] = (),
     ) -> None:
+        """`beside` are further agents, which know nothing of jobs that run."""
         self._tools = tools
+        self._slots = slots
         self.readiness = Readiness(tools.catalog, tools.engines)
         keeper = Keeper(tools.database, lease_seconds)
         self._claimer = Claimer(
@@ -60,6 +64,7 @@ class Worker:
             self.readiness,
             _Named("engines", tools.engines),
             _Named("models", tools.catalog),
+            *beside,
         ]
         self._crew = Crew(self._agents)
 
@@ -72,6 +77,8 @@ class Worker:
             "engine": self.readiness.engine,
             "model": self.readiness.model,
             "models": self._tools.catalog.describe(),
+            "slots": self._slots,
+            "engines": self._tools.engines.describe(),
         }
 
     async def start(self) -> None:

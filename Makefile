@@ -16,7 +16,7 @@ pip := $(bin)/python -m pip --quiet --disable-pip-version-check
 install_locked := $(pip) install --require-hashes --only-binary :all:
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test soak services services-down lint format bench dist docs lock clean
+.PHONY: help serve demo demo-clients test soak services services-down lint format bench dist docs lock clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ serve: $(VENV)/.run ## the service, on 127.0.0.1:8000 unless PORT says otherwise
 
 demo: $(VENV)/.run ## a spoken sample, sent to a service of its own and transcribed
 	@exec $(bin)/python scripts/demo.py
+
+demo-clients: $(VENV)/.run ## the clients of every contract, each going its way once, to the text
+	@exec $(bin)/python -m scripts.demo_clients
 
 test: $(VENV)/.dev ## all tests, with the time each suite took
 	@scripts/test-tools
@@ -58,8 +61,9 @@ dist: $(VENV)/.run ## source archive and wheel, in dist/
 	@rm -rf dist
 	$(bin)/python -m build --no-isolation
 
-docs: $(VENV)/.run ## what is generated from the settings: their page, .env.example
+docs: $(VENV)/.run ## what is generated: the settings' page, .env.example, the contracts' page
 	$(bin)/python scripts/settings_page.py
+	$(bin)/python scripts/contracts_page.py
 
 lock: $(VENV)/bin/python ## resolve the dependencies anew, into requirements/*.lock
 	@$(pip) install 'uv>=0.9'

@@ -67,9 +67,9 @@ def demonstrate(folder: Path) -> None:
 
 
 @contextmanager
-def service(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A service with a data folder of its own on a free port; it is ended whatever happens."""
-    settings = {"DATA_DIR": str(folder / "data"), "ENGINE": "sphinx", "LISTEN": "127.0.0.1:0"}
+def service(folder: Path, **more: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A service with a data folder of its own on a free port; it is ended whatever happens. `more` are settings."""
+    settings = {"DATA_DIR": str(folder / "data"), "ENGINE": "sphinx", "LISTEN": "127.0.0.1:0", **more}
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("DICTOGRAPH_")}
     environment = inherited | {f"DICTOGRAPH_{name}": value for name, value in settings.items()}
     log = folder / "service.log"
@@ -181,10 +181,14 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         raise Failure(f"the service stopped with exit code {code}")
 
 
-def check_nothing_is_left(folder: Path, children: list[psutil.Process]) -> None:
+def check_processes_are_gone(children: list[psutil.Process]) -> None:
     _, alive = psutil.wait_procs(children, timeout=5)
     if alive:
         raise Failure(f"processes are left: {alive}")
+
+
+def check_nothing_is_left(folder: Path, children: list[psutil.Process]) -> None:
+    check_processes_are_gone(children)
     data = folder / "data"
     left = [path for path in data.rglob("*") if path.is_file() and not path.name.startswith("dictograph.db")]
     if left:

@@ -31,7 +31,9 @@ Every setting is an environment variable. A value is taken from the first of the
 3. the file `.env` in the working folder, in the same form
 4. a TOML file, with names in small letters and without the prefix (`listen = "127.0.0.1:8080"`): the one that
    `DICTOGRAPH_CONFIG` names, else `dictograph.toml` in the working folder
-5. the default
+5. with `DICTOGRAPH_PROFILE`, the variables and the file of the older system: [coming from one](../migration.md)
+6. with `DICTOGRAPH_PROFILE`, what that system did by default
+7. the default
 
 A name that is no setting, or a value that cannot be, stops Dictograph with a message that names it.
 `dictograph settings --explain` shows the value in force of each and where it came from.
@@ -75,9 +77,11 @@ def kind(name: str) -> str:
     hint = get_type_hints(Settings, include_extras=True)[name]
     if hint in (Seconds, Bytes):
         return "time" if hint == Seconds else "size"
-    choices = re.findall(r"'(\w+)'", str(hint)) if "Literal" in str(hint) else []
+    choices = re.findall(r"'([\w-]+)'", str(hint)) if "Literal" in str(hint) else []
     if choices:
         return " or ".join(f"`{choice}`" for choice in choices)
+    if hint is bool:
+        return "`true` or `false`"
     for word, said in (("dict", "list of pairs"), ("list", "list"), ("Path", "folder"), ("int", "number")):
         if word in str(hint):
             return said

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -23,6 +24,8 @@ from dictograph.errors import DictographError, NotFound, StorageFull, StorageUna
 from dictograph.job import StoredAudio
 
 _PART = ".part"
+#: The names of objects, finished or not; other files in the folder belong to somebody else.
+_OBJECT = re.compile(r"[^/]+/[0-9a-f]+-(audio|upload|check)(\.part)?")
 
 
 class BlobWriter(Protocol):
@@ -51,7 +54,8 @@ class Blobs(Protocol):
         ...
 
     def older_than(self, seconds: float) -> AsyncIterator[str]:
-        """The names of all objects, unfinished ones too, last written more than `seconds` ago."""
+        """The names of all objects, unfinished ones too, last written more than `seconds` ago. What lies there
+        beside them, as in the upload folder of an older system, is none of ours."""
         ...
 
     async def check(self) -> None:
@@ -124,6 +128,8 @@ class FolderBlobs:
         for folder, _, files in os.walk(self._folder):
             for file in files:
                 path = Path(folder, file)
+                if not _OBJECT.fullmatch(str(path.relative_to(self._folder))):
+                    continue
                 try:
                     old = path.stat().st_mtime < before
                 except FileNotFoundError:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -23,13 +25,16 @@ from dictograph.presence import Presence
 from dictograph.queue import Queue
 from dictograph.queue.database import DatabaseQueue
 from dictograph.service.elsewhere import WorkersElsewhere
+from dictograph.service.path_uploads import PathUploads
+from dictograph.service.paths import roots_of
 from dictograph.service.services import Services
 from dictograph.service.status import Readiness
-from dictograph.settings import Settings
+from dictograph.settings import Settings, variable
 from dictograph.store.database import Database
 from dictograph.store.lease import RetryPolicy
 from dictograph.store.migrate import upgrade
 from dictograph.store.tail import Tail
+from dictograph.webhooks.post import Poster
 from dictograph.worker.agent import Crew
 from dictograph.worker.desk import EngineLimits
 from dictograph.worker.engines import Engines
@@ -37,6 +42,8 @@ from dictograph.worker.fetching import SourceRules
 from dictograph.worker.pruner import Retention
 from dictograph.worker.reaper import Reaper
 from dictograph.worker.runner import Tools
+from dictograph.worker.sweeper import Sweeper
+from dictograph.worker.webhooks import WebhookRelay
 from dictograph.worker.worker import Worker
 
 
@@ -80,7 +87,7 @@ async def open_application(settings: Settings, *, worker: bool) -> AsyncIterator
     async with open_core(settings) as core:
         hand = make_worker(core) if worker else None
         elsewhere = WorkersElsewhere(core.database)
-        housekeepers = Crew([elsewhere, _reaper(core)])
+        housekeepers = Crew([elsewhere, _reaper(core), _sweeper(core)])
         services = Services.build(
             database=core.database,
             blobs=core.blobs,
@@ -128,12 +135,19 @@ def _reaper(core: Core) -> Reaper:
     return Reaper(core.database, core.presence, settings.scratch, policy, settings.lease)
 
 
+def _sweeper(core: Core) -> Sweeper:
+    settings = core.settings
+    return Sweeper(core.database, PathUploads.of(settings), settings.audio_retention, settings.orphan_age)
+
+
 @asynccontextmanager
 async def open_core(settings: Settings) -> AsyncIterator[Core]:
     """Bring the database up to date and open what lies below everything else."""
     crash = CrashPoints(settings.crash_at)
     catalog = Catalog.from_settings(settings)
-    await asyncio.to_thread(_make_folder, settings.data_dir)
+    await asyncio.to_thread(_make_folder, settings.data_dir, "data_dir")
+    await asyncio.to_thread(_make_folder, settings.path_uploads, "path_upload_dir")
+    await asyncio.to_thread(_make_folder, settings.storage, "storage_url")
     await asyncio.to_thread(upgrade, settings.database)
     async with AsyncExitStack() as stack:
         presence = Presence(settings.processes)
@@ -184,7 +198,14 @@ def make_worker(core: Core) -> Worker:
             settings.audio_retention, settings.result_retention, settings.event_retention, settings.orphan_age
         ),
         scratch_root=settings.scratch,
+        beside=[_sweeper(core), _webhooks(core)],
     )
+
+
+def _webhooks(core: Core) -> WebhookRelay:
+    settings = core.settings
+    poster = Poster(AllowList.parse(settings.webhook_allow, variable("webhook_allow")), settings.webhook_timeout)
+    return WebhookRelay(core.database, poster, settings.poll_interval)
 
 
 def _readiness_of(worker: Worker) -> Callable[[], Readiness]:
@@ -195,11 +216,14 @@ def _readiness_of(worker: Worker) -> Callable[[], Readiness]:
     return ask
 
 
-def _make_folder(folder: Path) -> None:
+def _make_folder(folder: Path, setting: str) -> None:
+    """Make it, and see that this user may write in it: what nobody can repair later is said at the start."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        raise SettingsError(f"The data folder {folder} cannot be made (DICTOGRAPH_DATA_DIR): {error}.") from error
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):  # a full disk is told to those who bring something
+            raise SettingsError(f"{folder} cannot be written ({variable(setting)}): {error.strerror}.") from error
 
 
 def _queue(settings: Settings, database: Database) -> Queue:
@@ -214,4 +238,4 @@ def _source_rules(settings: Settings) -> SourceRules:
         timeout=settings.fetch_timeout,
         allow=AllowList.parse(settings.fetch_allow),
     )
-    return SourceRules(limits, settings.path_roots)
+    return SourceRules(limits, roots_of(settings))

@@ -25,14 +25,16 @@ class JobLimits:
     Args:
         max_bytes: the most bytes of its audio as it comes.
         max_audio: the most seconds of audio.
+        max_attempts: so many failed attempts without a new window in between, and it is dead.
     """
 
     max_bytes: int | None = None
     max_audio: float | None = None
+    max_attempts: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Those that are set, as JSON."""
-        values = {"max_bytes": self.max_bytes, "max_audio": self.max_audio}
+        values = {"max_bytes": self.max_bytes, "max_audio": self.max_audio, "max_attempts": self.max_attempts}
         return {name: value for name, value in values.items() if value is not None}
 
 

@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from dictograph.setting_values import Bytes, Folder, Listed, Seconds, comma_list
+from dictograph.setting_values import Bytes, Folder, Listed, Rates, Seconds, comma_list, names
 
-Profile = Literal["gateway", "backend", "path", "stt-worker"]
+Profile = Literal["gateway", "backend", "path"]
 Anonymous = Literal["gateway-read", "backend", "path"]
 
 
@@ -22,12 +22,15 @@ class ContractSettings(BaseModel):
     profile: Annotated[list[Profile], BeforeValidator(comma_list)] = Field(
         [], description="Older systems to stand in for, with their addresses and limits, separated by commas."
     )
-    anonymous: Annotated[list[Anonymous], BeforeValidator(comma_list)] = Field(
-        [], description="Contracts whose own routes need no key: `gateway-read`, `backend`, `path`."
+    anonymous: Annotated[list[Anonymous], BeforeValidator(names)] = Field(
+        [],
+        description="Contracts whose own routes need no key: `gateway-read`, `backend`, `path`; `none`: not even those "
+        "that a profile opens.",
     )
     insecure: bool = Field(
         False, description="Whether other addresses than loopback are served although there are no keys."
     )
+    key: str = Field("", description="The key that commands with `--server` show to that service.")
 
     # --- the gateway's contract
     gateway_api_key: str = Field(
@@ -46,6 +49,14 @@ class ContractSettings(BaseModel):
         description="Extensions of the files it takes.",
     )
     backend_model: str = Field("", description="The model of jobs that name no `mode`; empty: as configured.")
+    backend_modes: Listed = Field(
+        [],
+        description="Models that `mode` may name, beside `DICTOGRAPH_MODEL` and `DICTOGRAPH_MODELS`; their weights are "
+        "fetched when a job needs them. `none`: `mode` is not heeded.",
+    )
+    backend_max_attempts: int = Field(
+        0, ge=0, le=100, description="In place of `DICTOGRAPH_MAX_ATTEMPTS` for its jobs; 0: as that says."
+    )
     backend_beam_size: int = Field(5, ge=1, le=10, description="Hypotheses kept while decoding its jobs.")
     backend_word_timestamps: bool = Field(True, description="Whether its jobs give words their times.")
     backend_vad_filter: bool = Field(True, description="Whether its jobs leave out what is not speech.")
@@ -53,6 +64,12 @@ class ContractSettings(BaseModel):
         500, ge=50, le=10_000, description="A pause this long ends a stretch of speech in its jobs."
     )
     backend_upload_expiry: Seconds = Field(3600, gt=0, description="How long an address to upload to is good for.")
+    public_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s/?#@]+)?/?$",
+        description="Where clients reach this service, if that is not what their requests say, as behind a proxy that "
+        "speaks TLS: `https://stt.example.org`. Addresses to upload to are made of it.",
+    )
     backend_origins: Listed = Field(
         [], description="Origins of web pages that may call the backend; beside those of `DICTOGRAPH_ALLOWED_ORIGINS`."
     )
@@ -73,11 +90,16 @@ class ContractSettings(BaseModel):
     )
     path_model: str = Field("", description="The model of its jobs; empty: as configured.")
 
+    # --- OpenAI's contract
+    openai_keep_alive: Seconds = Field(
+        15, gt=0, description="After so long a call that waits for its transcript gets a sign of life, again and again."
+    )
+
     # --- how much one client may do
-    rate_limit: Listed = Field(
+    rate_limit: Rates = Field(
         [], description="Requests of one key or address, as `600/minute`, several with commas; none: any number."
     )
-    create_rate_limit: Listed = Field(
+    create_rate_limit: Rates = Field(
         [], description="Jobs that one key or address may create, as `100/hour`; none: any number."
     )
     max_pending: int = Field(0, ge=0, description="Jobs of one owner that may wait or run at once; 0: any number.")

@@ -7,7 +7,7 @@ DictographError
 │   ├── UploadIncomplete         ├── EmptyUpload            ├── JobStateConflict
 │   ├── IdempotencyMismatch      ├── IdempotencyInProgress
 │   ├── HostNotAllowed           ├── OriginNotAllowed       ├── Unauthorized
-│   ├── ScopeMissing             └── TooManyRequests
+│   ├── ScopeMissing             ├── KeyNotUsable           └── TooManyRequests
 ├── FetchError                   the audio cannot be brought here (stage DOWNLOAD)
 │   ├── AddressNotAllowed        ├── SourceNotFound         ├── SourceTooLarge
 │   ├── FetchTimeout             └── FetchFailed
@@ -36,6 +36,7 @@ option, field or header that was at fault, where one was.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -180,6 +181,13 @@ class ScopeMissing(RequestError):
 
     code = "scope_missing"
     status = 403
+
+
+class KeyNotUsable(RequestError):
+    """The key is revoked, expired or replaced, so this cannot be done with it."""
+
+    code = "key_not_usable"
+    status = 409
 
 
 class TooManyRequests(RequestError):
@@ -423,3 +431,15 @@ class LeaseLost(DictographError):
     """This worker no longer owns the job; whatever it was about to write is void."""
 
     code = "lease_lost"
+
+
+def kinds(base: type[DictographError] = DictographError) -> Iterator[type[DictographError]]:
+    """A class and all beneath it."""
+    yield base
+    for child in base.__subclasses__():
+        yield from kinds(child)
+
+
+def kind_of(code: str) -> type[DictographError]:
+    """The class that an error of this code has, or is nearest to."""
+    return next((kind for kind in kinds() if kind.code == code), DictographError)

@@ -48,6 +48,7 @@ async def local_application(settings: Settings) -> AsyncIterator[Application]:
             "storage_url": "",
             "queue_url": "database:",
             "scratch_dir": None,
+            "path_upload_dir": None,
             "path_roots": [Path("/")],
             "crash_at": "",
             "shutdown_grace": 0.0,  # nobody is left to give a job back to

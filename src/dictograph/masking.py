@@ -12,15 +12,27 @@ _PASSWORD = re.compile(
     re.IGNORECASE,
 )
 _PARAMETER = re.compile(
-    r"(?P<before>[?&;]([\w-]*(password|secret|token|signature|credential|key)[\w-]*)=)[^\s&;#\"']+", re.IGNORECASE
+    r"(?P<before>[?&;]([\w-]*(password|secret|token|ticket|signature|credential|key)[\w-]*)=)[^\s&;#\"']+",
+    re.IGNORECASE,
+)
+# Our own, wherever they stand: a key up to its id, which says which one to revoke; a ticket.
+_KEY = re.compile(r"\b(dg_[0-9a-z]{12}_)[0-9A-Za-z]+")
+_TICKET = re.compile(r"\b(dt_)[\w-]+\.[\w-]+")
+_CREDENTIALS = re.compile(
+    r"(?P<before>\bauthorization\W{1,4}b?['\"]?bearer\s+|\bx-api-key['\"]?\s*[:=,]\s*b?['\"]?)[^\s'\",`]+",
+    re.IGNORECASE,
 )
 _SECRET_NAME = re.compile(r"password|secret|token|(^|_)keys?(_|$)")
 
 
 def masked(text: str) -> str:
-    """The text without the passwords and signatures of the URLs in it."""
-    without_passwords = _PASSWORD.sub(lambda found: f"{found['before'] or found['other']}:{HIDDEN}", text)
-    return _PARAMETER.sub(rf"\g<before>{HIDDEN}", without_passwords)
+    """The text without the passwords and signatures of the URLs in it, and without keys and tickets."""
+    text = _PASSWORD.sub(lambda found: f"{found['before'] or found['other']}:{HIDDEN}", text)
+    for pattern in (_KEY, _TICKET):
+        text = pattern.sub(rf"\g<1>{HIDDEN}", text)
+    for pattern in (_PARAMETER, _CREDENTIALS):
+        text = pattern.sub(rf"\g<before>{HIDDEN}", text)
+    return text
 
 
 def is_secret(name: str) -> bool:

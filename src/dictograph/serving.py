@@ -9,11 +9,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dictograph.api.app import create_app
+from dictograph.api.clients import is_loopback
 from dictograph.api.connection import ConnectionLimits
+from dictograph.api.exposure import check_exposure
 from dictograph.api.server import serve
 from dictograph.bootstrap import Application, open_application
-from dictograph.contract import Address
+from dictograph.contract import Address, Contract
 from dictograph.errors import DictographError
+from dictograph.profiles.starting import in_words, log_listening, log_working
+from dictograph.service.paths import roots_hint
 from dictograph.settings import Settings
 from dictograph.worker.agent import Crew
 from dictograph.worker.worker import Worker
@@ -47,10 +51,19 @@ async def run(settings: Settings, *, api: bool, worker: bool, say: Say) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with open_application(settings, worker=worker) as application:
         tasks: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait(), name="stop")]
+        if worker:
+            log_working(settings.profile)
         if api:
             tasks.append(asyncio.create_task(_listen(application, say), name="http"))
         else:
-            say(f"Dictograph worker on {settings.data_dir}, engine {application.engine_in_words()}")
+            say(
+                "\n".join(
+                    [
+                        f"Dictograph worker on {settings.data_dir}, engine {application.engine_in_words()}",
+                        *_parts(settings),
+                    ]
+                )
+            )
         tasks.append(asyncio.create_task(_watch(application.agents), name="agents"))
         await _until_first(tasks, application, say)
 
@@ -73,11 +86,18 @@ async def _until_first(tasks: Sequence[asyncio.Task[Any]], application: Applicat
 async def _listen(application: Application, say: Say) -> None:
     settings = application.core.settings
     addresses = [Address.parse(address) for address in settings.listen]
+    await check_exposure(addresses, application.services.authentication, settings)
+
+    def started(authorities: Sequence[str]) -> None:
+        true = [Address(authority, one.first) for authority, one in zip(authorities, addresses, strict=True)]
+        say(_banner(application, true))
+        log_listening(settings.profile, true)
+
     faces = {first: create_app(application.services, settings, first) for first in {one.first for one in addresses}}
     await serve(
         [faces[one.first] for one in addresses],
         [one.authority for one in addresses],
-        lambda addresses: say(_banner(application, addresses)),
+        started,
         application.core.stopping,
         ConnectionLimits(
             settings.header_timeout, settings.max_connections_per_client, unread_timeout=settings.unread_timeout
@@ -90,14 +110,44 @@ async def _watch(agents: Worker | Crew) -> None:
     raise AgentDied(f"A part of the process has died ({error}); it stops.") from error
 
 
-def _banner(application: Application, addresses: Sequence[str]) -> str:
-    urls = [f"http://{address}" for address in addresses]
+def _banner(application: Application, addresses: Sequence[Address]) -> str:
+    settings = application.core.settings
+    here = f"http://{addresses[0].authority}".replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
     return "\n".join(
         [
-            f"Dictograph listens on {' and '.join(urls)}",
+            f"Dictograph listens on {' and '.join(map(_url, addresses))}",
             f"  engine  {application.engine_in_words()}",
-            f"  data    {application.core.settings.data_dir}",
-            f"  try     curl -F file=@talk.mp3 '{urls[0]}/v1/transcriptions?wait=60'",
-            f"  api     {urls[0]}/openapi.json",
+            f"  data    {settings.data_dir}",
+            *_parts(settings),
+            *_open(settings, addresses),
+            *_paths(settings, addresses),
+            f"  try     curl -F file=@talk.mp3 '{here}/v1/transcriptions?wait=60'",
+            f"  api     {here}/openapi.json",
         ]
     )
+
+
+def _url(address: Address) -> str:
+    url = f"http://{address.authority}"
+    return url if address.first is Contract.NATIVE else f"{url} ({address.first})"
+
+
+def _parts(settings: Settings) -> list[str]:
+    """What profiles run on, where there are any."""
+    return [f"  profile {in_words(settings.profile)}"] if settings.profile else []
+
+
+def _paths(settings: Settings, addresses: Sequence[Address]) -> list[str]:
+    """What to set so that paths are taken, where somebody came for that."""
+    if all(one.first is not Contract.PATH for one in addresses):
+        return []
+    return [f"  {word:<7} {line}" for word, line in zip(("paths", ""), roots_hint(settings), strict=False)]
+
+
+def _open(settings: Settings, addresses: Sequence[Address]) -> list[str]:
+    """Whose routes others may use without a key, where others can come at all."""
+    if not settings.anonymous or all(is_loopback(one.authority.rpartition(":")[0]) for one in addresses):
+        return []
+    return [
+        f"  open    to all who can reach this machine, without a key: the routes of {', '.join(settings.anonymous)}"
+    ]

@@ -45,6 +45,12 @@ def comma_list(value: object) -> object:
     return value
 
 
+def names(value: object) -> object:
+    """As `comma_list`; the word `none` alone is the empty list, since an empty text counts as not given."""
+    listed = comma_list(value)
+    return [] if listed == ["none"] else listed
+
+
 def _pairs(value: object) -> object:
     if isinstance(value, str):
         pairs = [part.partition("=") for part in value.split(",") if part.strip()]
@@ -59,6 +65,30 @@ def _address(value: str) -> str:
     return value
 
 
+def check_rate(value: str) -> str:
+    """A rate as it is written. Raises ValueError."""
+    from limits import parse_many  # a tenth of a second, which few commands need
+
+    try:
+        good = all(item.amount > 0 for item in parse_many(value))
+    except ValueError:
+        good = False
+    if not good:
+        raise ValueError("give a number and a time, as in 600/minute")
+    return value
+
+
+def _addresses(values: list[str]) -> list[str]:
+    """Whose a port is must be clear: a connection is told apart by its port alone."""
+    owners: dict[str, str] = {}
+    for value in values:
+        contract, _, authority = value.rpartition("@")
+        port = authority.rpartition(":")[2]
+        if int(port) and owners.setdefault(port, contract) != contract:
+            raise ValueError(f"port {port} is named for two contracts; give each a port of its own")
+    return list(dict.fromkeys(values))
+
+
 def _folder(value: object) -> object:
     return Path(value).expanduser().absolute() if isinstance(value, (str, Path)) and str(value) else value
 
@@ -66,8 +96,9 @@ def _folder(value: object) -> object:
 Seconds = Annotated[float, BeforeValidator(_duration), Field(ge=0)]
 Bytes = Annotated[int, BeforeValidator(_size), Field(ge=0)]
 Listed = Annotated[list[str], BeforeValidator(comma_list)]
+Rates = Annotated[list[Annotated[str, AfterValidator(check_rate)]], BeforeValidator(comma_list)]
 Paired = Annotated[dict[str, str], BeforeValidator(_pairs)]
 Folder = Annotated[Path, BeforeValidator(_folder)]
 Folders = Annotated[list[Folder], BeforeValidator(comma_list)]
 Address = Annotated[str, AfterValidator(_address)]
-Addresses = Annotated[list[Address], BeforeValidator(comma_list), Field(min_length=1)]
+Addresses = Annotated[list[Address], BeforeValidator(comma_list), Field(min_length=1), AfterValidator(_addresses)]

@@ -2,28 +2,28 @@
 
 Values are taken, strongest first, from: the command line, the environment (`DICTOGRAPH_*`), the
 file `.env` in the working folder, a TOML file (`DICTOGRAPH_CONFIG`, else `dictograph.toml` in the
-working folder), the built-in defaults. An unknown name or a bad value is an error that names it.
+working folder), the names that older systems had for them, the defaults of profiles (`dictograph.profiles`
+for both), the built-in defaults. An unknown name or a bad value is an error that names it.
 """
 
 from __future__ import annotations
 
 import os
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from dotenv import dotenv_values
 from pydantic import ConfigDict, Field, ValidationError
 
 from dictograph.contract_settings import ContractSettings
 from dictograph.errors import SettingsError
+from dictograph.profiles.layers import with_profiles
+from dictograph.setting_layers import DEFAULT, PREFIX, Layer, Sources, merged, own_layers, variable
 from dictograph.setting_values import Addresses, Bytes, Folder, Folders, Listed, Paired, Seconds
 
-PREFIX = "DICTOGRAPH_"
+__all__ = ["PREFIX", "Loaded", "Settings", "load", "variable"]
 
 
 def _default_data_dir() -> Path:
@@ -194,10 +194,17 @@ class Settings(ContractSettings):
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Settings with the origin of each value ("default", "environment", the name of a file, …)."""
+    """Settings with the origin of each value ("default", "environment", the name of a file, …).
+
+    Args:
+        warnings: a sentence for each name in a file that means nothing here.
+        later: names of older systems that are accepted, and wait for parts which are not there yet.
+    """
 
     settings: Settings
     origins: Mapping[str, str]
+    warnings: Sequence[str] = ()
+    later: Sequence[str] = ()
 
 
 def load(
@@ -210,81 +217,26 @@ def load(
     Args:
         overrides: values of the command line, by field name; None values count as not given.
         environment: variables to use in place of `os.environ`.
-        folder: where `.env` and `dictograph.toml` are looked for, by default the working folder.
+        folder: where `.env`, `dictograph.toml` and `config.ini` are looked for, by default the working folder.
 
     Raises:
         SettingsError: for an unknown name or a bad value, naming it and where it stands.
     """
-    environment = os.environ if environment is None else environment
-    folder = folder or Path.cwd()
-    layers = [
-        ("command line", {k: v for k, v in (overrides or {}).items() if v is not None}),
-        ("environment", _prefixed(environment, "the environment")),
-        (".env", _prefixed(_dotenv(folder / ".env"), ".env")),
-    ]
-    layers.append(_toml_layer(environment, folder))
-    values: dict[str, Any] = {}
-    origins = dict.fromkeys(Settings.model_fields, "default")
-    for origin, layer in reversed(layers):
-        values |= layer
-        origins |= dict.fromkeys(layer, origin)
-    return Loaded(_validated(values, origins), origins)
+    sources = Sources.of(os.environ if environment is None else environment, folder or Path.cwd())
+    stated = merged(own_layers(overrides or {}, sources, Settings.model_fields))
+    theirs = with_profiles(stated, sources)
+    origins = {**dict.fromkeys(Settings.model_fields, DEFAULT), **theirs.layer.origins, **theirs.yielded}
+    return Loaded(_validated(theirs.layer, stated), origins, theirs.warnings, theirs.later)
 
 
-def variable(field: str) -> str:
-    """The environment variable of a field."""
-    return PREFIX + field.upper()
-
-
-def _prefixed(source: Mapping[str, str | None], place: str) -> dict[str, Any]:
-    found = {}
-    for name, value in source.items():
-        if not name.startswith(PREFIX) or name == f"{PREFIX}CONFIG":
-            continue
-        field = name[len(PREFIX) :].lower()
-        if field not in Settings.model_fields:
-            raise SettingsError(f"{name} in {place} is no setting of Dictograph.{_suggestion(field)}")
-        if value is not None and value.strip():
-            found[field] = value.strip()
-    return found
-
-
-def _dotenv(file: Path) -> Mapping[str, str | None]:
+def _validated(layer: Layer, stated: Layer) -> Settings:
     try:
-        return dotenv_values(file, interpolate=False) if file.is_file() else {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{file} cannot be read: {error}") from error
-
-
-def _toml_layer(environment: Mapping[str, str], folder: Path) -> tuple[str, dict[str, Any]]:
-    named = environment.get(f"{PREFIX}CONFIG") or _dotenv(folder / ".env").get(f"{PREFIX}CONFIG")
-    file = Path(named).expanduser() if named else folder / "dictograph.toml"
-    if not file.is_file():
-        if named:
-            raise SettingsError(f"{PREFIX}CONFIG names {file}, which is not a file.")
-        return str(file.name), {}
-    try:
-        values = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"{file} cannot be read as TOML: {error}") from error
-    for name in values:
-        if name not in Settings.model_fields:
-            raise SettingsError(f"{name} in {file} is no setting of Dictograph.{_suggestion(name)}")
-    return str(file.name), values
-
-
-def _suggestion(field: str) -> str:
-    close = get_close_matches(field, Settings.model_fields, n=1)
-    return f" Did you mean {variable(close[0])}?" if close else " `dictograph settings` lists them all."
-
-
-def _validated(values: Mapping[str, Any], origins: Mapping[str, str]) -> Settings:
-    try:
-        return Settings(**values)
+        return Settings(**layer.values)
     except ValidationError as error:
         first = error.errors()[0]
         field = str(first["loc"][0])
         reason = first["msg"].removeprefix("Value error, ")
-        raise SettingsError(
-            f"{variable(field)} (from {origins[field]}) cannot be {first['input']!r}: {reason}."
-        ) from error
+        origin = layer.origins[field]
+        # What an older system's name says is told by that name.
+        name = f"{variable(field)} (from {origin})" if field in stated.values else origin
+        raise SettingsError(f"{name} cannot be {first['input']!r}: {reason}.") from error

@@ -103,6 +103,20 @@ def test_old_objects_are_found_unfinished_ones_too(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_files_of_somebody_else_are_not_among_the_objects(tmp_path: Path) -> None:
+    """The folder may be that of an older system's uploads, and what is old and unnamed is removed."""
+
+    async def main() -> None:
+        blobs = FolderBlobs(tmp_path)
+        await stored(blobs, "a/0-audio", b"a")
+        for name in ("talk.mp3", "0-audio", "old/talk.mp3", "old/deep/0-audio", "old/0-audio.mp3"):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_bytes(b"theirs")
+        assert await names_older_than(blobs, -60) == ["a/0-audio"]
+
+    asyncio.run(main())
+
+
 def test_a_missing_folder_holds_nothing(tmp_path: Path) -> None:
     assert asyncio.run(names_older_than(FolderBlobs(tmp_path / "none"), 0)) == []
 

@@ -17,6 +17,7 @@ from dictograph.api.app import create_app
 from dictograph.api.document import event_content
 from dictograph.api.views import JobView
 from dictograph.cli.main import cli
+from dictograph.contract import Contract
 from dictograph.crash import Point
 from dictograph.errors import DictographError
 from dictograph.formats import FORMATS
@@ -81,13 +82,16 @@ def commands(
 
 
 def operations() -> Iterator[tuple[str, dict[str, Any]]]:
-    """What the OpenAPI document describes, by method and path."""
+    """What the OpenAPI document describes of the native API, by method and path. Other contracts have pages of their
+    own, and tag their operations with their name."""
+    others = {contract.value for contract in Contract if contract is not Contract.NATIVE}
     nothing: Any = None
     services = Services(*[nothing] * len(Services.__dataclass_fields__))
     document = create_app(services, Settings()).openapi()  # type: ignore[call-arg]
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            yield f"{method.upper()} {path}", operation
+            if not others & set(operation.get("tags", ())):
+                yield f"{method.upper()} {path}", operation
 
 
 def shell_lines(page: Path) -> Iterator[str]:

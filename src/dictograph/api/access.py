@@ -2,29 +2,55 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from fastapi import Depends
+from starlette.datastructures import State
 from starlette.requests import HTTPConnection
 
+from dictograph.api.clients import client_of, is_loopback
 from dictograph.contract import Contract
-from dictograph.errors import ScopeMissing
-from dictograph.service.access import LOCAL_CALLER, Caller, Scope
+from dictograph.errors import RequestError, ScopeMissing
+from dictograph.service.access import Caller, Scope
+from dictograph.service.authentication import Authentication, Visit
+
+#: More than this of a key is not read: nobody has one so long.
+_KEY_LENGTH = 1024
+
+#: What looks like a key in a URL: by its name, or by itself.
+_KEY_NAMES = frozenset({"api_key", "apikey", "api-key", "x-api-key", "access_token"})
+_KEY_FORM = re.compile(r"dg_[0-9a-z]{12}_[0-9A-Za-z]{43}")
+
+
+def remember(state: State, authentication: Authentication) -> None:
+    """Have the parameters of an application's routes ask this one."""
+    state.authentication = authentication
 
 
 async def caller_of(connection: HTTPConnection) -> Caller:
-    """The caller of a request or WebSocket. Raises Unauthorized when it must say who it is, and did not."""
-    del connection
-    return LOCAL_CALLER
+    """The caller of a request or WebSocket.
 
-
-async def guest_of(connection: HTTPConnection, contract: Contract, scope: Scope) -> Caller:
-    """The caller of a contract's own route: that of its key; without one the contract's own owner, where that is allowed.
-
-    Raises Unauthorized, ScopeMissing.
+    Raises:
+        Unauthorized: it must say who it is, and did not.
+        TooManyRequests, DatabaseUnavailable.
+        RequestError: it put a key into the URL.
     """
-    del connection
-    return need(Caller(contract.value), scope)
+    return await _authentication(connection).caller(visit_of(connection))
+
+
+async def guest_of(
+    connection: HTTPConnection, contract: Contract, scope: Scope, *, makes_job: bool | None = None
+) -> Caller:
+    """The caller of a contract's own route: that of its key; without one the contract's own owner, where that is
+    allowed. `makes_job` says whether the call counts as a job that is made; by default, if the scope is TRANSCRIBE.
+
+    Raises what `caller_of` does, and ScopeMissing.
+    """
+    caller = need(await _authentication(connection).guest(visit_of(connection), contract, scope), scope)
+    if makes_job or (makes_job is None and scope is Scope.TRANSCRIBE):
+        await _authentication(connection).count_job(caller)
+    return caller
 
 
 def need(caller: Caller, scope: Scope) -> Caller:
@@ -34,19 +60,74 @@ def need(caller: Caller, scope: Scope) -> Caller:
     return caller
 
 
+def visit_of(connection: HTTPConnection) -> Visit:
+    """What the connection shows of itself. Raises RequestError for a key in the URL."""
+    _check_query(connection)
+    job_id = connection.path_params.get("job_id")
+    return Visit(
+        client=client_of(connection.client.host if connection.client else ""),
+        loopback=is_loopback(str((connection.scope.get("server") or ("",))[0])),
+        keys=_keys(connection),
+        ticket=connection.query_params.get("ticket") if _takes_tickets(connection) else None,
+        job_id=None if job_id is None else str(job_id),
+    )
+
+
+def _authentication(connection: HTTPConnection) -> Authentication:
+    found = connection.app.state.authentication
+    assert isinstance(found, Authentication)
+    return found
+
+
+def _keys(connection: HTTPConnection) -> frozenset[str]:
+    """The keys that are given. What `Authorization` has of another scheme is meant for somebody else: a proxy."""
+    given = connection.headers.getlist("x-api-key")
+    for value in connection.headers.getlist("authorization"):
+        scheme, _, credentials = value.strip().partition(" ")
+        if scheme.lower() == "bearer":
+            given.append(credentials)
+    return frozenset(key.strip()[:_KEY_LENGTH] for key in given)
+
+
+def _takes_tickets(connection: HTTPConnection) -> bool:
+    """WebSockets, and what is read of one job. Before a route is found everything that is read: it may be that."""
+    if connection.scope["type"] == "websocket":
+        return True
+    parameters = connection.scope.get("path_params")
+    return connection.scope["method"] in ("GET", "HEAD") and (parameters is None or "job_id" in parameters)
+
+
+def _check_query(connection: HTTPConnection) -> None:
+    for name, value in connection.query_params.multi_items():
+        if name.lower() in _KEY_NAMES or _KEY_FORM.search(value):
+            raise RequestError(
+                "A key does not belong into a URL, which ends up in logs and histories: send it as `X-API-Key` or "
+                "`Authorization: Bearer`, or get a ticket for `?ticket=` from `POST /v1/tickets`. Revoke this one.",
+                param=name[:100],
+            )
+
+
 async def _reader(connection: HTTPConnection) -> Caller:
     return need(await caller_of(connection), Scope.READ)
 
 
-async def _creator(connection: HTTPConnection) -> Caller:
+async def _changer(connection: HTTPConnection) -> Caller:
     return need(await caller_of(connection), Scope.TRANSCRIBE)
+
+
+async def _creator(connection: HTTPConnection) -> Caller:
+    caller = await _changer(connection)
+    await _authentication(connection).count_job(caller)
+    return caller
 
 
 async def _admin(connection: HTTPConnection) -> Caller:
     return need(await caller_of(connection), Scope.ADMIN)
 
 
-#: A route's parameter of one of these types has the caller, who has that scope.
+#: A route's parameter of one of these types has the caller, who may do that: read jobs, change them, make one
+#: (which is counted), operate the service.
 Reader = Annotated[Caller, Depends(_reader)]
+Changer = Annotated[Caller, Depends(_changer)]
 Creator = Annotated[Caller, Depends(_creator)]
 Admin = Annotated[Caller, Depends(_admin)]

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dictograph import __version__
-from dictograph.api import asr, backend, gateway, openai, paths
+from dictograph.api import access, asr, backend, gateway, openai, paths
 from dictograph.api.envelope import Envelope
 from dictograph.api.guard import Guard, known_hosts, known_origins
 from dictograph.api.house import house_routes
@@ -17,7 +17,10 @@ from dictograph.api.problems import handle_problems
 from dictograph.api.results import result_routes
 from dictograph.api.sockets import socket_routes
 from dictograph.api.surface import Parts, Surface
+from dictograph.api.tickets import ticket_routes
 from dictograph.api.transcriptions import transcription_routes
+from dictograph.api.webhooks import webhook_routes
+from dictograph.api.workers import worker_routes
 from dictograph.contract import Contract
 from dictograph.service.services import Services
 from dictograph.settings import Settings
@@ -35,6 +38,7 @@ as `events`, each a frame `{"seq", "type", "data"}`, and closes with 1000 after 
 #: The contracts beside the native one, in the order in which they are asked for a path.
 _OTHERS: Sequence[Callable[[Parts], Surface]] = (
     gateway.surface,
+    gateway.sockets,
     backend.surface,
     paths.surface,
     openai.surface,
@@ -48,10 +52,12 @@ def create_app(services: Services, settings: Settings, first: Contract = Contrac
         title="Dictograph",
         version=__version__,
         description=_ABOUT,
+        openapi_url=None,  # the backend's contract has a say in who sees it
         docs_url=None,  # its pages load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
     )
+    access.remember(app.state, services.authentication)
     surfaces = surfaces_of(services, settings, first)
     for surface in surfaces:
         for router in surface.routers:
@@ -60,7 +66,11 @@ def create_app(services: Services, settings: Settings, first: Contract = Contrac
     # The last one added is the outermost.
     app.add_middleware(_HeadAsGet)
     app.add_middleware(
-        Guard, hosts=known_hosts(settings), origins=known_origins(settings.allowed_origins), surfaces=surfaces
+        Guard,
+        authentication=services.authentication,
+        hosts=known_hosts(settings),
+        origins=known_origins(settings.allowed_origins),
+        surfaces=surfaces,
     )
     app.add_middleware(Envelope)
     return app
@@ -69,12 +79,14 @@ def create_app(services: Services, settings: Settings, first: Contract = Contrac
 def surfaces_of(services: Services, settings: Settings, first: Contract = Contract.NATIVE) -> list[Surface]:
     """All surfaces, in the order in which they are asked for a path."""
     parts = Parts(services, settings, Pace(settings.upload_idle_timeout, settings.upload_min_rate))
+    if first is Contract.PATH:  # it has a word for all that it does not know, and so is served beside the native alone
+        return [paths.surface_of_its_own(parts), _native(parts), paths.elsewhere()]
     surfaces = [_native(parts), *(make(parts) for make in _OTHERS)]
     return sorted(surfaces, key=lambda surface: surface.contract is not first)
 
 
 def _native(parts: Parts) -> Surface:
-    rooms = (result_routes, socket_routes, house_routes)
+    rooms = (result_routes, socket_routes, ticket_routes, house_routes, worker_routes, webhook_routes)
     routers = [transcription_routes(parts.services, parts.pace), *(routes(parts.services) for routes in rooms)]
     return Surface(Contract.NATIVE, routers)
 

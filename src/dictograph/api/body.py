@@ -1,15 +1,15 @@
-"""The two bodies of POST /v1/transcriptions, read as they arrive: an upload with its options, or JSON."""
+"""The bodies of requests that make jobs, read as they arrive: a form with the file, or JSON that names it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from starlette.requests import Request
 
-from dictograph.api.form import FileBegins, Form
+from dictograph.api.form import FileBegins, Form, FormRules
 from dictograph.api.pace import Pace
 from dictograph.api.problems import MalformedBody
 from dictograph.errors import InvalidRequest, UploadTooLarge
@@ -22,24 +22,52 @@ _JSON_BYTES = 64 * 1024
 _FORM_BYTES = 1024 * 1024
 
 
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """How an upload of some contract is to be taken.
+
+    Args:
+        order_of: what is to be done with the audio, by the form's fields as far as they have come. Called when the
+            file begins, so that what is wrong is said before it, and at the end.
+        rules: what the form is like.
+        key: the Idempotency-Key.
+        max_bytes: what the contract allows; None: as much as the service takes.
+        head: stands before the file's bytes, where they need one to be understood.
+    """
+
+    order_of: Callable[[Form], Order]
+    rules: FormRules = field(default_factory=FormRules)
+    key: str | None = None
+    max_bytes: int | None = None
+    head: bytes = b""
+
+
 async def take_upload(request: Request, pace: Pace, intake: Intake, caller: Caller, key: str | None) -> Accepted:
-    """Take in a multipart upload, its file going into storage as it comes."""
-    form = Form(request.headers["content-type"])
-    _check_announced(request, intake.max_upload)
-    async with intake.receive(caller.owner, key) as reception:
+    """Take in a native upload, its file going into storage as it comes."""
+    upload = Upload(lambda form: _order_of_fields(form.fields), key=key)
+    return await take_form(request, pace, intake, caller, upload)
+
+
+async def take_form(request: Request, pace: Pace, intake: Intake, caller: Caller, upload: Upload) -> Accepted:
+    """Take in a multipart upload of any contract, its file going into storage as it comes."""
+    form = Form(request.headers.get("content-type", ""), upload.rules)
+    _check_announced(request, min(intake.max_upload, upload.max_bytes or intake.max_upload))
+    head = upload.head
+    async with intake.receive(caller.owner, upload.key, upload.max_bytes) as reception:
         async for data in pace.pieces(request):
             for found in form.feed(data):
                 if isinstance(found, FileBegins):
-                    _order_of_fields(found.fields)  # what is wrong with these is better said before the file
+                    upload.order_of(form)
                 else:
-                    await reception.write(found.data)
+                    await reception.write(head + found.data)
+                    head = b""
         filename = form.finish()
-        return await reception.accept(filename, replace(_order_of_fields(form.fields), key_id=caller.key_id))
+        return await reception.accept(filename, replace(upload.order_of(form), key_id=caller.key_id))
 
 
 async def take_reference(request: Request, pace: Pace, intake: Intake, caller: Caller, key: str | None) -> Accepted:
     """Take in a URL or path, named in JSON."""
-    given = _parsed(await _whole(request, pace))
+    given = parsed(await whole(request, pace))
     if not isinstance(given, dict):
         raise InvalidRequest("The body must be a JSON object.")
     named = {name: given.pop(name) for name in ("url", "path") if given.get(name) is not None}
@@ -68,7 +96,7 @@ def _order_of_fields(fields: Mapping[str, str]) -> Order:
     """Options and metadata of a form's fields; an empty field is one that was left out."""
     given = {name: value for name, value in fields.items() if value != ""}
     text = given.pop("metadata", None)
-    metadata = {} if text is None else check_metadata(_parsed(text.encode(), param="metadata"))
+    metadata = {} if text is None else check_metadata(parsed(text.encode(), param="metadata"))
     webhook_url = _webhook_url(given.pop("webhook_url", None))
     return Order(check_options(given, strict=False), metadata, webhook_url=webhook_url)
 
@@ -87,7 +115,8 @@ def _check_announced(request: Request, limit: int) -> None:
         raise UploadTooLarge(f"The upload is larger than {limit} bytes, the most that this service takes.")
 
 
-async def _whole(request: Request, pace: Pace) -> bytes:
+async def whole(request: Request, pace: Pace) -> bytes:
+    """A small body. Raises UploadTooLarge, and what the pace does."""
     body = bytearray()
     async for data in pace.pieces(request):
         body += data
@@ -96,7 +125,8 @@ async def _whole(request: Request, pace: Pace) -> bytes:
     return bytes(body)
 
 
-def _parsed(text: bytes, param: str | None = None) -> Any:
+def parsed(text: bytes, param: str | None = None) -> Any:
+    """What the JSON says. Raises MalformedBody."""
     try:
         return json.loads(text.decode(), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -11,17 +10,12 @@ from typing import Any
 import h11
 from starlette.responses import Response
 from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from dictograph.api.clients import client_of
 from dictograph.api.problems import problem
 from dictograph.api.unread import Unread
+from dictograph.api.websocket import Socket
 from dictograph.errors import DictographError, RequestError, ServerBusy
-
-#: So much may wait to be sent to a WebSocket's client when it asks for another pong, in bytes.
-_MOST_UNSENT = 256 * 1024
-
-#: A network of this length is one client: whoever has an IPv6 address has all of its /64.
-_CLIENT_BITS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +71,8 @@ class Connection(Unread, H11Protocol):
         if isinstance(socket, Socket) and not socket.handshake_initiated:
             # Its parser has stricter limits than ours, and says nothing when they are overstepped.
             self._end(RequestError("The request for a WebSocket cannot be understood."))
+        elif isinstance(socket, Socket) and (rest := self.conn.trailing_data[0]):
+            socket.data_received(rest)  # what came together with the request
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -113,26 +109,8 @@ class Connection(Unread, H11Protocol):
             self._deadline = None
 
 
-class Socket(Unread, WebSocketsSansIOProtocol):
-    """A WebSocket that does not hoard pongs for a client that sends pings and reads nothing."""
-
-    def __init__(self, *args: Any, limits: ConnectionLimits, **more: Any) -> None:
-        super().__init__(*args, **more)
-        self.unread_timeout = limits.unread_timeout
-
-    def handle_ping(self) -> None:
-        if self.transport.get_write_buffer_size() > _MOST_UNSENT:
-            self.transport.abort()
-        else:
-            super().handle_ping()
-
-
-def _client(connection: Any) -> object:
-    """What all connections of one client have in common: its address, or its network if that is IPv6."""
-    host = connection.client[0] if connection.client else ""
-    if ":" not in host:
-        return host
-    return int(ipaddress.IPv6Address(host.partition("%")[0])) >> _CLIENT_BITS
+def _client(connection: Any) -> str:
+    return client_of(connection.client[0] if connection.client else "")
 
 
 def _plain(answer: Response) -> bytes:

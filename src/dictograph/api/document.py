@@ -12,7 +12,8 @@ Responses = dict[int | str, dict[str, Any]]
 
 _SAID = {
     400: "The request is malformed, cut short, empty, or names a path that is not allowed.",
-    403: "The Host or Origin is not allowed.",
+    401: "A key is needed, and there was none that is valid.",
+    403: "The Host or Origin is not allowed, or the key is not for this.",
     404: "There is no such job.",
     405: "The address does not know the method.",
     406: "None of the formats is acceptable.",
@@ -21,19 +22,26 @@ _SAID = {
     413: "The body is too large.",
     415: "The body is of a kind that is not taken.",
     422: "An option, parameter or field has a value that cannot be used.",
+    429: "There were too many requests.",
     500: "A fault of the service.",
     503: "The database or the storage cannot be reached.",
     507: "The storage is full.",
 }
 
+_WEBHOOK = {
+    "type": "string",
+    "format": "uri",
+    "maxLength": 4096,
+    "description": "An http or https URL that is told the job's end, by the Standard Webhooks specification.",
+}
+
 _METADATA = "Your own data, kept with the job and given back: a JSON object of at most 16 KiB."
 
 
-def problems(*statuses: int) -> Responses:
-    """The error answers of an operation; 403, 500 and 503 can always come."""
-    return {
-        status: {"model": ProblemView, "description": _SAID[status]} for status in sorted({*statuses, 403, 500, 503})
-    }
+def problems(*statuses: int, public: bool = False) -> Responses:
+    """The error answers of an operation, beside those that can always come. A public one asks for no key."""
+    always = {403, 500, 503} if public else {400, 401, 403, 429, 500, 503}
+    return {status: {"model": ProblemView, "description": _SAID[status]} for status in sorted({*statuses, *always})}
 
 
 def creation_body() -> dict[str, Any]:
@@ -100,12 +108,13 @@ def _form_schema() -> dict[str, Any]:
         "type": "object",
         "required": ["file"],
         "additionalProperties": False,
-        "properties": {"file": file, **options, "metadata": metadata},
+        "properties": {"file": file, **options, "metadata": metadata, "webhook_url": _WEBHOOK},
     }
 
 
 def _json_schema() -> dict[str, Any]:
-    shared = {**_option_schemas(), "metadata": {"type": "object", "description": _METADATA}}
+    metadata = {"type": "object", "description": _METADATA}
+    shared = {**_option_schemas(), "metadata": metadata, "webhook_url": _WEBHOOK}
     url = {"type": "string", "format": "uri", "maxLength": 4096, "description": "An http or https URL to fetch."}
     path = {"type": "string", "minLength": 1, "description": "A file of the server, beneath an allowed root."}
     return {

@@ -17,6 +17,11 @@ log = logging.getLogger(__name__)
 #: How long a client that was refused in the middle of its upload is listened to, in seconds.
 LINGER_S = 5.0
 
+
+class BrokenOff(Exception):
+    """An answer has begun and cannot be brought to its end: the client must not take what it has for all."""
+
+
 _SAFE = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
@@ -39,6 +44,9 @@ class Envelope:
         exchange = _Exchange(receive, send)
         try:
             await self._app(scope, exchange.receive, exchange.send)
+        except BrokenOff as error:
+            # Without its end the server closes the connection: that is what the client is to see.
+            log.warning("request %s: %s %s: %s", exchange.id, scope.get("method", "WebSocket"), scope["path"], error)
         except Exception:
             log.exception("request %s: %s %s failed", exchange.id, scope.get("method", "WebSocket"), scope["path"])
             if not exchange.started:

@@ -12,12 +12,24 @@ from python_multipart.multipart import parse_options_header
 from dictograph.api.problems import MalformedBody, UnsupportedMediaType
 from dictograph.errors import InvalidRequest, UploadIncomplete
 
-_FILE = "file"
 _MAX_FIELDS = 64
 _MAX_FIELD_BYTES = 64 * 1024
 _MAX_HEADER_BYTES = 8 * 1024
 #: Everything of the body that is not the file's bytes: fields, headers, boundaries, what is around them.
 _MAX_BESIDE_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class FormRules:
+    """What a contract's form is like.
+
+    Args:
+        file: the name of the part that is the file.
+        repeated: whether a field may come several times, as `name[]` does for a list; else that is refused.
+    """
+
+    file: str = "file"
+    repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +50,13 @@ class FileBytes:
 class Form:
     """Reads a multipart/form-data body piece by piece.
 
-    Every method raises MalformedBody, InvalidRequest or UploadIncomplete, saying what is wrong with the form.
+    `values` are the fields' values, in the order in which they came. Every method raises MalformedBody, InvalidRequest
+    or UploadIncomplete, saying what is wrong with the form.
     """
 
-    def __init__(self, content_type: str) -> None:
-        self.fields: dict[str, str] = {}
+    def __init__(self, content_type: str, rules: FormRules = FormRules()) -> None:
+        self.values: dict[str, list[str]] = {}
+        self._rules = rules
         self.filename: str | None = None
         self._part = _Part()
         self._parts = 0
@@ -63,6 +77,16 @@ class Form:
             },
         )
 
+    @property
+    def ended(self) -> bool:
+        """Whether all fields have come."""
+        return self._ended
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The fields, each with its last value."""
+        return {name: values[-1] for name, values in self.values.items()}
+
     def feed(self, data: bytes) -> Iterator[FileBegins | FileBytes]:
         """Take a piece of the body; gives what it brings of the file."""
         try:
@@ -80,7 +104,9 @@ class Form:
         if not self._ended:
             raise UploadIncomplete("The upload ended before its form did: its closing boundary is missing.")
         if self.filename is None:
-            raise InvalidRequest(f"The form has no file: send it as the part named {_FILE!r}.", param=_FILE)
+            raise InvalidRequest(
+                f"The form has no file: send it as the part named {self._rules.file!r}.", param=self._rules.file
+            )
         return self.filename
 
     def _begin_part(self) -> None:
@@ -111,19 +137,19 @@ class Form:
         part.name = _text(options[b"name"])
         if b"filename" in options:
             self._begin_file(_text(options[b"filename"]))
-        elif part.name == _FILE:
-            raise InvalidRequest(f"The part {_FILE!r} must be a file, with a file name.", param=_FILE)
-        elif part.name in self.fields:
+        elif part.name == self._rules.file:
+            raise InvalidRequest(f"The part {part.name!r} must be a file, with a file name.", param=part.name)
+        elif part.name in self.values and not self._rules.repeated:
             raise InvalidRequest(f"The field {part.name[:100]!r} is there twice.", param=part.name[:100])
 
     def _begin_file(self, filename: str) -> None:
-        name = self._part.name
-        if name != _FILE:
-            raise InvalidRequest(f"The file must be the part named {_FILE!r}, not {name[:100]!r}.", param=_FILE)
+        name, wanted = self._part.name, self._rules.file
+        if name != wanted:
+            raise InvalidRequest(f"The file must be the part named {wanted!r}, not {name[:100]!r}.", param=wanted)
         if self.filename is not None:
-            raise InvalidRequest("The form has two files; send one in each request.", param=_FILE)
+            raise InvalidRequest("The form has two files; send one in each request.", param=wanted)
         self.filename, self._part.is_file = filename, True
-        self._found.append(FileBegins(filename, dict(self.fields)))
+        self._found.append(FileBegins(filename, self.fields))
 
     def _part_data(self, data: bytes, start: int, end: int) -> None:
         part = self._part
@@ -141,9 +167,10 @@ class Form:
         if part.is_file:
             return
         try:
-            self.fields[part.name] = part.value.decode()
+            text = part.value.decode()
         except UnicodeDecodeError as error:
             raise InvalidRequest(f"The field {part.name[:100]!r} is not UTF-8.", param=part.name[:100]) from error
+        self.values.setdefault(part.name, []).append(text)
 
     def _end(self) -> None:
         self._ended = True
@@ -170,7 +197,7 @@ class _Part:
 def _boundary(content_type: str) -> bytes:
     kind, options = parse_options_header(content_type)
     if kind != b"multipart/form-data":
-        raise UnsupportedMediaType("Send multipart/form-data with a file, or application/json with a url or path.")
+        raise UnsupportedMediaType("Send multipart/form-data with a file.")
     boundary = options.get(b"boundary", b"")
     if not 0 < len(boundary) <= 70:  # RFC 2046, section 5.1.1
         raise MalformedBody("The Content-Type names no boundary, or too long a one.")

@@ -3,6 +3,10 @@
 A web page can make a browser send requests to a service on loopback, and by DNS rebinding even read the
 answers. The first is met by the Origin that browsers add to all unsafe requests and WebSockets, the
 second by the Host, which then names the page's own domain.
+
+No page has a key. So whoever shows one may call the service by any name; and so may everybody on an address that
+others reach, as soon as there are keys, or on routes that need none there: a page learns nothing by a strange
+name that its visitor's network does not tell to all it has.
 """
 
 from __future__ import annotations
@@ -11,12 +15,17 @@ from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dictograph.api.access import visit_of
 from dictograph.api.problems import problem
 from dictograph.api.surface import ANY_ORIGIN, Surface
-from dictograph.errors import HostNotAllowed, OriginNotAllowed, RequestError
+from dictograph.contract import Address, Contract
+from dictograph.errors import DictographError, HostNotAllowed, OriginNotAllowed
+from dictograph.service.access import Scope as Right
+from dictograph.service.authentication import Authentication
 from dictograph.settings import Settings
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -30,10 +39,16 @@ class Guard:
     """Lets through what may come; around everything else of the application."""
 
     def __init__(
-        self, app: ASGIApp, hosts: frozenset[str], origins: frozenset[str], surfaces: Sequence[Surface] = ()
+        self,
+        app: ASGIApp,
+        authentication: Authentication,
+        hosts: frozenset[str],
+        origins: frozenset[str],
+        surfaces: Sequence[Surface] = (),
     ) -> None:
         """`origins` may call everything; a surface may allow more of them its own routes."""
         self._app = app
+        self._authentication = authentication
         self._hosts = hosts
         self._origins = origins
         self._surfaces = surfaces
@@ -47,23 +62,24 @@ class Guard:
         surface = next((one for one in self._surfaces if one.owns(scope)), None)
         shared = origin is not None and (origin in self._origins or _shares(surface, origin))
         try:
-            self._check_host(headers.get("host", ""), scope)
+            await self._check_host(headers.get("host", ""), scope, surface)
             if not shared:
                 _check_origin(origin, headers, scope)
-        except RequestError as error:
-            await problem(error)(scope, receive, send)
+        except DictographError as error:
+            refusal = surface.refusal if surface else problem
+            await refusal(error)(scope, receive, send)
             return
         if shared and _is_preflight(scope, headers):
             await _preflight(headers, surface)(scope, receive, send)
             return
         await self._app(scope, receive, _sharing(send, headers["origin"]) if shared else send)
 
-    def _check_host(self, given: str, scope: Scope) -> None:
+    async def _check_host(self, given: str, scope: Scope, surface: Surface | None) -> None:
         host = host_of(given)
         # The address that was connected to is a number, and no page can have a number for its name
         # unless it came from there.
         here = (scope.get("server") or ("",))[0]
-        if host and (host in self._hosts or host == here):
+        if host and (host in self._hosts or host == here or await self._may_call_by_any_name(scope, surface)):
             return
         raise HostNotAllowed(
             f"This service does not go by the name {given[:200]!r}. The operator can add it with "
@@ -71,10 +87,18 @@ class Guard:
             param="Host",
         )
 
+    async def _may_call_by_any_name(self, scope: Scope, surface: Surface | None) -> bool:
+        visit = visit_of(HTTPConnection(scope))
+        contract = surface.contract if surface else Contract.NATIVE
+        asked = self._authentication
+        if not visit.loopback and (asked.is_open(contract, Right.READ) or await asked.has_keys()):
+            return True
+        return await asked.knows(visit, contract)
+
 
 def known_hosts(settings: Settings) -> frozenset[str]:
     """The names that requests may be addressed to."""
-    named = [*settings.listen, *settings.allowed_hosts]
+    named = [*(Address.parse(one).authority for one in settings.listen), *settings.allowed_hosts]
     return _LOOPBACK | {host for name in named if (host := host_of(name)) not in ("0.0.0.0", "::", "")}
 
 

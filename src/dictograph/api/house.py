@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fastapi import APIRouter
 from starlette.responses import Response
 
@@ -11,22 +13,21 @@ from dictograph.api.document import problems
 from dictograph.api.problems import Json
 from dictograph.api.views import (
     HealthView,
-    ModelListView,
     ReadyView,
     StatusView,
-    models_view,
     ready_view,
     status_view,
 )
+from dictograph.service.access import Scope
 from dictograph.service.services import Services
 
 
 def house_routes(services: Services) -> APIRouter:
-    """Health, readiness, status, models."""
+    """Health, readiness, status."""
     router = APIRouter(tags=["service"])
     board = services.board
 
-    @router.get("/health", response_model=HealthView, responses=problems())
+    @router.get("/health", response_model=HealthView, responses=problems(public=True))
     async def health() -> Response:
         """The process lives and answers. Says nothing of whether it can transcribe; `/ready` does."""
         return Json(HealthView().model_dump())
@@ -34,7 +35,7 @@ def house_routes(services: Services) -> APIRouter:
     @router.get(
         "/ready",
         response_model=ReadyView,
-        responses={**problems(), 503: {"model": ReadyView, "description": "Not ready; `reason` says why."}},
+        responses={**problems(public=True), 503: {"model": ReadyView, "description": "Not ready; `reason` says why."}},
     )
     async def ready() -> Response:
         """Whether a real inference has been proved to work, and there is room for uploads; else the reason."""
@@ -43,12 +44,10 @@ def house_routes(services: Services) -> APIRouter:
 
     @router.get("/v1/status", response_model=StatusView, responses=problems())
     async def status(caller: Reader) -> Response:
-        """What waits, what runs, who works."""
-        return Json(status_view(await board.status(caller.owner), __version__).model_dump(mode="json"))
-
-    @router.get("/v1/models", response_model=ModelListView, responses=problems())
-    async def models() -> Response:
-        """The models that can be asked for, and the state they are in."""
-        return Json(ModelListView(data=models_view(await board.readiness())).model_dump(mode="json"))
+        """What waits, what runs, who works. Without the scope `admin`: of the caller's own jobs, and no workers."""
+        operator = caller.may(Scope.ADMIN)
+        found = await board.status(None if operator else caller.owner)
+        view = status_view(found if operator else replace(found, workers=()), __version__)
+        return Json(view.model_dump(mode="json"))
 
     return router

@@ -99,9 +99,11 @@ def handle_problems(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
 
 
 async def _ours(request: Request, error: Exception) -> Response:
+    """Of a request, or of a handshake for a WebSocket: then it is refused with this as its HTTP answer."""
     assert isinstance(error, DictographError)
     if error.status >= 500:
-        log.warning("%s %s: %s: %s", request.method, request.url.path, error.code, error.message)
+        method = request.scope.get("method", "WebSocket")
+        log.warning("%s %s: %s: %s", method, request.url.path, error.code, error.message)
     return problem(error)
 
 

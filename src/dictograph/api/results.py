@@ -9,13 +9,16 @@ from contextlib import aclosing
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Query
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from dictograph import formats
 from dictograph.api.access import Reader
 from dictograph.api.document import event_content, problems, transcript_content
 from dictograph.api.negotiate import choose_format
+from dictograph.api.problems import Json
 from dictograph.api.streams import Stream, in_blocks
+from dictograph.api.views import PromptsView
 from dictograph.api.wire import SSE_HEAD, sse
 from dictograph.errors import DatabaseUnavailable
 from dictograph.service.services import Services
@@ -35,7 +38,7 @@ LastEventId = Annotated[
 
 
 def result_routes(services: Services) -> APIRouter:
-    """GET transcript and events."""
+    """GET transcript, events and prompts."""
     router = APIRouter(tags=["results"])
 
     @router.get(
@@ -91,6 +94,20 @@ def result_routes(services: Services) -> APIRouter:
             return Response(status_code=204)  # what tells an EventSource to stop coming back
         headers = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
         return Stream(_records(services, caller.owner, job_id, start), "text/event-stream", headers)
+
+    @router.get(
+        f"{_PATH}/prompts",
+        response_model=PromptsView,
+        responses={
+            200: {"description": "The prompts, each with the whole transcript."},
+            **problems(404, 409, 422),
+        },
+    )
+    async def prompts(caller: Reader, job_id: str) -> Response:
+        """Ready-made prompts for a language model, in the transcript's language, once the job is completed."""
+        reading = await services.readings.of(await services.jobs.get(caller.owner, job_id))
+        view = PromptsView(language=services.readings.choose_language(reading.language), prompts=dict(reading.prompts))
+        return await run_in_threadpool(Json, view.model_dump())
 
     return router
 

@@ -14,8 +14,9 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from dictograph.api.connection import Connection, ConnectionLimits, Socket
+from dictograph.api.connection import Connection, ConnectionLimits
 from dictograph.api.room import make_room
+from dictograph.api.websocket import Socket
 from dictograph.errors import SettingsError
 
 #: How long requests may go on after the end was called for (s).
@@ -109,7 +110,7 @@ class _Server(uvicorn.Server):
 
 def _config(app: Any, limits: ConnectionLimits) -> uvicorn.Config:
     http: Any = partial(Connection, limits=limits)  # uvicorn calls it, but its types want a class
-    sockets: Any = partial(Socket, limits=limits)
+    sockets: Any = partial(Socket, unread_timeout=limits.unread_timeout)
     return uvicorn.Config(
         app,
         http=http,

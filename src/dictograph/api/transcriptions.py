@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dictograph.api.access import Creator, Reader
+from dictograph.api.access import Changer, Creator, Reader
 from dictograph.api.body import take_reference, take_upload
 from dictograph.api.document import creation_body, problems
 from dictograph.api.pace import Pace
@@ -118,18 +118,18 @@ def transcription_routes(services: Services, pace: Pace) -> APIRouter:
         return await answer(await jobs.get(caller.owner, job_id))
 
     @router.delete(f"{_PATH}/{{job_id}}", status_code=204, responses=problems(404))
-    async def remove(caller: Creator, job_id: str) -> Response:
+    async def remove(caller: Changer, job_id: str) -> Response:
         """Delete a job with its audio, transcript and events; one that runs is stopped."""
         await jobs.remove(caller.owner, job_id)
         return Response(status_code=204)
 
     @router.post(f"{_PATH}/{{job_id}}/cancel", response_model=JobView, responses=problems(404, 409))
-    async def cancel(caller: Creator, job_id: str) -> Response:
+    async def cancel(caller: Changer, job_id: str) -> Response:
         """Stop a job that waits or runs."""
         return await answer(await jobs.cancel(caller.owner, job_id))
 
     @router.post(f"{_PATH}/{{job_id}}/retry", response_model=JobView, responses=problems(404, 409))
-    async def retry(caller: Creator, job_id: str) -> Response:
+    async def retry(caller: Changer, job_id: str) -> Response:
         """Run a failed or cancelled job again, with the same options, from its last committed window."""
         return await answer(await jobs.retry(caller.owner, job_id))
 

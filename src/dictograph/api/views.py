@@ -22,6 +22,9 @@ Moment = Annotated[
     datetime, PlainSerializer(_iso, return_type=str), WithJsonSchema({"type": "string", "format": "date-time"})
 ]
 
+#: When a model was made is not known here, and clients of OpenAI's want a number: 2022-09-21.
+MODELS_CREATED = 1_663_718_400
+
 _EXAMPLE_ID = "0b5a3a3e-6c0c-4f5e-9d35-0d6f0f6f2f57"
 
 
@@ -99,15 +102,26 @@ class JobListView(BaseModel):
 
 
 class HealthView(BaseModel):
-    """The process lives."""
+    """The process lives. In the words of contract G, for those who wait for them."""
 
-    status: Literal["ok"] = "ok"
+    status: Literal["Audio-Gateway is healthy"] = "Audio-Gateway is healthy"
+    kafka: Literal["disconnected"] = Field("disconnected", description="Whether a broker is in use, and reached.")
+
+
+class PromptsView(BaseModel):
+    """What a language model can be asked about a transcript."""
+
+    language: str = Field(description="The language that they are written in.", examples=["de"])
+    prompts: dict[str, str] = Field(description="Each by the name of its template.")
 
 
 class ModelView(BaseModel):
-    """A model that can be asked for."""
+    """A model that can be asked for. `object`, `created` and `owned_by` are for clients of OpenAI's."""
 
     id: str = Field(examples=["small"])
+    object: Literal["model"] = "model"
+    created: int = Field(MODELS_CREATED, description="The day on which Whisper came out, in seconds since 1970.")
+    owned_by: Literal["dictograph"] = "dictograph"
     engine: str = Field(examples=["whisper"])
     default: bool = Field(description="Whether a request that names nothing gets it now.")
     state: str = Field(description="ready, fetching, checking or unavailable.", examples=["ready"])
@@ -119,6 +133,7 @@ class ModelView(BaseModel):
 class ModelListView(BaseModel):
     """The models that this service offers."""
 
+    object: Literal["list"] = "list"
     data: list[ModelView]
 
 
@@ -223,7 +238,7 @@ def _worker_view(worker: WorkerState) -> WorkerView:
 
 def _source_view(source: Source) -> SourceView:
     if source.kind is SourceKind.URL:
-        return SourceView(kind=source.kind, url=_without_secrets(source.location), path=None)
+        return SourceView(kind=source.kind, url=without_secrets(source.location), path=None)
     return SourceView(kind=source.kind, url=None, path=source.location or None)
 
 
@@ -231,7 +246,7 @@ def _error_view(error: ErrorRecord) -> ErrorView:
     return ErrorView(code=error.code, message=error.message, stage=error.stage, param=None)
 
 
-def _without_secrets(url: str) -> str:
+def without_secrets(url: str) -> str:
     """Signed URLs carry their signature in the query; it is nobody's business but the worker's."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

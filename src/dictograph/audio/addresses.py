@@ -49,14 +49,16 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class AllowList:
-    """What may be called beside global addresses: networks, and hosts with their port."""
+    """What may be called beside global addresses: networks, and hosts with their port. `setting` is where they were
+    given."""
 
     networks: tuple[Network, ...] = ()
     hosts: frozenset[tuple[str, int]] = frozenset()
+    setting: str = "DICTOGRAPH_FETCH_ALLOW"
 
     @classmethod
-    def parse(cls, entries: Iterable[str]) -> AllowList:
-        """From settings: `10.0.0.0/8`, `192.0.2.7`, `files.internal:8080`, `[::1]:9000`.
+    def parse(cls, entries: Iterable[str], setting: str = "DICTOGRAPH_FETCH_ALLOW") -> AllowList:
+        """From a setting: `10.0.0.0/8`, `192.0.2.7`, `files.internal:8080`, `[::1]:9000`.
 
         Raises:
             SettingsError: for an entry that is none of these.
@@ -67,8 +69,8 @@ class AllowList:
             try:
                 networks.append(ipaddress.ip_network(entry.strip()))
             except ValueError:
-                hosts.add(_host_and_port(entry.strip()))
-        return cls(tuple(networks), frozenset(hosts))
+                hosts.add(_host_and_port(entry.strip(), setting))
+        return cls(tuple(networks), frozenset(hosts), setting)
 
     def permits(self, target: Target, address: Address) -> bool:
         """Whether `address`, which the target's host resolved to, may be called for it."""
@@ -115,7 +117,7 @@ def vet(target: Target, addresses: Sequence[str], allow: AllowList) -> list[str]
         address = _address(text)
         if address is None or not allow.permits(target, address):
             raise AddressNotAllowed(
-                f"{target.host} leads to an address that is not public. DICTOGRAPH_FETCH_ALLOW can permit it."
+                f"{target.host} leads to an address that is not public. {allow.setting} can permit it."
             )
         vetted.append(str(address))
     if not vetted:
@@ -179,13 +181,13 @@ def _address(text: str) -> Address | None:
         return None
 
 
-def _host_and_port(entry: str) -> tuple[str, int]:
+def _host_and_port(entry: str, setting: str) -> tuple[str, int]:
     try:
         if not _HOST_AND_PORT.match(entry):
             raise AddressNotAllowed("This is no host with a port.")
         target = parse_target(f"http://{entry}/")
     except AddressNotAllowed as error:
         raise SettingsError(
-            f"DICTOGRAPH_FETCH_ALLOW cannot hold {entry!r}: give a network, as in 10.0.0.0/8, or HOST:PORT."
+            f"{setting} cannot hold {entry!r}: give a network, as in 10.0.0.0/8, or HOST:PORT."
         ) from error
     return target.host, target.port

@@ -98,7 +98,7 @@ async def _get(url: str, limits: FetchLimits, resolve: Resolver) -> AsyncIterato
         async with (
             contextlib.aclosing(network),
             httpcore.AsyncConnectionPool(network_backend=network, max_keepalive_connections=0) as pool,
-            pool.stream("GET", _sendable(url), headers=_HEADERS, extensions=patience) as response,
+            pool.stream("GET", sendable(url), headers=_HEADERS, extensions=patience) as response,
         ):
             yield response
     except httpcore.TimeoutException as error:
@@ -148,7 +148,7 @@ def _redirected(url: str, response: httpcore.Response) -> str:
         raise FetchError("The server redirects to something that is no URL.") from error
 
 
-def _sendable(url: str) -> bytes:
+def sendable(url: str) -> bytes:
     """The URL as it is put on the wire: without a fragment, in ASCII, addressed to the vetted host."""
     target = parse_target(url)
     parts = urlsplit(url)

@@ -18,9 +18,9 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 def open_allowed(path: str, roots: Sequence[Path]) -> BinaryIO:
     """Open the regular file `path` (absolute) for reading.
 
-    Symbolic links are resolved first, and must lead to a place under one of `roots`. The real path is
-    then walked from the root's descriptor without following any link, so one that is put there in
-    between leads nowhere.
+    `..` is taken by the letter, so that no folder outside is looked at on the way. Symbolic links are
+    resolved then, and must lead to a place under one of `roots`. The real path is walked from the
+    root's descriptor without following any link, so one that is put there in between leads nowhere.
 
     Raises:
         PathNotAllowed: with one and the same message for a path outside, one that is missing, one
@@ -34,16 +34,29 @@ def open_allowed(path: str, roots: Sequence[Path]) -> BinaryIO:
         ) from error
 
 
+def lies_under(path: str, roots: Sequence[Path]) -> bool:
+    """Whether the path leads to a place under one of `roots`, whether or not there is anything."""
+    try:
+        _root_of(_real(path, strict=False), roots)
+    except (OSError, ValueError, RuntimeError):
+        return False
+    return True
+
+
 def _open(path: str, roots: Sequence[Path]) -> BinaryIO:
-    if not os.path.isabs(path):
-        raise ValueError("the path is relative")
-    real = Path(path).resolve(strict=True)
+    real = _real(path, strict=True)
     root = _root_of(real, roots)
     descriptor = _walk(root, real.relative_to(root).parts)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise ValueError("not a regular file")
     return os.fdopen(descriptor, "rb")
+
+
+def _real(path: str, *, strict: bool) -> Path:
+    if not os.path.isabs(path):
+        raise ValueError("the path is relative")
+    return Path(os.path.normpath(path)).resolve(strict=strict)
 
 
 def _root_of(real: Path, roots: Sequence[Path]) -> Path:

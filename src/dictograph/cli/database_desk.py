@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from dictograph.api.views import job_view
+from dictograph.api.workers import worker_view
 from dictograph.blobs import FolderBlobs
 from dictograph.cli.desk import Shape
 from dictograph.errors import DatabaseUnavailable
@@ -14,6 +15,7 @@ from dictograph.job import Job, JobStatus
 from dictograph.masking import masked
 from dictograph.service.follow import Following, Snapshot
 from dictograph.service.jobs import Jobs, Listing
+from dictograph.service.live_workers import live_workers
 from dictograph.service.outlook import Outlooks
 from dictograph.settings import Settings
 from dictograph.store.database import Database
@@ -32,7 +34,7 @@ async def database_desk(settings: Settings) -> AsyncIterator[DatabaseDesk]:
     Raises:
         DatabaseUnavailable: it is not there, or not of this version.
     """
-    await asyncio.to_thread(_check, settings.database)
+    await asyncio.to_thread(check_database, settings.database)
     database = Database.open(settings.database, settings.database_pool)
     tail = Tail(database)
     await tail.start()
@@ -48,6 +50,7 @@ class DatabaseDesk:
 
     def __init__(self, database: Database, tail: Tail, blobs: FolderBlobs) -> None:
         stopping = asyncio.Event()
+        self._database = database
         self._outlooks = Outlooks(database)
         self._jobs = Jobs(database, blobs, tail, stopping)
         self._following = Following(database, tail, self._outlooks, stopping)
@@ -69,6 +72,10 @@ class DatabaseDesk:
     async def delete(self, job_id: str) -> None:
         await self._jobs.remove(_OPERATOR, job_id)
 
+    async def workers(self) -> Sequence[Shape]:
+        found = await self._database.read(lambda conn: live_workers(conn, _OPERATOR))
+        return [worker_view(worker).model_dump(mode="json") for worker in found]
+
     async def events(self, job_id: str) -> AsyncGenerator[tuple[str, Shape], None]:
         await self._jobs.get(_OPERATOR, job_id)
         async for told in self._following.follow(_OPERATOR, job_id):
@@ -81,7 +88,8 @@ class DatabaseDesk:
         return job_view(job, await self._outlooks.of(job)).model_dump(mode="json")
 
 
-def _check(url: str) -> None:
+def check_database(url: str) -> None:
+    """Raises DatabaseUnavailable when it is not there, or not of this version."""
     file = file_of(url)
     if file is not None and not file.exists():
         raise DatabaseUnavailable(

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TextIO, TypeVar
 
 import click
 
@@ -17,6 +17,9 @@ T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
 Shape = dict[str, Any]
+
+#: Under what name the key of --key-file is kept while a command runs; and how much of the file is read.
+_KEY, _KEY_LENGTH = "dictograph.key", 1024
 
 
 class Desk(Protocol):
@@ -30,6 +33,7 @@ class Desk(Protocol):
     async def cancel(self, job_id: str) -> Shape: ...
     async def retry(self, job_id: str) -> Shape: ...
     async def delete(self, job_id: str) -> None: ...
+    async def workers(self) -> Sequence[Shape]: ...
 
     def events(self, job_id: str) -> AsyncGenerator[tuple[str, Shape], None]:
         """All of a job's events, by type and data, until it has ended."""
@@ -47,7 +51,7 @@ class Place:
         if self.server is not None:
             from dictograph.cli.server_desk import server_desk
 
-            return server_desk(self.server)
+            return server_desk(self.server, _key())
         from dictograph.cli.database_desk import database_desk
 
         return database_desk(effective(data_dir=self.data_dir))
@@ -64,7 +68,33 @@ def at_a_desk(place: Place, work: Callable[[Desk], Awaitable[T]]) -> T:
 
 
 def place_options(command: F) -> F:
-    """`--server` and `--data-dir`."""
+    """`--server`, with a file for its key, and `--data-dir`."""
     server = click.option("--server", metavar="URL", help="Ask this service; else the database of the settings.")
+    key = click.option(
+        "--key-file",
+        type=click.File(lazy=False),
+        callback=_remember_key,
+        expose_value=False,
+        help="A file with the key for --server; else DICTOGRAPH_KEY.",
+    )
     folder = click.option("--data-dir", type=click.Path(file_okay=False, path_type=Path), help="The data folder.")
-    return server(folder(command))
+    return server(key(folder(command)))
+
+
+def _remember_key(context: click.Context, _: click.Parameter, file: TextIO | None) -> None:
+    """Keep what the file says for when the service is asked."""
+    if file is None:
+        return
+    with file:
+        key = file.read(_KEY_LENGTH).strip()
+    if not key.isascii() or not key.isprintable() or not key:
+        raise click.BadParameter("there is no key in this file")
+    context.meta[_KEY] = key
+
+
+def _key() -> str:
+    """The key for a service. It is no option: the arguments of a process can be seen by everybody on the machine."""
+    context = click.get_current_context(silent=True)
+    if context is not None and _KEY in context.meta:
+        return str(context.meta[_KEY])
+    return effective().key

@@ -24,6 +24,7 @@ _CHECKS: Mapping[str, Check] = {
     "scratch": in_thread(machine_checks.scratch),
     "disk": in_thread(machine_checks.disk),
     "addresses": in_thread(machine_checks.addresses),
+    "prompts": in_thread(service_checks.prompts),
     **sandbox_checks.checks(),
     "decoding": audio_checks.decoding,
     "model": audio_checks.models,
@@ -34,7 +35,7 @@ _COLOURS = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
 
 
 @click.command()
-@option("data_dir", "engine", "model", "as_json")
+@option("profile", "data_dir", "engine", "model", "as_json")
 def doctor(as_json: bool, **overrides: str | None) -> None:
     """Check everything, and say what to do.
 
@@ -75,8 +76,10 @@ def _settings(overrides: Mapping[str, str | None]) -> tuple[Settings | None, Fin
         return None, Finding(
             "settings", Verdict.FAIL, error.message, "`dictograph settings --help` says where they come from."
         )
-    changed = sum(origin != "default" for origin in loaded.origins.values())
-    return loaded.settings, Finding("settings", Verdict.OK, f"{changed} set, the rest by default")
+    changed = sum(not origin.startswith("default") for origin in loaded.origins.values())
+    told = "; ".join([f"{changed} set, the rest by default", *loaded.warnings])
+    verdict = Verdict.WARN if loaded.warnings else Verdict.OK
+    return loaded.settings, Finding("settings", verdict, told)
 
 
 def _tell(finding: Finding) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from dictograph.blobs import FolderBlobs
 from dictograph.cli.findings import Result, Verdict
 from dictograph.cli.tables import size
+from dictograph.contract import Address
 from dictograph.masking import masked
 from dictograph.settings import Settings, variable
 from dictograph.store import migrate, server, sqlite
@@ -110,7 +111,7 @@ def disk(settings: Settings) -> Result:
 
 def addresses(settings: Settings) -> Result:
     """Whether the addresses can be listened on."""
-    taken = [address for address in settings.listen if not _can_listen(address)]
+    taken = [address for address in settings.listen if not _can_listen(Address.parse(address).authority)]
     if taken:
         detail = f"{', '.join(taken)} cannot be listened on: something does already, or it is not this machine's"
         return Verdict.WARN, detail, f"All is well if that is this service. Else see {variable('listen')}."

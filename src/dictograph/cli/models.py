@@ -11,10 +11,13 @@ import click
 from dictograph.cli.options import effective, option
 from dictograph.cli.progress import byte_bar
 from dictograph.cli.tables import size, table
+from dictograph.engine.hub import is_folder
 from dictograph.engine.models import ModelInfo, Verified, list_models
 from dictograph.engine.models import pull as pull_model
 from dictograph.engine.models import verify as verify_model
+from dictograph.engine.wanted import fetched_at_once
 from dictograph.engine.weights import Progress
+from dictograph.settings import Settings
 
 
 @click.group()
@@ -43,7 +46,7 @@ def list_(as_json: bool) -> None:
 @models.command()
 @click.argument("names", metavar="MODEL...", nargs=-1)
 def pull(names: tuple[str, ...]) -> None:
-    """Fetch weights into the cache; without a MODEL, those of the configured one.
+    """Fetch weights into the cache; without a MODEL, those that a service would fetch when it starts.
 
     What is here and undamaged is not fetched again, and a fetch that was interrupted goes on where it stopped.
 
@@ -51,7 +54,7 @@ def pull(names: tuple[str, ...]) -> None:
     dictograph models pull small large-v3-turbo
     """
     settings = effective()
-    for name in names or (settings.model,):
+    for name in names or _fetched(settings):
         with byte_bar(f"Pulling {name}") as bar:
 
             def show(progress: Progress, bar: Any = bar) -> None:
@@ -65,12 +68,12 @@ def pull(names: tuple[str, ...]) -> None:
 @click.argument("names", metavar="MODEL...", nargs=-1)
 @option("as_json")
 def verify(names: tuple[str, ...], as_json: bool) -> None:
-    """Read every byte of the weights and compare checksums; without a MODEL, of the configured one.
+    """Read every byte of the weights and compare checksums; without a MODEL, of the configured ones.
 
     The network is not asked. Exit code 3: something is missing or damaged.
     """
     settings = effective()
-    verified = [asyncio.run(verify_model(settings, name)) for name in names or (settings.model,)]
+    verified = [asyncio.run(verify_model(settings, name)) for name in names or _fetched(settings)]
     if as_json:
         click.echo(json.dumps([_verified_shape(model) for model in verified], indent=2))
         return
@@ -78,6 +81,11 @@ def verify(names: tuple[str, ...], as_json: bool) -> None:
         rows = [(file.name, size(file.size), file.verdict) for file in model.files]
         click.echo(f"{model.name}, revision {model.snapshot.revision}")
         click.echo(table(("FILE", "SIZE", ""), rows))
+
+
+def _fetched(settings: Settings) -> list[str]:
+    """The configured model, and those of the profiles."""
+    return list(dict.fromkeys([settings.model, *(one for one in fetched_at_once(settings) if not is_folder(one))]))
 
 
 def _marks(model: ModelInfo) -> str:

@@ -16,6 +16,9 @@ _OPTIONS = {
     "data_dir": click.option(
         "--data-dir", type=click.Path(file_okay=False, path_type=Path), help="The folder for everything it keeps."
     ),
+    "profile": click.option(
+        "--profile", metavar="NAMES", help="Older systems to stand in for: `gateway`, `backend`, `path`, with commas."
+    ),
     "engine": click.option("--engine", help="`whisper`, `sphinx`, or `auto`."),
     "model": click.option("--model", help="Whisper size, repository id, or a folder with a converted model."),
     "device": click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where models run."),

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
 import click
 
 from dictograph import logs, serving
-from dictograph.cli.options import effective, option
-from dictograph.settings import Settings
+from dictograph.cli.options import explained, option
+from dictograph.settings import Loaded
+
+log = logging.getLogger(__name__)
 
 _listening = (
     click.option("--listen", metavar="HOST:PORT", multiple=True, help="Address to serve on; may be repeated."),
     click.option("--port", type=click.IntRange(0, 65535), help="Port to serve on, 0: any that is free."),
+    click.option("--insecure", is_flag=True, default=None, help="Serve other addresses than loopback without keys."),
 )
 _working = option("engine", "model", "device")
-_common = option("data_dir", "log_level")
+_common = option("profile", "data_dir", "log_level")
 
 
 def _with_listening(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -39,6 +43,7 @@ def serve(listen: tuple[str, ...], port: int | None, **overrides: Any) -> None:
     \b
     dictograph serve --port 8080
     dictograph serve --engine whisper --model large-v3-turbo --device cuda
+    dictograph serve --profile gateway
     """
     _run(_listen_to(listen, port, overrides), api=True, worker=True)
 
@@ -63,17 +68,22 @@ def worker(**overrides: Any) -> None:
 
     It runs the jobs that a `dictograph api` on the same database takes in. There may be many.
     """
-    _run(effective(**overrides), api=False, worker=True)
+    _run(explained(**overrides), api=False, worker=True)
 
 
-def _listen_to(listen: tuple[str, ...], port: int | None, overrides: dict[str, Any]) -> Settings:
-    settings = effective(listen=list(listen) or None, **overrides)
+def _listen_to(listen: tuple[str, ...], port: int | None, overrides: dict[str, Any]) -> Loaded:
+    loaded = explained(listen=list(listen) or None, **overrides)
     if port is None:
-        return settings
-    hosts = dict.fromkeys(address.rpartition(":")[0] for address in settings.listen)
-    return effective(listen=[f"{host}:{port}" for host in hosts], **overrides)
+        return loaded
+    hosts = dict.fromkeys(address.rpartition(":")[0] for address in loaded.settings.listen)
+    return explained(listen=[f"{host}:{port}" for host in hosts], **overrides)
 
 
-def _run(settings: Settings, *, api: bool, worker: bool) -> None:
+def _run(loaded: Loaded, *, api: bool, worker: bool) -> None:
+    settings = loaded.settings
     logs.configure(settings.log_level, settings.log_format)
+    for warning in loaded.warnings:
+        log.warning(warning)
+    if loaded.later:
+        log.warning("accepted, and not in force before its part is there: %s", "; ".join(loaded.later))
     asyncio.run(serving.run(settings, api=api, worker=worker, say=click.echo))

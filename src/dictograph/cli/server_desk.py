@@ -34,11 +34,11 @@ class ServerSaysNo(DictographError):
 
 
 @asynccontextmanager
-async def server_desk(url: str) -> AsyncIterator[ServerDesk]:
-    """A desk at the service at `url`."""
+async def server_desk(url: str, key: str = "") -> AsyncIterator[ServerDesk]:
+    """A desk at the service at `url`; `key` is shown to it, if there is one."""
     base = url if "://" in url else f"http://{url}"
     try:
-        client = httpx.AsyncClient(base_url=base, timeout=_TIMEOUT_S)
+        client = httpx.AsyncClient(base_url=base, timeout=_TIMEOUT_S, headers={"x-api-key": key} if key else {})
     except httpx.InvalidURL as error:
         raise ServerUnreachable(f"{masked(url)} is no URL: {error}.") from error
     async with client:
@@ -74,6 +74,10 @@ class ServerDesk:
 
     async def delete(self, job_id: str) -> None:
         await self._ask("DELETE", _path(job_id))
+
+    async def workers(self) -> Sequence[Shape]:
+        found: Sequence[Shape] = (await self._ask("GET", "v1/workers"))["data"]
+        return found
 
     async def events(self, job_id: str) -> AsyncGenerator[tuple[str, Shape], None]:
         with self._named():
@@ -113,7 +117,8 @@ def _path(job_id: str) -> str:
 
 
 def _refusal(answer: httpx.Response) -> DictographError:
+    hint = " Put it into DICTOGRAPH_KEY, or give --key-file." if answer.status_code == 401 else ""
     try:
-        return ServerSaysNo(str(answer.json()["error"]["message"]))
+        return ServerSaysNo(str(answer.json()["error"]["message"]) + hint)
     except (ValueError, LookupError, TypeError):
         return ServerSaysNo(f"{masked(str(answer.url))} answered {answer.status_code} {answer.reason_phrase}.")

@@ -13,7 +13,9 @@ import psutil
 from sqlalchemy import Connection, func, select
 
 from dictograph.cli.findings import Result, Verdict
+from dictograph.errors import SettingsError
 from dictograph.presence import living
+from dictograph.prompts.library import Library
 from dictograph.settings import Settings
 from dictograph.store import migrate, workers
 from dictograph.store.clock import read_clock
@@ -78,6 +80,16 @@ def clock(settings: Settings) -> Result:
         detail = f"it is {_said(theirs)}, but a job is from {_said(newest)}"
         return Verdict.WARN, detail, "The clock was wrong, or is wrong now: set it, and let NTP keep it."
     return Verdict.OK, f"it is {_said(theirs)}, for the database too", ""
+
+
+def prompts(settings: Settings) -> Result:
+    """Whether all prompt templates can be used."""
+    try:
+        library = Library.load(settings.prompts_dir)
+    except SettingsError as error:
+        return Verdict.FAIL, error.message, "Correct it, or take it away: the service does not start with it."
+    own = f", and yours in {settings.prompts_dir}" if settings.prompts_dir else ""
+    return Verdict.OK, f"in {', '.join(library.languages)}{own}", ""
 
 
 def _clocks(settings: Settings) -> tuple[float, float | None]:

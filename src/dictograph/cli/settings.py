@@ -14,17 +14,20 @@ from dictograph.settings import Loaded, Settings, variable
 
 @click.command()
 @click.option("--explain", is_flag=True, help="Say of each where its value came from, and what it is for.")
-@option("as_json")
-def settings(explain: bool, as_json: bool) -> None:
+@option("profile", "as_json")
+def settings(explain: bool, profile: str | None, as_json: bool) -> None:
     """Show the effective settings.
 
     In the form of an .env file; passwords are masked.
 
     \b
     dictograph settings --explain
+    dictograph settings --explain --profile gateway
     dictograph settings --json | jq .engine
     """
-    loaded = explained()
+    loaded = explained(profile=profile)
+    for warning in loaded.warnings:
+        click.echo(f"dictograph: {warning}", err=True)
     if as_json:
         click.echo(json.dumps(_shape(loaded, explain), indent=2))
         return
@@ -33,6 +36,9 @@ def settings(explain: bool, as_json: bool) -> None:
         if explain:
             click.echo(f"# {field.description}\n# from: {loaded.origins[name]}")
         click.echo(f"{variable(name)}={value}" + ("\n" if explain else ""))
+    if explain and loaded.later:
+        click.echo("# Accepted, and not in force before the part in brackets is there:")
+        click.echo("\n".join(f"#   {name}" for name in loaded.later))
 
 
 def _shape(loaded: Loaded, explain: bool) -> dict[str, Any]:

@@ -19,6 +19,8 @@ def as_text(name: str, value: object) -> str:
     hint = get_type_hints(Settings, include_extras=True)[name]
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, (int, float)) and hint in (Seconds, Bytes):
         return _with_unit(value, _TIMES if hint == Seconds else _SIZES)
     if isinstance(value, list):

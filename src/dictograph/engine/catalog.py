@@ -7,11 +7,12 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from dictograph.contract import Contract
 from dictograph.engine.choice import Choice, NotYet, own_choice, whisper_choice
 from dictograph.engine.hardware import Hardware, find_hardware
 from dictograph.engine.offer import AUTO, SPHINX, WHISPER, Offer
 from dictograph.engine.protocol import EngineSpec
-from dictograph.engine.shelf import Checking, Fetching, Ready, Shelf, Unavailable
+from dictograph.engine.shelf import Asleep, Checking, Fetching, Ready, Shelf, Unavailable
 from dictograph.errors import ModelNotAllowed, ModelUnavailable
 from dictograph.job import FrozenEngine
 from dictograph.settings import Settings
@@ -52,9 +53,9 @@ class Catalog:
             f"{shelf.name} is unavailable ({shelf.state.reason})."
         )
 
-    def resolve(self, engine: str, model: str | None) -> tuple[str, str]:
+    def resolve(self, engine: str, model: str | None, contract: Contract = Contract.NATIVE) -> tuple[str, str]:
         """Check what a client asks for, without waiting for anything: Offer.resolve."""
-        return self._offer.resolve(engine, model)
+        return self._offer.resolve(engine, model, contract)
 
     async def prepare(self, on_change: Callable[[], None]) -> None:
         """`run`, with a call after each change of what `runnable`, `describe` and `choose` say."""
@@ -81,7 +82,7 @@ class Catalog:
             InvalidOption, ModelNotAllowed: as `resolve`.
             ModelUnavailable: it cannot be done now, and nothing else was allowed.
         """
-        engine, model = self.resolve(engine, model)
+        engine, model = self._offer.resolve(engine, model)
         falls_back = engine == AUTO and self._settings.engine == AUTO
         if own := self._offer.own.get(self._settings.engine if engine == AUTO else engine):
             return own_choice(self._settings, own)
@@ -96,6 +97,9 @@ class Catalog:
                 raise ModelUnavailable(f"The model {shelf.name} is unavailable: {reason}.")
             case Fetching(progress):
                 return NotYet(f"The weights of {shelf.name} are being fetched ({progress.part:.0%}).")
+            case Asleep():
+                shelf.ask()
+                return NotYet(f"The weights of {shelf.name} are now fetched.")
             case _:
                 return NotYet(f"The weights of {shelf.name} are being looked for.")
 
@@ -135,12 +139,12 @@ class Catalog:
     def runnable(self) -> frozenset[tuple[str, str]]:
         """The (engine, model) pairs of rows that can be claimed now; model "" is a row that named none.
 
-        What is definitely unavailable is among them, so that its job fails by name; what is still
-        being looked for or fetched is not, so that its job waits.
+        What is definitely unavailable is among them, so that its job fails by name, and what is fetched
+        only when a job needs it; what is still being looked for or fetched is not, so that its job waits.
         """
         pairs = {(own.engine, model) for own in self._offer.own.values() for model in ("", own.model)}
         for shelf in self._offer.shelves.values():
-            if isinstance(shelf.state, (Ready, Unavailable)):
+            if isinstance(shelf.state, (Ready, Unavailable, Asleep)):
                 pairs |= {(engine, name) for engine in (WHISPER, AUTO) for name in shelf.names}
                 if shelf is self._offer.default:
                     pairs.add((WHISPER, ""))
@@ -148,14 +152,15 @@ class Catalog:
         return frozenset(pairs | {(AUTO, "")}) if (default, "") in pairs else frozenset(pairs)
 
     def describe(self) -> list[dict[str, Any]]:
-        """Each model for people and `GET /v1/models`: id, engine, default, state, progress, reason, languages.
+        """Each model that everybody may name, for people and `GET /v1/models`.
 
-        `default`: what a request that names nothing gets now. `state`: ready, fetching, checking or
-        unavailable. `progress` (0–1) is None but while fetching, `languages` None when they are many.
+        Each has id, engine, default, state, progress, reason, languages. `default`: what a request that names
+        nothing gets now. `state`: ready, fetching, checking or unavailable. `progress` (0–1) is None but while
+        fetching, `languages` None when they are many.
         """
         default = SPHINX if self.notice else WHISPER if self._settings.engine == AUTO else self._settings.engine
         shapes = []
-        for shelf in self._offer.shelves.values():
+        for shelf in filter(self._offer.is_native, self._offer.shelves.values()):
             languages = ["en"] if shelf.name.endswith(".en") else None
             is_default = default == WHISPER and shelf is self._offer.default
             shape = {"id": shelf.name, "engine": WHISPER, "default": is_default, "languages": languages}
@@ -186,5 +191,5 @@ def _state_shape(shelf: Shelf) -> dict[str, Any]:
             return {"state": "fetching", "progress": round(progress.part, 4), "reason": None}
         case Unavailable(reason):
             return {"state": "unavailable", "progress": None, "reason": reason}
-        case Checking():
+        case Checking() | Asleep():
             return {"state": "checking", "progress": None, "reason": None}

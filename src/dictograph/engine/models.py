@@ -19,6 +19,7 @@ from dictograph.engine.hub import (
     missing_files,
     repository,
 )
+from dictograph.engine.wanted import fetched_at_once
 from dictograph.engine.weights import Progress, fetch
 from dictograph.errors import InvalidOption, ModelUnavailable
 from dictograph.settings import Settings
@@ -63,7 +64,7 @@ class Verified:
 def list_models(settings: Settings) -> list[ModelInfo]:
     """The models that the settings offer, then others whose weights are in the cache."""
     cache = _cache(settings)
-    names = settings.offered_models
+    names = list(dict.fromkeys([*settings.offered_models, *fetched_at_once(settings)]))
     known = {repository(name) for name in names if not is_folder(name)}
     others = [name for name in cache.repositories() if name not in known]
     return [_info(name, cache, settings) for name in [*names, *others]]
@@ -139,7 +140,7 @@ def _info(name: str, cache: Cache, settings: Settings) -> ModelInfo:
         repository=None if is_folder(name) else repository(name),
         snapshot=snapshot,
         size=sum(path.stat().st_size for path in snapshot.path.iterdir() if path.is_file()) if snapshot else 0,
-        offered=name in settings.offered_models,
+        offered=name in (*settings.offered_models, *fetched_at_once(settings)),
         default=name == settings.model,
     )
 

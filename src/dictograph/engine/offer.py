@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
-from dictograph.engine.hub import Cache, cache_folder
-from dictograph.engine.shelf import Shelf
+from dictograph.contract import Contract
+from dictograph.engine.hub import Cache, cache_folder, folder_of, is_folder, repository
+from dictograph.engine.names import AUTO, SPHINX, WHISPER
+from dictograph.engine.shelf import Shelf, When
+from dictograph.engine.wanted import Wanted, wanted, wanted_by
 from dictograph.errors import InvalidOption, ModelNotAllowed, SettingsError
 from dictograph.settings import Settings, variable
 
-AUTO, WHISPER, SPHINX = "auto", "whisper", "sphinx"
+__all__ = ["AUTO", "SPHINX", "WHISPER", "Offer", "OwnModel"]
 
 _SPHINX_FACTORY = "dictograph.engine.sphinx:load"
 _SPHINX_MODEL = "en-us"
+_SOONEST: tuple[When, ...] = ("at once", "when asked", "never")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
@@ -46,6 +50,7 @@ class Offer:
         self.own = {own.engine: own for own in _own_models(settings)}
         self.shelves = {shelf.name: shelf for shelf in _shelves(settings)}
         self.default = self.shelves[settings.model]
+        self._for = {contract: self._named_by(wanted_by(settings, contract)) for contract in Contract}
         if settings.engine not in self.engines:
             raise SettingsError(
                 f"{variable('engine')} cannot be {settings.engine!r}: there are {', '.join(self.engines)}."
@@ -56,10 +61,11 @@ class Offer:
         """The names that `resolve` takes."""
         return (AUTO, WHISPER, *self.own)
 
-    def resolve(self, engine: str, model: str | None) -> tuple[str, str]:
+    def resolve(self, engine: str, model: str | None, contract: Contract | None = None) -> tuple[str, str]:
         """The engine, and the model as the settings name it ("" when none was named).
 
-        `auto` with a model is `whisper`, since only Whisper's models can be named.
+        `auto` with a model is `whisper`, since only Whisper's models can be named. `contract` is the one that a
+        request came through, which has models of its own; None: whatever any may name.
 
         Raises:
             InvalidOption: there is no such engine, or it has no such model.
@@ -70,22 +76,35 @@ class Offer:
         if not model:
             return engine, ""
         if engine not in self.own:
-            return WHISPER, self.shelf(model).name
+            return WHISPER, self.shelf(model, contract).name
         if model != self.own[engine].model:
             raise InvalidOption(f"The engine {engine} has one model, {self.own[engine].model}; leave `model` out.")
         return engine, model
 
-    def shelf(self, model: str) -> Shelf:
-        """The shelf of one of Whisper's models by any of its names; of the default when `model` is ""."""
+    def shelf(self, model: str, contract: Contract | None = None) -> Shelf:
+        """The shelf of one of Whisper's models by any of its names; of the default when `model` is "".
+
+        Raises:
+            ModelNotAllowed: it is not offered, or not by this contract.
+        """
         if not model:
             return self.default
-        for shelf in self.shelves.values():
+        offered = [self.shelves[name] for name in self._for[contract]] if contract else list(self.shelves.values())
+        for shelf in offered:
             if model in shelf.names:
                 return shelf
         raise ModelNotAllowed(
-            f"The model {model!r} is not offered by this service. It has {', '.join(self.shelves)}; "
+            f"The model {model!r} is not offered by this service. It has {', '.join(one.name for one in offered)}; "
             f"the operator can add more with {variable('models')}."
         )
+
+    def is_native(self, shelf: Shelf) -> bool:
+        """Whether everybody may name it, not only a contract of its own."""
+        return shelf.name in self._for[Contract.NATIVE]
+
+    def _named_by(self, names: Iterable[str]) -> list[str]:
+        wanted = set(names)
+        return [shelf.name for shelf in self.shelves.values() if shelf.names & wanted]
 
 
 def _own_models(settings: Settings) -> Iterator[OwnModel]:
@@ -100,18 +119,27 @@ def _own_models(settings: Settings) -> Iterator[OwnModel]:
 
 def _shelves(settings: Settings) -> Iterator[Shelf]:
     cache, turn = Cache(cache_folder(settings.models_dir)), asyncio.Semaphore(1)
-    known: set[str] = set()
-    for name in settings.offered_models:
-        # What nobody named beside another engine is offered if it is here, but not worth a download.
-        may_fetch = name in settings.models or settings.engine in (AUTO, WHISPER)
+    for names in _by_weights(wanted(settings)):
+        yield Shelf(
+            names[0].name,
+            cache,
+            fetches=min((one.fetches for one in names), key=_SOONEST.index),
+            turn=turn,
+            confined=settings.sandbox,
+            also=[one.name for one in names],
+        )
+
+
+def _by_weights(models: Iterable[Wanted]) -> list[list[Wanted]]:
+    """Those that are names for the same weights together, in the order of the first of each."""
+    found: dict[str, list[Wanted]] = {}
+    for one in models:
         try:
-            shelf = Shelf(name, cache, may_fetch=may_fetch, turn=turn, confined=settings.sandbox)
+            weights = str(folder_of(one.name)) if is_folder(one.name) else repository(one.name)
         except InvalidOption as error:
-            field = "model" if name == settings.model else "models"
-            raise SettingsError(f"{variable(field)}: {error.message}") from error
-        if not shelf.names & known:
-            known |= shelf.names
-            yield shelf
+            raise SettingsError(f"{variable(one.field)}: {error.message}") from error
+        found.setdefault(weights, []).append(one)
+    return list(found.values())
 
 
 def _release(package: str) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from dictograph.child.sandbox.policy import Mode
 from dictograph.engine.checksum import FolderDigests
@@ -50,34 +51,52 @@ class Unavailable:
     reason: str
 
 
-State = Checking | Fetching | Ready | Unavailable
+@dataclass(frozen=True, slots=True)
+class Asleep:
+    """The weights are not here, and are fetched when somebody asks for them."""
+
+
+State = Checking | Fetching | Ready | Unavailable | Asleep
+
+#: When weights that are not here are fetched: at the start, when a job needs them, never.
+When = Literal["at once", "when asked", "never"]
 
 
 class Shelf:
     """A model by its name in the settings: a folder, or a repository in the cache.
 
-    `may_fetch` False: what is not here stays away. `turn` lets one model be fetched at a time.
+    `fetches` says when weights are fetched that are not here. `turn` lets one model be fetched at a time. `also` are
+    other names for the same weights.
     """
 
     def __init__(
-        self, name: str, cache: Cache, *, may_fetch: bool, turn: asyncio.Semaphore, confined: Mode = "auto"
+        self,
+        name: str,
+        cache: Cache,
+        *,
+        fetches: When,
+        turn: asyncio.Semaphore,
+        confined: Mode = "auto",
+        also: Iterable[str] = (),
     ) -> None:
         self.name = name
+        self._also = frozenset(also)
         self.folder = folder_of(name) if is_folder(name) else None
         self.repository = "" if self.folder else repository(name)
         self.state: State = Checking()
         self._cache = cache
-        self._may_fetch = may_fetch
+        self._fetches: When = fetches
         self._turn = turn
         self._confined = confined
         self._digests = FolderDigests()
         self._lost = asyncio.Event()
+        self._asked = asyncio.Event()
         self._changed: Callable[[], None] = lambda: None
 
     @property
     def names(self) -> frozenset[str]:
-        """What the model may be called: its name, and the repository it is short for."""
-        return frozenset({self.name, self.repository or self.name})
+        """What the model may be called: its names in the settings, and the repository they are short for."""
+        return self._also | {self.name, self.repository or self.name}
 
     async def keep(self, changed: Callable[[], None]) -> None:
         """Find or fetch the weights and watch over them, until cancelled; `changed` hears of every new state."""
@@ -85,6 +104,7 @@ class Shelf:
         failures = 0
         while True:
             try:
+                await self._sleep()
                 self._become(Ready(await self._find_or_fetch()))
                 failures = 0
                 await self._lost.wait()
@@ -93,6 +113,20 @@ class Shelf:
                 self._become(Unavailable(error.message))
                 failures += 1
                 await asyncio.sleep(backoff_seconds(failures, _RETRY_BASE_S, _RETRY_CAP_S, random.Random()))
+
+    async def _sleep(self) -> None:
+        """Wait until somebody needs weights that are fetched only then, and are not here."""
+        if self._fetches != "when asked" or await self.look() is not None:
+            return
+        self._asked.clear()
+        self._become(Asleep())
+        await self._asked.wait()
+
+    def ask(self) -> None:
+        """A job needs the weights: if they were left where they are, they are fetched now."""
+        if isinstance(self.state, Asleep):
+            self._become(Checking())
+            self._asked.set()
 
     async def current(self) -> Snapshot | None:
         """The weights as they are now; None, and a new search, when they are no longer here."""
@@ -133,7 +167,7 @@ class Shelf:
         return await self._fetch("main", lambda progress: self._become(Fetching(progress)))
 
     async def _fetch(self, revision: str, report: Callable[[Progress], None]) -> Snapshot:
-        if not self._may_fetch:
+        if self._fetches == "never":
             raise ModelUnavailable(
                 f"the weights of {self.name} are not here, and are not fetched with this DICTOGRAPH_ENGINE; "
                 f"`dictograph models pull {self.name}` brings them"
@@ -169,4 +203,6 @@ class Shelf:
                 log.info("fetching model %s: %.0f of %.0f MB", self.name, progress.done / 1e6, progress.total / 1e6)
             case _, Unavailable(reason):
                 # What nobody asked for may be missing without a word.
-                log.log(logging.WARNING if self._may_fetch else logging.DEBUG, "model %s: %s", self.name, reason)
+                log.log(
+                    logging.DEBUG if self._fetches == "never" else logging.WARNING, "model %s: %s", self.name, reason
+                )

@@ -30,7 +30,7 @@ def json_document(head: TranscriptHead, segments: Iterable[Segment]) -> Iterator
         "complete": head.complete,
         "warnings": [warning.as_dict() for warning in head.warnings],
     }
-    yield from _document(fields, segments, _segment, top_level_words=False)
+    yield from document(fields, segments, _segment)
 
 
 def verbose_json_document(head: TranscriptHead, segments: Iterable[Segment]) -> Iterator[str]:
@@ -48,26 +48,32 @@ def verbose_json_document(head: TranscriptHead, segments: Iterable[Segment]) -> 
         "complete": head.complete,
         "warnings": [warning.as_dict() for warning in head.warnings],
     }
-    yield from _document(fields, segments, _verbose_segment, top_level_words=True)
+    yield from document(fields, segments, _verbose_segment, _word)
 
 
-def _document(
+def document(
     fields: dict[str, Any],
     segments: Iterable[Segment],
     shape: Callable[[int, Segment], dict[str, Any]],
+    word_shape: Callable[[Word], dict[str, Any]] | None = None,
     *,
-    top_level_words: bool,
+    always_words: bool = False,
 ) -> Iterator[str]:
+    """An object with `fields`, and after them `segments`, `words` and `text`.
+
+    With a `word_shape` the words of all segments are there once more in one list, if there are any; `always_words`:
+    and if there are none.
+    """
     with _Spool(" ") as text, _Spool(",\n") as words:
         yield _dumped(fields)[:-1] + ',\n"segments": ['
         for index, segment in enumerate(segments):
             yield (",\n" if index else "\n") + _dumped(shape(index, segment))
             text.add(_inside_quotes(segment.text.strip()))
-            if top_level_words:
+            if word_shape is not None:
                 for word in segment.words:
-                    words.add(_dumped(_word(word)))
+                    words.add(_dumped(word_shape(word)))
         yield "\n],\n"
-        if words.used:
+        if words.used or always_words:
             yield '"words": [\n'
             yield from words.pieces()
             yield "\n],\n"

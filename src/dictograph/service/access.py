@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from dictograph.job import LOCAL_OWNER
+from dictograph.store.keys import KeyRates
 
 
 class Scope(StrEnum):
-    """What a key is good for. `admin` is the operator: all owners' jobs, keys and webhooks."""
+    """What a key is good for: to make jobs and change them, to read them, or to operate the service. `admin` may do
+    both others too, and see how the service does as a whole; jobs it sees none but its owner's, like every key."""
 
     TRANSCRIBE = "transcribe"
     READ = "read"
@@ -21,11 +23,21 @@ ALL_SCOPES = frozenset(Scope)
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Somebody who is known. `key_id` is None for those who need no key."""
+    """Somebody who is known.
+
+    Args:
+        owner: whose jobs it makes and sees.
+        scopes: what it may do.
+        key_id: the key it came with; None for those who need no key.
+        client: for whom its calls are counted: a key or an address.
+        rates: what it may do in a while.
+    """
 
     owner: str
     scopes: frozenset[Scope] = ALL_SCOPES
     key_id: str | None = None
+    client: str = ""
+    rates: KeyRates = field(default_factory=KeyRates)
 
     def may(self, scope: Scope) -> bool:
         """Whether the caller has this scope; `admin` has all."""

@@ -19,7 +19,7 @@ def limits_of(settings: Settings, contract: Contract) -> JobLimits:
         case Contract.GATEWAY:
             return JobLimits(max_bytes=settings.gateway_max_upload)
         case Contract.BACKEND:
-            return JobLimits(max_bytes=settings.backend_max_upload)
+            return JobLimits(max_bytes=settings.backend_max_upload, max_attempts=settings.backend_max_attempts or None)
         case _:
             return JobLimits()
 
@@ -27,12 +27,15 @@ def limits_of(settings: Settings, contract: Contract) -> JobLimits:
 def options_of(settings: Settings, contract: Contract, given: Mapping[str, Any] | None = None) -> Options:
     """The options of a job of this contract: what the client gave over what the contract says.
 
-    A model that the contract or the client names means engine `whisper`.
+    A model that the contract or the client names means engine `whisper`. One that a client of the backend names is
+    not heeded where the operator said so.
 
     Raises:
         InvalidOption: naming the first that is unknown or has a bad value.
     """
     options = {**_defaults(settings, contract), **(given or {})}
+    if contract is Contract.BACKEND and settings.backend_modes == ["none"]:
+        options |= {"model": settings.backend_model or None}
     if options.get("model") and "engine" not in options:
         options["engine"] = _WHISPER
     return check_options(options, strict=False)

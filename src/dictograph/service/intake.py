@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,19 +14,24 @@ from uuid import uuid4
 
 from sqlalchemy import Connection
 
+from dictograph.audio.addresses import AllowList
 from dictograph.blobs import Blobs, audio_name
+from dictograph.contract import Contract
 from dictograph.crash import CrashPoints, Point
 from dictograph.errors import DictographError, EmptyUpload, IdempotencyMismatch, PathNotAllowed
 from dictograph.job import Job, Source, SourceKind, StoredAudio
 from dictograph.service.arrival import Arrival, Hasher
 from dictograph.service.naming import display_name, name_of_url
-from dictograph.service.request import Order, check_key, check_url, fingerprint
+from dictograph.service.quota import check_room
+from dictograph.service.request import Order, check_key, check_url, fingerprint, join_mark
 from dictograph.service.uncut import to_its_end
+from dictograph.service.webhooks import ALLOWED_BY, check_receiver
 from dictograph.settings import Settings
 from dictograph.store import idempotency
 from dictograph.store.accept import NewJob, create_job
 from dictograph.store.database import Database
 from dictograph.store.idempotency import Known
+from dictograph.store.joining import find_joined
 from dictograph.store.read import get_job
 
 log = logging.getLogger(__name__)
@@ -35,12 +40,13 @@ log = logging.getLogger(__name__)
 class Offer(Protocol):
     """Says without waiting whether an engine and model can be asked for: engine.catalog.Catalog."""
 
-    def resolve(self, engine: str, model: str | None) -> tuple[str, str]: ...
+    def resolve(self, engine: str, model: str | None, contract: Contract = Contract.NATIVE) -> tuple[str, str]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The job of a request. `created` is False when an earlier request with the same key made it."""
+    """The job of a request. `created` is False when an earlier request made it: one with the same key, or one that
+    this one joins."""
 
     job: Job
     created: bool
@@ -51,7 +57,9 @@ class Intake:
 
     Beside what is said below, all ways in raise:
         InvalidOption, ModelNotAllowed: this service has no such engine or model.
+        InvalidRequest: the `webhook_url` leads to where nobody may be called.
         IdempotencyInProgress, IdempotencyMismatch: the key is in use, or was used for something else.
+        TooManyRequests: the owner has as many jobs that wait or run as it may.
         DatabaseUnavailable, StorageFull, StorageUnavailable.
     """
 
@@ -70,6 +78,7 @@ class Intake:
         self._settings = settings
         self._crash = crash
         self._process_id = process_id
+        self._receivers = AllowList.parse(settings.webhook_allow, ALLOWED_BY)
 
     @property
     def max_upload(self) -> int:
@@ -80,10 +89,12 @@ class Intake:
         """Whether the order could be accepted, as far as that can be told at once."""
         check_key(order.key)
         try:
-            self._offer.resolve(order.options.engine, order.options.model)
+            self._offer.resolve(order.options.engine, order.options.model, order.contract)
         except DictographError as error:
             error.param = error.param or ("model" if order.options.model else "engine")
             raise
+        if order.webhook_url is not None:
+            check_receiver(order.webhook_url, self._receivers)
 
     @asynccontextmanager
     async def receive(
@@ -119,23 +130,24 @@ class Intake:
                 await reception.write(block)
             return await reception.accept(filename, order)
 
-    async def url(self, order: Order, url: str) -> Accepted:
-        """Take in a URL, which a worker will fetch.
+    async def url(self, order: Order, url: str, filename: str | None = None) -> Accepted:
+        """Take in a URL, which a worker will fetch. Without a name the job gets that of the URL.
 
         Raises:
             InvalidRequest: it is not one that could be fetched.
         """
         self.check(order)
-        return await self._reference(order, name_of_url(check_url(url)), Source(SourceKind.URL, url))
+        name = name_of_url(check_url(url))
+        return await self._reference(order, display_name(filename) if filename else name, Source(SourceKind.URL, url))
 
-    async def path(self, order: Order, path: str) -> Accepted:
-        """Take in a file of this machine, which a worker will read.
+    async def path(self, order: Order, path: str, roots: Sequence[Path] | None = None) -> Accepted:
+        """Take in a file of this machine, which a worker will read; `roots`: those of the settings, if none are given.
 
         Raises:
             PathNotAllowed: it is not beneath an allowed root, or not there.
         """
         self.check(order)
-        await asyncio.to_thread(_check_path, path, self._settings.path_roots)
+        await asyncio.to_thread(_check_path, path, self._settings.path_roots if roots is None else roots)
         return await self._reference(order, display_name(path), Source(SourceKind.PATH, path))
 
     async def stored(self, order: Order, filename: str, object_name: str) -> Accepted:
@@ -193,19 +205,28 @@ class Intake:
             description=order.description,
             key_id=order.key_id,
             webhook_url=order.webhook_url,
+            join_mark=self._join_mark(order, audio),
             audio=audio,
-            max_attempts=self._settings.max_attempts,
+            max_attempts=order.limits.max_attempts or self._settings.max_attempts,
         )
 
-        def create(conn: Connection) -> Job:
-            job = create_job(conn, new)
+        def create(conn: Connection) -> Accepted:
+            joined = _joined(conn, new)
+            if joined is None:
+                check_room(conn, new.owner, self._settings.max_pending)
+            job = joined or create_job(conn, new)
             if order.key is not None:
                 idempotency.settle(conn, order.owner, order.key, job.id, mark)
-            return job
+            return Accepted(job, created=joined is None)
 
-        job = await self._database.write(create)
+        accepted = await self._database.write(create)
         self._crash.reach(Point.JOB_CREATED)
-        return Accepted(job, created=True)
+        return accepted
+
+    def _join_mark(self, order: Order, audio: StoredAudio | None) -> str | None:
+        if not order.joins or audio is None:
+            return None
+        return join_mark(order, audio.sha256, (self._settings.engine, self._settings.model))
 
     async def _accept(self, reception: Reception, filename: str, order: Order) -> Accepted:
         order = replace(order, owner=reception.owner, key=reception.key)
@@ -224,13 +245,15 @@ class Intake:
         self._crash.reach(Point.UPLOAD_STORED)
         reception.undecided = True
         try:
-            reception.accepted = await self._create(
-                order, display_name(filename), source, audio, mark, reception.job_id
-            )
+            accepted = await self._create(order, display_name(filename), source, audio, mark, reception.job_id)
         except Exception:
             reception.undecided = False
             raise
-        return reception.accepted
+        if accepted.created:
+            reception.accepted = accepted
+        else:
+            reception.undecided = False  # it joined a job that has these bytes: its own are not needed
+        return accepted
 
     async def _undo(self, reception: Reception) -> None:
         try:
@@ -276,7 +299,14 @@ class Reception:
         return await self._accept(self, filename, order)
 
 
-def _check_path(path: str, roots: list[Path]) -> None:
+def _joined(conn: Connection, new: NewJob) -> Job | None:
+    if new.join_mark is None:
+        return None
+    # A sampled transcript is another one each time: whoever asks again wants that.
+    return find_joined(conn, new.owner, new.join_mark, repeatable=new.options.temperature == 0)
+
+
+def _check_path(path: str, roots: Sequence[Path]) -> None:
     from dictograph.audio.local_path import open_allowed
 
     try:

@@ -6,20 +6,25 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from dictograph.blobs import Blobs
 from dictograph.errors import DictographError, InvalidRequest, NotFound
 from dictograph.job import Job, JobStatus
-from dictograph.service.watch import News, Stopping, watching
+from dictograph.service.watch import News, Stopping, Watch, watching
 from dictograph.store import control
 from dictograph.store.database import Database
 from dictograph.store.read import Page, get_job, list_jobs
 from dictograph.store.tail import Tail
+from dictograph.store.texts import texts
 
 log = logging.getLogger(__name__)
+
+#: Waits are begun anew after so long without news (s).
+_LONG_S = 3600.0
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -99,6 +104,30 @@ class Jobs:
                     return job
                 if await watch.wait(job.last_seq, left) is News.STOPPING:
                     return job
+
+    def watching(self, job_id: str) -> AbstractAsyncContextManager[Watch]:
+        """Wait for news of a job, for as long as the context lasts; it need not be there yet."""
+        return watching(self._tail, self._stopping, check_id(job_id))
+
+    async def changes(self, owner: str | None, job_id: str) -> AsyncGenerator[Job, None]:
+        """The job as it is, and again whenever something has happened to it, until it has ended or the service stops.
+
+        What happens meanwhile is told together: a slow taker misses steps, and never the end.
+        """
+        async with watching(self._tail, self._stopping, check_id(job_id)) as watch:
+            while True:
+                job = await self.get(owner, job_id)
+                yield job
+                if job.status.ended:
+                    return
+                while (news := await watch.wait(job.last_seq, _LONG_S)) is News.QUIET:
+                    pass
+                if news is News.STOPPING:
+                    return
+
+    async def texts(self, jobs: Sequence[Job]) -> dict[str, str | None]:
+        """The texts of these jobs, by id; None while there is none."""
+        return await self._database.read(lambda conn: texts(conn, [job.id for job in jobs]))
 
 
 def check_id(job_id: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,6 +31,7 @@ class Order:
         contract: through which it came, and `limits` what that allows.
         key_id: the API key that it came with.
         webhook_url: where its end is told, in place of what the key says.
+        joins: whether an equal order of the same owner that is under way, or was just done, is this one too.
     """
 
     options: Options = field(default_factory=lambda: Options.model_validate({}))
@@ -42,6 +43,7 @@ class Order:
     description: str | None = None
     key_id: str | None = None
     webhook_url: str | None = None
+    joins: bool = False
 
 
 def check_options(given: Mapping[str, Any], *, strict: bool) -> Options:
@@ -129,6 +131,14 @@ def fingerprint(order: Order, source: Source, sha256: str = "") -> str:
     parts = [source.kind.value, source.location, sha256, order.options.normalised(), order.metadata]
     if order.webhook_url is not None:
         parts.append(order.webhook_url)
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def join_mark(order: Order, sha256: str, defaults: Sequence[str]) -> str:
+    """What makes two requests one job: owner, contract, the upload's bytes, what is to be done with them, and by what
+    it is done where they name nothing."""
+    parts = ["join", order.owner, order.contract.value, sha256, order.options.normalised(), order.metadata, *defaults]
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

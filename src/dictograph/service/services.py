@@ -8,12 +8,21 @@ from dataclasses import dataclass
 
 from dictograph.blobs import Blobs
 from dictograph.crash import CrashPoints
+from dictograph.prompts.library import Library
+from dictograph.service.authentication import Authentication
 from dictograph.service.follow import Following
+from dictograph.service.growth import Growing
 from dictograph.service.intake import Intake, Offer
 from dictograph.service.jobs import Jobs
+from dictograph.service.mail import Mailer
 from dictograph.service.outlook import Outlooks
+from dictograph.service.paths import Paths
+from dictograph.service.readings import Readings
 from dictograph.service.status import Readiness, StatusBoard
+from dictograph.service.traffic import TrafficBoard
 from dictograph.service.transcripts import Transcripts
+from dictograph.service.uploads import Uploads
+from dictograph.service.webhooks import Webhooks
 from dictograph.settings import Settings
 from dictograph.store.database import Database
 from dictograph.store.tail import Tail
@@ -23,12 +32,20 @@ from dictograph.store.tail import Tail
 class Services:
     """The native service functions."""
 
+    authentication: Authentication
     intake: Intake
     jobs: Jobs
     transcripts: Transcripts
+    growing: Growing
     following: Following
     outlooks: Outlooks
     board: StatusBoard
+    readings: Readings
+    traffic: TrafficBoard
+    uploads: Uploads
+    mailer: Mailer
+    paths: Paths
+    webhooks: Webhooks
 
     @classmethod
     def build(
@@ -47,11 +64,20 @@ class Services:
         """Wire them. `offer` is the engines' catalogue, `process_id` the id of this process's
         presence; setting `stopping` ends all streams and waits at once."""
         outlooks = Outlooks(database)
+        intake = Intake(database, blobs, offer, settings, crash, process_id)
         return cls(
-            intake=Intake(database, blobs, offer, settings, crash, process_id),
+            authentication=Authentication(database, settings),
+            intake=intake,
             jobs=Jobs(database, blobs, tail, stopping),
             transcripts=Transcripts(database),
+            growing=Growing(database, tail, stopping),
             following=Following(database, tail, outlooks, stopping),
             outlooks=outlooks,
             board=StatusBoard(database, blobs, readiness),
+            readings=Readings(database, Library.load(settings.prompts_dir)),
+            traffic=TrafficBoard(database),
+            uploads=Uploads(database, blobs, settings),
+            mailer=Mailer(settings.smtp_url, settings.smtp_from),
+            paths=Paths(database, intake, settings),
+            webhooks=Webhooks(database),
         )

@@ -11,6 +11,7 @@ from typing import Any
 from dictograph.blobs import Blobs
 from dictograph.errors import DictographError
 from dictograph.job import JobStatus
+from dictograph.service.live_workers import LiveWorker, live_workers
 from dictograph.service.tally import Tally
 from dictograph.store.clock import read_clock
 from dictograph.store.database import Database
@@ -51,6 +52,10 @@ class StatusBoard:
         self._tally = Tally(database)
         self._started = time.monotonic()
 
+    def models(self) -> Sequence[Mapping[str, Any]]:
+        """The models that can be asked for, as far as it is known without waiting."""
+        return self._readiness().models
+
     async def readiness(self) -> Readiness:
         """Whether inference has been proved to work, there is room for uploads, and the database answers."""
         said = self._readiness()
@@ -68,6 +73,10 @@ class StatusBoard:
         except DictographError as error:
             return error.message
         return ""
+
+    async def workers(self, owner: str | None) -> list[LiveWorker]:
+        """The workers that live, with the owner's jobs (None: everybody's) that they are at."""
+        return await self._database.read(lambda conn: live_workers(conn, owner))
 
     async def status(self, owner: str | None) -> Status:
         """Figures of the service, with the counts of the owner's jobs (None: everybody's)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from enum import Enum
 
@@ -59,10 +59,17 @@ class Watch:
 
         There may be thousands who wait: each costs a future and a timer, no task.
         """
+        return await self._wait(lambda: self._follower.has_news(after), seconds)
+
+    async def wait_until_there(self, seconds: float) -> News:
+        """Wait at most so long for a job that is not there to come."""
+        return await self._wait(lambda: self._follower.has_news(0) and not self._follower.gone, seconds)
+
+    async def _wait(self, has_come: Callable[[], bool], seconds: float) -> News:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         while not self._stopping.is_set():
-            if self._follower.has_news(after):
+            if has_come():
                 return News.GONE if self._follower.gone else News.CHANGED
             if loop.time() >= deadline:
                 return News.QUIET

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, insert
 from dictograph.contract import Contract, JobLimits
 from dictograph.job import Job, JobStatus, Options, Source, StoredAudio
 from dictograph.store import events, outbox
+from dictograph.store.by_path import path_mark
 from dictograph.store.clock import as_datetime, read_clock
 from dictograph.store.rows import JOB_COLUMNS, as_job
 from dictograph.store.tables import job
@@ -30,6 +31,7 @@ class NewJob:
     description: str | None = None
     key_id: str | None = None
     webhook_url: str | None = None
+    join_mark: str | None = None
     audio: StoredAudio | None = None
     priority: int = 0
     max_attempts: int = 3
@@ -38,13 +40,14 @@ class NewJob:
 def create_job(conn: Connection, new: NewJob) -> Job:
     """Store a job that workers may claim at once."""
     now = read_clock(conn)
-    row = conn.execute(insert(job).values(**_first_values(new, now)).returning(*JOB_COLUMNS)).one()
+    row = conn.execute(insert(job).values(**first_values(new, now)).returning(*JOB_COLUMNS)).one()
     events.append(conn, new.id, 1, [("created", {})])
     outbox.dispatch(conn, row)
     return as_job(row)
 
 
-def _first_values(new: NewJob, now: float) -> dict[str, Any]:
+def first_values(new: NewJob, now: float) -> dict[str, Any]:
+    """The row of a job that is created now, in seconds since 1970."""
     audio = new.audio
     return {
         "id": new.id,
@@ -62,6 +65,8 @@ def _first_values(new: NewJob, now: float) -> dict[str, Any]:
         "description": new.description,
         "key_id": new.key_id,
         "webhook_url": new.webhook_url,
+        "join_mark": new.join_mark,
+        "path_mark": path_mark(new.source.location) if new.contract is Contract.PATH else None,
         "priority": new.priority,
         "max_attempts": new.max_attempts,
         "attempt": 0,

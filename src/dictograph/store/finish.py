@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from dictograph.errors import DictographError
 from dictograph.job import ErrorRecord, Job, JobStatus, Lease
-from dictograph.store import events, outbox
+from dictograph.store import events, outbox, webhooks
 from dictograph.store.clock import as_datetime, read_clock
 from dictograph.store.lease import RetryPolicy, end_attempt, fenced
 from dictograph.store.rows import NO_ERROR, NO_LEASE, TIME_SPENT, as_job
@@ -39,6 +39,7 @@ def complete(conn: Connection, lease: Lease) -> Job:
         raise DictographError(f"Job {row.id} cannot be completed: {row.windows_done} windows of {planned} are done.")
     told = {"duration": row.duration, "windows": row.windows_done, "language": row.language}
     events.append(conn, row.id, row.last_seq, [("completed", told)])
+    webhooks.tell_end(conn, row)
     return as_job(row)
 
 

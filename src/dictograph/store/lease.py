@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, select, tuple_, update
 
 from dictograph.errors import LeaseLost, LostWorker
 from dictograph.job import ErrorRecord, JobStatus, Lease, backoff_seconds
-from dictograph.store import events, outbox
+from dictograph.store import events, outbox, webhooks
 from dictograph.store.clock import as_datetime, now_epoch, read_clock
 from dictograph.store.rows import JOB_COLUMNS, NO_LEASE, TIME_SPENT, JobRow, error_values, move
 from dictograph.store.tables import job, status_is
@@ -144,4 +144,5 @@ def _fail_for_good(conn: Connection, seen: JobRow, error: ErrorRecord, values: d
     if row is not None:
         dead = row.failures >= row.max_attempts
         events.append(conn, row.id, row.last_seq, [("failed", {"error": asdict(error), "dead": dead})])
+        webhooks.tell_end(conn, row)
     return row

@@ -12,6 +12,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from dictograph.errors import DatabaseUnavailable
+from dictograph.store import adopt, older
 from dictograph.store.kinds import migrating
 
 _SCRIPTS = Path(__file__).parent / "migrations"
@@ -21,11 +22,15 @@ def upgrade(url: str, revision: str = "head") -> str:
     """Migrate the database at `url` to a revision, the newest by default; returns which it now has.
 
     All in one transaction that takes the write lock first: of two processes that do it at once, one
-    does it and the other finds it done. Raises DatabaseUnavailable with what to do.
+    does it and the other finds it done. The job table of an older system is set aside, and its jobs are taken
+    over. Raises DatabaseUnavailable with what to do.
     """
     with migrating(url) as connection:
+        old = older.set_aside(connection)
         _check_known(_current(connection))
-        command.upgrade(_config(connection), revision)
+        command.upgrade(_config(connection), "head" if old else revision)
+        if old is not None:
+            adopt.take_over(connection, old)
         return _current(connection) or ""
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, delete, exists, insert, select, update
 
 from dictograph.job import ErrorRecord
 from dictograph.store import news
@@ -16,6 +16,9 @@ from dictograph.store.tables import dead_letter, job, outbox
 
 #: The destination of wake-ups for workers.
 DISPATCH = "dispatch"
+
+#: What the destination of a webhook begins with; the id of its delivery follows. They have a relay of their own.
+WEBHOOK = "webhook:"
 
 _older = outbox.alias("older")
 
@@ -51,13 +54,13 @@ def dispatch(conn: Connection, row: JobRow) -> None:
 
 
 def due(conn: Connection, limit: int) -> list[Message]:
-    """Messages to be sent now: of each job and destination only the oldest, at most `limit`."""
+    """Messages to be sent now, but for webhooks: of each job and destination only the oldest, at most `limit`."""
     goes_before = exists().where(
         _older.c.job_id == outbox.c.job_id, _older.c.destination == outbox.c.destination, _older.c.id < outbox.c.id
     )
     question = (
         select(outbox)
-        .where(outbox.c.available_at <= now_epoch(), ~goes_before)
+        .where(outbox.c.available_at <= now_epoch(), ~is_webhook(), ~goes_before)
         .order_by(outbox.c.available_at, outbox.c.id)
         .limit(limit)
     )
@@ -67,6 +70,11 @@ def due(conn: Connection, limit: int) -> list[Message]:
     ]
 
 
+def is_webhook() -> ColumnElement[bool]:
+    """The condition for a webhook."""
+    return outbox.c.destination.startswith(WEBHOOK, autoescape=True)
+
+
 def sent(conn: Connection, ids: Sequence[int]) -> None:
     """These have arrived."""
     # Two relays may have sent the same: the one that comes later leaves to the other what that is deleting.
@@ -74,21 +82,20 @@ def sent(conn: Connection, ids: Sequence[int]) -> None:
     conn.execute(delete(outbox).where(outbox.c.id.in_(free)))
 
 
-def postpone(conn: Connection, id: int, seconds: float, error: str) -> None:
-    """This could not be sent; try again after so many seconds."""
-    conn.execute(
-        update(outbox)
-        .where(outbox.c.id == id)
-        .values(attempts=outbox.c.attempts + 1, available_at=now_epoch() + seconds, last_error=error)
-    )
+def postpone(conn: Connection, id: int, seconds: float, error: str) -> bool:
+    """This could not be sent; try again after so many seconds. False when it is no longer there."""
+    change = update(outbox).where(outbox.c.id == id)
+    values = {"attempts": outbox.c.attempts + 1, "available_at": now_epoch() + seconds, "last_error": error}
+    return conn.execute(change.values(**values)).rowcount > 0
 
 
-def bury(conn: Connection, id: int, error: ErrorRecord) -> None:
-    """This can never be sent: it becomes a dead letter, and what waits behind it goes on."""
+def bury(conn: Connection, id: int, error: ErrorRecord) -> bool:
+    """This can never be sent: it becomes a dead letter, and what waits behind it goes on. False when it is no longer
+    there."""
     conn.execute(_job_of(id))
     row = conn.execute(delete(outbox).where(outbox.c.id == id).returning(outbox)).one_or_none()
     if row is None:
-        return
+        return False
     conn.execute(
         insert(dead_letter).values(
             job_id=row.job_id,
@@ -101,6 +108,7 @@ def bury(conn: Connection, id: int, error: ErrorRecord) -> None:
             created_at=as_datetime(read_clock(conn)),
         )
     )
+    return True
 
 
 def _job_of(id: int) -> Select[tuple[str]]:

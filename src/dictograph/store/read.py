@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, func, or_, select, tuple_, union_all
 
-from dictograph.errors import InvalidRequest
 from dictograph.job import Job, JobStatus, StoredAudio
+from dictograph.store.cursor import beyond, cursor_after
 from dictograph.store.progress import StoredWindow
-from dictograph.store.rows import JOB_COLUMNS, JobRow, as_job, find
-from dictograph.store.tables import job, status_is, window
+from dictograph.store.rows import JOB_COLUMNS, as_job, find
+from dictograph.store.tables import job, status_is, upload_slot, window
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +29,18 @@ def get_job(conn: Connection, owner: str | None, job_id: str) -> Job:
 
 
 def stored_audio(conn: Connection, after: str, limit: int) -> list[StoredAudio]:
-    """The audio of all jobs that still have theirs, by name, at most `limit` after the name `after`."""
-    question = (
-        select(job.c.audio_name, job.c.audio_sha256, job.c.audio_size)
-        .where(job.c.audio_name > after)
-        .order_by(job.c.audio_name)
-        .limit(limit)
-    )
-    return [StoredAudio(row.audio_name, row.audio_sha256, row.audio_size) for row in conn.execute(question)]
+    """The audio of all jobs that still have theirs, and uploads that jobs may yet be made of, by name: at most
+    `limit` after the name `after`."""
+    slot, audio = upload_slot.c, job.c
+    of_jobs = select(audio.audio_name.label("name"), audio.audio_sha256.label("sha256"), audio.audio_size.label("size"))
+    uploads = select(slot.object_name, slot.sha256, slot.size).where(slot.object_name > after, slot.size.is_not(None))
+    some = [
+        select(of_jobs.where(audio.audio_name > after).order_by(audio.audio_name).limit(limit).subquery()),
+        select(uploads.order_by(slot.object_name).limit(limit).subquery()),
+    ]
+    both = union_all(*some).subquery()
+    rows = conn.execute(select(both).order_by(both.c.name).limit(limit))
+    return [StoredAudio(row.name, row.sha256, row.size) for row in rows]
 
 
 def list_jobs(
@@ -63,7 +65,7 @@ def list_jobs(
         job.c.failures >= job.c.max_attempts if dead else None,
         job.c.creation_date > created_after if created_after else None,
         job.c.creation_date < created_before if created_before else None,
-        _older_than(cursor) if cursor else None,
+        beyond(cursor, job.c.creation_date, job.c.id) if cursor else None,
     ]
     question = (
         select(*JOB_COLUMNS)
@@ -72,8 +74,11 @@ def list_jobs(
         .limit(limit + 1)
     )
     rows = conn.execute(question).all()
-    more = len(rows) > limit
-    return Page([as_job(row) for row in rows[:limit]], _cursor(rows[limit - 1]) if more else None)
+    last = rows[limit - 1] if len(rows) > limit else None
+    return Page(
+        [as_job(row) for row in rows[:limit]],
+        cursor_after(last.creation_date, last.id) if last is not None else None,
+    )
 
 
 def windows(
@@ -130,20 +135,3 @@ def _belongs_to(column: ColumnElement[str | None], owner: str | None) -> ColumnE
 
 def _in_state(wanted: Sequence[JobStatus]) -> ColumnElement[bool]:
     return status_is(wanted[0]) if len(wanted) == 1 else job.c.status.in_(wanted)
-
-
-def _cursor(row: JobRow) -> str:
-    place = json.dumps([row.creation_date.isoformat(), row.id])
-    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
-
-
-def _older_than(cursor: str) -> ColumnElement[bool]:
-    try:
-        place = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
-        created, id = datetime.fromisoformat(place[0]), str(place[1])
-        if created.tzinfo is None:
-            raise ValueError("a time without a zone")
-        created = created.astimezone(UTC)  # OverflowError: a forged one, before the first year there is
-    except (ValueError, TypeError, LookupError, OverflowError) as error:
-        raise InvalidRequest("The cursor is not one of this list; leave it out to begin anew.") from error
-    return or_(job.c.creation_date < created, (job.c.creation_date == created) & (job.c.id < id))

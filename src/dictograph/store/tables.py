@@ -157,6 +157,8 @@ job = Table(
     Column("webhook_url", LongWords),
     # Equal for requests that may share a job; null where none may.
     Column("join_mark", Words(64)),
+    # The digest of its path, for a job that is asked for by it; an index cannot hold a path of any length.
+    Column("path_mark", Words(64)),
     # The owner again, but only while the job waits or runs. SQLite has no other way to be led into an
     # index of such rows alone: it takes any index on the owner, and with it a million ended jobs.
     Column("queued_owner", Words(200), Computed("CASE WHEN status = 'pending' THEN owner END", persisted=True)),
@@ -186,6 +188,11 @@ _partial("ix_job_finished_events", job.c.finished_at, where=job.c.events_pruned.
 # No index begins with the status: SQLite would take it for what the partial ones answer at once.
 _partial("ix_job_failed", job.c.creation_date, job.c.id, where=job.c.status == JobStatus.FAILED)
 _partial("ix_job_join", job.c.join_mark, where=job.c.join_mark.is_not(None))
+_partial(
+    "ix_job_path",
+    *(job.c.path_mark, job.c.owner, job.c.creation_date, job.c.id),
+    where=job.c.path_mark.is_not(None),
+)
 Index("ix_job_newest", job.c.creation_date, job.c.id, job.c.status)
 Index("ix_job_owner_newest", job.c.owner, job.c.creation_date, job.c.id, job.c.status)
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 
 from dictograph.store.clock import as_datetime, now_epoch
-from dictograph.store.tables import worker
+from dictograph.store.tables import job, worker
 
 #: A worker that was silent for so long (s) counts as gone to those who ask how the service does.
 GONE_AFTER_S = 20.0
@@ -27,6 +27,17 @@ class WorkerState:
     started_at: datetime
     state: dict[str, Any] = field(default_factory=dict)
     seen_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldJob:
+    """A job that a worker is at, since `claimed_at`."""
+
+    id: str
+    owner: str
+    filename: str
+    worker_id: str
+    claimed_at: datetime
 
 
 def announce(conn: Connection, state: WorkerState) -> None:
@@ -56,6 +67,20 @@ def living(conn: Connection, max_age_s: float) -> list[WorkerState]:
     return [
         WorkerState(row.id, row.host, row.pid, row.started_at, row.state, as_datetime(row.seen_at))
         for row in conn.execute(question.order_by(worker.c.started_at, worker.c.id))
+    ]
+
+
+def held_jobs(conn: Connection, limit: int) -> list[HeldJob]:
+    """The jobs that workers are at, at most `limit`, those first that were begun first."""
+    question = (
+        select(job.c.id, job.c.owner, job.c.filename, job.c.worker_id, job.c.claimed_at)
+        .where(job.c.running_owner.is_not(None))
+        .order_by(job.c.claimed_at, job.c.id)
+        .limit(limit)
+    )
+    return [
+        HeldJob(row.id, row.owner, row.filename, row.worker_id, as_datetime(row.claimed_at))
+        for row in conn.execute(question)
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -15,9 +16,12 @@ from dictograph.worker.agent import PASSING, every, log
 #: How often a worker is announced, in seconds: some times within `store.workers.GONE_AFTER_S`.
 ANNOUNCE_S = 5.0
 
+#: How soon it is when something about it has changed (s).
+_CHANGE_S = 1.0
+
 
 class Announcer:
-    """Writes the worker's row every few seconds; `state` gives what stands in it."""
+    """Writes the worker's row every few seconds, and soon when it has changed; `state` gives what stands in it."""
 
     name = "announcer"
 
@@ -26,9 +30,11 @@ class Announcer:
         self._id = worker_id
         self._state = state
         self._started = datetime.now(UTC)
+        self._told: dict[str, Any] = {}
+        self._told_at = -ANNOUNCE_S
 
     async def run(self) -> None:
-        await every(ANNOUNCE_S, self._turn, self.name)
+        await every(_CHANGE_S, self._turn, self.name)
 
     async def leave(self) -> None:
         try:
@@ -37,5 +43,9 @@ class Announcer:
             log.warning("announcer: the worker cannot say that it is gone: %s", error)
 
     async def _turn(self) -> None:
-        state = WorkerState(self._id, socket.gethostname(), os.getpid(), self._started, self._state())
+        now, told = time.monotonic(), self._state()
+        if told == self._told and now - self._told_at < ANNOUNCE_S:
+            return
+        state = WorkerState(self._id, socket.gethostname(), os.getpid(), self._started, told)
         await self._database.write(lambda c: announce(c, state))
+        self._told, self._told_at = told, now

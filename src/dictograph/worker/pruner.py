@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from dictograph.blobs import Blobs
-from dictograph.store import idempotency, prune
+from dictograph.store import idempotency, prune, webhook_secrets
 from dictograph.store.database import Database
 from dictograph.worker.agent import PASSING, every
 
@@ -58,6 +58,7 @@ class Pruner:
         if self._keep.events:
             await self._database.write(lambda c: prune.prune_events(c, self._keep.events, _BATCH))
         await self._database.write(idempotency.expire)
+        await self._database.write(webhook_secrets.expire)
         await self._sweep()
 
     async def _remove(self, due: Callable[[Connection], list[str]]) -> None:

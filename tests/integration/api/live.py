@@ -21,6 +21,7 @@ from dictograph.api.app import create_app
 from dictograph.api.connection import ConnectionLimits
 from dictograph.api.server import serve
 from dictograph.blobs import Blobs, FolderBlobs
+from dictograph.contract import Contract
 from dictograph.crash import CrashPoints
 from dictograph.errors import InvalidOption, ModelNotAllowed
 from dictograph.job import ErrorRecord, FrozenEngine, Lease
@@ -45,7 +46,8 @@ MODELS = (
 class OfferOfTwo:
     """Two engines, one model each."""
 
-    def resolve(self, engine: str, model: str | None) -> tuple[str, str]:
+    def resolve(self, engine: str, model: str | None, contract: Contract = Contract.NATIVE) -> tuple[str, str]:
+        del contract
         if engine not in ("auto", "whisper", "sphinx"):
             raise InvalidOption(f"There is no engine {engine!r}.")
         if model not in (None, "", "small", "en-us"):

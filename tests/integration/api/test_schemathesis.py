@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from dictograph.contract import Contract
 from dictograph.errors import LeaseLost
 from tests.integration.api.live import Hand, Live
 
@@ -46,9 +47,10 @@ def test_schemathesis_finds_nothing(api: Live, hand: Hand, tmp_path: Path) -> No
         sys.executable, "-m", "schemathesis.cli", "run", f"{api.base}/openapi.json", "--checks", "all",
         "--exclude-checks", EXCLUDED, "--max-examples", "4", "--seed", "1", "--request-timeout", "20",
         "--generation-database", "none", "--no-color",
+        *(word for contract in Contract if contract is not Contract.NATIVE for word in ("--exclude-tag", contract.value)),
     ]  # fmt: skip
     with busy(hand):
         outcome = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert outcome.returncode == 0, outcome.stdout[-8000:] + outcome.stderr[-2000:]
     print(outcome.stdout)
-    assert "12 selected / 12 total" in outcome.stdout
+    assert "12 selected / " in outcome.stdout

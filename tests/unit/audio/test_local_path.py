@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dictograph.audio.local_path import open_allowed
+from dictograph.audio.local_path import lies_under, open_allowed
 from dictograph.errors import PathNotAllowed
 
 
@@ -55,6 +55,24 @@ def test_everything_else_is_refused_in_the_same_words(root: Path, tmp_path: Path
     assert len(messages) == 1
     with pytest.raises(PathNotAllowed):
         open_allowed(str(root / "deep/er/a.wav"), [])
+
+
+def test_the_folders_that_a_way_comes_back_from_are_not_looked_at(root: Path, tmp_path: Path) -> None:
+    """Else whoever may name a path could find out which folders there are outside."""
+    for way in ("root-2", "no such folder", "secret"):
+        with open_allowed(f"{tmp_path}/{way}/../root/deep/er/a.wav", [root]) as file:
+            assert file.read() == b"inside"
+
+
+def test_whether_a_path_lies_under_a_root_does_not_depend_on_what_is_there(root: Path, tmp_path: Path) -> None:
+    (root / "out").symlink_to(tmp_path)
+    (root / "in").symlink_to("deep")
+    for path in ("deep/er/a.wav", "deep/none", "none/none", "deep", "in/er/a.wav", "in/none", "none/../deep"):
+        assert lies_under(f"{root}/{path}", [tmp_path / "missing", root]), path
+    for path in ("", "..", "../secret", "../none", "out/secret", "out/none", "../root-2/b", "a\0b"):
+        assert not lies_under(f"{root}/{path}", [root]), path
+    assert not lies_under("deep/er/a.wav", [root])
+    assert not lies_under(f"{root}/deep/er/a.wav", [])
 
 
 def test_a_folder_swapped_for_a_link_after_it_was_checked_leads_nowhere(

@@ -1,12 +1,13 @@
-"""The surface of the contract."""
+"""The contract of whisper-asr-webservice, which programs that make subtitles speak."""
 
 from __future__ import annotations
 
+from dictograph.api.asr.errors import refusal
+from dictograph.api.asr.routes import asr_routes
 from dictograph.api.surface import Parts, Surface
 from dictograph.contract import Contract
 
 
 def surface(parts: Parts) -> Surface:
     """The routes of this contract."""
-    del parts
-    return Surface(Contract.ASR, [])
+    return Surface(Contract.ASR, [asr_routes(parts)], refusal=refusal)

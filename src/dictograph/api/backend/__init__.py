@@ -1,12 +1,32 @@
-"""The surface of the contract."""
+"""Contract B: a backend with presigned uploads, jobs, updates by WebSocket, and pages of its API."""
 
 from __future__ import annotations
 
-from dictograph.api.surface import Parts, Surface
+from dictograph.api.backend.answers import refused
+from dictograph.api.backend.documents import document_routes
+from dictograph.api.backend.entrance import Entrance
+from dictograph.api.backend.health import health_routes, other_routes
+from dictograph.api.backend.jobs import job_routes
+from dictograph.api.backend.socket import socket_routes
+from dictograph.api.backend.uploads import upload_routes
+from dictograph.api.guard import known_origins
+from dictograph.api.surface import ANY_ORIGIN, Parts, Surface
 from dictograph.contract import Contract
+
+_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS")
 
 
 def surface(parts: Parts) -> Surface:
-    """The routes of this contract."""
-    del parts
-    return Surface(Contract.BACKEND, [])
+    """The routes of this contract; pages of its own origins may `PUT` as well."""
+    given = parts.settings.backend_origins
+    origins = frozenset({ANY_ORIGIN}) if ANY_ORIGIN in given else known_origins(given)
+    entrance = Entrance(parts.settings)
+    routers = [
+        health_routes(),
+        upload_routes(parts, entrance),
+        job_routes(parts, entrance),
+        socket_routes(parts, entrance),
+        document_routes(parts.settings),
+    ]
+    routers.append(other_routes([route for router in routers for route in router.routes]))
+    return Surface(Contract.BACKEND, routers, origins, _METHODS, refused)

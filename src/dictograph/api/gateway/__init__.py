@@ -1,12 +1,27 @@
-"""The surface of the contract."""
+"""Contract G: uploads, their state, and a WebSocket that tells their end."""
 
 from __future__ import annotations
 
-from dictograph.api.surface import Parts, Surface
-from dictograph.contract import Contract
+from dictograph.api.gateway.errors import refusal
+from dictograph.api.gateway.http import http_routes
+from dictograph.api.gateway.socket import socket_routes
+from dictograph.api.surface import ANY_ORIGIN, Parts, Surface
+from dictograph.contract import Address, Contract
+from dictograph.settings import Settings
 
 
 def surface(parts: Parts) -> Surface:
-    """The routes of this contract."""
-    del parts
-    return Surface(Contract.GATEWAY, [])
+    """The routes over HTTP."""
+    return Surface(Contract.GATEWAY, [http_routes(parts)], refusal=refusal)
+
+
+def sockets(parts: Parts) -> Surface:
+    """The WebSocket. Web pages of any origin may open it where this contract was asked for by the settings; elsewhere
+    that would let any page that a person happens to visit listen in."""
+    origins = frozenset({ANY_ORIGIN}) if _is_wanted(parts.settings) else frozenset[str]()
+    return Surface(Contract.GATEWAY, [socket_routes(parts.services)], origins)
+
+
+def _is_wanted(settings: Settings) -> bool:
+    addresses = [Address.parse(address) for address in settings.listen]
+    return "gateway-read" in settings.anonymous or any(one.first is Contract.GATEWAY for one in addresses)

@@ -11,7 +11,7 @@ branch_labels = None
 depends_on = None
 
 _TABLES = ("api_key", "server_secret", "upload_slot", "webhook_secret", "webhook_delivery")
-_COLUMNS = ("contract", "limits", "key_id", "webhook_url", "join_mark")
+_COLUMNS = ("contract", "limits", "key_id", "webhook_url", "join_mark", "path_mark")
 
 
 def upgrade() -> None:
@@ -21,10 +21,14 @@ def upgrade() -> None:
         sa.Column("key_id", sa.String(64)),
         sa.Column("webhook_url", sa.Text()),
         sa.Column("join_mark", sa.String(64)),
+        sa.Column("path_mark", sa.String(64)),
     ):
         op.add_column("transcription_job", column)
     joined = sa.text("join_mark IS NOT NULL")
     op.create_index("ix_job_join", "transcription_job", ["join_mark"], sqlite_where=joined, postgresql_where=joined)
+    named = sa.text("path_mark IS NOT NULL")
+    by_path = ["path_mark", "owner", "creation_date", "id"]
+    op.create_index("ix_job_path", "transcription_job", by_path, sqlite_where=named, postgresql_where=named)
     _create_keys()
     _create_upload_slot()
     _create_webhooks()
@@ -33,6 +37,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in reversed(_TABLES):
         op.drop_table(table)
+    op.drop_index("ix_job_path", "transcription_job")
     op.drop_index("ix_job_join", "transcription_job")
     for column in reversed(_COLUMNS):
         op.drop_column("transcription_job", column)

@@ -1,0 +1,30 @@
+"""Errors as FastAPI writes them, with which that service is made: `{"detail": …}`."""
+
+from __future__ import annotations
+
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dictograph.api.problems import Json, headers_of
+from dictograph.errors import DictographError, InvalidOption, InvalidRequest
+
+
+def render(request: Request, error: DictographError | RequestValidationError | None) -> Response:
+    """The answer for an error; None is a fault of ours."""
+    del request
+    if error is None:
+        return Json({"detail": "Internal Server Error"}, 500)
+    if isinstance(error, RequestValidationError):
+        return Json({"detail": jsonable_encoder(error.errors())}, 422)
+    return refusal(error)
+
+
+def refusal(error: DictographError) -> Json:
+    """The answer for an error of ours. What a field or parameter is wrong with is said in a list."""
+    if isinstance(error, InvalidRequest | InvalidOption) and error.param:
+        place = "body" if error.param == "audio_file" else "query"
+        detail = [{"type": "value_error", "loc": [place, error.param], "msg": error.message, "input": None}]
+        return Json({"detail": detail}, 422)
+    return Json({"detail": error.message}, error.status, headers_of(error))

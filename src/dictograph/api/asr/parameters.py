@@ -1,0 +1,76 @@
+"""The parameters of a call, which stand in its query, and what they mean here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from fastapi import Query
+from pydantic import BaseModel, BeforeValidator
+
+from dictograph.errors import InvalidOption
+from dictograph.formats.languages import language_code
+
+
+def _given(value: object) -> object:
+    """An empty parameter is one that was left out."""
+    return None if value == "" else value
+
+
+Output = Literal["txt", "vtt", "srt", "tsv", "json"]
+
+
+class AsrQuery(BaseModel):
+    """The parameters of POST /asr, with that service's defaults."""
+
+    task: Annotated[Literal["transcribe", "translate"] | None, BeforeValidator(_given)] = None
+    language: str | None = None
+    initial_prompt: str | None = None
+    word_timestamps: Annotated[bool | None, BeforeValidator(_given)] = None
+    vad_filter: Annotated[bool | None, BeforeValidator(_given)] = None
+    encode: Annotated[bool | None, BeforeValidator(_given)] = None
+    output: Annotated[Output | None, BeforeValidator(_given)] = None
+
+
+Asked = Annotated[AsrQuery, Query()]
+Encode = Annotated[bool, Query()]
+
+
+def options_in(asked: AsrQuery) -> Mapping[str, Any]:
+    """What the query asks of the transcription. Raises InvalidOption for a language that there is not."""
+    options: dict[str, Any] = {
+        "task": asked.task or "transcribe",
+        "word_timestamps": bool(asked.word_timestamps),
+        "vad_filter": bool(asked.vad_filter),
+    }
+    if asked.initial_prompt:
+        options["prompt"] = asked.initial_prompt
+    if asked.language:
+        options["language"] = _code(asked.language)
+    return options
+
+
+def _code(given: str) -> str:
+    code = language_code(given)
+    if code is None:
+        raise InvalidOption(f"There is no language {given[:50]!r}; give its code, as `en`.", param="language")
+    return code
+
+
+@dataclass(frozen=True, slots=True)
+class RawSound:
+    """What clients send with `encode=false`: samples of 16 bits, mono, 16,000 in a second, without a header.
+
+    `header` is that of a WAV file that goes on until it ends: its lengths are the largest there are, as programs
+    write them that do not know the length beforehand.
+    """
+
+    rate: int = 16_000
+
+    @property
+    def header(self) -> bytes:
+        endless = b"\xff\xff\xff\xff"
+        numbers = ((16, 4), (1, 2), (1, 2), (self.rate, 4), (2 * self.rate, 4), (2, 2), (16, 2))
+        form = b"".join(number.to_bytes(size, "little") for number, size in numbers)
+        return b"RIFF" + endless + b"WAVEfmt " + form + b"data" + endless

@@ -1,0 +1,137 @@
+"""POST /asr and /detect-language: the audio in a form, all else in the query, text in the answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import APIRouter
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from dictograph import formats
+from dictograph.api.access import Creator
+from dictograph.api.asr.errors import render
+from dictograph.api.asr.parameters import Asked, AsrQuery, Encode, RawSound, options_in
+from dictograph.api.body import Upload, take_form
+from dictograph.api.form import Form, FormRules
+from dictograph.api.problems import Json
+from dictograph.api.streams import Stream, in_blocks
+from dictograph.api.surface import Parts, route_class
+from dictograph.api.waiting import check_completed, or_broken, unless_gone, until_ended
+from dictograph.contract import Contract
+from dictograph.errors import NotFound, ServerBusy
+from dictograph.formats.languages import language_name
+from dictograph.formats.whisper_shapes import whisper_json
+from dictograph.job import Job
+from dictograph.service.access import Caller
+from dictograph.service.contracts import limits_of, options_of
+from dictograph.service.request import Order
+from dictograph.service.services import Services
+from dictograph.service.uncut import to_its_end
+
+_FILE = "audio_file"
+
+#: What a client that has gone is answered, which it never sees.
+_GONE = 499
+
+#: Engines as that service calls them.
+_ENGINES = {"whisper": "faster_whisper"}
+
+#: ISO 639-2: nobody can tell.
+_UNDETERMINED = {"detected_language": "undetermined", "language_code": "und", "confidence": 0.0}
+
+
+def asr_routes(parts: Parts) -> APIRouter:
+    """Transcribe, and find the language."""
+    router = APIRouter(route_class=route_class(render), include_in_schema=False)
+
+    @router.post("/asr")
+    async def asr(request: Request, caller: Creator, asked: Asked) -> Response:
+        options = options_in(asked)
+        job, filename = await _take(parts, request, caller, options, encoded=asked.encode is not False)
+        try:
+            job = await until_ended(parts.services, job, request)
+        except ClientDisconnect:
+            return Response(status_code=_GONE)  # the job goes on: who asks again joins it
+        check_completed(job)
+        return _answer(parts.services, job, asked, filename)
+
+    @router.post("/detect-language")
+    async def detect_language(request: Request, caller: Creator, encode: Encode = True) -> Response:
+        job, _ = await _take(parts, request, caller, {}, encoded=encode, joins=False)
+        try:
+            return Json(await unless_gone(request, _detected(parts.services, job)))
+        except ClientDisconnect:
+            return Response(status_code=_GONE)
+        finally:
+            await to_its_end(_remove(parts.services, job))
+
+    return router
+
+
+async def _take(
+    parts: Parts, request: Request, caller: Caller, options: Mapping[str, Any], *, encoded: bool, joins: bool = True
+) -> tuple[Job, str]:
+    """The job, and the file's name as it was sent."""
+    order = Order(
+        options_of(parts.settings, Contract.ASR, options),
+        contract=Contract.ASR,
+        limits=limits_of(parts.settings, Contract.ASR),
+        joins=joins,
+    )
+    names: list[str] = []
+
+    def order_of(form: Form) -> Order:
+        names.append(form.filename or "")
+        return order
+
+    upload = Upload(order_of, FormRules(_FILE, repeated=True), head=b"" if encoded else RawSound().header)
+    accepted = await take_form(request, parts.pace, parts.services.intake, caller, upload)
+    return accepted.job, names[-1]
+
+
+def _answer(services: Services, job: Job, asked: AsrQuery, filename: str) -> Response:
+    output = asked.output or "txt"
+    engine = job.frozen.engine if job.frozen else ""
+    headers = {
+        "asr-engine": _ENGINES.get(engine, engine),
+        "content-disposition": f'attachment; filename="{quote(filename)}.{output}"',
+    }
+    return Stream(or_broken(job, _text(services, job, output)), "text/plain; charset=utf-8", headers)
+
+
+async def _text(services: Services, job: Job, output: str) -> AsyncGenerator[bytes, None]:
+    opened = await services.transcripts.open(job.owner, job.id)
+    writer = whisper_json if output == "json" else formats.FORMATS[output].render
+    async for block in in_blocks(writer(opened.head, opened.segments)):
+        yield block
+
+
+async def _detected(services: Services, job: Job) -> dict[str, Any]:
+    """The language, as soon as it is decided: nothing is transcribed for it that need not be."""
+    async with aclosing(services.following.follow(job.owner, job.id)) as events:
+        async for told in events:
+            if getattr(told, "type", "") in ("language", "failed", "cancelled", "completed"):
+                break
+    job = await services.jobs.get(job.owner, job.id)
+    if job.language is not None:
+        return {
+            "detected_language": language_name(job.language),
+            "language_code": job.language,
+            "confidence": job.language_probability or 0.0,
+        }
+    if not job.status.ended:
+        raise ServerBusy("The service is stopping. Send the request again.")
+    check_completed(job)
+    return _UNDETERMINED
+
+
+async def _remove(services: Services, job: Job) -> None:
+    """The job was made for the answer alone."""
+    try:
+        await services.jobs.remove(job.owner, job.id)
+    except NotFound:
+        return

@@ -1,0 +1,65 @@
+"""Who may call this contract's routes, and under what name the service is reached."""
+
+from __future__ import annotations
+
+import logging
+from urllib.parse import urlsplit
+
+from starlette.requests import HTTPConnection
+
+from dictograph.api.access import guest_of
+from dictograph.api.guard import known_origins
+from dictograph.api.surface import ANY_ORIGIN
+from dictograph.contract import Contract
+from dictograph.errors import OriginNotAllowed
+from dictograph.service.access import Caller, Scope
+from dictograph.settings import Settings
+
+log = logging.getLogger(__name__)
+
+PREFIX = "/api/v1"
+
+
+class Entrance:
+    """Asked by every route under `/api/v1` but the health check and the signed upload."""
+
+    def __init__(self, settings: Settings) -> None:
+        given = [*settings.backend_origins, *settings.allowed_origins]
+        self._any = ANY_ORIGIN in given
+        self._origins = known_origins(given)
+        self._required = settings.backend_require_origin
+        self._public_url = settings.public_url.rstrip("/")
+
+    async def caller(self, connection: HTTPConnection, scope: Scope) -> Caller:
+        """Who calls.
+
+        Raises:
+            OriginNotAllowed: only pages of allowed origins may, and this is none of them.
+            Unauthorized, ScopeMissing.
+        """
+        if self._required:
+            self._check_page(connection)
+        return await guest_of(connection, Contract.BACKEND, scope)
+
+    def base(self, connection: HTTPConnection) -> str:
+        """The address under which clients reach this service. Headers of proxies are not believed: anybody can send
+        them, so whoever has a proxy that speaks TLS says so in the settings."""
+        if self._public_url:
+            return self._public_url
+        secure = connection.url.scheme in ("https", "wss")
+        return f"{'https' if secure else 'http'}://{connection.headers['host']}"
+
+    def _check_page(self, connection: HTTPConnection) -> None:
+        page = connection.headers.get("origin") or _origin_of(connection.headers.get("referer", ""))
+        if page and (self._any or known_origins([page]) & self._origins):
+            return
+        log.warning("refused a call of %s from %.200r, which is no allowed origin", connection.url.path, page)
+        raise OriginNotAllowed("This address is for web pages of allowed origins only.", param="Origin")
+
+
+def _origin_of(referer: str) -> str:
+    try:
+        parts = urlsplit(referer)
+    except ValueError:
+        return ""
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""

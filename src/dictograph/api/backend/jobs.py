@@ -1,0 +1,175 @@
+"""Jobs: made of what was uploaded, looked up, listed, mailed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dictograph.api.backend.answers import FileRefused, Route
+from dictograph.api.backend.entrance import PREFIX, Entrance
+from dictograph.api.backend.references import Uploaded, resolve
+from dictograph.api.backend.views import BackendJobView, job_shape
+from dictograph.api.problems import Json
+from dictograph.api.surface import Parts
+from dictograph.contract import Contract
+from dictograph.errors import NotFound
+from dictograph.job import Job, JobStatus, Options
+from dictograph.service.access import Caller, Scope
+from dictograph.service.contracts import limits_of, options_of
+from dictograph.service.intake import Accepted, Intake
+from dictograph.service.jobs import Jobs, Listing
+from dictograph.service.mail import Sent
+from dictograph.service.request import Order, check_url
+from dictograph.service.services import Services
+from dictograph.service.uploads import Uploads
+
+_JOB = f"{PREFIX}/job"
+_UNKNOWN = "Job not found"
+_UNREADABLE = "Nothing has been uploaded to this address, or it was kept long enough: upload the file first."
+
+
+class TranscribeBody(BaseModel):
+    """A job to be made. Every option of the native API may stand beside these."""
+
+    model_config = ConfigDict(extra="allow")
+
+    filename: str = Field(min_length=1, max_length=1000, examples=["talk.mp3"])
+    url: str = Field(min_length=1, max_length=8192, description="The address uploaded to, a reference, or a URL.")
+    mode: str | None = Field(None, description="A model's size; left out, the configured one.", examples=["base"])
+    description: str | None = Field(None, max_length=10_000)
+    language: str | None = Field(None, examples=["en"])
+    webhook_url: str | None = None
+
+
+class EmailBody(BaseModel):
+    """Where to send a transcript."""
+
+    email: str = Field(max_length=320, examples=["somebody@example.org"])
+
+
+class EmailView(BaseModel):
+    """How that went."""
+
+    success: bool
+    message: str
+
+
+class ReadQuery(BaseModel):
+    """The parameters of the list."""
+
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100
+    cursor: Annotated[str, Query(max_length=500)] | None = None
+
+
+def job_routes(parts: Parts, entrance: Entrance) -> APIRouter:
+    """POST transcribe, GET status, GET read, POST email."""
+    router = APIRouter(tags=["backend"], route_class=Route)
+    services = parts.services
+
+    @router.post(f"{_JOB}/transcribe", response_model=BackendJobView)
+    async def transcribe(request: Request, body: TranscribeBody) -> Response:
+        """Transcribe what was uploaded."""
+        caller = await entrance.caller(request, Scope.TRANSCRIBE)
+        order = _order(parts, caller, body, request.headers.get("idempotency-key"))
+        accepted = await _take(services.intake, services.uploads, order, body)
+        return Json(await _shape(services, accepted.job, entrance.base(request)))
+
+    @router.get(f"{_JOB}/status/{{job_id}}", response_model=BackendJobView)
+    async def status(request: Request, job_id: str) -> Response:
+        """A job. Its id, which nobody can guess, is the right to read it."""
+        await entrance.caller(request, Scope.READ)
+        return Json(await _shape(services, await find(services.jobs, job_id), entrance.base(request)))
+
+    @router.get(f"{_JOB}/read", response_model=list[BackendJobView])
+    async def read(request: Request, query: Annotated[ReadQuery, Query()]) -> Response:
+        """The caller's jobs, newest first; header `Link` has the address of the next page."""
+        caller = await entrance.caller(request, Scope.READ)
+        page = await services.jobs.page(caller.owner, Listing(cursor=query.cursor, limit=query.limit))
+        texts, base = await services.jobs.texts(page.jobs), entrance.base(request)
+        shapes = [job_shape(job, texts.get(job.id), base) for job in page.jobs]
+        return Json(shapes, 200, _next_page(base, query.limit, page.next_cursor))
+
+    @router.post(f"{_JOB}/{{job_id}}/email", response_model=EmailView)
+    async def email(request: Request, job_id: str, body: EmailBody) -> Response:
+        """Send the transcript by mail. Where that cannot be done, `message` says why."""
+        await entrance.caller(request, Scope.READ)
+        job = await find(services.jobs, job_id)
+        sent = await _mail(services, job, body.email)
+        message = f"The transcript was sent to {body.email}." if sent.success else sent.reason
+        return Json({"success": sent.success, "message": message})
+
+    return router
+
+
+async def find(jobs: Jobs, job_id: str) -> Job:
+    """A job that came in through this contract, whoever owns it. Raises NotFound."""
+    try:
+        job = await jobs.get(None, job_id)
+    except NotFound as error:
+        raise NotFound(_UNKNOWN) from error
+    if job.contract is not Contract.BACKEND:
+        raise NotFound(_UNKNOWN)
+    return job
+
+
+def _order(parts: Parts, caller: Caller, body: TranscribeBody, key: str | None) -> Order:
+    given = {name: value for name, value in _options(body).items() if value not in (None, "")}
+    return Order(
+        options_of(parts.settings, Contract.BACKEND, given),
+        owner=caller.owner,
+        key=key,
+        contract=Contract.BACKEND,
+        limits=limits_of(parts.settings, Contract.BACKEND),
+        description=body.description,
+        key_id=caller.key_id,
+        webhook_url=check_url(body.webhook_url, "webhook_url") if body.webhook_url else None,
+    )
+
+
+def _options(body: TranscribeBody) -> Mapping[str, Any]:
+    """The options among the body's fields. Older clients may send what nobody knows: it is left alone."""
+    extra = {name: value for name, value in (body.model_extra or {}).items() if name in Options.model_fields}
+    return extra | {"language": body.language} | ({"model": body.mode} if body.mode else {})
+
+
+async def _take(intake: Intake, uploads: Uploads, order: Order, body: TranscribeBody) -> Accepted:
+    named = resolve(body.url)
+    if not isinstance(named, Uploaded):
+        return await intake.url(order, named.url, body.filename)
+    try:
+        slot = await uploads.find(named.slot_id)
+        if slot.audio is None:
+            raise NotFound(_UNREADABLE)
+        return await intake.stored(order, body.filename, slot.audio.name)
+    except NotFound as error:
+        raise FileRefused(_UNREADABLE, param="url") from error
+
+
+async def _shape(services: Services, job: Job, base: str) -> dict[str, Any]:
+    """A job with its text and all that is said of it."""
+    if job.status is not JobStatus.COMPLETED:
+        return job_shape(job, None, base)
+    texts = await services.jobs.texts([job])
+    transcript = await services.transcripts.open(None, job.id)
+    segments = await run_in_threadpool(list, transcript.segments)
+    return job_shape(job, texts.get(job.id), base, segments)
+
+
+async def _mail(services: Services, job: Job, address: str) -> Sent:
+    if job.status is not JobStatus.COMPLETED:
+        return Sent(False, "The job is not completed, so there is no transcript to send.")
+    texts = await services.jobs.texts([job])
+    return await services.mailer.send(address, f"Transcript of {job.filename}", texts.get(job.id) or "")
+
+
+def _next_page(base: str, limit: int, cursor: str | None) -> dict[str, str]:
+    if cursor is None:
+        return {}
+    return {"link": f'<{base}{_JOB}/read?{urlencode({"limit": limit, "cursor": cursor})}>; rel="next"'}

@@ -1,0 +1,50 @@
+"""What a client calls its audio: the address that it was given to upload to, an object's reference, or a URL."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from dictograph.api.backend.answers import FileRefused
+from dictograph.api.backend.uploads import OBJECTS
+
+_UPLOAD = re.compile(r"uploads/([A-Za-z0-9-]{1,64})(?:/.*)?", re.DOTALL)
+_ADDRESS = re.compile(rf"{re.escape(OBJECTS)}/([A-Za-z0-9-]{{1,64}})(?:/.*)?", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """An object that was, or is to be, uploaded to us."""
+
+    slot_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """A URL that has to be fetched."""
+
+    url: str
+
+
+def resolve(given: str) -> Uploaded | Elsewhere:
+    """What `url` of a request names. Of an address of ours only the path counts: what is behind it is read from
+    storage, by whatever name the service goes, and never fetched.
+
+    Raises:
+        FileRefused: it is in a bucket, and there is none; or it is no URL at all.
+    """
+    given = given.strip()
+    if given.lower().startswith("s3://"):
+        raise FileRefused("No bucket is configured, so nothing can be read from one.", param="url")
+    if found := _UPLOAD.fullmatch(given):
+        return Uploaded(found[1])
+    try:
+        parts = urlsplit(given)
+    except ValueError as error:
+        raise FileRefused("`url` is not a URL.", param="url") from error
+    if parts.scheme.lower() in ("", "http", "https") and (found := _ADDRESS.fullmatch(parts.path)):
+        return Uploaded(found[1])
+    if parts.scheme.lower() not in ("http", "https"):
+        raise FileRefused("`url` must be the address that was uploaded to, or an http or https URL.", param="url")
+    return Elsewhere(given)

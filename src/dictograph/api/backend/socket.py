@@ -1,0 +1,143 @@
+"""A job's updates by WebSocket, as the older system's pages follow them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from contextlib import aclosing, suppress
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from fastapi import APIRouter
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from dictograph.api.backend.answers import refused
+from dictograph.api.backend.entrance import PREFIX, Entrance
+from dictograph.api.backend.jobs import find
+from dictograph.api.backend.views import failed_frame, update_frame
+from dictograph.api.sockets import DONE, RESTARTING, TRY_AGAIN
+from dictograph.api.surface import Parts
+from dictograph.errors import DictographError, NotFound, RequestError
+from dictograph.job import Job
+from dictograph.service.access import Scope
+from dictograph.service.jobs import Jobs
+
+#: After so long without a frame a ping is sent (s).
+PING_S = 10.0
+
+
+def socket_routes(parts: Parts, entrance: Entrance) -> APIRouter:
+    """WS /api/v1/job/ws/{job_id}."""
+    router = APIRouter()
+
+    @router.websocket(f"{PREFIX}/job/ws/{{job_id}}")
+    async def updates(websocket: WebSocket, job_id: str) -> None:
+        try:
+            await entrance.caller(websocket, Scope.READ)
+        except RequestError as error:
+            await websocket.send_denial_response(refused(error))
+            return
+        await websocket.accept()
+        await _Session(websocket, parts.services.jobs, job_id).run()
+
+    return router
+
+
+class _Session:
+    """One client that follows one job."""
+
+    def __init__(self, websocket: WebSocket, jobs: Jobs, job_id: str) -> None:
+        self._websocket = websocket
+        self._jobs = jobs
+        self._job_id = job_id
+        self._id = str(uuid4())
+        self._turn = asyncio.Lock()
+        self._last_sent = _now()
+        self._closing = False
+
+    async def run(self) -> None:
+        """Until the job has ended, or the client has gone."""
+        tasks = [asyncio.ensure_future(work) for work in (self._tell(), self._listen(), self._ping())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, Exception) and not isinstance(outcome, WebSocketDisconnect):
+                raise outcome
+
+    async def _tell(self) -> None:
+        """How the job is, at first and at each change; then the end, which is ours to make."""
+        await self._say("connected", message=f"Connected to job {self._job_id}")
+        code = DONE
+        try:
+            code = await self._follow()
+        except NotFound as error:
+            await self._send(failed_frame(self._job_id, error.message))
+        except DictographError:
+            code = TRY_AGAIN
+        async with self._turn:
+            self._closing = True
+            with suppress(WebSocketDisconnect, RuntimeError):  # it has gone just now
+                await self._websocket.close(code)
+
+    async def _follow(self) -> int:
+        """Send updates; returns with what to close. Raises NotFound."""
+        told: dict[str, Any] = {}
+        await find(self._jobs, self._job_id)
+        async with aclosing(self._jobs.changes(None, self._job_id)) as changes:
+            async for job in changes:
+                frame = update_frame(job, await self._text(job))
+                if frame != told:
+                    await self._send(frame)
+                told = frame
+                if job.status.ended:
+                    return DONE
+        return RESTARTING
+
+    async def _text(self, job: Job) -> str | None:
+        return (await self._jobs.texts([job])).get(job.id) if job.status.ended else None
+
+    async def _listen(self) -> None:
+        """Whatever text comes is said back, but for the answer to a ping. Ends when the client leaves."""
+        while (message := await self._websocket.receive())["type"] != "websocket.disconnect":
+            text = message.get("text")
+            if text is not None and not _is_pong(text):
+                await self._say("echo", data=text, job_id=self._job_id)
+
+    async def _ping(self) -> None:
+        while True:
+            quiet = _now() - self._last_sent
+            if quiet < PING_S:
+                await asyncio.sleep(PING_S - quiet)
+            else:
+                await self._say("ping", message="Still here")
+
+    async def _say(self, type: str, **more: Any) -> None:
+        """A frame about the connection itself."""
+        now = datetime.now(UTC).isoformat()
+        given = {"type": type, "job_id": self._job_id, "connection_id": self._id, "timestamp": now}
+        await self._send(given | more)
+
+    async def _send(self, frame: Mapping[str, Any]) -> None:
+        text = json.dumps(frame, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace").decode()
+        async with self._turn:
+            if not self._closing:
+                await self._websocket.send_text(text)
+                self._last_sent = _now()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _is_pong(text: str) -> bool:
+    try:
+        said = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(said, dict) and said.get("type") == "pong"

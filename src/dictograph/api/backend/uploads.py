@@ -1,0 +1,117 @@
+"""Addresses to upload to, and the uploads: what clients of the older system did with a bucket's presigned URLs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from urllib.parse import quote, urlencode
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dictograph.api.backend.answers import FileRefused, Route
+from dictograph.api.backend.entrance import PREFIX, Entrance
+from dictograph.api.backend.rules import check_file, plain_type
+from dictograph.api.problems import Json
+from dictograph.api.surface import Parts
+from dictograph.contract import Contract
+from dictograph.errors import UploadTooLarge
+from dictograph.service.access import Scope
+from dictograph.service.uploads import expiry
+from dictograph.store.slots import Slot
+
+OBJECTS = f"{PREFIX}/audio/object"
+
+_NO_TYPES = ("", "application/octet-stream")
+
+
+class Announced(BaseModel):
+    """A file before it is uploaded. `content_type` may be empty; `file_size` is in bytes."""
+
+    filename: str = Field(max_length=1000, examples=["talk.mp3"])
+    content_type: str = Field("", max_length=200, examples=["audio/mpeg"])
+    file_size: int = Field(examples=[1048576])
+
+
+class UrlView(BaseModel):
+    """Where to `PUT` the file."""
+
+    url: str
+
+
+class PresignedView(UrlView):
+    """The same, in all its parts."""
+
+    method: str
+    fields: dict[str, str] = Field(description="Of a form to POST, where the storage has such; here none.")
+    object: str = Field(description="The object's reference; `transcribe` takes it as `url`.")
+    expires_at: str
+
+
+def upload_routes(parts: Parts, entrance: Entrance) -> APIRouter:
+    """GET get_presigned_url, POST presigned-url, PUT of the file."""
+    router = APIRouter(tags=["backend"], route_class=Route)
+    uploads, settings = parts.services.uploads, parts.settings
+
+    async def offer(request: Request, announced: Announced) -> tuple[Slot, str]:
+        caller = await entrance.caller(request, Scope.TRANSCRIBE)
+        check_file(settings, announced.filename, announced.content_type, announced.file_size)
+        kind = plain_type(announced.content_type)
+        slot, signature = await uploads.offer(
+            caller.owner, Contract.BACKEND, announced.filename, kind, announced.file_size
+        )
+        signed = {"expires": expiry(slot), "signature": signature}
+        return slot, f"{entrance.base(request)}{object_path(slot.id, slot.filename)}?{urlencode(signed)}"
+
+    @router.get(f"{PREFIX}/audio/get_presigned_url", response_model=UrlView)
+    async def get_presigned_url(request: Request, announced: Annotated[Announced, Query()]) -> Response:
+        """An address that takes one `PUT` of the file, with the `Content-Type` that was announced."""
+        _, url = await offer(request, announced)
+        return Json({"url": url})
+
+    @router.post(f"{PREFIX}/audio/presigned-url", response_model=PresignedView)
+    async def presigned_url(request: Request, announced: Announced) -> Response:
+        """The same, with what else is known of the address."""
+        slot, url = await offer(request, announced)
+        expires_at = datetime.fromtimestamp(slot.expires_at, UTC).isoformat(timespec="seconds")
+        return Json({"url": url, "method": "PUT", "fields": {}, "object": reference(slot), "expires_at": expires_at})
+
+    @router.put(f"{OBJECTS}/{{slot_id}}/{{filename}}", status_code=200, openapi_extra=_body())
+    async def put(request: Request, slot_id: str, filename: str, expires: str = "", signature: str = "") -> Response:
+        """Upload the file, to an address that was given for it. The signature is the right to do so."""
+        del filename
+        slot = await uploads.open(slot_id, expires, signature)
+        _check_headers(request.headers, slot, settings.backend_max_upload)
+        async with uploads.receive(slot, settings.backend_max_upload) as receipt:
+            async for data in parts.pace.pieces(request):
+                await receipt.write(data)
+            audio = await receipt.keep()
+        return Response(status_code=200, headers={"etag": f'"{audio.sha256}"'})
+
+    return router
+
+
+def object_path(slot_id: str, filename: str) -> str:
+    """The path of an upload's address."""
+    return f"{OBJECTS}/{slot_id}/{quote(filename, safe='')}"
+
+
+def reference(slot: Slot) -> str:
+    """What an upload is called, whatever name the service goes by."""
+    return f"uploads/{slot.id}/{slot.filename}"
+
+
+def _check_headers(headers: Mapping[str, str], slot: Slot, largest: int) -> None:
+    kind = plain_type(headers.get("content-type", ""))
+    if kind != slot.content_type and not (slot.content_type == "" and kind in _NO_TYPES):
+        raise FileRefused("The Content-Type is not the one that was announced for this address.", param="content-type")
+    length = headers.get("content-length", "")
+    if length.isdigit() and int(length) > largest:
+        raise UploadTooLarge(f"The upload is larger than {largest} bytes, the most that is taken.")
+
+
+def _body() -> dict[str, Any]:
+    return {"requestBody": {"required": True, "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}}

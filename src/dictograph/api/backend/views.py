@@ -1,0 +1,156 @@
+"""The JSON of this contract: a job, and the frames of its WebSocket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from dictograph.api.backend.uploads import object_path
+from dictograph.api.views import without_secrets
+from dictograph.job import Job, JobStatus, SourceKind
+from dictograph.transcript import Segment, Word
+
+_MESSAGES = {
+    JobStatus.PENDING: "Waiting in the queue",
+    JobStatus.PROCESSING: "Transcription in progress",
+    JobStatus.COMPLETED: "Transcription completed",
+}
+_CANCELLED = "The job was cancelled."
+_FAILED = "The job failed."
+
+
+class BackendJobView(BaseModel):
+    """A job. Times are in UTC."""
+
+    id: str
+    filename: str = Field(examples=["talk.mp3"])
+    status: str = Field(description="pending, processing, completed or failed.", examples=["completed"])
+    creation_date: str = Field(examples=["2026-01-31 12:00:00"])
+    update_date: str = Field(examples=["2026-01-31 12:00:09"])
+    result_text: str | None
+    processing_time_seconds: int | None
+    error_message: str | None
+    url: str = Field(description="Without its signature.")
+    description: str | None
+    whisper_model: str | None = Field(examples=["base"])
+    language: str | None = Field(examples=["en"])
+    language_probability: float | None
+    duration: float | None = Field(description="Seconds of audio.")
+    progress: int = Field(ge=0, le=100)
+    segments: list[dict[str, Any]] | None = Field(None, description="Of a completed job; not in the list of jobs.")
+    words: list[dict[str, Any]] | None = Field(None, description="As `segments`.")
+
+
+def job_shape(job: Job, text: str | None, base: str, segments: Iterable[Segment] | None = None) -> dict[str, Any]:
+    """A job as this contract's clients know it; a cancelled one has failed, for them. `base` is this service's
+    address, `segments` those of its transcript."""
+    spoken = list(segments) if segments is not None else None
+    ended = job.status.ended and job.processing_seconds is not None
+    return {
+        "id": job.id,
+        "filename": job.filename,
+        "status": _status(job).value,
+        "creation_date": _moment(job.created_at),
+        "update_date": _moment(job.updated_at),
+        "result_text": text if job.status is JobStatus.COMPLETED else None,
+        "processing_time_seconds": round(job.processing_seconds or 0.0) if ended else None,
+        "error_message": reason(job),
+        "url": _address(job, base),
+        "description": job.description,
+        "whisper_model": job.options.model or (job.frozen.model if job.frozen else None),
+        "language": job.language or job.options.language,
+        "language_probability": job.language_probability,
+        "duration": job.duration,
+        "progress": percent(job),
+        "segments": None if spoken is None else [_segment(number, one) for number, one in enumerate(spoken)],
+        "words": None if spoken is None else [_word(word) for one in spoken for word in one.words],
+    }
+
+
+def update_frame(job: Job, text: str | None) -> dict[str, Any]:
+    """The frame that tells how a job is; all of it when it has ended."""
+    shape: dict[str, Any] = {
+        "type": "job_update",
+        "job_id": job.id,
+        "status": _status(job).value,
+        "progress": percent(job),
+        "message": reason(job) or _MESSAGES[job.status],
+    }
+    if job.status.ended:
+        shape |= {
+            "result": text if job.status is JobStatus.COMPLETED else None,
+            "language": job.language,
+            "language_probability": job.language_probability,
+            "processing_time": job.processing_seconds,
+        }
+    if (why := reason(job)) is not None:
+        shape["error"] = why
+    return shape
+
+
+def failed_frame(job_id: str, why: str) -> dict[str, Any]:
+    """The frame for a job that there is none of: to a page it has failed, and that is the end of it."""
+    return {
+        "type": "job_update",
+        "job_id": job_id,
+        "status": JobStatus.FAILED.value,
+        "progress": 0,
+        "message": why,
+        "error": why,
+        "result": None,
+        "language": None,
+        "language_probability": None,
+        "processing_time": None,
+    }
+
+
+def reason(job: Job) -> str | None:
+    """Why a job came to nothing; None when it did not."""
+    if job.status is JobStatus.CANCELLED:
+        return _CANCELLED
+    if job.status is JobStatus.FAILED:
+        return (job.error.message if job.error else "") or _FAILED
+    return None
+
+
+def percent(job: Job) -> int:
+    """How much of the audio is done, a whole number of 0 to 100."""
+    return int(job.progress * 100)
+
+
+def _status(job: Job) -> JobStatus:
+    return JobStatus.FAILED if job.status is JobStatus.CANCELLED else job.status
+
+
+def _moment(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _address(job: Job, base: str) -> str:
+    match job.source.kind:
+        case SourceKind.OBJECT:
+            return base + object_path(job.source.location.partition("/")[0], job.filename)
+        case SourceKind.URL:
+            return without_secrets(job.source.location)
+        case _:
+            return job.source.location
+
+
+def _segment(number: int, segment: Segment) -> dict[str, Any]:
+    return {
+        "id": number,
+        "start": segment.start,
+        "end": segment.end,
+        "text": segment.text.strip(),
+        "avg_logprob": segment.avg_logprob,
+        "compression_ratio": segment.compression_ratio,
+        "no_speech_prob": segment.no_speech_prob,
+        "temperature": segment.temperature,
+    }
+
+
+def _word(word: Word) -> dict[str, Any]:
+    return {"start": word.start, "end": word.end, "word": word.word.strip(), "probability": word.probability}

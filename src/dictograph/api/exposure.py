@@ -1,0 +1,28 @@
+"""Whom a service would be open to: looked at before it begins to listen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dictograph.api.clients import is_loopback
+from dictograph.contract import Address
+from dictograph.errors import SettingsError
+from dictograph.service.authentication import Authentication
+from dictograph.settings import Settings
+
+
+async def check_exposure(addresses: Sequence[Address], authentication: Authentication, settings: Settings) -> None:
+    """Whether these addresses may be listened on: those that others reach only if there is a key, or if it was said
+    in so many words that none is needed.
+
+    Raises:
+        SettingsError: naming the first that may not, and what to do.
+        DatabaseUnavailable.
+    """
+    others = [one.authority for one in addresses if not is_loopback(one.authority.rpartition(":")[0])]
+    if not others or settings.insecure or settings.anonymous or await authentication.has_keys():
+        return
+    raise SettingsError(
+        f"{others[0]} can be reached from other machines, and there are no keys: whoever calls could do everything. "
+        "Create one with `dictograph keys create`, listen on 127.0.0.1 only, or allow it with --insecure."
+    )

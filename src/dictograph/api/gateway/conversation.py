@@ -1,0 +1,136 @@
+"""One client on the WebSocket: what it asks, and the requests that it has joined."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import Any
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from dictograph.api.gateway import messages
+from dictograph.api.gateway.errors import Refused
+from dictograph.api.gateway.final import encoded, final
+from dictograph.api.gateway.joined import Joined
+from dictograph.api.gateway.requests import Requests
+from dictograph.contract import Contract
+from dictograph.errors import DatabaseUnavailable, NotFound
+from dictograph.job import Job
+from dictograph.service.access import Caller
+from dictograph.service.jobs import check_id
+from dictograph.service.services import Services
+from dictograph.store.traffic import Running
+
+#: So many requests that have not ended may be joined on one connection.
+MOST_JOINED = 64
+
+#: Who sends more messages a second than this, for some seconds, is read no faster.
+_PER_SECOND = 50.0
+_AT_ONCE_S = 4.0
+
+
+class Conversation:
+    """Answers messages one after the other; joined requests are told of beside them."""
+
+    def __init__(self, websocket: WebSocket, services: Services, requests: Requests, caller: Caller) -> None:
+        self.services = services
+        self.find = requests.find
+        self._websocket = websocket
+        self._caller = caller
+        self._joined: dict[str, asyncio.Task[None]] = {}
+        # One at a time: a slow reader has one message in the making, however many requests it has joined.
+        self._speaking = asyncio.Lock()
+        self._paid_until = 0.0
+
+    async def run(self) -> None:
+        """Talk until the client has gone."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                await self._listen(tasks)
+                for task in self._joined.values():
+                    task.cancel()
+        except* WebSocketDisconnect:
+            pass
+
+    async def say(self, message: dict[str, Any]) -> None:
+        """Send a message. Waits for the client to take what it was sent before."""
+        async with self._speaking:
+            await self._websocket.send_text(encoded(message))
+
+    async def say_end(self, job: Job) -> None:
+        """Send the last message of a request that has ended."""
+        async with self._speaking:
+            await self._websocket.send_text(await final(self.services.readings, job))
+
+    async def status(self, current: Running | None = None, *, afresh: bool = False) -> dict[str, Any]:
+        """How the service does; `current` is what is known to run, `afresh` says that something has just changed."""
+        board = self.services.traffic
+        traffic = await board.of(Contract.GATEWAY, afresh=afresh)
+        shown = current or messages.current_of(traffic, self._caller.owner, self._joined)
+        return messages.status(board, traffic, shown)
+
+    async def _listen(self, tasks: asyncio.TaskGroup) -> None:
+        while (message := await self._websocket.receive())["type"] != "websocket.disconnect":
+            await self._pace()
+            try:
+                await self._hear(_parsed(message.get("text")), tasks)
+            except Refused as error:
+                await self.say(messages.refused(error.message))
+            except DatabaseUnavailable:
+                await self.say(messages.refused("Service temporarily unavailable. Please try again later."))
+
+    async def _hear(self, message: dict[str, Any], tasks: asyncio.TaskGroup) -> None:
+        match message.get("type"):
+            case "get_status":
+                await self.say(messages.status_update(await self.status()))
+            case "join":
+                await self._join(_request_id(message), tasks)
+            case kind:
+                raise Refused(f"Unknown message type: {kind!a:.60}")
+
+    async def _join(self, request_id: str, tasks: asyncio.TaskGroup) -> None:
+        if request_id not in self._joined and len(self._joined) >= MOST_JOINED:
+            raise Refused(f"No more than {MOST_JOINED} requests can be joined at once")
+        job = await self.find(request_id)
+        await self.say(messages.joined(request_id, await self.status(messages.running(job))))
+        if job is not None and job.status.ended:
+            await self.say_end(job)
+        elif request_id not in self._joined:
+            self._joined[request_id] = tasks.create_task(self._follow(request_id, job))
+
+    async def _follow(self, request_id: str, job: Job | None) -> None:
+        try:
+            await Joined(self, request_id, job).run()
+        finally:
+            self._joined.pop(request_id, None)
+
+    async def _pace(self) -> None:
+        """Each message costs some time; who has spent more than a few seconds of it waits."""
+        now = time.monotonic()
+        self._paid_until = max(self._paid_until, now) + 1 / _PER_SECOND
+        if (ahead := self._paid_until - now - _AT_ONCE_S) > 0:
+            await asyncio.sleep(ahead)
+
+
+def _parsed(text: str | None) -> dict[str, Any]:
+    """A message. Raises Refused when it is none."""
+    if text is None:
+        raise Refused("Messages must be text frames with JSON")
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Refused("Invalid JSON") from error
+    if not isinstance(message, dict):
+        raise Refused("A message must be a JSON object")
+    return message
+
+
+def _request_id(message: dict[str, Any]) -> str:
+    given = message.get("request_id")
+    if not given:
+        raise Refused("Missing request_id")
+    try:
+        return check_id(given if isinstance(given, str) else "")
+    except NotFound as error:
+        raise Refused("Invalid request_id") from error

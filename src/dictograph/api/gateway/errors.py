@@ -1,0 +1,48 @@
+"""The errors of this contract: `{"error": "words"}`."""
+
+from __future__ import annotations
+
+from fastapi.exceptions import RequestValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dictograph.api.problems import Json, headers_of
+from dictograph.errors import (
+    DatabaseUnavailable,
+    DictographError,
+    RequestError,
+    ScopeMissing,
+    ServerBusy,
+    StorageFull,
+    StorageUnavailable,
+    Unauthorized,
+)
+
+_UNAUTHORIZED = "Unauthorized"
+_UNAVAILABLE = "Service temporarily unavailable. Please try again later."
+_UNEXPECTED = "Internal server error"
+
+
+class Refused(RequestError):
+    """An upload without a file that this contract takes, in the words that its clients know."""
+
+
+def render(request: Request, error: DictographError | RequestValidationError | None) -> Response:
+    """The answer for an error."""
+    del request
+    match error:
+        case Unauthorized() | ScopeMissing():
+            # One answer: whoever tries keys learns nothing of them.
+            return Json({"error": _UNAUTHORIZED}, 401, {"www-authenticate": "Bearer"})
+        case DatabaseUnavailable() | StorageFull() | StorageUnavailable() | ServerBusy():
+            return Json({"error": _UNAVAILABLE}, 503, {"retry-after": "5"})
+        case DictographError() if error.status < 500:
+            return Json({"error": error.message}, error.status, headers_of(error))
+        case RequestValidationError():
+            return Json({"error": "Bad request"}, 400)
+    return Json({"error": _UNEXPECTED}, 500)
+
+
+def refusal(error: DictographError) -> Response:
+    """The answer for a page or host that may not call."""
+    return Json({"error": error.message}, error.status)

@@ -1,0 +1,49 @@
+"""POST /upload and GET /status/{request_id}."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dictograph.api.access import guest_of
+from dictograph.api.gateway import messages
+from dictograph.api.gateway.address import websocket_url
+from dictograph.api.gateway.errors import render
+from dictograph.api.gateway.requests import Requests
+from dictograph.api.gateway.upload import take
+from dictograph.api.problems import Json
+from dictograph.api.surface import Parts, route_class
+from dictograph.contract import Contract
+from dictograph.errors import NotFound
+from dictograph.job import JobStatus
+from dictograph.service.access import Scope
+
+
+def http_routes(parts: Parts) -> APIRouter:
+    """The routes; `/health` is the house's."""
+    router = APIRouter(route_class=route_class(render), include_in_schema=False)
+    services, requests = parts.services, Requests(parts.services.jobs)
+
+    @router.post("/upload")
+    async def upload(request: Request) -> Response:
+        caller = await guest_of(request, Contract.GATEWAY, Scope.TRANSCRIBE)
+        return Json(messages.queued(await take(request, parts, caller)), 202)
+
+    @router.get("/status/{request_id}")
+    async def status(request: Request, request_id: str) -> Response:
+        await guest_of(request, Contract.GATEWAY, Scope.READ)
+        url = websocket_url(request, parts.settings)
+        job = await requests.find(request_id)
+        if job is None:
+            return Json(messages.unknown(request_id, url))
+        try:
+            reading = await services.readings.of(job) if job.status is JobStatus.COMPLETED else None
+        except NotFound:  # it was deleted just now
+            return Json(messages.unknown(request_id, url))
+        # With the text, and once more in every prompt, that may be megabytes.
+        return await asyncio.to_thread(Json, messages.state(job, url, reading))
+
+    return router

@@ -1,0 +1,102 @@
+"""A request that a client has joined: told when it starts, from time to time, and when it has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from dictograph.api.gateway import messages
+from dictograph.errors import DatabaseUnavailable
+from dictograph.job import Job
+from dictograph.service.services import Services
+from dictograph.service.watch import News, Watch
+from dictograph.store.traffic import Running
+
+log = logging.getLogger(__name__)
+
+#: A client that has joined hears of the service's state so often (s); it may rely on 30 s.
+STATUS_EVERY_S = 20.0
+
+#: While the database cannot be asked, the next try comes after so long (s).
+_AGAIN_S = 2.0
+
+
+class Listener(Protocol):
+    """Who has joined."""
+
+    services: Services
+
+    async def say(self, message: dict[str, Any]) -> None: ...
+
+    async def say_end(self, job: Job) -> None: ...
+
+    async def status(self, current: Running | None = None, *, afresh: bool = False) -> dict[str, Any]: ...
+
+    async def find(self, request_id: str, /) -> Job | None: ...
+
+
+class Joined:
+    """Follows a request to its end. One that is not there may still come, and is waited for."""
+
+    def __init__(self, listener: Listener, request_id: str, job: Job | None) -> None:
+        self._listener = listener
+        self._id = request_id
+        self._job = job
+        self._running = messages.running(job)
+        self._due = _now() + STATUS_EVERY_S
+
+    async def run(self) -> None:
+        """Tell all there is to tell; returns after the last message, or when the service stops."""
+        async with self._listener.services.jobs.watching(self._id) as watch:
+            while True:
+                try:
+                    if await self._turn(watch):
+                        return
+                except DatabaseUnavailable as error:
+                    log.warning("a client who has joined %s waits: %s", self._id, error)
+                    await asyncio.sleep(_AGAIN_S)
+
+    async def _turn(self, watch: Watch) -> bool:
+        """Wait for something to tell, and tell it; whether that was the last."""
+        match await self._news(watch):
+            case News.STOPPING:
+                return True
+            case News.QUIET:
+                await self._tell_status()
+            case News.GONE:
+                await self._listener.say(messages.failed(self._id, messages.DELETED, datetime.now(UTC)))
+                return True
+            case News.CHANGED:
+                return await self._look()
+        return False
+
+    async def _news(self, watch: Watch) -> News:
+        left = max(self._due - _now(), 0.0)
+        if self._job is None:
+            return await watch.wait_until_there(left)
+        return await watch.wait(self._job.last_seq, left)
+
+    async def _look(self) -> bool:
+        """See what has changed; whether the request has ended, or is none of this contract."""
+        waited = self._running is None
+        self._job = job = await self._listener.find(self._id)
+        if job is None:
+            return True
+        # One that was too quick to be seen running has started all the same.
+        self._running = messages.running(job, ended_too=True)
+        if waited and self._running is not None:
+            await self._tell_status(afresh=True)
+        if job.status.ended:
+            await self._listener.say_end(job)
+        return job.status.ended
+
+    async def _tell_status(self, *, afresh: bool = False) -> None:
+        self._due = _now() + STATUS_EVERY_S
+        status = await self._listener.status(self._running, afresh=afresh)
+        await self._listener.say(messages.status_update(status))
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,154 @@
+"""What clients of this contract read: one function for each shape. Times are UTC and carry no offset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from dictograph.job import Job, JobStatus
+from dictograph.service.readings import Reading
+from dictograph.service.traffic import TrafficBoard
+from dictograph.store.traffic import Running, Traffic
+
+CANCELLED = "The transcription was cancelled"
+DELETED = "The request was deleted"
+_UNREADABLE = "Audio file is corrupted or unreadable"
+_UNREADABLE_CODES = frozenset({"corrupt_audio", "unsupported_format"})
+
+_SAID = {
+    JobStatus.PENDING: "The audio file waits to be transcribed",
+    JobStatus.PROCESSING: "The audio file is being transcribed",
+    JobStatus.COMPLETED: "The transcription is complete",
+    JobStatus.FAILED: "The transcription has failed",
+    JobStatus.CANCELLED: CANCELLED,
+}
+_NOTHING_KNOWN = "Nothing is known of this request"
+
+
+def queued(job: Job) -> dict[str, Any]:
+    """The answer to an upload."""
+    return {
+        "message": "Audio file queued for transcription",
+        "request_id": job.id,
+        "original_filename": job.filename,
+    }
+
+
+def unknown(request_id: str, websocket_url: str) -> dict[str, Any]:
+    """The state of a request that there is not."""
+    return {
+        "request_id": request_id,
+        "status": "unknown",
+        "message": _NOTHING_KNOWN,
+        "websocket_url": websocket_url,
+    }
+
+
+def state(job: Job, websocket_url: str, reading: Reading | None) -> dict[str, Any]:
+    """The state of a request; with `reading`, the result of a completed one."""
+    shape: dict[str, Any] = {
+        "request_id": job.id,
+        "status": JobStatus.FAILED if job.status is JobStatus.CANCELLED else job.status,
+        "progress": job.progress,
+        "message": _SAID[job.status],
+        "websocket_url": websocket_url,
+    }
+    if reading is not None:
+        shape["result"] = result(reading, reading.text, reading.prompts)
+    elif job.status.ended:
+        shape["error"] = error_of(job)
+    return shape
+
+
+def result(reading: Reading, transcription: str, prompts: Mapping[str, str]) -> dict[str, Any]:
+    """The figures, the text and the prompts of a completed request."""
+    return {
+        "audio_duration_minutes": reading.audio_minutes,
+        "transcription_word_count": reading.words,
+        "estimated_reading_time_minutes": reading.reading_minutes,
+        "transcription": transcription,
+        "prompts": dict(prompts),
+    }
+
+
+def complete(job: Job, shape: Mapping[str, Any]) -> dict[str, Any]:
+    """The last message of a request that went well; `shape` is its result."""
+    return {
+        "type": "transcription_complete",
+        "request_id": job.id,
+        "status": "SUCCESS",
+        "result": shape,
+        "completed_at": _moment(job.finished_at),
+    }
+
+
+def failed(request_id: str, error: str, at: datetime | None) -> dict[str, Any]:
+    """The last message of a request that did not go well."""
+    return {
+        "type": "transcription_error",
+        "request_id": request_id,
+        "status": "FAILURE",
+        "error": error,
+        "failed_at": _moment(at),
+    }
+
+
+def error_of(job: Job) -> str:
+    """Why a job that ended has no transcript."""
+    if job.status is JobStatus.CANCELLED or job.error is None:
+        return CANCELLED
+    return _UNREADABLE if job.error.code in _UNREADABLE_CODES else job.error.message
+
+
+def joined(request_id: str, status: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer to a join."""
+    return {"type": "joined", "request_id": request_id, "current_status": status}
+
+
+def status_update(status: Mapping[str, Any]) -> dict[str, Any]:
+    """How the service does."""
+    return {"type": "status_update", "data": status}
+
+
+def refused(why: str) -> dict[str, Any]:
+    """The answer to a message that cannot be understood."""
+    return {"type": "error", "error": why}
+
+
+def status(board: TrafficBoard, traffic: Traffic, current: Running | None) -> dict[str, Any]:
+    """How the service does, for one who may see `current`. It is busy with somebody else's when that is None and
+    something runs."""
+    return {
+        "status": "processing" if current or traffic.running else "idle",
+        "current_task": current
+        and {
+            "request_id": current.id,
+            "filename": current.filename,
+            "started_at": current.started_at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds"),
+        },
+        "queue_length": traffic.waiting,
+        "uptime_minutes": round(board.uptime / 60, 1),
+        "processed_count": traffic.completed,
+        "error_count": traffic.failed,
+    }
+
+
+def current_of(traffic: Traffic, owner: str, joined_ids: Iterable[str]) -> Running | None:
+    """The running request that somebody is shown: one that was joined, else the first of the owner's."""
+    wanted = frozenset(joined_ids)
+    seen = [one for one in traffic.running if one.id in wanted or one.owner == owner]
+    return min(seen, key=lambda one: one.id not in wanted, default=None)
+
+
+def running(job: Job | None, *, ended_too: bool = False) -> Running | None:
+    """The job, if it is being run; `ended_too`: or was, and has ended."""
+    if job is None or job.started_at is None:
+        return None
+    if job.status is JobStatus.PROCESSING or (ended_too and job.status.ended):
+        return Running(job.id, job.owner, job.filename, job.started_at)
+    return None
+
+
+def _moment(at: datetime | None) -> str:
+    return (at or datetime.now(UTC)).astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")

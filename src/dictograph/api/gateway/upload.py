@@ -1,0 +1,61 @@
+"""POST /upload: what is taken, and in which words the rest is refused."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+
+from dictograph.api.body import Upload, take_form
+from dictograph.api.form import Form
+from dictograph.api.gateway.errors import Refused
+from dictograph.api.problems import MalformedBody, UnsupportedMediaType
+from dictograph.api.surface import Parts
+from dictograph.contract import Contract
+from dictograph.errors import InvalidRequest
+from dictograph.job import Job
+from dictograph.service.access import Caller
+from dictograph.service.contracts import limits_of, options_of
+from dictograph.service.request import Order
+
+#: Endings of names that are taken; whether there is sound inside shows when it is transcribed.
+EXTENSIONS = (
+    *("mp3", "wav", "flac", "m4a", "aac", "ogg", "oga", "opus", "mp4", "webm", "mpeg", "mpga"),
+    *("mov", "mkv", "avi", "wma", "amr", "aiff"),
+)
+
+_NO_PART = "No file part"
+_NO_NAME = "No selected file"
+_BAD_TYPE = f"Invalid file type. Allowed: {', '.join(EXTENSIONS)}"
+
+
+async def take(request: Request, parts: Parts, caller: Caller) -> Job:
+    """The job of an upload, which is stored.
+
+    Raises:
+        Refused: there is no file in it, or none of a kind that is taken.
+        UploadTooLarge, UploadIncomplete, DatabaseUnavailable, …
+    """
+    settings = parts.settings
+    limits = limits_of(settings, Contract.GATEWAY)
+    order = Order(options_of(settings, Contract.GATEWAY), contract=Contract.GATEWAY, limits=limits)
+    named = False
+
+    def order_of(form: Form) -> Order:
+        nonlocal named
+        named = True
+        _check_name(form.filename or "")
+        return order
+
+    try:
+        upload = Upload(order_of, max_bytes=limits.max_bytes)
+        return (await take_form(request, parts.pace, parts.services.intake, caller, upload)).job
+    except (MalformedBody, UnsupportedMediaType, InvalidRequest) as error:
+        if named:
+            raise
+        raise Refused(_NO_PART) from error
+
+
+def _check_name(name: str) -> None:
+    if not name.strip():
+        raise Refused(_NO_NAME)
+    if name.rpartition(".")[2].lower() not in EXTENSIONS or "." not in name:
+        raise Refused(_BAD_TYPE)

@@ -1,0 +1,120 @@
+"""The routes of the audio API: a call rides on a durable job, and is answered when that has ended."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from dictograph.api.access import Creator
+from dictograph.api.body import Upload, take_form
+from dictograph.api.form import Form, FormRules
+from dictograph.api.openai.answers import JSON_TYPE, body_of, is_json, media_type
+from dictograph.api.openai.errors import MethodNotAllowed, UnknownAddress, refusal, render
+from dictograph.api.openai.events import streamed
+from dictograph.api.openai.fields import FIELD_OF, Asked, Task, read_fields
+from dictograph.api.streams import Stream
+from dictograph.api.surface import Parts, route_class
+from dictograph.api.waiting import check_completed, kept_alive, or_broken, unless_gone, until_ended, until_ended_or
+from dictograph.contract import Contract
+from dictograph.errors import DictographError, RequestError
+from dictograph.job import Job, Options
+from dictograph.service.access import Caller
+from dictograph.service.contracts import limits_of, options_of
+from dictograph.service.request import Order
+
+_PATH = "/v1/audio"
+_CALLS: dict[str, Task] = {"transcriptions": "transcribe", "translations": "translate"}
+_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+#: What a client that has gone is answered, which it never sees.
+_GONE = 499
+
+Key = Annotated[str | None, Header(alias="Idempotency-Key")]
+
+
+def audio_routes(parts: Parts) -> APIRouter:
+    """POST transcriptions and translations, and the answers for whatever else is asked for beside them."""
+    router = APIRouter(route_class=route_class(render), include_in_schema=False)
+
+    @router.post(f"{_PATH}/transcriptions")
+    async def transcriptions(request: Request, caller: Creator, key: Key = None) -> Response:
+        return await _Call(parts, request, caller, "transcribe").answered(key)
+
+    @router.post(f"{_PATH}/translations")
+    async def translations(request: Request, caller: Creator, key: Key = None) -> Response:
+        return await _Call(parts, request, caller, "translate").answered(key)
+
+    @router.api_route(f"{_PATH}/{{rest:path}}", methods=_METHODS)
+    async def nothing_else(request: Request, rest: str) -> Response:
+        if rest not in _CALLS:
+            raise UnknownAddress(f"Invalid URL ({request.method} {request.url.path}).")
+        answer = refusal(MethodNotAllowed(f"Not allowed to {request.method} on {request.url.path}: send a POST."))
+        answer.headers["allow"] = "POST"
+        return answer
+
+    return router
+
+
+class _Call:
+    """One call, from its form to its answer."""
+
+    def __init__(self, parts: Parts, request: Request, caller: Caller, task: Task) -> None:
+        self._parts = parts
+        self._services = parts.services
+        self._seconds = parts.settings.openai_keep_alive
+        self._request = request
+        self._caller = caller
+        self._task = task
+        self._asked = Asked()
+
+    async def answered(self, key: str | None) -> Response:
+        upload = Upload(self._order, FormRules(repeated=True), key)
+        accepted = await take_form(self._request, self._parts.pace, self._services.intake, self._caller, upload)
+        try:
+            if self._asked.stream:
+                return await unless_gone(self._request, streamed(self._services, accepted.job, self._seconds))
+            return await self._held(accepted.job)
+        except ClientDisconnect:
+            # The job goes on: who comes again with the same request joins it.
+            return Response(status_code=_GONE)
+
+    async def _held(self, job: Job) -> Response:
+        job = await unless_gone(self._request, until_ended_or(self._services, job, self._seconds))
+        body = body_of(self._services, job, self._asked)
+        if not job.status.ended and is_json(self._asked):
+            held = kept_alive(self._services, job, self._seconds, body)
+            return Stream(or_broken(job, held), JSON_TYPE)
+        # In text, white space would be part of the answer: there is nothing to send before it.
+        job = await until_ended(self._services, job, self._request)
+        check_completed(job)
+        return Stream(or_broken(job, body), media_type(self._asked))
+
+    def _order(self, form: Form) -> Order:
+        """What the form asks for, as far as it has come."""
+        self._asked = asked = read_fields(form.values, self._task)
+        if form.ended and asked.model is None:
+            raise RequestError("You must provide a `model`: `whisper-1` is the one that is configured.", param="model")
+        order = Order(
+            _options(self._parts, asked),
+            contract=Contract.OPENAI,
+            limits=limits_of(self._parts.settings, Contract.OPENAI),
+            joins=True,
+        )
+        self._services.intake.check(order)
+        return order
+
+
+def _options(parts: Parts, asked: Asked) -> Options:
+    given = dict(asked.options)
+    if asked.model:
+        offered = {model["id"]: model["engine"] for model in parts.services.board.models()}
+        given["model"] = asked.model
+        given |= {"engine": offered[asked.model]} if asked.model in offered else {}
+    try:
+        return options_of(parts.settings, Contract.OPENAI, given)
+    except DictographError as error:
+        error.param = FIELD_OF.get(error.param or "", error.param)
+        raise

@@ -1,0 +1,169 @@
+"""The fields of a call to the audio API, and what they mean here. Fields that the API does not have are passed over."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from dictograph.api.openai.errors import UnsupportedValue
+from dictograph.errors import RequestError
+from dictograph.formats.languages import language_code
+
+Task = Literal["transcribe", "translate"]
+Values = Mapping[str, Sequence[str]]
+
+FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
+
+#: The names of OpenAI's own models: any of them means the configured one.
+_OPENAI_MODEL = re.compile(r"whisper-1|gpt-[a-z0-9.-]*transcribe[a-z0-9.-]*")
+
+#: Whisper looks at the end of a prompt, at most 223 tokens; none of them has more characters than this allows for.
+_PROMPT_LENGTH = 2000
+
+_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+_STRATEGY = "chunking_strategy"
+_VAD = {
+    "threshold": "vad_threshold",
+    "prefix_padding_ms": "vad_speech_pad_ms",
+    "silence_duration_ms": "vad_min_silence_duration_ms",
+}
+
+#: Which field gave an option.
+FIELD_OF = {"hotwords": "keywords[]", **dict.fromkeys(_VAD.values(), _STRATEGY)}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a call asks for. `model` is None when it names none, "" for whatever is configured."""
+
+    model: str | None = None
+    response_format: str = "json"
+    words: bool = False
+    stream: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def is_openai_model(name: str) -> bool:
+    """Whether a name is one of OpenAI's own."""
+    return _OPENAI_MODEL.fullmatch(name) is not None
+
+
+def read_fields(values: Values, task: Task) -> Asked:
+    """What the fields ask for. An empty one is one that was left out.
+
+    Raises:
+        RequestError: naming the first that has a bad value, or one that cannot be done here.
+    """
+    fields = {name: given[-1] for name, given in values.items() if given[-1] != ""}
+    _check_supported(fields, values)
+    response_format = _response_format(fields)
+    words = "word" in _granularities(values, response_format)
+    stream = _boolean(fields, "stream") and response_format in ("json", "text")
+    options: dict[str, Any] = {"task": task, "word_timestamps": words}
+    if task == "transcribe":
+        options |= _language(fields, values)
+    if "temperature" in fields:
+        options["temperature"] = fields["temperature"]
+    if "prompt" in fields:
+        options["prompt"] = fields["prompt"][-_PROMPT_LENGTH:]
+    if keywords := _list(values, "keywords"):
+        options["hotwords"] = " ".join(keywords)
+    options |= _strategy(fields)
+    return Asked(_model(fields), response_format, words, stream, options)
+
+
+def _model(fields: Mapping[str, str]) -> str | None:
+    name = fields.get("model")
+    return "" if name is not None and is_openai_model(name) else name
+
+
+def _check_supported(fields: Mapping[str, str], values: Values) -> None:
+    if fields.get("response_format") == "diarized_json":
+        raise UnsupportedValue(
+            "`response_format` cannot be `diarized_json`: this service does not tell speakers apart.",
+            param="response_format",
+        )
+    if _list(values, "include"):
+        raise UnsupportedValue("`include[]` cannot be had: no log probabilities of tokens are kept.", param="include[]")
+    for name in ("known_speaker_names", "known_speaker_references"):
+        if _list(values, name):
+            raise UnsupportedValue(
+                f"`{name}[]` cannot be used: this service does not tell speakers apart.", param=f"{name}[]"
+            )
+
+
+def _response_format(fields: Mapping[str, str]) -> str:
+    given = fields.get("response_format", "json")
+    if given not in FORMATS:
+        raise RequestError(
+            f"`response_format` cannot be {given[:50]!r}. Choose one of: {', '.join(FORMATS)}.", param="response_format"
+        )
+    return given
+
+
+def _granularities(values: Values, response_format: str) -> Sequence[str]:
+    name = "timestamp_granularities"
+    given = _list(values, name)
+    for one in given:
+        if one not in ("word", "segment"):
+            raise RequestError(
+                f"`{name}[]` cannot be {one[:50]!r}. Choose `word`, `segment` or both.", param=f"{name}[]"
+            )
+    if given and response_format != "verbose_json":
+        raise RequestError(
+            f"`response_format` must be `verbose_json` if `{name}[]` is provided.", param="response_format"
+        )
+    return given
+
+
+def _language(fields: Mapping[str, str], values: Values) -> dict[str, str]:
+    several = _list(values, "languages")
+    if len(several) > 1:
+        raise UnsupportedValue(
+            "`languages[]` cannot name several: give one, or none, and it is found from the speech.",
+            param="languages[]",
+        )
+    given = fields.get("language", several[0] if several else None)
+    if given is None:
+        return {}
+    code = language_code(given)
+    if code is None:
+        raise RequestError(
+            f"Invalid language {given[:50]!r}. Give its code in ISO 639-1, as `en`, or its English name.",
+            param="language",
+        )
+    return {"language": code}
+
+
+def _strategy(fields: Mapping[str, str]) -> dict[str, Any]:
+    """How silence is found: `auto`, a JSON object, or its members each in a field of its own."""
+    text = fields.get(_STRATEGY)
+    members = {name: fields[key] for name in ("type", *_VAD) if (key := f"{_STRATEGY}[{name}]") in fields}
+    if text == "auto" or (text is None and not members):
+        return {}
+    given: Any = members if text is None else _parsed(text)
+    if not isinstance(given, dict) or given.get("type") not in ("server_vad", "auto"):
+        raise RequestError(f"`{_STRATEGY}` must be `auto` or an object with the type `server_vad`.", param=_STRATEGY)
+    return {option: given[name] for name, option in _VAD.items() if given.get(name) is not None}
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _boolean(fields: Mapping[str, str], name: str) -> bool:
+    given = fields.get(name, "false")
+    if given.lower() not in _BOOLEANS:
+        raise RequestError(f"`{name}` cannot be {given[:50]!r}; give `true` or `false`.", param=name)
+    return _BOOLEANS[given.lower()]
+
+
+def _list(values: Values, name: str) -> list[str]:
+    """The values of a list, whose name clients write with brackets behind it."""
+    return [value for key in (f"{name}[]", name) for value in values.get(key, ()) if value != ""]

@@ -1,0 +1,249 @@
+"""`dictograph keys`: who may call."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from pydantic import TypeAdapter, ValidationError
+
+from dictograph.cli.database_desk import check_database
+from dictograph.cli.options import effective, option
+from dictograph.cli.tables import clipped, table
+from dictograph.errors import DictographError
+from dictograph.job import LOCAL_OWNER
+from dictograph.service.access import Scope
+from dictograph.service.keys import Issued, Keys, Wanted
+from dictograph.setting_values import Seconds
+from dictograph.settings import Settings
+from dictograph.store import migrate
+from dictograph.store.database import Database
+from dictograph.store.keys import Key, KeyRates
+
+T = TypeVar("T")
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_seconds = TypeAdapter[float](Seconds)
+
+
+class _Time(click.ParamType[float]):
+    """A length of time (`90d`) in seconds, or the date up to which it is."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            if isinstance(value, str) and _DATE.match(value):
+                end = datetime.fromisoformat(value)
+                value = ((end if end.tzinfo else end.replace(tzinfo=UTC)) - datetime.now(UTC)).total_seconds()
+            return _seconds.validate_python(value)
+        except (ValueError, ValidationError):
+            self.fail(f"{value!r} is neither a length of time (90d, 12h) nor a date to come (2030-01-31).", param, ctx)
+
+
+_expires = click.option(
+    "--expires", "lives", type=_Time(), metavar="TIME", help="Good for so long (`90d`), or up to a date; else for ever."
+)
+
+
+@click.group()
+def keys() -> None:
+    """Create, list, revoke, rotate keys.
+
+    A service with a key lets nobody in without one. These commands work on the database of the settings; a service
+    that runs on it heeds them at once.
+
+    \b
+    dictograph keys create --owner alice --name laptop
+    dictograph keys list
+    """
+
+
+@keys.command()
+@click.option(
+    "--owner",
+    default=LOCAL_OWNER,
+    show_default=True,
+    metavar="NAME",
+    help="Whose jobs it makes and sees; `local` has those that were made without keys.",
+)
+@click.option("--name", default="", metavar="TEXT", help="What it is for, for people.")
+@click.option(
+    "--scope",
+    "scopes",
+    type=click.Choice([scope.value for scope in Scope]),
+    multiple=True,
+    default=("transcribe", "read"),
+    show_default=True,
+    help="What it is good for; may be repeated.",
+)
+@_expires
+@click.option("--rate", "rates", multiple=True, metavar="RATE", help="Requests, as `600/minute`; may be repeated.")
+@click.option("--job-rate", "job_rates", multiple=True, metavar="RATE", help="New jobs, as `100/hour`.")
+@click.option("--webhook-url", metavar="URL", help="Where the ends of its jobs are told.")
+@option("data_dir", "as_json")
+def create(
+    owner: str,
+    name: str,
+    scopes: tuple[str, ...],
+    lives: float | None,
+    rates: tuple[str, ...],
+    job_rates: tuple[str, ...],
+    webhook_url: str | None,
+    data_dir: Path | None,
+    as_json: bool,
+) -> None:
+    """Make a key, and show it: this once.
+
+    The database is made if there is none yet. Without --rate and --job-rate what the settings say holds.
+    """
+    wanted = Wanted(
+        owner, name, [Scope(scope) for scope in scopes], lives, KeyRates(rates or None, job_rates or None), webhook_url
+    )
+    settings = effective(data_dir=data_dir)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    migrate.upgrade(settings.database)
+    _show_new(_ask(settings, lambda desk: desk.create(wanted)), as_json)
+
+
+@keys.command("list")
+@click.option("--owner", metavar="NAME", help="Only those of this owner.")
+@option("data_dir", "as_json")
+def list_(owner: str | None, data_dir: Path | None, as_json: bool) -> None:
+    """List all keys, oldest first, also those that are good no more. Nobody can see the keys themselves."""
+    found = _ask(effective(data_dir=data_dir), lambda desk: desk.list(owner))
+    click.echo(json.dumps([_shape(key) for key in found], indent=2) if as_json else _listed(found))
+
+
+@keys.command()
+@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+@option("data_dir")
+def revoke(ids: tuple[str, ...], data_dir: Path | None) -> None:
+    """End keys: from the next request on they are refused, and with them the tickets that they were used for."""
+
+    async def work(desk: Keys) -> bool:
+        return all([await _revoked(desk, id) for id in ids])
+
+    if not _ask(effective(data_dir=data_dir), work):
+        raise click.exceptions.Exit(1)
+
+
+@keys.command()
+@click.argument("id")
+@click.option(
+    "--overlap", type=_Time(), default="1d", show_default=True, metavar="TIME", help="The old one is good so long yet."
+)
+@_expires
+@option("data_dir", "as_json")
+def rotate(id: str, overlap: float, lives: float | None, data_dir: Path | None, as_json: bool) -> None:
+    """Make a key that stands for the same as this one, and show it: this once. The old one ends a little later.
+
+    Without --expires it lives as long as the old one did.
+    """
+    _show_new(_ask(effective(data_dir=data_dir), lambda desk: desk.rotate(id, overlap, lives)), as_json)
+
+
+def _ask(settings: Settings, work: Callable[[Keys], Awaitable[T]]) -> T:
+    async def run() -> T:
+        async with _desk(settings) as desk:
+            return await work(desk)
+
+    return asyncio.run(run())
+
+
+@asynccontextmanager
+async def _desk(settings: Settings) -> AsyncIterator[Keys]:
+    await asyncio.to_thread(check_database, settings.database)
+    database = Database.open(settings.database, settings.database_pool)
+    try:
+        yield Keys(database)
+    finally:
+        await database.close()
+
+
+async def _revoked(desk: Keys, id: str) -> bool:
+    try:
+        await desk.revoke(id)
+    except DictographError as error:
+        click.echo(f"dictograph: {error.message}", err=True)
+        return False
+    click.echo(f"{id} revoked")
+    return True
+
+
+def _show_new(issued: Issued, as_json: bool) -> None:
+    """The key to stdout, for `$(…)` and files; what a person should know to stderr."""
+    if as_json:
+        click.echo(json.dumps({"key": issued.secret, **_shape(issued.key)}, indent=2))
+        return
+    click.echo(issued.secret)
+    key = issued.key
+    until = f", until {_day(key.expires_at)}" if key.expires_at else ""
+    click.echo(
+        f"This is key {key.id} of {key.owner}, for {' and '.join(key.scopes)}{until}. Keep it: it is not shown again.",
+        err=True,
+    )
+
+
+def _listed(found: Sequence[Key]) -> str:
+    if not found:
+        return "There are no keys: whoever reaches this service from its own machine may use it."
+    titles = ("ID", "OWNER", "NAME", "SCOPES", "STATE", "EXPIRES", "LAST USED")
+    rows = [
+        (
+            key.id,
+            clipped(key.owner, 24),
+            clipped(key.name, 24),
+            ",".join(key.scopes),
+            _state(key),
+            _day(key.expires_at),
+            _day(key.last_used_at),
+        )
+        for key in found
+    ]
+    return table(titles, rows)
+
+
+def _state(key: Key) -> str:
+    if key.revoked_at is not None:
+        return "revoked"
+    if not key.live:
+        return "expired"
+    return "replaced" if key.replaced_by is not None else "good"
+
+
+def _day(moment: datetime | None) -> str:
+    return "–" if moment is None else moment.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def _shape(key: Key) -> dict[str, Any]:
+    return {
+        "id": key.id,
+        "owner": key.owner,
+        "name": key.name,
+        "scopes": list(key.scopes),
+        "state": _state(key),
+        "rate": _plain(key.rates.requests),
+        "job_rate": _plain(key.rates.jobs),
+        "webhook_url": key.webhook_url,
+        "created_at": key.created_at.isoformat(),
+        "expires_at": _iso(key.expires_at),
+        "revoked_at": _iso(key.revoked_at),
+        "last_used_at": _iso(key.last_used_at),
+        "replaced_by": key.replaced_by,
+    }
+
+
+def _plain(rates: tuple[str, ...] | None) -> list[str] | None:
+    return None if rates is None else list(rates)
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()

@@ -1,0 +1,55 @@
+"""`dictograph workers`: who works, and at what."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from dictograph.cli.desk import Place, Shape, at_a_desk, place_options
+from dictograph.cli.job_text import when
+from dictograph.cli.options import option
+from dictograph.cli.tables import clipped, table
+
+_WIDTH = 60
+
+
+@click.command()
+@option("as_json")
+@place_options
+def workers(as_json: bool, server: str | None, data_dir: Path | None) -> None:
+    """Show the workers that live, and what they run.
+
+    Of the service at --server, else of the database in the data folder. A worker that was killed on another machine
+    may be shown for some seconds more.
+    """
+    found = at_a_desk(Place(server, data_dir), lambda desk: desk.workers())
+    click.echo(json.dumps(found, indent=2) if as_json else _listed(found))
+
+
+def _listed(found: Sequence[Shape]) -> str:
+    lines = [table(("HOST", "PID", "SINCE", "JOBS", "STATE", "ENGINES"), [_row(worker) for worker in found])]
+    lines += [
+        f"{worker['host']} {worker['pid']} runs {job['id']} since {when(job['since'])}: {clipped(job['filename'], 40)}"
+        for worker in found
+        for job in worker["jobs"]
+    ]
+    return "\n".join(lines)
+
+
+def _row(worker: Shape) -> tuple[str, ...]:
+    return (
+        worker["host"],
+        str(worker["pid"]),
+        when(worker["started_at"]),
+        f"{worker['running']}/{worker['slots']}",
+        "ready" if worker["ready"] else clipped(worker["reason"] or "not ready", _WIDTH),
+        ", ".join(_engine(engine) for engine in worker["engines"]) or "none yet",
+    )
+
+
+def _engine(engine: Shape) -> str:
+    state = f"process {engine['pid']}" if engine["pid"] else clipped(engine["reason"] or engine["state"], _WIDTH)
+    return f"{engine['engine']} {engine['model']} ({state})"

@@ -1,0 +1,60 @@
+"""Which models the settings name, for whom, and when their weights are worth a download."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from dictograph.contract import Contract
+from dictograph.engine.names import AUTO, WHISPER
+from dictograph.engine.shelf import When
+from dictograph.settings import Settings
+
+#: The setting that names a contract's own model.
+_OF_CONTRACT = {
+    Contract.GATEWAY: "gateway_model",
+    Contract.BACKEND: "backend_model",
+    Contract.PATH: "path_model",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A model by its name in the settings, the field that it stands in, and when it is fetched."""
+
+    name: str
+    field: str
+    fetches: When
+
+
+def wanted(settings: Settings) -> Iterator[Wanted]:
+    """All models, the default first."""
+    yield from _native(settings)
+    for contract in _OF_CONTRACT:
+        yield from _own(settings, contract)
+
+
+def wanted_by(settings: Settings, contract: Contract) -> Iterator[str]:
+    """The models that may be named by what comes through a contract."""
+    return (one.name for one in (*_native(settings), *_own(settings, contract)))
+
+
+def fetched_at_once(settings: Settings) -> list[str]:
+    """The models that a service fetches when it starts, the default first."""
+    return list(dict.fromkeys(one.name for one in wanted(settings) if one.fetches == "at once"))
+
+
+def _native(settings: Settings) -> Iterator[Wanted]:
+    # What nobody named beside another engine is offered if it is here, but not worth a download.
+    yield Wanted(settings.model, "model", "at once" if settings.engine in (AUTO, WHISPER) else "never")
+    for name in settings.models:
+        yield Wanted(name, "models", "at once")
+
+
+def _own(settings: Settings, contract: Contract) -> Iterator[Wanted]:
+    field = _OF_CONTRACT.get(contract)
+    if field and (name := getattr(settings, field)):
+        yield Wanted(name, field, "at once" if contract.value in settings.profile else "when asked")
+    if contract is Contract.BACKEND and settings.backend_modes != ["none"]:
+        for name in settings.backend_modes:
+            yield Wanted(name, "backend_modes", "when asked")

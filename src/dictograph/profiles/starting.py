@@ -1,0 +1,35 @@
+"""What a starting service says for its profiles: the lines that older systems said, and what is different now."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from dictograph.contract import Address, Contract
+from dictograph.profiles import gateway
+
+log = logging.getLogger(__name__)
+
+_LISTENING = {Contract.GATEWAY: gateway.listening}
+_WORKING = {Contract.GATEWAY: gateway.working}
+
+
+def log_listening(profiles: Sequence[str], addresses: Sequence[Address]) -> None:
+    """Log what these systems said when they took connections; scripts wait for it."""
+    for name in profiles:
+        if said := _LISTENING.get(Contract(name)):
+            for line in said(addresses):
+                log.info(line)
+
+
+def log_working(profiles: Sequence[str]) -> None:
+    """Log what their workers said when they began."""
+    for name in profiles:
+        if said := _WORKING.get(Contract(name)):
+            for line in said():
+                log.info(line)
+
+
+def in_words(profiles: Sequence[str]) -> str:
+    """The profiles, and what stands in the place of their brokers."""
+    return f"{', '.join(profiles)}; queue and storage are the built-in ones, there is no Kafka, Redis, Celery or S3 yet"

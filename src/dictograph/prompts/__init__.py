@@ -1,0 +1,1 @@
+"""A transcript as ready-made prompts for a language model: templates are files, chosen by its language."""

@@ -1,0 +1,234 @@
+"""Finds out who calls: by key, by ticket, or because there is nobody to tell apart."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection
+
+from dictograph.contract import Contract
+from dictograph.errors import DatabaseUnavailable, StorageFull, Unauthorized
+from dictograph.service.access import LOCAL_CALLER, Caller, Scope
+from dictograph.service.keys import hash_of
+from dictograph.service.rates import Rates
+from dictograph.service.tickets import Stub, Tickets
+from dictograph.settings import Settings
+from dictograph.store.clock import read_clock
+from dictograph.store.database import Database
+from dictograph.store.keys import TOUCHED_EVERY_S, Key, any_keys, find_key, look_up, touch_key
+
+log = logging.getLogger(__name__)
+
+#: Keys and tickets that are not good, from one address. A key of ours that is good is never refused for those.
+_FAILURES = ("30/minute",)
+_FAILED = "keys that are not valid"
+
+#: Noting that a key was used may take so long (s); the request does not wait for longer.
+_TOUCH_S = 1.0
+#: Of so many keys at most the last use is remembered here.
+_MOST_KEYS = 4096
+
+_NEEDED = "A valid key is needed: send it as `X-API-Key`, or as `Authorization: Bearer`."
+
+_READ = frozenset({Scope.READ})
+_USE = frozenset({Scope.READ, Scope.TRANSCRIBE})
+
+#: Whose routes need no key where DICTOGRAPH_ANONYMOUS has this name, and what may then be done there.
+_ANONYMOUS = {
+    Contract.GATEWAY: ("gateway-read", _READ),
+    Contract.BACKEND: ("backend", _USE),
+    Contract.PATH: ("path", _USE),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What a connection shows of itself.
+
+    Args:
+        client: its address, or its network where one client has a whole one.
+        loopback: whether it came to an address that only this machine reaches.
+        keys: the keys that it gave; all must be the same.
+        ticket: a ticket, where one may be used.
+        job_id: the job that it asks for, if it asks for one.
+    """
+
+    client: str
+    loopback: bool
+    keys: frozenset[str] = frozenset()
+    ticket: str | None = None
+    job_id: str | None = None
+
+    @property
+    def shows_something(self) -> bool:
+        """Whether it gave a key or ticket, good or not."""
+        return bool(self.keys) or self.ticket is not None
+
+
+class Authentication:
+    """Who calls, and how often.
+
+    A key that is missing, malformed, unknown, expired or revoked is refused in the same words. Whatever was given
+    is looked for by its hash, in one question to the database.
+
+    All methods raise DatabaseUnavailable: then nobody knows who is who.
+    """
+
+    def __init__(self, database: Database, settings: Settings, rates: Rates | None = None) -> None:
+        self._database = database
+        self._settings = settings
+        self._rates = rates or Rates()
+        self._gateway_key = hash_of(settings.gateway_api_key) if settings.gateway_api_key else None
+        self._has_keys = self._gateway_key is not None
+        self._touched: dict[str, float] = {}
+        self.tickets = Tickets(database)
+
+    async def caller(self, visit: Visit) -> Caller:
+        """Who this is.
+
+        Raises:
+            Unauthorized: it must say who it is, and did not.
+            TooManyRequests: it has called too often, or given too much that is not good.
+        """
+        caller = await self._holder(visit)
+        if caller is None and await self.is_keyless(visit):
+            caller = replace(LOCAL_CALLER, client=visit.client)
+        if caller is None:
+            raise await self._refused(visit)
+        return await self._counted(caller)
+
+    async def guest(self, visit: Visit, contract: Contract, scope: Scope) -> Caller:
+        """Who this is on a contract's own routes: without a key the contract's own owner, where that is allowed.
+
+        Raises as `caller`.
+        """
+        if contract is Contract.BACKEND:
+            await self._rates.take("requests", f"backend {visit.client}", _backend_rates(self._settings))
+        caller = await self._contract_holder(visit, contract)
+        if caller is None and (self.is_open(contract, scope, visit) or await self.is_keyless(visit)):
+            caller = Caller(contract.value, _USE, client=visit.client)
+        if caller is None:
+            raise await self._refused(visit)
+        return await self._counted(caller)
+
+    async def knows(self, visit: Visit, contract: Contract) -> bool:
+        """Whether what it shows is good, for whatever job a ticket may be. Counts for nothing if it is.
+
+        Raises:
+            TooManyRequests: it has given too much that is not.
+        """
+        if not visit.shows_something:
+            return False
+        if visit.keys:
+            known = await self._contract_holder(visit, contract) is not None
+        else:
+            known = await self._opens(visit.ticket or "") is not None
+        if not known:
+            await self._rates.take(_FAILED, visit.client, _FAILURES)
+        return known
+
+    def is_open(self, contract: Contract, scope: Scope, visit: Visit | None = None) -> bool:
+        """Whether the contract's routes may be used so without a key. Whoever shows one must show one that is good."""
+        name, scopes = _ANONYMOUS.get(contract, ("", frozenset[Scope]()))
+        return name in self._settings.anonymous and scope in scopes and not (visit and visit.shows_something)
+
+    async def is_keyless(self, visit: Visit) -> bool:
+        """Whether it needs no key, since there are none. Then none that it gives is looked at either: many clients
+        cannot be made to send nothing."""
+        return (visit.loopback or self._settings.insecure) and not await self.has_keys()
+
+    async def has_keys(self) -> bool:
+        """Whether there is a key, or ever was: then nobody is let in without one."""
+        if not self._has_keys:
+            self._has_keys = await self._database.read(any_keys)
+        return self._has_keys
+
+    async def count_job(self, caller: Caller) -> None:
+        """The caller is about to make a job. Raises TooManyRequests."""
+        rates = self._settings.create_rate_limit if caller.rates.jobs is None else caller.rates.jobs
+        await self._rates.take("jobs", caller.client, rates)
+
+    async def _counted(self, caller: Caller) -> Caller:
+        rates = self._settings.rate_limit if caller.rates.requests is None else caller.rates.requests
+        await self._rates.take("requests", caller.client, rates)
+        return caller
+
+    async def _contract_holder(self, visit: Visit, contract: Contract) -> Caller | None:
+        if contract is Contract.GATEWAY and await self._has_gateway_key(visit):
+            return Caller(contract.value, _USE, client=visit.client)
+        return await self._holder(visit)
+
+    async def _has_gateway_key(self, visit: Visit) -> bool:
+        """Somebody chose it, so it may be guessed: who has failed too often is not listened to for a while."""
+        if self._gateway_key is None or len(visit.keys) != 1:
+            return False
+        if not await self._rates.has_room(_FAILED, visit.client, _FAILURES):
+            return False
+        return hmac.compare_digest(hash_of(min(visit.keys)), self._gateway_key)
+
+    async def _holder(self, visit: Visit) -> Caller | None:
+        if visit.keys:
+            return await self._by_key(visit)
+        return None if visit.ticket is None else await self._by_ticket(visit, visit.ticket)
+
+    async def _by_key(self, visit: Visit) -> Caller | None:
+        given = hash_of("\n".join(sorted(visit.keys)))  # two that differ are together a key that nobody has
+        key = await self._database.read(lambda conn: find_key(conn, given))
+        if key is None or not key.live:
+            return None
+        await self._touch(key)
+        return _caller(key)
+
+    async def _by_ticket(self, visit: Visit, ticket: str) -> Caller | None:
+        opened = await self._opens(ticket)
+        if opened is None or opened[0].job_id not in (None, visit.job_id):
+            return None
+        return replace(_caller(opened[1]), scopes=_READ)
+
+    async def _opens(self, ticket: str) -> tuple[Stub, Key] | None:
+        """What a ticket says and the key behind it, while both are good."""
+        stub = await self.tickets.read(ticket)
+        if stub is None:
+            return None
+        key = await self._database.read(lambda conn: _key_of(conn, stub))
+        return None if key is None or not key.live else (stub, key)
+
+    async def _refused(self, visit: Visit) -> Unauthorized:
+        if visit.shows_something:
+            await self._rates.take(_FAILED, visit.client, _FAILURES)
+        return Unauthorized(_NEEDED)
+
+    async def _touch(self, key: Key) -> None:
+        now = time.monotonic()
+        if now - self._touched.get(key.id, -TOUCHED_EVERY_S) < TOUCHED_EVERY_S:
+            return
+        if len(self._touched) >= _MOST_KEYS:
+            self._touched.clear()
+        self._touched[key.id] = now
+        try:
+            async with asyncio.timeout(_TOUCH_S):
+                await self._database.write(lambda conn: touch_key(conn, key.id))
+        except (TimeoutError, DatabaseUnavailable, StorageFull) as error:
+            log.info("the use of key %s could not be noted: %s", key.id, error or type(error).__name__)
+
+
+def _caller(key: Key) -> Caller:
+    scopes = frozenset(scope for scope in Scope if scope.value in key.scopes)
+    return Caller(key.owner, scopes, key.id, f"key {key.id}", key.rates)
+
+
+def _key_of(conn: Connection, stub: Stub) -> Key | None:
+    """The key that a ticket was got with, while the ticket lasts."""
+    if stub.key_id is None or read_clock(conn) >= stub.expires_at:
+        return None
+    return look_up(conn, stub.key_id)
+
+
+def _backend_rates(settings: Settings) -> Sequence[str]:
+    given = {"minute": settings.backend_requests_per_minute, "hour": settings.backend_requests_per_hour}
+    return [f"{count}/{time}" for time, count in given.items() if count]

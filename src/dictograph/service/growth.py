@@ -1,0 +1,84 @@
+"""A transcript while it grows: each window's segments as soon as they are committed, to the job's end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from functools import partial
+
+from sqlalchemy import Connection
+
+from dictograph.engine.protocol import WindowResult
+from dictograph.errors import ServerBusy, UnexpectedError
+from dictograph.job import Job
+from dictograph.service.jobs import check_id
+from dictograph.service.watch import News, Stopping, watching
+from dictograph.store.database import Database
+from dictograph.store.progress import StoredWindow
+from dictograph.store.read import get_job, windows
+from dictograph.store.tail import Tail
+from dictograph.transcript import Segment
+
+_PAGE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """What has come since the last one; without segments it is a sign of life. `ended`: nothing follows."""
+
+    job: Job
+    segments: tuple[Segment, ...]
+    ended: bool
+
+
+class Growing:
+    """Follows transcripts. Each reader takes them at its own pace, a page of windows at a time."""
+
+    def __init__(self, database: Database, tail: Tail, stopping: asyncio.Event) -> None:
+        self._database = database
+        self._tail = tail
+        self._stopping = Stopping(stopping)
+
+    async def follow(self, owner: str | None, job_id: str, quiet: float) -> AsyncGenerator[Growth, None]:
+        """The job's transcript from its beginning, then as it grows; a sign of life after `quiet` seconds of nothing.
+
+        Raises:
+            NotFound: there is no such job, or no longer.
+            ServerBusy: the service stops.
+            UnexpectedError: what was given is void, since the job is done again from its beginning.
+        """
+        next_index = 0
+        async with watching(self._tail, self._stopping, check_id(job_id)) as watch:
+            while True:
+                ask = partial(_page, owner=owner, job_id=job_id, next_index=next_index)
+                job, page = await self._database.read(ask)
+                if job.windows_done < next_index:
+                    raise UnexpectedError("The audio was read anew and is transcribed again: ask again for the text.")
+                next_index += len(page)
+                ended = job.status.ended and next_index >= job.windows_done
+                if page or ended:
+                    yield Growth(job, _segments(page), ended)
+                if ended:
+                    return
+                if next_index < job.windows_done:
+                    continue
+                news = await watch.wait(job.last_seq, quiet)
+                if news is News.STOPPING:
+                    raise ServerBusy("The service is stopping; the job goes on later. Ask again for its text.")
+                if news is News.QUIET:
+                    yield Growth(job, (), ended=False)
+
+
+def _page(conn: Connection, owner: str | None, job_id: str, next_index: int) -> tuple[Job, list[StoredWindow]]:
+    job = get_job(conn, owner, job_id)
+    return job, windows(conn, job_id, next_index - 1, _PAGE, committed_only=True)
+
+
+def _segments(page: list[StoredWindow]) -> tuple[Segment, ...]:
+    return tuple(
+        segment
+        for window in page
+        if window.result is not None
+        for segment in WindowResult.from_dict(window.result).segments
+    )

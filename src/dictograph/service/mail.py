@@ -1,0 +1,93 @@
+"""Transcripts by mail, through the operator's mail server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import smtplib
+import ssl
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.utils import formatdate, make_msgid
+from urllib.parse import unquote, urlsplit
+
+from dictograph.errors import InvalidRequest
+
+log = logging.getLogger(__name__)
+
+_TIMEOUT_S = 15.0
+_AT_ONCE = 2
+
+#: Good enough to keep out what is no address or would be several: whether it exists, only its server knows.
+_ADDRESS = re.compile(r"[^\s@<>,;:\"()\[\]\\]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """How it went: `reason` says why nothing was sent."""
+
+    success: bool
+    reason: str = ""
+
+
+class Mailer:
+    """Sends mail, or says why it cannot. `url` is as `smtp://USER:PASSWORD@HOST:587`, or `smtps://…` for TLS from the
+    first byte on; empty: there is no mail server."""
+
+    def __init__(self, url: str, sender: str) -> None:
+        self._url = url
+        self._sender = sender
+        self._turn = asyncio.Semaphore(_AT_ONCE)
+
+    async def send(self, to: str, subject: str, text: str) -> Sent:
+        """Send a text; what goes wrong on the way is an answer, and a line in the log.
+
+        Raises:
+            InvalidRequest: this is no address.
+        """
+        if not _ADDRESS.fullmatch(to) or not to.isprintable():
+            raise InvalidRequest("`email` must be one e-mail address.", param="email")
+        if not self._url or not self._sender:
+            return Sent(False, "This service sends no e-mail: its operator has set no mail server.")
+        message = _message(self._sender, to, subject, text)
+        try:
+            async with self._turn:
+                await asyncio.to_thread(_deliver, self._url, message)
+        except smtplib.SMTPRecipientsRefused:
+            return Sent(False, "The mail server does not take mail for this address.")
+        except (smtplib.SMTPException, OSError, ValueError) as error:
+            log.warning("a transcript could not be mailed: %s: %s", type(error).__name__, error)
+            return Sent(False, "The mail server could not be reached, or did not take the message.")
+        return Sent(True)
+
+
+def _message(sender: str, to: str, subject: str, text: str) -> EmailMessage:
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = sender, to, subject
+    message["Date"], message["Message-ID"] = formatdate(), make_msgid(domain="dictograph.invalid")
+    message.set_content(text)
+    return message
+
+
+def _deliver(url: str, message: EmailMessage) -> None:
+    """Runs in a thread; every step of it is timed. A password is said only inside of TLS, or on this machine."""
+    parts = urlsplit(url)
+    host, tls = parts.hostname or "", ssl.create_default_context()
+    if parts.scheme == "smtps":
+        server: smtplib.SMTP = smtplib.SMTP_SSL(host, parts.port or 465, timeout=_TIMEOUT_S, context=tls)
+    else:
+        server = smtplib.SMTP(host, parts.port or 25, timeout=_TIMEOUT_S)
+    with server:
+        if parts.scheme != "smtps" and _may_encrypt(server):
+            server.starttls(context=tls)
+        if parts.username:
+            if not isinstance(server.sock, ssl.SSLSocket) and host not in ("localhost", "127.0.0.1", "::1"):
+                raise smtplib.SMTPException("the server offers no TLS, and the password is not sent without")
+            server.login(unquote(parts.username), unquote(parts.password or ""))
+        server.send_message(message)
+
+
+def _may_encrypt(server: smtplib.SMTP) -> bool:
+    server.ehlo_or_helo_if_needed()
+    return server.has_extn("starttls")

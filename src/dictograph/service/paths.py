@@ -1,0 +1,73 @@
+"""Transcriptions by path, as the path contract has them: a path is sent, and asked for again by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from dictograph.audio.local_path import lies_under
+from dictograph.errors import NotFound, PathNotAllowed
+from dictograph.job import Job
+from dictograph.service.intake import Intake
+from dictograph.service.request import Order
+from dictograph.settings import Settings
+from dictograph.store.by_path import newest_of_path
+from dictograph.store.database import Database
+
+
+class Paths:
+    """Takes paths in, and knows the newest job of each. All methods raise DatabaseUnavailable."""
+
+    def __init__(self, database: Database, intake: Intake, settings: Settings) -> None:
+        self._database = database
+        self._intake = intake
+        self._roots = roots_of(settings)
+
+    async def transcribe(self, order: Order, path: str) -> Job:
+        """Take in a file of this machine.
+
+        Raises:
+            PathNotAllowed: it lies under no root, whether or not it is there.
+            NotFound: under a root, there is no file that can be read.
+            ModelNotAllowed, InvalidOption: this service has not what the contract is set to.
+        """
+        if not is_writable_text(path) or not await asyncio.to_thread(lies_under, path, self._roots):
+            raise PathNotAllowed(
+                "This path is not under a folder that this service may read from (DICTOGRAPH_PATH_ROOTS).",
+                param="path",
+            )
+        try:
+            return (await self._intake.path(order, path, self._roots)).job
+        except PathNotAllowed as error:
+            raise NotFound("There is no readable file at this path.", param="path") from error
+
+    async def newest(self, owner: str, path: str) -> tuple[Job, str]:
+        """The owner's newest job of the path, and its text once it is completed.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return await self._database.read(lambda conn: newest_of_path(conn, owner, path))
+
+
+def roots_of(settings: Settings) -> list[Path]:
+    """The folders whose files may be named: those of the settings, and that of the uploads."""
+    return [*settings.path_roots, settings.path_uploads]
+
+
+def is_writable_text(text: str) -> bool:
+    """Whether a database can keep it as it is: no NUL, no half of a surrogate pair."""
+    try:
+        return "\0" not in text and bool(text.encode())
+    except UnicodeEncodeError:
+        return False
+
+
+def roots_hint(settings: Settings) -> list[str]:
+    """What to say at the start while no folder may be read: the line to set."""
+    if settings.path_roots:
+        return []
+    return [
+        "No path is taken yet but those of uploads. To take the files of a folder, set this:",
+        "DICTOGRAPH_PATH_ROOTS=/data",
+    ]

@@ -1,0 +1,68 @@
+"""What the jobs of a contract are doing, for any number of those who ask all the time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from dictograph.contract import Contract
+from dictograph.errors import DictographError
+from dictograph.service.shared import Shared
+from dictograph.store.database import Database
+from dictograph.store.traffic import Traffic, traffic
+
+log = logging.getLogger(__name__)
+
+#: An answer is good for so long (s), and longer if it took long to get: this times that.
+_FRESH_S = 0.05
+_REST = 20.0
+
+#: Who asks gets an older answer when there is no newer one after so long (s).
+_PATIENCE_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    traffic: Traffic
+    until: float
+
+
+class TrafficBoard:
+    """Answers within seconds whatever the database does, and costs it little however many ask."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._since = datetime.now(UTC)
+        self._started = time.monotonic()
+        self._known: dict[Contract, _Known] = {}
+        self._asking: Shared[Contract, Traffic] = Shared(self._ask)
+
+    @property
+    def uptime(self) -> float:
+        """Seconds since this process counts."""
+        return time.monotonic() - self._started
+
+    async def of(self, contract: Contract, *, afresh: bool = False) -> Traffic:
+        """The contract's jobs: what waits and runs, and what has ended since this process was started.
+
+        `afresh` is for those who know that something has changed.
+        """
+        known = self._known.get(contract)
+        if known is not None and time.monotonic() <= known.until and not afresh:
+            return known.traffic
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                return await self._asking(contract)
+        except (TimeoutError, DictographError) as error:
+            log.warning("the state of the %s's jobs is not known at the moment: %s", contract, error or "no answer")
+            return known.traffic if known is not None else Traffic()
+
+    async def _ask(self, contract: Contract) -> Traffic:
+        began = time.monotonic()
+        found = await self._database.read(lambda conn: traffic(conn, contract, self._since))
+        now = time.monotonic()
+        self._known[contract] = _Known(found, now + max(_FRESH_S, _REST * (now - began)))
+        return found

@@ -1,0 +1,141 @@
+"""Addresses to upload to: made for one object each, signed, good for a while; the object waits for a job to be made.
+
+The signature covers what the upload was announced as. Whoever has an address may upload to it; all processes on a
+database sign with the same secret, so that each knows the addresses of the others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from uuid import uuid4
+
+from dictograph.blobs import Blobs
+from dictograph.contract import Contract
+from dictograph.errors import EmptyUpload, JobStateConflict, NotFound, RequestError
+from dictograph.job import StoredAudio
+from dictograph.service.arrival import Arrival
+from dictograph.service.naming import display_name
+from dictograph.service.uncut import to_its_end
+from dictograph.settings import Settings
+from dictograph.store.database import Database
+from dictograph.store.secrets import server_secret
+from dictograph.store.slots import NewSlot, Slot, create_slot, fill_slot, find_slot
+
+_PURPOSE = "uploads"
+_GONE = "There is no upload of this address, or no longer."
+
+
+class UploadForbidden(RequestError):
+    """The address to upload to is not one of ours, was changed, or has expired."""
+
+    code = "upload_forbidden"
+    status = 403
+
+
+class Uploads:
+    """Makes addresses, takes in what is uploaded to them, and finds it again.
+
+    All methods raise DatabaseUnavailable, and those that store StorageFull and StorageUnavailable.
+    """
+
+    def __init__(self, database: Database, blobs: Blobs, settings: Settings) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._lifetime = settings.backend_upload_expiry
+        self._secret: bytes | None = None
+
+    async def offer(
+        self, owner: str, contract: Contract, filename: str, content_type: str, size: int
+    ) -> tuple[Slot, str]:
+        """Room for one object of so many bytes, and the signature of its address."""
+        new = NewSlot(str(uuid4()), owner, contract, display_name(filename), content_type, size, self._lifetime)
+        slot = await self._database.write(lambda conn: create_slot(conn, new))
+        return slot, await self._signature(slot)
+
+    async def find(self, slot_id: str) -> Slot:
+        """Raises NotFound when there is no such address."""
+        found = await self._database.read(lambda conn: find_slot(conn, slot_id))
+        if found is None:
+            raise NotFound(_GONE)
+        return found[0]
+
+    async def open(self, slot_id: str, expires: str, signature: str) -> Slot:
+        """The slot of a signed address.
+
+        Raises:
+            UploadForbidden: the address is not one that was given, or not any more.
+        """
+        found = await self._database.read(lambda conn: find_slot(conn, slot_id))
+        given = signature.encode("utf-8", "backslashreplace")
+        if (
+            found is None
+            or expires != expiry(found[0])
+            or not hmac.compare_digest((await self._signature(found[0])).encode(), given)
+        ):
+            raise UploadForbidden("The signature of this address is not right: use the address as it was given.")
+        slot, now = found
+        if now > slot.expires_at:
+            raise UploadForbidden("This address has expired: ask for another one.")
+        return slot
+
+    @asynccontextmanager
+    async def receive(self, slot: Slot, max_bytes: int) -> AsyncIterator[Receipt]:
+        """Receive the slot's object: bytes first, then `keep`. What was not kept is removed at the end."""
+        name = f"{slot.id}/{uuid4().hex[:12]}-upload"
+        receipt = Receipt(slot, Arrival(partial(self._blobs.create, name), max_bytes), self)
+        try:
+            yield receipt
+        finally:
+            if not receipt.kept:
+                await to_its_end(receipt.arrival.undo(self._blobs, name))
+
+    async def keep(self, receipt: Receipt) -> StoredAudio:
+        """See Receipt.keep."""
+        audio = await receipt.arrival.commit()
+        slot = await self._database.write(lambda conn: fill_slot(conn, receipt.slot.id, audio))
+        if slot is None or slot.audio is None:
+            raise NotFound(_GONE)
+        receipt.kept = slot.audio.name == audio.name
+        if slot.audio.sha256 != audio.sha256:
+            raise JobStateConflict("Another file was uploaded to this address before: ask for another one.")
+        return slot.audio
+
+    async def _signature(self, slot: Slot) -> str:
+        if self._secret is None:
+            self._secret = (await self._database.write(lambda conn: server_secret(conn, _PURPOSE))).encode()
+        said = ["PUT", slot.id, slot.content_type, str(slot.announced_size), expiry(slot)]
+        return hmac.new(self._secret, "\n".join(said).encode(), hashlib.sha256).hexdigest()
+
+
+def expiry(slot: Slot) -> str:
+    """When its address expires, as it stands in it: seconds since 1970."""
+    return f"{slot.expires_at:.0f}"
+
+
+class Receipt:
+    """One upload on its way into its slot."""
+
+    def __init__(self, slot: Slot, arrival: Arrival, uploads: Uploads) -> None:
+        self.slot = slot
+        self.arrival = arrival
+        self.kept = False
+        self._uploads = uploads
+
+    async def write(self, data: bytes) -> None:
+        """Take some bytes. Raises UploadTooLarge as soon as there are too many."""
+        await self.arrival.write(data)
+
+    async def keep(self) -> StoredAudio:
+        """All bytes are here: the object is there for all to see, at once and whole. The same upload may come again.
+
+        Raises:
+            EmptyUpload: there were none.
+            JobStateConflict: another file was uploaded before.
+        """
+        if not self.arrival.size:
+            raise EmptyUpload("The uploaded file is empty.")
+        return await to_its_end(self._uploads.keep(self))

@@ -1,0 +1,88 @@
+"""What can be asked about webhooks: the delivery log, telling again, what they are signed with, trying a receiver."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from dictograph.audio.addresses import AllowList, Target, parse_target, vet
+from dictograph.errors import AddressNotAllowed, InvalidRequest, NotFound
+from dictograph.service.request import check_url
+from dictograph.store import webhook_log, webhook_secrets
+from dictograph.store.database import Database
+from dictograph.store.webhook_log import DeliveryPage, Wanted
+from dictograph.store.webhook_secrets import Secret
+from dictograph.webhooks.delivery import Delivery
+from dictograph.webhooks.payload import body_of, ping_payload
+from dictograph.webhooks.post import Outcome, Poster
+
+#: Where receivers beside public addresses are permitted.
+ALLOWED_BY = "DICTOGRAPH_WEBHOOK_ALLOW"
+
+#: So long an old secret signs beside the new one, unless somebody says otherwise, and at most (s).
+OVERLAP_S = 24 * 3600.0
+LONGEST_OVERLAP_S = 30 * 24 * 3600.0
+
+_ID = re.compile(r"[0-9a-f-]{36}")
+
+
+def check_receiver(url: str, allow: AllowList, param: str = "webhook_url") -> str:
+    """A URL that webhooks may be sent to, as far as its form tells. A name is looked up when it is called.
+
+    Raises:
+        InvalidRequest: it is not http or https, carries credentials, or names an address that is not public.
+    """
+    check_url(url, param)
+    try:
+        target = parse_target(url)
+        if addresses := _literal(target):
+            vet(target, addresses, allow)
+    except AddressNotAllowed as error:
+        raise InvalidRequest(f"`{param}` cannot be called: {error.message}", param=param) from error
+    return url
+
+
+class Webhooks:
+    """The webhooks of an owner. Owner None is the operator, who sees everybody's.
+
+    All methods raise DatabaseUnavailable.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def deliveries(self, owner: str | None, wanted: Wanted) -> DeliveryPage:
+        """A page of the log. Raises InvalidRequest for a cursor of another list."""
+        return await self._database.read(lambda c: webhook_log.list_deliveries(c, owner, wanted))
+
+    async def redeliver(self, owner: str | None, id: str) -> Delivery:
+        """Tell it again. Raises NotFound when it is not there, or somebody else's."""
+        if not _ID.fullmatch(id):
+            raise NotFound("There is no such delivery.")
+        return await self._database.write(lambda c: webhook_log.redeliver(c, owner, id))
+
+    async def secrets(self, owner: str) -> list[Secret]:
+        """What the owner's webhooks are signed with, the one to use first; the first time one is made."""
+        return await self._database.write(lambda c: webhook_secrets.ensure_secrets(c, owner))
+
+    async def rotate(self, owner: str, overlap_s: float = OVERLAP_S) -> list[Secret]:
+        """Make a new secret; those before it go on signing beside it for so many seconds."""
+        return await self._database.write(lambda c: webhook_secrets.rotate(c, owner, overlap_s))
+
+    async def ping(self, owner: str, url: str, poster: Poster) -> Outcome:
+        """Send a `webhook.test` now, once. Raises InvalidRequest for a URL that cannot be."""
+        check_receiver(url, poster.allow, "url")
+        keys = [one.secret for one in await self.secrets(owner)]
+        return await poster.post(url, f"msg_{uuid4().hex}", body_of(ping_payload(datetime.now(UTC))), keys)
+
+
+def _literal(target: Target) -> list[str]:
+    """The addresses that a host means without being looked up."""
+    if target.host == "localhost" or target.host.endswith(".localhost"):
+        return ["127.0.0.1"]
+    try:
+        return [str(ipaddress.ip_address(target.host))]
+    except ValueError:
+        return []

@@ -1,0 +1,169 @@
+"""The jobs of an older system become jobs of this one.
+
+What has ended stays as it was, with its text. What waited or ran there waits here, if its audio can be fetched: whoever
+ran it is gone. The older table stays as it is; reports find the same columns in ours.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import ColumnClause, Connection, column, insert, inspect, select, table, text
+from sqlalchemy.exc import DBAPIError
+
+from dictograph.contract import Contract
+from dictograph.job import JobStatus, Options, Source, SourceKind
+from dictograph.store import events
+from dictograph.store.accept import NewJob, first_values
+from dictograph.store.clock import read_clock
+from dictograph.store.older import OldTable, View
+from dictograph.store.tables import job, window
+from dictograph.transcript import Segment
+
+log = logging.getLogger(__name__)
+
+_COLUMNS = (
+    "id", "filename", "url", "status", "result_text", "error_message", "processing_time_seconds", "description",
+    "creation_date", "update_date",
+)  # fmt: skip
+_BATCH = 500
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_OWNER = Contract.BACKEND.value
+_UNREADABLE = (
+    "This job waited in the system before this one, and its audio cannot be fetched from here: send the file again."
+)
+
+
+def take_over(conn: Connection, old: OldTable) -> int:
+    """Copy the older table's jobs into ours; returns how many. Those who read the one may read the other."""
+    now, count = read_clock(conn), 0
+    for batch in _batches(conn, old.name):
+        rows = [_row(found, now) for found in batch]
+        conn.execute(insert(job), rows)
+        _add_texts(conn, rows)
+        for row in rows:
+            if row["status"] is JobStatus.PENDING:
+                events.append(conn, row["id"], 1, [("created", {})])
+        count += len(rows)
+    for reader in old.readers:
+        conn.execute(text(f"GRANT SELECT ON {job.name} TO {reader}"))
+    for view in old.views:
+        _renew(conn, view)
+    log.warning("took over %d jobs of an older system; its own table is kept as %s", count, old.name)
+    return count
+
+
+def _batches(conn: Connection, name: str) -> Iterator[list[Mapping[str, Any]]]:
+    found = {one["name"]: one["type"] for one in inspect(conn).get_columns(name)}
+    known = [column for column in _COLUMNS if column in found]
+    undashed = str(found["id"]).upper() == "CHAR(32)"  # so SQLAlchemy writes a UUID where there is no such type
+    # Without types: what a driver gives is read here, whatever the older system took it for.
+    wanted: list[ColumnClause[Any]] = [column(one) for one in known]
+    question = select(*wanted).select_from(table(name)).execution_options(yield_per=_BATCH)
+    for rows in conn.execute(question).mappings().partitions():
+        yield [{**dict.fromkeys(_COLUMNS), **row, "id": _id(row["id"], undashed=undashed)} for row in rows]
+
+
+def _row(old: Mapping[str, Any], now: float) -> dict[str, Any]:
+    url = str(old["url"] or "")
+    new = NewJob(
+        id=old["id"] if _ID.fullmatch(old["id"]) else str(uuid4()),
+        owner=_OWNER,
+        filename=str(old["filename"] or "audio"),
+        source=Source(SourceKind.URL, url),
+        options=Options.model_validate({}),
+        metadata={} if _ID.fullmatch(old["id"]) else {"old_id": old["id"]},
+        contract=Contract.BACKEND,
+        description=old["description"],
+    )
+    created = _moment(old["creation_date"]) or _moment(old["update_date"]) or datetime.fromtimestamp(now, UTC)
+    values = {"creation_date": created, "update_date": _moment(old["update_date"]) or created}
+    return first_values(new, now) | values | _NO_END | _end(old, values["update_date"], url)
+
+
+#: Columns that a job has once it has ended: the rows of a batch must all name the same.
+_NO_END: dict[str, Any] = dict.fromkeys(
+    (
+        "result_text", "error_code", "error_message", "error_stage", "finished_at", "processing_seconds",
+        "processing_time_seconds",
+    )
+)  # fmt: skip
+
+
+def _end(old: Mapping[str, Any], when: datetime, url: str) -> dict[str, Any]:
+    """What the job came to in the older system; nothing for one that is still to be run."""
+    state = str(old["status"]).rpartition(".")[2].lower()
+    if state in ("pending", "processing"):
+        if url.lower().startswith(("http://", "https://")):
+            return {}
+        return _failed(_UNREADABLE, "source_not_found", "DOWNLOAD", when)
+    seconds = old["processing_time_seconds"]
+    spent = {"processing_time_seconds": seconds, "processing_seconds": None if seconds is None else float(seconds)}
+    if state == "completed":
+        said = old["result_text"] or ""
+        done = {"windows_done": 1, "windows_planned": 1, "plan_complete": True, "events_pruned": True}
+        return {"status": JobStatus.COMPLETED, "result_text": said, "finished_at": when} | done | spent
+    if state in ("cancelled", "canceled"):
+        return {"status": JobStatus.CANCELLED, "finished_at": when, "events_pruned": True} | spent
+    why = old["error_message"] or f"The system before this one left this job as {old['status']}."
+    return _failed(str(why), "transcribe_failed", "TRANSCRIBE", when) | spent | {"result_text": old["result_text"]}
+
+
+def _failed(why: str, code: str, stage: str, when: datetime) -> dict[str, Any]:
+    error = {"error_code": code, "error_message": why, "error_stage": stage}
+    return {"status": JobStatus.FAILED, "finished_at": when, "events_pruned": True} | error
+
+
+def _add_texts(conn: Connection, rows: list[dict[str, Any]]) -> None:
+    """Transcripts are made of windows: each text is one, with no times, since nobody kept them."""
+    found = [
+        {
+            "job_id": row["id"],
+            "number": 0,
+            "start_s": 0.0,
+            "end_s": 0.0,
+            "sha256": "",
+            "result": {"segments": [Segment(0.0, 0.0, row["result_text"]).as_dict()], "sampled": False},
+        }
+        for row in rows
+        if row["status"] is JobStatus.COMPLETED
+    ]
+    if found:
+        conn.execute(insert(window), found)
+
+
+def _renew(conn: Connection, view: View) -> None:
+    """Have a report's view show our table. One that cannot be made anew goes on showing the older one."""
+    try:
+        with conn.begin_nested():
+            conn.execute(text(f"DROP VIEW {view.name}"))
+            conn.exec_driver_sql(f"CREATE VIEW {view.name} AS {view.definition}")
+            for reader in view.readers:
+                conn.execute(text(f"GRANT SELECT ON {view.name} TO {reader}"))
+    except DBAPIError as error:
+        log.warning("the view %s still shows the older table and must be made anew: %s", view.name, error.orig)
+
+
+def _id(given: Any, *, undashed: bool) -> str:
+    if isinstance(given, bytes) and len(given) == 16:
+        return str(UUID(bytes=given))
+    with suppress(ValueError):
+        return str(UUID(str(given))) if undashed else str(given)
+    return str(given)
+
+
+def _moment(given: Any) -> datetime | None:
+    if isinstance(given, str):
+        try:
+            given = datetime.fromisoformat(given)
+        except ValueError:
+            return None
+    if not isinstance(given, datetime):
+        return None
+    return given.replace(tzinfo=UTC) if given.tzinfo is None else given.astimezone(UTC)

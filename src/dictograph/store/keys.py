@@ -1,0 +1,188 @@
+"""API keys: who they stand for, what they are good for, until when. Of a key itself only the hash is here.
+
+No row is ever removed, so that a service that has had a key does not fall back to needing none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, case, exists, insert, or_, select, update
+
+from dictograph.errors import KeyNotUsable, NotFound
+from dictograph.store.clock import as_datetime, now_epoch, read_clock
+from dictograph.store.tables import api_key as table
+
+#: `last_used_at` is written no more often than this (s): a key in use must not cost a write for each request.
+TOUCHED_EVERY_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRates:
+    """What a key may do in a while, in place of the settings; None: as they say. Each is as `600/minute`."""
+
+    requests: tuple[str, ...] | None = None
+    jobs: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key to be stored. `lives` is how long it is good for (s), None for ever."""
+
+    id: str
+    hash: str
+    owner: str
+    name: str
+    scopes: Sequence[str]
+    rates: KeyRates = field(default_factory=KeyRates)
+    webhook_url: str | None = None
+    lives: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key as it is stored. `live`: neither revoked nor expired when it was read."""
+
+    id: str
+    owner: str
+    name: str
+    scopes: tuple[str, ...]
+    rates: KeyRates
+    webhook_url: str | None
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+    replaced_by: str | None
+    live: bool
+
+
+def create_key(conn: Connection, new: NewKey) -> Key:
+    """Store a key, which is good at once."""
+    now = read_clock(conn)
+    values = {
+        "id": new.id,
+        "hash": new.hash,
+        "owner": new.owner,
+        "name": new.name,
+        "scopes": list(new.scopes),
+        "rate_limits": _rates_as_json(new.rates),
+        "webhook_url": new.webhook_url,
+        "created_at": as_datetime(now),
+        "expires_at": None if new.lives is None else now + new.lives,
+    }
+    return _as_key(conn.execute(insert(table).values(**values).returning(table)).one(), now)
+
+
+def any_keys(conn: Connection) -> bool:
+    """Whether there is a key, or ever was one."""
+    return bool(conn.execute(select(exists(select(table.c.id)))).scalar_one())
+
+
+def find_key(conn: Connection, hash: str) -> Key | None:
+    """The key of this hash, live or not; None when it is unknown."""
+    row = conn.execute(select(table).where(table.c.hash == hash)).one_or_none()
+    now = read_clock(conn)  # asked in any case: what is unknown takes as long as what is known
+    return None if row is None else _as_key(row, now)
+
+
+def look_up(conn: Connection, id: str) -> Key | None:
+    """The key of this id, live or not; None when it is unknown."""
+    row = conn.execute(select(table).where(table.c.id == id)).one_or_none()
+    return None if row is None else _as_key(row, read_clock(conn))
+
+
+def list_keys(conn: Connection, owner: str | None = None) -> list[Key]:
+    """All keys, or those of an owner, oldest first; those that are good no more too."""
+    question = select(table).order_by(table.c.created_at, table.c.id)
+    if owner is not None:
+        question = question.where(table.c.owner == owner)
+    now = read_clock(conn)
+    return [_as_key(row, now) for row in conn.execute(question)]
+
+
+def revoke_key(conn: Connection, id: str) -> Key:
+    """The key is good no more, from the next request on. May be repeated. Raises NotFound."""
+    now = read_clock(conn)
+    _row(conn, id)
+    conn.execute(update(table).where(table.c.id == id, table.c.revoked_at.is_(None)).values(revoked_at=now))
+    return _as_key(_row(conn, id), now)
+
+
+def rotate_key(conn: Connection, id: str, new: NewKey, overlap: float) -> Key:
+    """Put `new` in the place of a key, which is good for another `overlap` seconds beside it; returns the new one.
+
+    It stands for what the old one stands for: of `new` count the id, the hash and, unless it is None, how long it
+    lives; else that is as long as the old one did.
+
+    Raises:
+        NotFound: there is no such key.
+        KeyNotUsable: it is revoked, expired or replaced already.
+    """
+    now = read_clock(conn)
+    row = _row(conn, id)
+    old = _as_key(row, now)
+    if not old.live or old.replaced_by is not None:
+        raise KeyNotUsable(f"Key {id} {_why(old)}, so there is nothing to rotate: create a new one.")
+    lives = new.lives
+    if lives is None and row.expires_at is not None:
+        lives = row.expires_at - row.created_at.timestamp()
+    same = NewKey(new.id, new.hash, old.owner, old.name, old.scopes, old.rates, old.webhook_url, lives)
+    made = create_key(conn, same)
+    ends = now + overlap
+    sooner = case((or_(table.c.expires_at.is_(None), table.c.expires_at > ends), ends), else_=table.c.expires_at)
+    conn.execute(update(table).where(table.c.id == id).values(expires_at=sooner, replaced_by=made.id))
+    return made
+
+
+def touch_key(conn: Connection, id: str) -> None:
+    """The key was used now; written down at most once in a while."""
+    stale = or_(table.c.last_used_at.is_(None), table.c.last_used_at < now_epoch() - TOUCHED_EVERY_S)
+    conn.execute(update(table).where(table.c.id == id, stale).values(last_used_at=now_epoch()))
+
+
+def _row(conn: Connection, id: str) -> Row[Any]:
+    """Its row, which nobody else may change until the end of the transaction."""
+    row = conn.execute(select(table).where(table.c.id == id).with_for_update()).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no key {id}.")
+    return row
+
+
+def _as_key(row: Row[Any], now: float) -> Key:
+    return Key(
+        id=row.id,
+        owner=row.owner,
+        name=row.name,
+        scopes=tuple(row.scopes),
+        rates=_rates_of(row.rate_limits),
+        webhook_url=row.webhook_url,
+        created_at=row.created_at,
+        expires_at=_moment(row.expires_at),
+        revoked_at=_moment(row.revoked_at),
+        last_used_at=_moment(row.last_used_at),
+        replaced_by=row.replaced_by,
+        live=row.revoked_at is None and (row.expires_at is None or row.expires_at > now),
+    )
+
+
+def _why(key: Key) -> str:
+    if key.revoked_at is not None:
+        return "is revoked"
+    return f"was replaced by {key.replaced_by}" if key.replaced_by is not None else "has expired"
+
+
+def _moment(epoch: float | None) -> datetime | None:
+    return None if epoch is None else as_datetime(epoch)
+
+
+def _rates_as_json(rates: KeyRates) -> dict[str, list[str]]:
+    given = {"requests": rates.requests, "jobs": rates.jobs}
+    return {name: list(value) for name, value in given.items() if value is not None}
+
+
+def _rates_of(given: dict[str, list[str]]) -> KeyRates:
+    return KeyRates(**{name: tuple(value) for name, value in given.items()})

@@ -1,0 +1,194 @@
+"""Webhooks in the store: written with the end that they tell of, then sent, until that has come to an end too.
+
+A delivery is a row of the log, and a message in the outbox as long as it is pending. Each has a destination of its
+own, so that one that is sent again holds up nothing else. Locks: the job, its delivery, its message.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Connection, case, delete, exists, insert, select, update
+
+from dictograph.errors import PublishError
+from dictograph.job import ErrorRecord
+from dictograph.store import outbox
+from dictograph.store.clock import as_datetime, now_epoch, read_clock
+from dictograph.store.rows import JobRow, as_job
+from dictograph.store.tables import api_key, job
+from dictograph.store.tables import outbox as messages
+from dictograph.store.tables import webhook_delivery as deliveries
+from dictograph.webhooks.delivery import DeliveryState
+from dictograph.webhooks.payload import job_payload
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A webhook that is to be sent: its message in the outbox, and the delivery. `attempts` is of this round: a
+    redelivery begins another."""
+
+    message: int
+    delivery_id: str
+    job_id: str
+    owner: str
+    webhook_id: str
+    type: str
+    url: str
+    payload: dict[str, Any]
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What an attempt came to. `state` is where the delivery stands now; while it is pending it is sent again after
+    `wait` seconds. `status` and `error` are None where there was no answer, and nothing was wrong."""
+
+    state: DeliveryState
+    status: int | None = None
+    error: str | None = None
+    wait: float = 0.0
+
+
+def tell_end(conn: Connection, row: JobRow) -> None:
+    """Have the end of a job told to its own URL, else to that of the key it came with, if there is one."""
+    url = row.webhook_url or _url_of_key(conn, row.key_id)
+    if url is None or _has_gone(conn, row.id, url):
+        return
+    id, payload = uuid4(), job_payload(as_job(row))
+    now = read_clock(conn)
+    conn.execute(
+        insert(deliveries).values(
+            id=str(id),
+            job_id=row.id,
+            owner=row.owner,
+            message_id=f"msg_{id.hex}",
+            type=payload["type"],
+            url=url,
+            payload=payload,
+            state=DeliveryState.PENDING.value,
+            attempts=0,
+            created_at=as_datetime(now),
+        )
+    )
+    add_message(conn, row.id, str(id), now)
+
+
+def add_message(conn: Connection, job_id: str, delivery_id: str, now: float) -> None:
+    """Put a delivery into the outbox, due at once."""
+    conn.execute(
+        insert(messages).values(
+            job_id=job_id,
+            destination=outbox.WEBHOOK + delivery_id,
+            message_id=outbox.WEBHOOK + delivery_id,
+            payload={"delivery": delivery_id},
+            attempts=0,
+            available_at=now,
+            created_at=as_datetime(now),
+        )
+    )
+
+
+def due(conn: Connection, limit: int) -> list[Due]:
+    """Webhooks to be sent now, the longest due first, at most `limit`."""
+    waiting = (
+        select(messages.c.id, messages.c.destination, messages.c.attempts)
+        .where(messages.c.available_at <= now_epoch(), outbox.is_webhook())
+        .order_by(messages.c.available_at, messages.c.id)
+        .limit(limit)
+    )
+    found = {row.destination.removeprefix(outbox.WEBHOOK): row for row in conn.execute(waiting)}
+    told = conn.execute(select(deliveries).where(deliveries.c.id.in_(list(found)))).all()
+    rows = {row.id: row for row in told}
+    return [_due(found[id], rows[id]) for id in found if id in rows]
+
+
+def put_off(conn: Connection, waits: Mapping[int, float]) -> set[int]:
+    """Have nobody look at these messages for so many seconds each; returns those that were due until now.
+
+    Who is about to send one does this first: so only one process has it, and another when that one is no more.
+    """
+    free = (
+        select(messages.c.id)
+        .where(messages.c.id.in_(list(waits)), messages.c.available_at <= now_epoch())
+        .order_by(messages.c.id)
+        .with_for_update(skip_locked=True)
+    )
+    ids = list(conn.execute(free).scalars())
+    if ids:
+        until = now_epoch() + case({id: waits[id] for id in ids}, value=messages.c.id)
+        conn.execute(update(messages).where(messages.c.id.in_(ids)).values(available_at=until))
+    return set(ids)
+
+
+def let_go(conn: Connection, ids: list[int]) -> None:
+    """These were not sent after all: whoever looks next may."""
+    conn.execute(update(messages).where(messages.c.id.in_(ids)).values(available_at=now_epoch()))
+
+
+def record(conn: Connection, sent: Due, attempt: Attempt) -> None:
+    """Write down how an attempt went, and what is to follow."""
+    hold_job(conn, sent.job_id)
+    conn.execute(select(deliveries.c.id).where(deliveries.c.id == sent.delivery_id).with_for_update())
+    if not _settle(conn, sent, attempt):
+        return  # somebody else was quicker, or the job is gone
+    conn.execute(
+        update(deliveries)
+        .where(deliveries.c.id == sent.delivery_id)
+        .values(
+            state=attempt.state.value,
+            attempts=deliveries.c.attempts + 1,
+            status_code=attempt.status,
+            last_error=attempt.error,
+            attempted_at=as_datetime(read_clock(conn)),
+        )
+    )
+    if attempt.state is DeliveryState.GONE:
+        _forget_url(conn, sent)
+
+
+def hold_job(conn: Connection, job_id: str) -> None:
+    """Lock the job, as everybody does before what belongs to it, so that none waits for another in a ring."""
+    conn.execute(select(job.c.id).where(job.c.id == job_id).with_for_update(read=True, key_share=True))
+
+
+def _settle(conn: Connection, sent: Due, attempt: Attempt) -> bool:
+    """What becomes of the message; False when it was no longer there."""
+    match attempt.state:
+        case DeliveryState.PENDING:
+            return outbox.postpone(conn, sent.message, attempt.wait, attempt.error or "")
+        case DeliveryState.FAILED:
+            error = ErrorRecord(PublishError.code, attempt.error or "", PublishError.stage)
+            return outbox.bury(conn, sent.message, error)
+        case _:
+            return conn.execute(delete(messages).where(messages.c.id == sent.message)).rowcount > 0
+
+
+def _due(message: Any, row: Any) -> Due:
+    return Due(
+        message.id, row.id, row.job_id, row.owner, row.message_id, row.type, row.url, row.payload, message.attempts
+    )
+
+
+def _url_of_key(conn: Connection, key_id: str | None) -> str | None:
+    if key_id is None:
+        return None
+    return conn.execute(select(api_key.c.webhook_url).where(api_key.c.id == key_id)).scalar_one_or_none()
+
+
+def _has_gone(conn: Connection, job_id: str, url: str) -> bool:
+    """Whether the receiver has answered before that it wants no more of this job."""
+    told = (deliveries.c.job_id == job_id, deliveries.c.url == url, deliveries.c.state == DeliveryState.GONE.value)
+    return bool(conn.execute(select(exists().where(*told))).scalar())
+
+
+def _forget_url(conn: Connection, sent: Due) -> None:
+    """The receiver wants no more: no key of the owner names it any longer."""
+    named = (api_key.c.owner == sent.owner, api_key.c.webhook_url == sent.url)
+    if conn.execute(update(api_key).where(*named).values(webhook_url=None)).rowcount:
+        log.warning("webhook %s: the receiver is gone; keys that named it name none now", sent.webhook_id)

@@ -1,0 +1,74 @@
+"""Jobs are found by their path: the owner's newest, by an index, whatever else there is."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import Connection, text
+
+from dictograph.contract import Contract
+from dictograph.errors import NotFound
+from dictograph.job import Job, Source, SourceKind
+from dictograph.store.by_path import needed_paths, newest_of_path, path_mark
+from tests.integration.store.bench import Bench
+
+TALK = "/data/talk.mp3"
+
+
+def by_path(bench: Bench, path: str = TALK, owner: str = "path", contract: Contract = Contract.PATH) -> Job:
+    return bench.create(owner=owner, contract=contract, source=Source(SourceKind.PATH, path), audio=None)
+
+
+def test_the_newest_of_the_owner_is_found(bench: Bench) -> None:
+    by_path(bench)
+    by_path(bench, owner="ann")
+    newest = by_path(bench)
+    by_path(bench, "/data/other.mp3")
+    by_path(bench, contract=Contract.NATIVE)
+    job, words = bench.read(newest_of_path, "path", TALK)
+    assert (job, words) == (newest, "")
+    with pytest.raises(NotFound):
+        bench.read(newest_of_path, "path", "/data/none.mp3")
+    with pytest.raises(NotFound):
+        bench.read(newest_of_path, "somebody", TALK)
+
+
+def test_a_completed_job_comes_with_its_text(bench: Bench) -> None:
+    by_path(bench)
+    bench.whole(bench.claim().lease, 2)
+    assert bench.read(newest_of_path, "path", TALK)[1] == "text 0 text 1"
+
+
+def test_a_path_of_any_length_and_of_any_signs_is_found(bench: Bench) -> None:
+    for path in ("/" + "d" * 4000, "/data/ä ö/%2F?&#'\"\\.mp3", "/\N{SNOWMAN}"):
+        assert bench.read(newest_of_path, "path", by_path(bench, path).source.location)[0].source.location == path
+
+
+def test_what_has_not_ended_needs_its_path(bench: Bench) -> None:
+    by_path(bench)
+    by_path(bench, "/data/other.mp3", owner="ann")
+    paths = [TALK, "/data/other.mp3", "/data/none.mp3"]
+    assert bench.read(needed_paths, paths) == set(paths[:2])
+    lease = bench.claim().lease
+    assert bench.read(needed_paths, paths) == set(paths[:2])
+    bench.whole(lease)
+    assert bench.read(needed_paths, paths) == {"/data/other.mp3"}
+    assert bench.read(needed_paths, []) == set()
+
+
+def test_the_question_is_answered_by_the_index(bench: Bench) -> None:
+    for _ in range(50):
+        by_path(bench)
+
+    def plan(conn: Connection) -> str:
+        question = (
+            "SELECT id FROM transcription_job WHERE path_mark = :mark AND owner = 'path' "
+            "ORDER BY creation_date DESC, id DESC LIMIT 1"
+        )
+        if conn.dialect.name == "sqlite":
+            explain = "EXPLAIN QUERY PLAN "
+        else:
+            conn.execute(text("SET LOCAL enable_seqscan = off"))  # with so few rows it would look at them all
+            explain = "EXPLAIN "
+        return "\n".join(str(row) for row in conn.execute(text(explain + question), {"mark": path_mark(TALK)}))
+
+    assert "ix_job_path" in bench.read(plan)

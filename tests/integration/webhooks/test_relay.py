@@ -1,0 +1,215 @@
+"""The relay of webhooks over a real database and real receivers: who waits for whom, and who does not."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+
+from dictograph.audio.addresses import AllowList
+from dictograph.errors import DatabaseUnavailable
+from dictograph.store.database import Database
+from dictograph.store.migrate import upgrade
+from dictograph.store.tables import outbox, webhook_delivery
+from dictograph.webhooks.delivery import Delivery, DeliveryState
+from dictograph.webhooks.places import Places
+from dictograph.webhooks.post import Outcome, Poster
+from dictograph.worker.webhooks import WebhookRelay
+from tests.integration.store.bench import Bench
+from tests.integration.store.test_webhooks import log
+from tests.receiver import Came, Receiver, receiving
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("template") / "d.db"
+    upgrade(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture
+def bench(tmp_path: Path, template: Path) -> Iterator[Bench]:
+    file = tmp_path / "d.db"
+    file.write_bytes(template.read_bytes())
+    database = Database.open(f"sqlite:///{file}")
+    yield Bench(database)
+    database.close_now()
+
+
+def tell(bench: Bench, url: str, count: int = 1, owner: str = "local") -> list[str]:
+    """Jobs that have ended, whose end is to be told; their ids."""
+    ids = [bench.create(webhook_url=url, owner=owner).id for _ in range(count)]
+    for id in ids:
+        bench.cancel(id)
+    return ids
+
+
+def relaying(
+    bench: Bench,
+    receiver: Receiver,
+    until: Callable[[], object],
+    *,
+    timeout: float = 20.0,
+    poster: Poster | None = None,
+    places: Places | None = None,
+    seconds: float = 15.0,
+    then: Callable[[], Awaitable[None]] | None = None,
+) -> float:
+    """Run a relay until that is true; how long it took."""
+
+    async def run() -> float:
+        allow = AllowList.parse(["127.0.0.0/8"])
+        relay = WebhookRelay(bench.database, poster or Poster(allow, timeout), 0.05, places)
+        began = time.monotonic()
+        task = asyncio.create_task(relay.run())
+        while not until():
+            assert not task.done(), task.exception()
+            assert time.monotonic() - began < seconds, [row.state for row in log(bench)]
+            await asyncio.sleep(0.01)
+        took = time.monotonic() - began
+        if then is not None:
+            await then()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return took
+
+    return asyncio.run(run())
+
+
+def states(bench: Bench) -> set[DeliveryState]:
+    return {row.state for row in log(bench, limit=1000)}
+
+
+def only(bench: Bench) -> Delivery:
+    [row] = log(bench)
+    return row
+
+
+def test_one_that_hangs_holds_up_no_other(bench: Bench, receiver: Receiver) -> None:
+    """Not even the other receivers of the same owner, and although it has a backlog."""
+    receiver.rules["/slow"] = receiver.hang
+    tell(bench, receiver.url("/slow"), 100)
+    with receiving() as quick:
+        tell(bench, quick.url("/"), 3)
+        took = relaying(bench, receiver, lambda: len(quick.came) == 3)
+    assert took < 5
+    assert 1 <= len(receiver.came) <= 4
+
+
+def test_a_quick_receiver_gets_a_backlog_as_fast_as_it_takes_it(bench: Bench, receiver: Receiver) -> None:
+    ids = tell(bench, receiver.url("/"), 100)
+    relaying(bench, receiver, lambda: states(bench) == {DeliveryState.DELIVERED}, seconds=20)
+    assert sorted(came.job for came in receiver.came) == sorted(ids), "each once"
+
+
+def test_the_wait_after_a_failure_is_that_of_the_schedule(bench: Bench, receiver: Receiver) -> None:
+    receiver.rules["/"] = lambda _: 500
+    tell(bench, receiver.url("/"))
+    relaying(bench, receiver, lambda: only(bench).attempts == 1)
+    row = only(bench)
+    assert row.next_attempt_at is not None
+    assert row.attempted_at is not None
+    assert 4.4 < (row.next_attempt_at - row.attempted_at).total_seconds() < 5.1
+    assert (row.state, row.status_code) == (DeliveryState.PENDING, 500)
+
+
+def test_a_receiver_is_left_alone_as_long_as_it_asks(bench: Bench, receiver: Receiver) -> None:
+    receiver.rules["/"] = lambda _: (429, {"retry-after": "120"}, b"")
+    tell(bench, receiver.url("/"))
+    relaying(bench, receiver, lambda: only(bench).attempts == 1)
+    row = only(bench)
+    assert row.next_attempt_at is not None
+    assert row.attempted_at is not None
+    assert 119 < (row.next_attempt_at - row.attempted_at).total_seconds() < 121
+
+
+def test_after_ten_attempts_it_is_given_up(bench: Bench, receiver: Receiver) -> None:
+    receiver.rules["/"] = lambda _: 500
+    tell(bench, receiver.url("/"))
+
+    def hurried() -> bool:
+        bench.write(lambda conn: conn.execute(update(outbox).where(outbox.c.attempts < 10).values(available_at=1.0)))
+        return states(bench) == {DeliveryState.FAILED}
+
+    relaying(bench, receiver, hurried, timeout=1000)
+    assert only(bench).attempts == len(receiver.came) == 10
+    assert len({came.id for came in receiver.came}) == 1
+    assert len({came.body for came in receiver.came}) == 1, "repeats are identical"
+
+
+def test_an_address_inside_is_never_tried_again(bench: Bench, receiver: Receiver) -> None:
+    tell(bench, "http://169.254.169.254/latest/meta-data/")
+    poster = Poster(AllowList(), 5)
+    relaying(bench, receiver, lambda: states(bench) == {DeliveryState.FAILED}, poster=poster)
+    assert (only(bench).attempts, only(bench).status_code) == (1, None)
+    assert "not public" in str(only(bench).last_error)
+
+
+def test_one_that_can_never_be_sent_ends_nothing_else(bench: Bench, receiver: Receiver) -> None:
+    """Whatever a row may hold: the process goes on, and so do the others."""
+    tell(bench, receiver.url("/"))
+    bench.write(lambda conn: conn.execute(update(webhook_delivery).values(url="http://[::1/\ud800")))
+    tell(bench, receiver.url("/"))
+    relaying(bench, receiver, lambda: states(bench) == {DeliveryState.FAILED, DeliveryState.DELIVERED})
+
+
+def test_a_mistake_of_ours_counts_as_a_failure(
+    bench: Bench, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(Poster):
+        async def post(self, *_: object) -> Outcome:
+            raise ZeroDivisionError
+
+    tell(bench, receiver.url("/"))
+    with caplog.at_level(logging.ERROR):
+        relaying(bench, receiver, lambda: only(bench).attempts == 1, poster=Broken(AllowList(), 5))
+    assert only(bench).state is DeliveryState.PENDING
+    assert "ZeroDivisionError" in str(only(bench).last_error)
+
+
+def test_what_is_under_way_when_the_process_stops_comes_to_its_end(bench: Bench, receiver: Receiver) -> None:
+    def slowly(_: Came) -> int:
+        receiver.closing.wait(0.3)
+        return 204
+
+    receiver.rules["/"] = slowly
+    tell(bench, receiver.url("/"))
+    relaying(bench, receiver, lambda: receiver.came)
+    assert (only(bench).state, len(receiver.came)) == (DeliveryState.DELIVERED, 1)
+
+
+def test_what_cannot_come_to_its_end_is_sent_by_whoever_comes_next(bench: Bench, receiver: Receiver) -> None:
+    receiver.rules["/"] = receiver.hang
+    tell(bench, receiver.url("/"))
+    relaying(bench, receiver, lambda: receiver.came)
+    assert only(bench).attempts == 0
+    receiver.rules["/"] = lambda _: 204
+    took = relaying(bench, receiver, lambda: only(bench).state is DeliveryState.DELIVERED)
+    assert took < 5, "it was let go, so that nobody waits for one that is no more"
+    assert len({came.id for came in receiver.came}) == 1
+
+
+def test_it_lives_through_a_database_that_is_away(
+    bench: Bench, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, failures = bench.database.read, iter([True, True])
+
+    async def read(question: Callable[..., object]) -> object:
+        if next(failures, False):
+            raise DatabaseUnavailable("It is away.")
+        return await real(question)
+
+    monkeypatch.setattr(bench.database, "read", read)
+    tell(bench, receiver.url("/"))
+    relaying(bench, receiver, lambda: receiver.came)

@@ -1,0 +1,196 @@
+"""Every variable and key of the old systems: what it is another name of, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dictograph.errors import SettingsError
+from dictograph.profiles.selection import PROFILES
+from dictograph.settings import load
+
+MIB = 2**20
+
+#: Variables of contract G, as contracts.md has them: value given, and the settings that follow.
+GATEWAY: dict[str, tuple[str, dict[str, Any]]] = {
+    "API_KEY": ("secret # of the gateway", {"gateway_api_key": "secret"}),
+    "UPLOAD_FOLDER": ("/srv/audio", {"storage_url": "/srv/audio"}),
+    "MAX_CONTENT_LENGTH": ("1048576", {"gateway_max_upload": MIB}),
+    "GATEWAY_HOST": ("0.0.0.0", {"listen": ["gateway@0.0.0.0:5000", "gateway@127.0.0.1:8765"]}),
+    "GATEWAY_PORT": ("5001", {"listen": ["gateway@127.0.0.1:5001", "gateway@127.0.0.1:8765"]}),
+    "WEBSOCKET_HOST": ("::1", {"listen": ["gateway@127.0.0.1:5000", "gateway@[::1]:8765"]}),
+    "WEBSOCKET_PORT": ("8766", {"listen": ["gateway@127.0.0.1:5000", "gateway@127.0.0.1:8766"]}),
+    "MODEL_ID": ("openai/whisper-large-v3", {"gateway_model": "large-v3"}),
+    "GPU_DEVICE": ("CUDA", {"device": "cuda"}),
+}
+
+#: Keys of contract B's file.
+BACKEND: dict[str, tuple[str, dict[str, Any]]] = {
+    "database.database": ("jobs", {"database_url": "postgresql://postgres:postgres@postgres:5432/jobs"}),
+    "database.host": ("db.example", {"database_url": "postgresql://postgres:postgres@db.example:5432/audiotext"}),
+    "database.port": ("5433", {"database_url": "postgresql://postgres:postgres@postgres:5433/audiotext"}),
+    "database.user": ("me@x", {"database_url": "postgresql://me%40x:postgres@postgres:5432/audiotext"}),
+    "database.password": ("p#a/s:s", {"database_url": "postgresql://postgres:p%23a%2Fs%3As@postgres:5432/audiotext"}),
+    "database.ref_table": ("transcription_job", {"database_url": ""}),
+    "celery.task_max_retries": ("5", {"backend_max_attempts": 6}),
+    "file.max_size_mb": ("1.5", {"backend_max_upload": MIB * 3 // 2}),
+    "file.allowed_audio_extensions": ("mp3, wav", {"backend_extensions": ["mp3", "wav"]}),
+    "file.whisper_model": ("openai/whisper-tiny", {"backend_model": "tiny"}),
+    "whisper.device": ("cuda", {"device": "cuda"}),
+    "whisper.compute_type": ("float16", {"compute_type": "float16"}),
+    "whisper.cpu_threads": ("0", {"engine_threads": 0}),
+    "whisper.beam_size": ("1", {"backend_beam_size": 1}),
+    "whisper.word_timestamps": ("false", {"backend_word_timestamps": False}),
+    "whisper.vad_filter": ("0", {"backend_vad_filter": False}),
+    "whisper.vad_min_silence_duration_ms": ("700", {"backend_vad_min_silence_duration_ms": 700}),
+    "middleware.cors_origins": (
+        "https://a.example,https://b.example",
+        {"backend_origins": ["https://a.example", "https://b.example"], "backend_require_origin": False},
+    ),
+    "middleware.requests_per_minute": ("60", {"backend_requests_per_minute": 60}),
+    "middleware.requests_per_hour": ("1000", {"backend_requests_per_hour": 1000}),
+    "ALLOWED_ORIGINS": (
+        "https://a.example",
+        {"backend_origins": ["https://a.example"], "backend_require_origin": True},
+    ),
+}
+
+PATH: dict[str, tuple[str, dict[str, Any]]] = {
+    "MAX_WORKERS": ("3", {"concurrency": 3}),
+    "WORKER_TIMEOUT": ("60", {"engine_timeout": 60.0}),
+}
+
+IN_FORCE = {"gateway": GATEWAY, "backend": BACKEND, "path": PATH}
+
+#: What contracts.md says of defaults, where the setting is not one of an address or a place.
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "gateway": {
+        "gateway_max_upload": 104857600, "gateway_model": "small", "device": "cpu", "anonymous": ["gateway-read"],
+    },
+    "backend": {
+        "backend_max_upload": 10 * MIB, "backend_model": "base", "backend_max_attempts": 4, "backend_beam_size": 5,
+        "backend_word_timestamps": True, "backend_vad_filter": True, "backend_vad_min_silence_duration_ms": 500,
+        "backend_modes": ["tiny", "base", "small", "medium", "large-v3", "turbo"], "device": "cpu",
+        "compute_type": "int8", "engine_threads": 4, "anonymous": ["backend"],
+    },
+    "path": {"concurrency": 10, "engine_timeout": 300.0, "anonymous": ["path"]},
+}  # fmt: skip
+
+
+def cases() -> list[tuple[str, str]]:
+    return [(profile, name) for profile, table in IN_FORCE.items() for name in table]
+
+
+def test_every_name_is_tried_here_or_waits_for_its_part() -> None:
+    for profile in PROFILES.values():
+        waiting = {alias.name for alias in profile.aliases if alias.part}
+        without_effect = {alias.name for alias in profile.aliases if not alias.part and not alias.setting}
+        tried = set(IN_FORCE[profile.name])
+        assert {alias.name for alias in profile.aliases} == tried | waiting | without_effect
+        assert tried & waiting == set()
+        assert without_effect <= {"FLASK_THREADED", "database.ref_table"}
+
+
+@pytest.mark.parametrize(("profile", "name"), cases())
+@pytest.mark.parametrize("place", ["environment", ".env", "config.ini"])
+def test_a_name_is_another_one_of_its_settings_wherever_it_stands(
+    tmp_path: Path, profile: str, name: str, place: str
+) -> None:
+    given, expected = IN_FORCE[profile][name]
+    section, dot, key = name.partition(".")
+    variable = name.replace(".", "_").upper()
+    environment, origin = {}, f"{variable} in the environment"
+    if place == "environment":
+        environment = {variable: given.partition(" #")[0]}
+    elif place == ".env":
+        quoted = f"'{given}'" if "p#a" in given else given
+        (tmp_path / ".env").write_text(f"{variable}={quoted} # a comment\n")
+        origin = f"{variable} in .env"
+    elif dot:
+        (tmp_path / "config.ini").write_text(f"# old\n[{section}]\n{key} = {given}\t# a comment\n")
+        origin = f"config.ini [{section}] {key}"
+    else:
+        return
+    loaded = load({"profile": profile}, environment, tmp_path)
+    assert {field: getattr(loaded.settings, field) for field in expected} == expected
+    assert [loaded.warnings, loaded.later] == [[], []]
+    first = next(iter(expected))
+    if name != "database.ref_table":
+        assert loaded.origins[first] == origin
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_profile_is_its_table_of_defaults(tmp_path: Path, profile: str) -> None:
+    loaded = load({"profile": profile}, {}, tmp_path)
+    plain = load({}, {}, tmp_path).settings
+    assert {field: getattr(loaded.settings, field) for field in DEFAULTS[profile]} == DEFAULTS[profile]
+    assert {loaded.origins[field] for field in DEFAULTS[profile]} == {f"profile {profile}"}
+    told = {*DEFAULTS[profile], "listen", "profile"}
+    rest = {field for field in type(plain).model_fields if field not in told}
+    assert {f: getattr(loaded.settings, f) for f in rest} == {f: getattr(plain, f) for f in rest}
+    assert (loaded.settings.database_url, loaded.settings.storage_url) == ("", "")
+
+
+def test_the_database_is_put_together_from_all_its_parts(tmp_path: Path) -> None:
+    (tmp_path / "config.ini").write_text(
+        "[database]\nhost = ::1   # here\nport = 5433\nuser = me\npassword = SECRET_ENV\ndatabase = audio\n"
+    )
+    loaded = load({"profile": "backend"}, {"SECRET_ENV": "p@ss", "DATABASE_USER": "you"}, tmp_path)
+    assert loaded.settings.database_url == "postgresql://you:p%40ss@[::1]:5433/audio"
+    assert "config.ini [database] password, which is SECRET_ENV" in loaded.origins["database_url"]
+    assert "p@ss" not in loaded.origins["database_url"]
+    stated = load({"profile": "backend"}, {"DICTOGRAPH_DATABASE_URL": "sqlite:////x.db"}, tmp_path)
+    assert stated.settings.database_url == "sqlite:////x.db"
+
+
+def test_a_value_that_stands_for_a_variable_is_read_from_it(tmp_path: Path) -> None:
+    (tmp_path / "config.ini").write_text("[file]\nmax_size_mb = LIMIT_ENV\n[aws]\nsecret_key = AWS_SECRET_ENV\n")
+    (tmp_path / ".env").write_text("LIMIT_ENV=3\n")
+    assert load({"profile": "backend"}, {}, tmp_path).settings.backend_max_upload == 3 * MIB
+    assert load({"profile": "backend"}, {"LIMIT_ENV": "4"}, tmp_path).settings.backend_max_upload == 4 * MIB
+    (tmp_path / ".env").unlink()
+    with pytest.raises(SettingsError, match=r"config.ini \[file\] max_size_mb stands for .* LIMIT_ENV, .* not set"):
+        load({"profile": "backend"}, {}, tmp_path)
+
+
+def test_what_waits_for_its_part_is_listed_with_it(tmp_path: Path) -> None:
+    (tmp_path / "config.ini").write_text("[redis]\nhost = cache\n[celery]\ntask_time_limit = 60\n[aws]\nregion = x\n")
+    loaded = load({"profile": "gateway,backend"}, {"KAFKA_TOPIC_AUDIO": "t", "FLASK_THREADED": "1"}, tmp_path)
+    assert loaded.later == [
+        "KAFKA_TOPIC_AUDIO in the environment (Kafka)",
+        "config.ini [aws] region (S3)",
+        "config.ini [redis] host (Redis)",
+        "config.ini [celery] task_time_limit (Celery)",
+    ]
+    assert loaded.settings == load({"profile": "gateway,backend"}, {}, tmp_path / "none").settings
+
+
+@pytest.mark.parametrize(
+    ("profile", "variables", "ini", "words"),
+    [
+        ("gateway", {"MAX_CONTENT_LENGTH": "100MB"}, "", "MAX_CONTENT_LENGTH in the environment cannot be '100MB'"),
+        ("gateway", {"MAX_CONTENT_LENGTH": "0"}, "", "MAX_CONTENT_LENGTH in the environment cannot be 0: "),
+        ("gateway", {"GATEWAY_PORT": "70000"}, "", "in the environment cannot be '70000': give the number"),
+        ("gateway", {"GATEWAY_HOST": "http://x"}, "", "in the environment cannot be 'http://x': give the name"),
+        ("gateway", {"GPU_DEVICE": "tpu"}, "", "GPU_DEVICE in the environment cannot be 'tpu'"),
+        ("gateway", {"KAFKA_BATCH_SIZE": "many"}, "", "KAFKA_BATCH_SIZE in the environment cannot be 'many'"),
+        ("gateway", {"KAFKA_COMPRESSION_TYPE": "rar"}, "", "give one of none, gzip, snappy, lz4, zstd"),
+        ("gateway", {"PORT": "http"}, "", "PORT in the environment cannot be 'http'"),
+        ("backend", {}, "[file]\nmax_size_mb = 0\n", "config.ini [file] max_size_mb cannot be '0'"),
+        ("backend", {}, "[whisper]\nvad_filter = perhaps\n", "config.ini [whisper] vad_filter cannot be 'perhaps'"),
+        ("backend", {}, "[whisper]\nbeam_size = 99\n", "config.ini [whisper] beam_size cannot be 99"),
+        ("backend", {}, "[database]\nref_table = jobs\n", "[database] ref_table cannot be 'jobs': the table"),
+        ("backend", {}, "[database]\nhost = a/b@c\n", "config.ini [database] host cannot be 'a/b@c'"),
+        ("backend", {}, "[redis]\nport = -1\n", "config.ini [redis] port cannot be '-1'"),
+        ("path", {"MAX_WORKERS": "0"}, "", "MAX_WORKERS in the environment cannot be 0"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused_with_its_place(
+    tmp_path: Path, profile: str, variables: dict[str, str], ini: str, words: str
+) -> None:
+    (tmp_path / "config.ini").write_text(ini)
+    with pytest.raises(SettingsError) as caught:
+        load({"profile": profile}, variables, tmp_path)
+    assert words in caught.value.message

@@ -64,6 +64,7 @@ dist: $(VENV)/.run ## source archive and wheel, in dist/
 docs: $(VENV)/.run ## what is generated: the settings' page, .env.example, the contracts' page
 	$(bin)/python scripts/settings_page.py
 	$(bin)/python scripts/contracts_page.py
+	$(bin)/python scripts/migration_page.py
 
 lock: $(VENV)/bin/python ## resolve the dependencies anew, into requirements/*.lock
 	@$(pip) install 'uv>=0.9'

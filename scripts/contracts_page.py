@@ -196,13 +196,20 @@ def unmarked(there: dict[Contract, list[str]], found: Iterable[Mark]) -> list[st
 
 
 def unknown(there: dict[Contract, list[str]], found: Iterable[Mark]) -> list[str]:
-    """The marks that name a route that there is not. Each contract has the native routes beside its own."""
+    """The marks that name a route that there is not."""
     return [
         f"{mark.file} {mark.test}: {mark.contract} has no {mark.row}"
         for mark in found
-        if mark.route is not None
-        and not _is_there(mark.route, [*there[Contract(mark.contract)], *there[Contract.NATIVE]])
+        if mark.route is not None and not _is_there(mark.route, _within_reach(Contract(mark.contract), there))
     ]
+
+
+def _within_reach(contract: Contract, there: dict[Contract, list[str]]) -> list[str]:
+    """Each contract has the native routes beside its own; and some native ones are answered by another contract's
+    route, which knows both shapes."""
+    if contract is Contract.NATIVE:
+        return [name for names in there.values() for name in names]
+    return [*there[contract], *there[Contract.NATIVE]]
 
 
 def _is_there(route: str, names: Sequence[str]) -> bool:
@@ -218,10 +225,14 @@ def page(there: dict[Contract, list[str]], found: Sequence[Mark]) -> str:
     for contract, title in TITLES.items():
         rows = [mark for mark in found if mark.contract == contract]
         order = {name: place for place, name in enumerate(there[contract])}
-        rows.sort(key=lambda mark: (order.get(mark.route or "", len(order)), mark.row, mark.file, mark.test))
+        rows.sort(key=lambda mark: (order.get(mark.route or "", len(order)), mark.route is None, *_place(mark)))
         lines = [f"| {_code(mark.row)} | {_cell(mark.shows)} | {_link(mark)} |" for mark in rows]
         parts.append("\n".join([f"## {title}\n", "| | shown | by |", "| --- | --- | --- |", *lines, ""]))
     return "\n".join(parts)
+
+
+def _place(mark: Mark) -> tuple[str, ...]:
+    return mark.row, mark.file, mark.test, mark.shows
 
 
 def _code(row: str) -> str:

@@ -146,7 +146,7 @@ def gateway(stage: Stage) -> str:
 
 def backend(stage: Stage) -> str:
     base = stage.addresses["backend"]
-    asked = {"filename": _NAME, "content_type": "audio/wav", "file_size": len(stage.audio)}
+    asked: dict[str, str | int] = {"filename": _NAME, "content_type": "audio/wav", "file_size": len(stage.audio)}
     url = told(stage.http.get(f"{base}/api/v1/audio/get_presigned_url", params=asked)).json()["url"]
     told(stage.http.put(url, content=stage.audio, headers={"content-type": "audio/wav"}))
     job = told(stage.http.post(f"{base}/api/v1/job/transcribe", json={"filename": _NAME, "url": url})).json()

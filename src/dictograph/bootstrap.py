@@ -22,6 +22,7 @@ from dictograph.engine.catalog import Catalog
 from dictograph.engine.probe import prove
 from dictograph.errors import SettingsError
 from dictograph.presence import Presence
+from dictograph.profiles.selection import names_of
 from dictograph.queue import Queue
 from dictograph.queue.database import DatabaseQueue
 from dictograph.service.elsewhere import WorkersElsewhere
@@ -145,9 +146,7 @@ async def open_core(settings: Settings) -> AsyncIterator[Core]:
     """Bring the database up to date and open what lies below everything else."""
     crash = CrashPoints(settings.crash_at)
     catalog = Catalog.from_settings(settings)
-    await asyncio.to_thread(_make_folder, settings.data_dir, "data_dir")
-    await asyncio.to_thread(_make_folder, settings.path_uploads, "path_upload_dir")
-    await asyncio.to_thread(_make_folder, settings.storage, "storage_url")
+    await asyncio.to_thread(_make_folders, settings)
     await asyncio.to_thread(upgrade, settings.database)
     async with AsyncExitStack() as stack:
         presence = Presence(settings.processes)
@@ -216,14 +215,20 @@ def _readiness_of(worker: Worker) -> Callable[[], Readiness]:
     return ask
 
 
-def _make_folder(folder: Path, setting: str) -> None:
+def _make_folders(settings: Settings) -> None:
+    folders = {"data_dir": settings.data_dir, "path_upload_dir": settings.path_uploads, "storage_url": settings.storage}
+    for setting, folder in folders.items():
+        _make_folder(folder, names_of(setting, settings.profile))
+
+
+def _make_folder(folder: Path, names: str) -> None:
     """Make it, and see that this user may write in it: what nobody can repair later is said at the start."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):  # a full disk is told to those who bring something
-            raise SettingsError(f"{folder} cannot be written ({variable(setting)}): {error.strerror}.") from error
+            raise SettingsError(f"{folder} cannot be written ({names}): {error.strerror}.") from error
 
 
 def _queue(settings: Settings, database: Database) -> Queue:

@@ -17,6 +17,7 @@ WORDS = "one two three four five six seven eight"
 SPHINX = {"engine": "sphinx"}
 
 
+@pytest.mark.contract("path", "dictograph.transcribe(path)", "from Python: one call, a path in and the transcript out")
 def test_a_plain_script_without_a_main_guard(tmp_path: Path) -> None:
     """A multiprocessing pool would import the script again in every child, and never end."""
     script = tmp_path / "plain.py"

@@ -108,7 +108,7 @@ def shell(house: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 
     def run(*arguments: str) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as exit:
-            main(["webhooks", *arguments])
+            main(arguments)
         printed = capsys.readouterr()
         return int(exit.value.code or 0), printed.out, printed.err
 
@@ -283,22 +283,22 @@ def test_the_command_line_does_all_of_it(
 ) -> None:
     job = submit(house, audio, receiver.url("/shell"))
     log = delivered(house, job)
-    code, out, _ = shell("deliveries", "--job", job)
+    code, out, _ = shell("webhooks", "deliveries", "--job", job)
     assert (code, log["id"] in out, "delivered" in out) == (0, True, True)
-    code, out, _ = shell("deliveries", "--job", job, "--json")
+    code, out, _ = shell("webhooks", "deliveries", "--job", job, "--json")
     assert json.loads(out)[0]["webhook_id"] == log["webhook_id"]
-    code, out, err = shell("redeliver", log["id"], "nonsense")
+    code, out, err = shell("webhooks", "redeliver", log["id"], "nonsense")
     assert (code, out, "nonsense" in err) == (1, f"{log['id']} pending\n", True)
     first, second = heard(receiver, "/shell", 2)
     assert first.id == second.id
-    code, out, _ = shell("secret", "show")
+    code, out, _ = shell("webhooks", "secret", "show")
     assert (code, out.split()[0]) == (0, secrets(house)[0]["secret"])
-    code, out, _ = shell("secret", "rotate", "--overlap", "1", "--json")
+    code, out, _ = shell("webhooks", "secret", "rotate", "--overlap", "1", "--json")
     assert [one["state"] for one in json.loads(out)][:2] == ["current", "retiring"]
-    assert shell("test", receiver.url("/ping"))[:2] == (0, "delivered: 204\n")
+    assert shell("webhooks", "test", receiver.url("/ping"))[:2] == (0, "delivered: 204\n")
     [ping] = receiver.at("/ping")
     assert Webhook(secrets(house)[0]["secret"]).verify(ping.body, dict(ping.headers))["type"] == "webhook.test"
-    code, _, err = shell("test", trap.url("/"))
+    code, _, err = shell("webhooks", "test", trap.url("/"))
     assert (code, "DICTOGRAPH_WEBHOOK_ALLOW" in err, trap.came) == (2, True, [])
 
 
@@ -352,7 +352,7 @@ def test_the_receiver_of_the_documentation_works(shell: Shell, monkeypatch: pyte
         port = free.getsockname()[1]
     script = tmp_path / "receiver.py"
     script.write_text(found[1].replace("9000", str(port)))
-    secret = shell("secret", "show")[1].split()[0]
+    secret = shell("webhooks", "secret", "show")[1].split()[0]
     monkeypatch.setenv("DICTOGRAPH_WEBHOOK_ALLOW", f"127.0.0.1:{port}")
     with subprocess.Popen(
         [sys.executable, "-u", str(script)], env={**os.environ, "WEBHOOK_SECRET": secret},
@@ -360,10 +360,62 @@ def test_the_receiver_of_the_documentation_works(shell: Shell, monkeypatch: pyte
     ) as process:  # fmt: skip
         try:
             url = f"http://127.0.0.1:{port}/"
-            eventually(lambda: shell("test", url)[0] == 0, 20)
+            eventually(lambda: shell("webhooks", "test", url)[0] == 0, 20)
             forged = httpx.post(url, content=b"{}", headers={"webhook-id": "msg_1", "webhook-timestamp": "1"})
             assert forged.status_code == 400
         finally:
             process.terminate()
         assert process.stdout is not None
         assert "webhook.test" in process.stdout.read()
+
+
+# --- keys. From the first key on the service asks for one, so nothing comes after this.
+
+
+def test_a_key_has_a_url_of_its_own_and_sees_its_owners_webhooks_alone(
+    house: Service, shell: Shell, receiver: Receiver, audio: Path
+) -> None:
+    receiver.rules["/ann"] = lambda came: 204 if came.number == 1 else 410
+    url = receiver.url("/ann")
+    ann = made(shell, "--owner", "ann", "--webhook-url", url)
+    bob, reader = made(shell, "--owner", "bob"), made(shell, "--owner", "ann", "--scope", "read")
+    job = created(house, ann, audio)
+    [came] = heard(receiver, "/ann")
+    assert came.job == job
+    secret = shell("webhooks", "secret", "show", "--owner", "ann")[1].split()[0]
+    Webhook(secret).verify(came.body, dict(came.headers))
+    assert asked(house, ann, "GET", "secret").json()["data"][0]["secret"] == secret
+    [log] = asked(house, ann, "GET", "deliveries").json()["data"]
+    assert (log["job_id"], log["url"]) == (job, url)
+    assert asked(house, reader, "GET", "deliveries").json()["data"][0]["id"] == log["id"]
+    assert asked(house, bob, "GET", "deliveries").json()["data"] == []
+    assert asked(house, bob, "GET", f"deliveries?job_id={job}").json()["data"] == []
+    assert asked(house, bob, "POST", f"deliveries/{log['id']}/redeliver").status_code == 404
+    assert asked(house, bob, "GET", "secret").json()["data"][0]["secret"] != secret
+    for method, path in (("GET", "secret"), ("POST", "secret/rotate"), ("POST", f"deliveries/{log['id']}/redeliver")):
+        assert asked(house, reader, method, path).status_code == 403
+    assert len(receiver.at("/ann")) == 1
+    created(house, ann, audio)
+    heard(receiver, "/ann", 2)
+    eventually(lambda: asked(house, ann, "GET", "deliveries?state=gone").json()["data"])
+    assert [key["webhook_url"] for key in json.loads(shell("keys", "list", "--json")[1])] == [None, None, None]
+
+
+def made(shell: Shell, *words: str) -> str:
+    """A new key."""
+    code, out, err = shell("keys", "create", *words, "--json")
+    assert code == 0, err
+    return str(json.loads(out)["key"])
+
+
+def asked(house: Service, key: str, method: str, path: str) -> httpx.Response:
+    return httpx.request(method, f"{house.base}/v1/webhooks/{path}", headers={"x-api-key": key}, timeout=30)
+
+
+def created(house: Service, key: str, audio: Path) -> str:
+    with audio.open("rb") as file:
+        answer = house.post(
+            "/v1/transcriptions", files={"file": file}, data={"vad_filter": "false"}, headers={"x-api-key": key}
+        )
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])

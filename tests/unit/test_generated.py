@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
+from dictograph.profiles.selection import PROFILES
 from dictograph.settings import Settings, load, variable
 
 ROOT = Path(__file__).parents[2]
@@ -18,6 +19,17 @@ def test_the_settings_page_and_the_example_are_current() -> None:
         [sys.executable, "scripts/settings_page.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert check.returncode == 0, check.stderr
+
+
+def test_the_tables_of_older_systems_are_current_and_name_all_there_is() -> None:
+    check = subprocess.run(
+        [sys.executable, "scripts/migration_page.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert check.returncode == 0, check.stderr
+    page = (ROOT / "docs/migration.md").read_text()
+    for profile in PROFILES.values():
+        assert [alias.name for alias in profile.aliases if f"| `{alias.shown}` |" not in page] == []
+        assert [name for name in profile.defaults if f"| `{variable(name)}` |" not in page] == []
 
 
 def test_the_page_names_every_setting() -> None:

@@ -89,6 +89,11 @@ def test_the_last_call_counts() -> None:
     [
         ("postgresql+psycopg://me:p%40ss@host:5432/db", "postgresql+psycopg://me:***@host:5432/db"),
         ("see https://a/b?X-Amz-Signature=abc&x=1", "see https://a/b?X-Amz-Signature=***&x=1"),
+        (f"of dg_0123456789ab_{'x' * 43}.", "of dg_0123456789ab_***."),
+        ("/v1/transcriptions/1/events?ticket=dt_W3.a-_b&after=2", "/v1/transcriptions/1/events?ticket=***&after=2"),
+        ("the ticket dt_W3.a-_b is old", "the ticket dt_*** is old"),
+        ("Authorization: Bearer sk-proj-1", "Authorization: Bearer ***"),
+        ("{'x-api-key': 'mine', 'a': 'b'}", "{'x-api-key': '***', 'a': 'b'}"),
         ("https://host:8000/a@b", "https://host:8000/a@b"),
         ("sqlite:////data/dictograph.db", "sqlite:////data/dictograph.db"),
         ("at 12:30 you@example.org", "at 12:30 you@example.org"),

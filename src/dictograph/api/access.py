@@ -13,7 +13,8 @@ from dictograph.api.clients import client_of, is_loopback
 from dictograph.contract import Contract
 from dictograph.errors import RequestError, ScopeMissing
 from dictograph.service.access import Caller, Scope
-from dictograph.service.authentication import Authentication, Visit
+from dictograph.service.authentication import Authentication
+from dictograph.service.visit import Visit
 
 #: More than this of a key is not read: nobody has one so long.
 _KEY_LENGTH = 1024

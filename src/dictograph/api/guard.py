@@ -72,7 +72,11 @@ class Guard:
         if shared and _is_preflight(scope, headers):
             await _preflight(headers, surface)(scope, receive, send)
             return
-        await self._app(scope, receive, _sharing(send, headers["origin"]) if shared else send)
+        if shared:
+            send = _sharing(send, headers["origin"])
+        elif origin is None and surface is not None and ANY_ORIGIN in surface.origins:
+            send = _sharing(send, ANY_ORIGIN)  # so that whoever keeps the answer may hand it to any page
+        await self._app(scope, receive, send)
 
     async def _check_host(self, given: str, scope: Scope, surface: Surface | None) -> None:
         host = host_of(given)

@@ -239,7 +239,8 @@ def _worker_view(worker: WorkerState) -> WorkerView:
 def _source_view(source: Source) -> SourceView:
     if source.kind is SourceKind.URL:
         return SourceView(kind=source.kind, url=without_secrets(source.location), path=None)
-    return SourceView(kind=source.kind, url=None, path=source.location or None)
+    # An object's name is an affair of the storage.
+    return SourceView(kind=source.kind, url=None, path=source.location if source.kind is SourceKind.PATH else None)
 
 
 def _error_view(error: ErrorRecord) -> ErrorView:

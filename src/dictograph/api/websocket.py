@@ -18,7 +18,7 @@ _MOST_UNSENT = 256 * 1024
 _MOST_EARLY = 64 * 1024
 
 #: So many messages may wait to be looked at: one read from the network brings no more, unless somebody floods us.
-_MOST_WAITING = 1024
+_MOST_WAITING = 4096
 
 #: A close frame has no more bytes.
 _CLOSE_FRAME = 2 + 4 + 125

@@ -18,20 +18,20 @@ def db() -> None:
 
 
 @db.command()
-@option("data_dir")
-def upgrade(data_dir: str | None) -> None:
+@option("profile", "data_dir")
+def upgrade(profile: str | None, data_dir: str | None) -> None:
     """Create the database, or bring it to this version's schema. May be repeated, and run twice at once."""
-    settings = effective(data_dir=data_dir)
+    settings = effective(profile=profile, data_dir=data_dir)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     revision = migrate.upgrade(settings.database)
     click.echo(f"{masked(settings.database)} is at {revision}, the newest.")
 
 
 @db.command()
-@option("data_dir")
-def current(data_dir: str | None) -> None:
+@option("profile", "data_dir")
+def current(profile: str | None, data_dir: str | None) -> None:
     """Show the database's revision, and whether it is the newest. Exit code 1: it is not."""
-    settings = effective(data_dir=data_dir)
+    settings = effective(profile=profile, data_dir=data_dir)
     revision, newest = migrate.current(settings.database), migrate.head()
     if revision == newest:
         click.echo(f"{revision}, the newest")

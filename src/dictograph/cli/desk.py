@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TextIO, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import click
 
@@ -18,8 +18,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 Shape = dict[str, Any]
 
-#: Under what name the key of --key-file is kept while a command runs; and how much of the file is read.
-_KEY, _KEY_LENGTH = "dictograph.key", 1024
+#: Under what name --key-file is kept while a command runs; and how much of the file is read.
+_KEY_FILE, _KEY_LENGTH = "dictograph.key_file", 1024
 
 
 class Desk(Protocol):
@@ -72,7 +72,7 @@ def place_options(command: F) -> F:
     server = click.option("--server", metavar="URL", help="Ask this service; else the database of the settings.")
     key = click.option(
         "--key-file",
-        type=click.File(lazy=False),
+        type=click.Path(path_type=Path),
         callback=_remember_key,
         expose_value=False,
         help="A file with the key for --server; else DICTOGRAPH_KEY.",
@@ -81,20 +81,23 @@ def place_options(command: F) -> F:
     return server(key(folder(command)))
 
 
-def _remember_key(context: click.Context, _: click.Parameter, file: TextIO | None) -> None:
-    """Keep what the file says for when the service is asked."""
-    if file is None:
-        return
-    with file:
-        key = file.read(_KEY_LENGTH).strip()
-    if not key.isascii() or not key.isprintable() or not key:
-        raise click.BadParameter("there is no key in this file")
-    context.meta[_KEY] = key
+def _remember_key(context: click.Context, _: click.Parameter, file: Path | None) -> None:
+    """Keep which file it is for when a service is asked."""
+    if file is not None:
+        context.meta[_KEY_FILE] = file
 
 
 def _key() -> str:
     """The key for a service. It is no option: the arguments of a process can be seen by everybody on the machine."""
     context = click.get_current_context(silent=True)
-    if context is not None and _KEY in context.meta:
-        return str(context.meta[_KEY])
-    return effective().key
+    if context is None or _KEY_FILE not in context.meta:
+        return effective().key
+    file: Path = context.meta[_KEY_FILE]
+    try:
+        with file.expanduser().open(encoding="ascii") as opened:
+            key = opened.read(_KEY_LENGTH).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.UsageError(f"{file} cannot be read: {error}.") from error
+    if not key.isprintable() or not key:
+        raise click.UsageError(f"There is no key in {file}.")
+    return key

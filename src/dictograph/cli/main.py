@@ -30,7 +30,7 @@ class _Commands(LazyGroup):
         "jobs": Entry("dictograph.cli.jobs:jobs", "List, show, watch, cancel, retry, delete jobs.", _JOBS),
         "dead": Entry("dictograph.cli.dead:dead", "List, show, replay jobs whose retries are spent.", _JOBS),
         "workers": Entry("dictograph.cli.workers:workers", "Show the workers that live, and what they run.", _JOBS),
-        "webhooks": Entry("dictograph.cli.webhooks:webhooks", "Show, repeat webhooks; their secrets.", _UPKEEP),
+        "webhooks": Entry("dictograph.cli.webhooks:webhooks", "List, repeat, test webhooks; their secrets.", _UPKEEP),
         "keys": Entry("dictograph.cli.keys:keys", "Create, list, revoke, rotate keys.", _UPKEEP),
         "doctor": Entry("dictograph.cli.doctor:doctor", "Check everything, and say what to do.", _UPKEEP),
         "settings": Entry("dictograph.cli.settings:settings", "Show the effective settings.", _UPKEEP),

@@ -45,7 +45,7 @@ def serve(listen: tuple[str, ...], port: int | None, **overrides: Any) -> None:
     dictograph serve --engine whisper --model large-v3-turbo --device cuda
     dictograph serve --profile gateway
     """
-    _run(_listen_to(listen, port, overrides), api=True, worker=True)
+    _run(listen_to(listen, port, overrides), api=True, worker=True)
 
 
 @click.command()
@@ -56,7 +56,7 @@ def api(listen: tuple[str, ...], port: int | None, **overrides: Any) -> None:
 
     It takes jobs in and answers for them; a `dictograph worker` on the same database runs them.
     """
-    _run(_listen_to(listen, port, overrides), api=True, worker=False)
+    _run(listen_to(listen, port, overrides), api=True, worker=False)
 
 
 @click.command()
@@ -71,7 +71,8 @@ def worker(**overrides: Any) -> None:
     _run(explained(**overrides), api=False, worker=True)
 
 
-def _listen_to(listen: tuple[str, ...], port: int | None, overrides: dict[str, Any]) -> Loaded:
+def listen_to(listen: tuple[str, ...], port: int | None, overrides: dict[str, Any]) -> Loaded:
+    """The settings with the addresses of the command line; `port` alone is a port for all addresses there are."""
     loaded = explained(listen=list(listen) or None, **overrides)
     if port is None:
         return loaded

@@ -36,7 +36,7 @@ _data_dir = click.option("--data-dir", type=click.Path(file_okay=False, path_typ
 
 @click.group()
 def webhooks() -> None:
-    """Show and repeat deliveries of webhooks; show and rotate their secrets; try a receiver.
+    """List, repeat, test webhooks; their secrets.
 
     In the database of the settings, or of --data-dir, whether a service runs on it or not. Only workers send.
     """

@@ -14,6 +14,7 @@ from dictograph.engine.names import AUTO, SPHINX, WHISPER
 from dictograph.engine.shelf import Shelf, When
 from dictograph.engine.wanted import Wanted, wanted, wanted_by
 from dictograph.errors import InvalidOption, ModelNotAllowed, SettingsError
+from dictograph.profiles.selection import names_of
 from dictograph.settings import Settings, variable
 
 __all__ = ["AUTO", "SPHINX", "WHISPER", "Offer", "OwnModel"]
@@ -119,7 +120,7 @@ def _own_models(settings: Settings) -> Iterator[OwnModel]:
 
 def _shelves(settings: Settings) -> Iterator[Shelf]:
     cache, turn = Cache(cache_folder(settings.models_dir)), asyncio.Semaphore(1)
-    for names in _by_weights(wanted(settings)):
+    for names in _by_weights(settings):
         yield Shelf(
             names[0].name,
             cache,
@@ -130,14 +131,14 @@ def _shelves(settings: Settings) -> Iterator[Shelf]:
         )
 
 
-def _by_weights(models: Iterable[Wanted]) -> list[list[Wanted]]:
-    """Those that are names for the same weights together, in the order of the first of each."""
+def _by_weights(settings: Settings) -> list[list[Wanted]]:
+    """The models of the settings in their order, those that are names for the same weights together."""
     found: dict[str, list[Wanted]] = {}
-    for one in models:
+    for one in wanted(settings):
         try:
             weights = str(folder_of(one.name)) if is_folder(one.name) else repository(one.name)
         except InvalidOption as error:
-            raise SettingsError(f"{variable(one.field)}: {error.message}") from error
+            raise SettingsError(f"{names_of(one.field, settings.profile)}: {error.message}") from error
         found.setdefault(weights, []).append(one)
     return list(found.values())
 

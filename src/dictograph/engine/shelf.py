@@ -201,8 +201,7 @@ class Shelf:
                 pass
             case _, Fetching(progress):
                 log.info("fetching model %s: %.0f of %.0f MB", self.name, progress.done / 1e6, progress.total / 1e6)
+            case _, Unavailable(reason) if self._fetches == "never":
+                log.debug("model %s: %s", self.name, reason)  # what nobody asked for may be missing without a word
             case _, Unavailable(reason):
-                # What nobody asked for may be missing without a word.
-                log.log(
-                    logging.DEBUG if self._fetches == "never" else logging.WARNING, "model %s: %s", self.name, reason
-                )
+                log.warning("Failed to load AI model: %s: %s", self.name, reason)  # the gateway's operators wait for it

@@ -62,7 +62,7 @@ def listening(addresses: Sequence[Address]) -> Iterator[str]:
     """What the old system said when it took connections, on the addresses that stand for its two."""
     own = [address for address in addresses if address.first is Contract.GATEWAY] or list(addresses)
     yield f"Starting Audio-Gateway on {own[0].authority}"
-    yield f"Starting WebSocket server on {own[min(1, len(own) - 1)].authority}"
+    yield f"Starting WebSocket server on {own[:2][-1].authority}"
 
 
 def working() -> Iterator[str]:

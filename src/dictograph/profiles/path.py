@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dictograph.contract import Contract
 from dictograph.profiles.table import Alias, Listener, Profile
-from dictograph.profiles.values import whole
+from dictograph.profiles.values import uploads, whole
 
 PROFILE = Profile(
     contract=Contract.PATH,
@@ -16,6 +16,7 @@ PROFILE = Profile(
     anonymous=("path",),
     defaults={"concurrency": 10, "engine_timeout": 300.0},
     aliases=(
+        Alias("UPLOAD_FOLDER", "", "path_upload_dir", uploads, says="its folder `uploads`"),
         Alias("MAX_WORKERS", "10", "concurrency", whole, says="the option `max_workers`, as a variable"),
         Alias(
             "WORKER_TIMEOUT",

@@ -8,6 +8,7 @@ from typing import Any
 from dictograph.errors import SettingsError
 from dictograph.profiles import backend, gateway, path
 from dictograph.profiles.table import Profile
+from dictograph.setting_layers import variable
 from dictograph.setting_values import comma_list
 
 PROFILES: Mapping[str, Profile] = {one.PROFILE.name: one.PROFILE for one in (gateway, backend, path)}
@@ -30,3 +31,9 @@ def selected(value: Any) -> Sequence[Profile]:
             f"The profile {_KAFKA_WORKER}, a worker on Kafka, is not in this version. There are {', '.join(PROFILES)}."
         )
     return tuple(PROFILES[name] for name in dict.fromkeys(map(str, names)) if name in PROFILES)
+
+
+def names_of(field: str, chosen: Sequence[str]) -> str:
+    """The variable of a setting, and what the chosen profiles call it, for messages."""
+    others = [alias.shown for name in chosen for alias in PROFILES[name].aliases if alias.setting == field]
+    return ", or ".join([variable(field), *dict.fromkeys(others)])

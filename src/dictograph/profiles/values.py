@@ -73,6 +73,11 @@ def folder(text: str) -> str:
     return str(Path(text).expanduser().absolute())
 
 
+def uploads(text: str) -> str:
+    """The folder of uploads below an absolute folder, which may also hold the audio of jobs: that is nobody's path."""
+    return str(Path(folder(text)) / "uploads")
+
+
 def model(text: str) -> str:
     """A model by our name for it: `openai/whisper-SIZE` is the converted model of that size."""
     return text[len(_OPENAI) :] if text.lower().startswith(_OPENAI) else text

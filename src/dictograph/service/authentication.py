@@ -7,7 +7,7 @@ import hmac
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
@@ -16,7 +16,9 @@ from dictograph.errors import DatabaseUnavailable, StorageFull, Unauthorized
 from dictograph.service.access import LOCAL_CALLER, Caller, Scope
 from dictograph.service.keys import hash_of
 from dictograph.service.rates import Rates
+from dictograph.service.shared import Shared
 from dictograph.service.tickets import Stub, Tickets
+from dictograph.service.visit import Visit
 from dictograph.settings import Settings
 from dictograph.store.clock import read_clock
 from dictograph.store.database import Database
@@ -46,30 +48,6 @@ _ANONYMOUS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """What a connection shows of itself.
-
-    Args:
-        client: its address, or its network where one client has a whole one.
-        loopback: whether it came to an address that only this machine reaches.
-        keys: the keys that it gave; all must be the same.
-        ticket: a ticket, where one may be used.
-        job_id: the job that it asks for, if it asks for one.
-    """
-
-    client: str
-    loopback: bool
-    keys: frozenset[str] = frozenset()
-    ticket: str | None = None
-    job_id: str | None = None
-
-    @property
-    def shows_something(self) -> bool:
-        """Whether it gave a key or ticket, good or not."""
-        return bool(self.keys) or self.ticket is not None
-
-
 class Authentication:
     """Who calls, and how often.
 
@@ -85,6 +63,7 @@ class Authentication:
         self._rates = rates or Rates()
         self._gateway_key = hash_of(settings.gateway_api_key) if settings.gateway_api_key else None
         self._has_keys = self._gateway_key is not None
+        self._looking: Shared[None, bool] = Shared(lambda _: database.read(any_keys))
         self._touched: dict[str, float] = {}
         self.tickets = Tickets(database)
 
@@ -110,7 +89,7 @@ class Authentication:
         if contract is Contract.BACKEND:
             await self._rates.take("requests", f"backend {visit.client}", _backend_rates(self._settings))
         caller = await self._contract_holder(visit, contract)
-        if caller is None and (self.is_open(contract, scope, visit) or await self.is_keyless(visit)):
+        if caller is None and await self._needs_none(visit, contract, scope):
             caller = Caller(contract.value, _USE, client=visit.client)
         if caller is None:
             raise await self._refused(visit)
@@ -132,10 +111,10 @@ class Authentication:
             await self._rates.take(_FAILED, visit.client, _FAILURES)
         return known
 
-    def is_open(self, contract: Contract, scope: Scope, visit: Visit | None = None) -> bool:
-        """Whether the contract's routes may be used so without a key. Whoever shows one must show one that is good."""
+    def is_open(self, contract: Contract, scope: Scope) -> bool:
+        """Whether the contract's own routes may be used so without a key."""
         name, scopes = _ANONYMOUS.get(contract, ("", frozenset[Scope]()))
-        return name in self._settings.anonymous and scope in scopes and not (visit and visit.shows_something)
+        return name in self._settings.anonymous and scope in scopes
 
     async def is_keyless(self, visit: Visit) -> bool:
         """Whether it needs no key, since there are none. Then none that it gives is looked at either: many clients
@@ -145,7 +124,7 @@ class Authentication:
     async def has_keys(self) -> bool:
         """Whether there is a key, or ever was: then nobody is let in without one."""
         if not self._has_keys:
-            self._has_keys = await self._database.read(any_keys)
+            self._has_keys = await self._looking(None)
         return self._has_keys
 
     async def count_job(self, caller: Caller) -> None:
@@ -157,6 +136,12 @@ class Authentication:
         rates = self._settings.rate_limit if caller.rates.requests is None else caller.rates.requests
         await self._rates.take("requests", caller.client, rates)
         return caller
+
+    async def _needs_none(self, visit: Visit, contract: Contract, scope: Scope) -> bool:
+        """Whether a contract's routes are open to it. Where there are keys, whoever shows one must show a good one."""
+        if self.is_open(contract, scope) and not (visit.shows_something and await self.has_keys()):
+            return True
+        return await self.is_keyless(visit)
 
     async def _contract_holder(self, visit: Visit, contract: Contract) -> Caller | None:
         if contract is Contract.GATEWAY and await self._has_gateway_key(visit):

@@ -120,7 +120,9 @@ def safe_name(filename: str) -> str:
     stem, dot, suffix = name.rpartition(".")
     if dot and len(suffix) < _LONGEST // 2:
         name = f"{stem[: _LONGEST - len(suffix) - 1]}.{suffix}"
-    name = name[:_LONGEST].removesuffix(_PART)
+    name = name[:_LONGEST]
+    while name.endswith(_PART):  # the end of the name of what is not finished
+        name = name.removesuffix(_PART)
     return name or "audio"
 
 

@@ -25,6 +25,12 @@ log = logging.getLogger(__name__)
 
 _BATCH = 64
 
+#: Between two looks (s): a service under load commits often, and a webhook has that time.
+_PAUSE_S = 0.05
+
+#: Of what went wrong so much is kept: strangers have a say in it.
+_LONGEST_ERROR = 500
+
 #: What is being sent when the process stops may come to its end for so long (s).
 _GRACE_S = 1.0
 
@@ -44,6 +50,7 @@ class WebhookRelay:
         self._chance = random.Random()
         self._calls: dict[int, asyncio.Task[None]] = {}
         self._look_in = poll_interval
+        self._fault: BaseException | None = None
         self._bell = asyncio.Event()
         database.on_commit(self._bell.set)
 
@@ -55,8 +62,11 @@ class WebhookRelay:
                         await self._bell.wait()
                 self._bell.clear()
                 self._look_in = self._interval
+                if self._fault is not None:
+                    raise self._fault
                 try:
                     await self._turn()
+                    await asyncio.sleep(_PAUSE_S)
                 except PASSING as error:
                     log.warning("webhooks: %s", error)
                     await asyncio.sleep(self._interval)
@@ -90,7 +100,8 @@ class WebhookRelay:
         finally:
             for one in chosen:
                 if one.message in ours:
-                    self._calls[one.message] = asyncio.create_task(self._call(one))
+                    self._calls[one.message] = task = asyncio.create_task(self._call(one))
+                    task.add_done_callback(self._look_for_a_fault)
                 else:
                     self._places.leave(receiver_of(one.url), one.owner)
         return bool(ours)
@@ -109,6 +120,12 @@ class WebhookRelay:
         finally:
             self._places.leave(receiver_of(one.url), one.owner, seconds)
             del self._calls[one.message]
+            self._bell.set()
+
+    def _look_for_a_fault(self, task: asyncio.Task[None]) -> None:
+        """A mistake of ours is the end of the relay, as of any agent."""
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            self._fault = fault
             self._bell.set()
 
     async def _secrets(self, owner: str) -> list[str]:
@@ -140,14 +157,15 @@ class WebhookRelay:
 
 def verdict(outcome: Outcome, attempts: int, chance: random.Random) -> Attempt:
     """What is to follow from an outcome, after so many attempts before it."""
-    if outcome.delivered:
+    if outcome.error is None:
         return Attempt(DeliveryState.DELIVERED, outcome.status)
+    error = outcome.error[:_LONGEST_ERROR]
     if outcome.gone:
-        return Attempt(DeliveryState.GONE, outcome.status, outcome.error)
+        return Attempt(DeliveryState.GONE, outcome.status, error)
     wait = None if outcome.hopeless else wait_after(attempts + 1, outcome.retry_after, chance)
     if wait is None:
-        return Attempt(DeliveryState.FAILED, outcome.status, outcome.error)
-    return Attempt(DeliveryState.PENDING, outcome.status, outcome.error, wait)
+        return Attempt(DeliveryState.FAILED, outcome.status, error)
+    return Attempt(DeliveryState.PENDING, outcome.status, error, wait)
 
 
 def receiver_of(url: str) -> str:

@@ -19,15 +19,17 @@ SETTINGS = {"anonymous": "backend", "backend_vad_filter": "false", "backend_word
 
 
 class Backend:
-    """Calls of one service."""
+    """Calls of one service; `headers` go with each."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, **headers: str) -> None:
         self.service = service
         self.base = service.base
+        self.session = requests.Session()
+        self.session.headers.update(headers)
 
     def presign(self, filename: str, content_type: str, file_size: int, **more: Any) -> requests.Response:
         params: dict[str, Any] = {"filename": filename, "content_type": content_type, "file_size": file_size}
-        return requests.get(f"{self.base}/api/v1/audio/get_presigned_url", params=params, timeout=30, **more)
+        return self.session.get(f"{self.base}/api/v1/audio/get_presigned_url", params=params, timeout=30, **more)
 
     def url_for(self, audio: Path, content_type: str = "audio/wav") -> str:
         answer = self.presign(audio.name, content_type, audio.stat().st_size)
@@ -35,7 +37,7 @@ class Backend:
         return str(answer.json()["url"])
 
     def put(self, url: str, data: Any, content_type: str = "audio/wav", **more: Any) -> requests.Response:
-        return requests.put(url, data=data, headers={"Content-Type": content_type}, timeout=30, **more)
+        return self.session.put(url, data=data, headers={"Content-Type": content_type}, timeout=30, **more)
 
     def uploaded(self, audio: Path, content_type: str = "audio/wav") -> str:
         """The address that the file was uploaded to."""
@@ -44,7 +46,7 @@ class Backend:
         return url
 
     def transcribe(self, **body: Any) -> requests.Response:
-        return requests.post(f"{self.base}/api/v1/job/transcribe", json=body, timeout=30)
+        return self.session.post(f"{self.base}/api/v1/job/transcribe", json=body, timeout=30)
 
     def job_of(self, audio: Path, **body: Any) -> dict[str, Any]:
         answer = self.transcribe(**{"filename": audio.name, "url": self.uploaded(audio), **body})
@@ -53,7 +55,7 @@ class Backend:
         return shape
 
     def status(self, job_id: str) -> dict[str, Any]:
-        answer = requests.get(f"{self.base}/api/v1/job/status/{job_id}", timeout=30)
+        answer = self.session.get(f"{self.base}/api/v1/job/status/{job_id}", timeout=30)
         assert answer.status_code == 200, answer.text
         shape: dict[str, Any] = answer.json()
         return shape

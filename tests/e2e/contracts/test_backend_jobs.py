@@ -150,7 +150,7 @@ def test_a_body_that_is_not_of_the_form(backend: Backend, body: Any) -> None:
 )
 def test_more_fields(backend: Backend, audio: Path) -> None:
     job = backend.job_of(audio, user_id=17, mode="", beam_size="3", language=None, prompt="Digits.")
-    native = backend.service.rows(
+    found = backend.service.rows(
         "SELECT options, limits, contract, owner FROM transcription_job WHERE id = ?", job["id"]
     )
     options, limits, contract, owner = found[0]

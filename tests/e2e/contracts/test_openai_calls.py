@@ -75,14 +75,14 @@ def arriving(one: Service, audio: Path, **fields: str) -> Iterator[Iterator[byte
 @pytest.mark.parametrize("kind", ["json", "verbose_json"])
 def test_a_long_call_stays_alive(one: Service, tmp_path: Path, kind: str) -> None:
     audio, _ = short(tmp_path, seed=40 + len(kind))
-    one.behave(delay=1.2)
+    one.behave(delay=0.8)
     with arriving(one, audio, response_format=kind) as pieces:
         began = time.monotonic()
         first = next(pieces)
         assert time.monotonic() - began < 1
         rest = b"".join(pieces)
     assert first == b" "
-    assert rest.startswith(b"  ")
+    assert rest.startswith(b" ")
     assert rest.lstrip(b" ").startswith(b'{"')
     assert call(one.base, audio).text
 
@@ -146,8 +146,8 @@ def test_a_client_that_goes_and_comes_again(one: Service, tmp_path: Path) -> Non
 def test_the_package_tries_again(one: Service, tmp_path: Path) -> None:
     audio, _ = short(tmp_path, seed=25)
     before, windows = len(jobs(one)), len(one.engine_log())
-    one.behave(delay=2.5)
-    answer = call(one.base, audio, {"timeout": 1.0, "max_retries": 5}, response_format="text")
+    one.behave(delay=1.4)
+    answer = call(one.base, audio, {"timeout": 0.6, "max_retries": 5}, response_format="text")
     assert answer.strip()
     assert len(jobs(one)) == before + 1
     assert len(one.engine_log()) == windows + 1

@@ -118,6 +118,15 @@ def test_bad_files(one: Service, client: OpenAI) -> None:
     assert len(one.get("/v1/transcriptions").json()["data"]) == jobs + 1
 
 
+@shows("POST /v1/audio/translations", "what an engine cannot do (translate, a language) is 400, by name")
+@pytest.mark.parametrize(("call", "fields"), [("translations", {}), ("transcriptions", {"language": "de"})])
+def test_what_an_engine_cannot_do(one: Service, audio: Path, call: str, fields: dict[str, str]) -> None:
+    with audio.open("rb") as file:
+        form = {"model": "whisper-1", **fields}
+        answer = requests.post(f"{one.base}/v1/audio/{call}", data=form, files={"file": file}, timeout=60)
+    assert (answer.status_code, error_of(answer)["code"]) == (400, "unsupported_by_engine")
+
+
 @shows(TRANSCRIPTIONS, "a stream of what is no audio is 400 as well")
 def test_a_stream_that_never_begins(client: OpenAI) -> None:
     with pytest.raises(openai.BadRequestError):
@@ -149,6 +158,14 @@ def test_no_form(one: Service, kind: str, body: bytes, status: int) -> None:
 def test_wrong_method(one: Service, path: str) -> None:
     answer = requests.get(one.base + path, timeout=60)
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    error_of(answer)
+
+
+@shows("GET /v1/models/{model_id:path}", "a model cannot be changed")
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_models_cannot_be_changed(one: Service, method: str) -> None:
+    answer = requests.request(method, f"{one.base}/v1/models/whisper-1", timeout=60)
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
     error_of(answer)
 
 

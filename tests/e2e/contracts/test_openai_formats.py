@@ -222,7 +222,6 @@ def test_translations(one: Service, client: OpenAI, german: tuple[Path, str]) ->
 
 
 @shows("GET /v1/models", "the models that can be asked for, as OpenAI's and as native clients know them")
-@pytest.mark.contract("native", "GET /v1/models", "the models that can be asked for, and the state they are in")
 def test_models(one: Service, client: OpenAI, english: tuple[Path, str]) -> None:
     models = list(client.models.list())
     assert {(type(model.id), type(model.created), model.object) for model in models} == {(str, int, "model")}

@@ -69,6 +69,9 @@ def test_where_the_contract_was_not_opened_no_page_reaches_it(tmp_path: Path) ->
         body = {"path": str(tmp_path / "talk.wav")}
         assert httpx.post(f"{closed.base}/transcribe", json=body, headers=PAGE).status_code == 403
         assert closed.rows("SELECT id FROM transcription_job") == []
+        for path in ("/status?path=/x", "/health"):
+            answer = httpx.get(closed.base + path, headers=PAGE)
+            assert "access-control-allow-origin" not in answer.headers, "the page could read it"
 
 
 def test_without_roots_the_start_prints_the_line_to_set(tmp_path: Path, one: Service) -> None:

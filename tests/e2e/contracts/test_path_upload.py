@@ -151,3 +151,13 @@ def test_uploads_are_removed_when_they_were_kept_long_enough(tmp_path: Path) -> 
         assert time.monotonic() - began > 1
         eventually(lambda: not half.parent.exists(), 20)
         assert list(foreign.parent.iterdir()) == [foreign]
+
+
+@pytest.mark.contract("path", "POST /upload", "500 as JSON when it fails here")
+def test_a_failure_of_the_service_is_500_as_json(tmp_path: Path) -> None:
+    with service(tmp_path, listen="path@127.0.0.1:0", anonymous="path") as one:
+        (one.data / "uploads").rmdir()
+        (one.data / "uploads").write_text("this is no folder any more")
+        answer = send(one, "talk.wav", b"some audio")
+        assert (answer.status_code, list(answer.json())) == (500, ["error"])
+        assert "Traceback" not in answer.text

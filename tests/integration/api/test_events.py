@@ -77,6 +77,9 @@ def test_a_stream_ends_with_the_job(client: httpx.Client, hand: Hand, job: str) 
 
 
 @pytest.mark.parametrize("way", ["header", "query"])
+@pytest.mark.contract(
+    "native", "GET /v1/transcriptions/{job_id}/events", "a reader that comes back misses and repeats nothing"
+)
 def test_a_reader_that_comes_back_misses_and_repeats_nothing(
     client: httpx.Client, hand: Hand, job: str, way: str
 ) -> None:
@@ -153,6 +156,7 @@ def test_a_bad_start_is_refused(client: httpx.Client, job: str) -> None:
         assert client.get(f"{JOBS}/{job}/events?{bad}").status_code == 422
 
 
+@pytest.mark.contract("native", "WS /v1/transcriptions/{job_id}/ws", "the same events, and 1000 at the end")
 def test_a_socket_tells_the_same(api: Live, client: httpx.Client, hand: Hand, job: str) -> None:
     seen: list[dict[str, Any]] = []
     with connect(f"{api.ws_base}{JOBS}/{job}/ws") as socket:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -14,9 +15,12 @@ import pytest
 import sqlalchemy
 from websockets.sync.client import ClientConnection, connect
 
+from dictograph.api import server
 from dictograph.api.gateway import conversation, joined
 from dictograph.api.gateway.final import MOST_BYTES, shortened
+from dictograph.blobs import FolderBlobs
 from dictograph.store import control
+from dictograph.store.database import Database
 from tests.integration.api.live import Hand, Live, live
 from tests.integration.api.raw import received
 from tests.raw_websocket import all_of, close, dial, frame, handshake, heard, say
@@ -125,7 +129,7 @@ def test_a_cancelled_request_is_an_error(api: Live, hand: Hand, socket: ClientCo
     datetime.fromisoformat(end["failed_at"])
     answer = httpx.get(f"{api.base}/status/{request}").json()
     assert (answer["status"], answer["error"]) == ("failed", end["error"])
-    assert asked(socket, type="get_status")["data"]["error_count"] == 1
+    eventually(lambda: asked(socket, type="get_status")["data"]["error_count"] == 1, 10)
 
 
 def test_a_deleted_request_is_an_error(api: Live, hand: Hand, socket: ClientConnection) -> None:
@@ -271,8 +275,30 @@ def test_who_floods_is_read_slowly_or_not_at_all(api: Live, monkeypatch: pytest.
             assert asked(socket, type="get_status")["type"] == "status_update"
         assert time.monotonic() - began > 0.5
     with dial(api.base) as raw:
-        raw.sendall(handshake(api.base) + b"".join(frame(1, "{}") for _ in range(8_000)))
-        received(raw)  # ends: that is all it takes
+        raw.sendall(handshake(api.base) + b"x" * 100_000)  # before it can be answered
+        assert received(raw) == b""
+    with dial(api.base) as raw:
+        raw.sendall(handshake(api.base))
+        assert raw.recv(65536).startswith(b"HTTP/1.1 101 ")
+        began = time.monotonic()
+        raw.sendall(frame(1, "{}") * 12_000)
+        received(raw)
+    assert time.monotonic() - began < 10
+
+
+def test_who_asks_for_much_and_never_reads_is_given_up(tmp_path: Path, migrated: Path) -> None:
+    with live(tmp_path, migrated=migrated, unread_timeout=1.0) as api:
+        database = Database.open(api.settings.database)
+        request = completed_with(api, Hand(database), "word " * 100_000)
+        database.close_now()
+        join = say({"type": "join", "request_id": request})
+        with dial(api.base) as raw:
+            raw.sendall(handshake(api.base) + join * 50)
+            poll = select.poll()
+            poll.register(raw, 0)  # errors and hang-ups are told in any case
+            eventually(lambda: poll.poll(0), 20, "it is served for ever")
+        with connect(api.ws_base) as socket:
+            assert asked(socket, type="get_status")["type"] == "status_update"
 
 
 def test_a_refusal_is_no_error_of_ours(api: Live, caplog: pytest.LogCaptureFixture) -> None:
@@ -319,6 +345,46 @@ def test_pages_of_any_origin_may_listen_where_that_was_wanted(
     with live(tmp_path, migrated=migrated, **settings) as api, dial(api.base) as raw:
         raw.sendall(handshake(api.base, "/", "Origin: https://dashboard.example") + close())
         assert all_of(raw).startswith(f"HTTP/1.1 {status} ".encode())
+
+
+@pytest.mark.contract("gateway", "POST /upload", "503 when the job cannot be stored, and only then")
+def test_a_full_disk_is_told_as_such(tmp_path: Path, migrated: Path) -> None:
+    with live(tmp_path, FolderBlobs(tmp_path / "full", reserve=2**60), migrated=migrated) as api:
+        answer = httpx.post(f"{api.base}/upload", files=FILE)
+    assert answer.status_code == 503
+    assert answer.json().keys() == {"error"}
+    assert answer.json()["error"].startswith("Service temporarily unavailable")
+    assert int(answer.headers["retry-after"]) > 0
+
+
+@pytest.mark.contract("gateway", "POST /upload", "500 without detail")
+def test_a_fault_of_ours_says_nothing_of_itself(api: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*given: object) -> None:
+        raise RuntimeError("a secret")
+
+    monkeypatch.setattr(type(api.services.intake), "check", fail)
+    answer = httpx.post(f"{api.base}/upload", files=FILE)
+    assert (answer.status_code, answer.json()) == (500, {"error": "Internal server error"})
+
+
+@pytest.mark.contract("gateway", "WS /", "a silent connection stays open")
+def test_who_says_nothing_stays_connected(tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Times go a hundred times faster here."""
+    made = server._config
+
+    def faster(*given: Any) -> Any:
+        config = made(*given)
+        assert config.ws_ping_interval is not None
+        assert config.ws_ping_timeout is not None
+        assert config.ws_ping_interval + config.ws_ping_timeout > 35  # that of a client that answers no ping
+        config.ws_ping_interval, config.ws_ping_timeout = config.ws_ping_interval / 100, config.ws_ping_timeout / 100
+        return config
+
+    monkeypatch.setattr(server, "_config", faster)
+    with live(tmp_path, migrated=migrated) as api, connect(api.ws_base) as socket:
+        with pytest.raises(TimeoutError):
+            socket.recv(timeout=1.2)
+        assert asked(socket, type="get_status")["type"] == "status_update"
 
 
 @pytest.mark.contract("native", "GET /v1/transcriptions/{job_id}/prompts", "ready-made prompts of a completed job")

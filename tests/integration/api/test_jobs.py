@@ -31,6 +31,7 @@ def error_of(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["error"]["code"]
 
 
+@pytest.mark.contract("native", "POST /v1/transcriptions", "202 with the job; its audio is stored whole")
 def test_an_upload_is_stored_whole_with_its_options(api: Live, client: httpx.Client) -> None:
     job = upload(client, b"x" * 700_000, language="de", word_timestamps="true", metadata='{"case": [17, "ü"]}')
     assert job["status"] == "pending"
@@ -56,6 +57,7 @@ def test_fields_may_come_after_the_file(client: httpx.Client) -> None:
     assert answer.json()["options"]["language"] == "fr"
 
 
+@pytest.mark.contract("native", "POST /v1/transcriptions", "a URL is taken, and shown without its secrets")
 def test_a_url_is_taken_and_shown_without_its_secrets(client: httpx.Client, api: Live) -> None:
     answer = client.post(JOBS, json={"url": "https://example.org/a/t%C3%A4lk.mp3?sig=secret#x", "beam_size": 2})
     assert answer.status_code == 202
@@ -64,6 +66,7 @@ def test_a_url_is_taken_and_shown_without_its_secrets(client: httpx.Client, api:
     assert api.files() == []
 
 
+@pytest.mark.contract("native", "POST /v1/transcriptions", "a path beneath a root is taken")
 def test_a_path_beneath_a_root_is_taken(client: httpx.Client, api: Live) -> None:
     file = api.settings.path_roots[0] / "talk.mp3"
     file.write_bytes(b"sound")
@@ -129,6 +132,7 @@ def test_other_content_types_are_refused(shared: httpx.Client, kind: str) -> Non
     assert error_of(answer) == (415, "unsupported_media_type")
 
 
+@pytest.mark.contract("native", "GET /v1/transcriptions", "by pages and filters")
 def test_jobs_are_listed_by_pages_and_filters(client: httpx.Client, hand: Hand) -> None:
     ids = [upload(client, name=f"{number}.wav")["id"] for number in range(5)]
     hand.finish_one(1)
@@ -169,6 +173,10 @@ def test_unknown_and_impossible_ids_are_not_found(shared: httpx.Client, id: str)
         assert error_of(shared.request(method, f"{JOBS}/{id}{path}")) == (404, "not_found"), (method, path)
 
 
+@pytest.mark.contract(
+    "native", "POST /v1/transcriptions/{job_id}/cancel", "a job is stopped; one that has ended is 409"
+)
+@pytest.mark.contract("native", "POST /v1/transcriptions/{job_id}/retry", "a job is run again; one that waits is 409")
 def test_cancel_and_retry(client: httpx.Client, hand: Hand) -> None:
     job = upload(client)["id"]
     assert error_of(client.post(f"{JOBS}/{job}/retry")) == (409, "job_state_conflict")
@@ -183,6 +191,7 @@ def test_cancel_and_retry(client: httpx.Client, hand: Hand) -> None:
     assert failed["error"]["stage"] == "DECODE"
 
 
+@pytest.mark.contract("native", "DELETE /v1/transcriptions/{job_id}", "nothing of the job is left")
 def test_delete_leaves_nothing(client: httpx.Client, hand: Hand, api: Live) -> None:
     job = upload(client)["id"]
     hand.finish_one()
@@ -195,6 +204,7 @@ def test_delete_leaves_nothing(client: httpx.Client, hand: Hand, api: Live) -> N
         assert count == 0, table
 
 
+@pytest.mark.contract("native", "GET /v1/transcriptions/{job_id}", "progress while it runs")
 def test_progress_is_shown_while_it_runs(client: httpx.Client, hand: Hand) -> None:
     job = upload(client)["id"]
     hand.claim()
@@ -207,6 +217,7 @@ def test_progress_is_shown_while_it_runs(client: httpx.Client, hand: Hand) -> No
     assert (seen["engine"], seen["model"], seen["revision"], seen["language"]) == ("whisper", "small", "r1", "en")
 
 
+@pytest.mark.contract("native", "POST /v1/transcriptions", "`wait` holds the answer to the end")
 def test_wait_holds_the_answer_to_the_end(client: httpx.Client, hand: Hand) -> None:
     answers: list[httpx.Response] = []
     send = threading.Thread(
@@ -243,9 +254,12 @@ def test_head_is_get_without_its_body(client: httpx.Client) -> None:
         assert (answer.status_code, answer.content) == (200, b""), path
 
 
+@pytest.mark.contract("native", "GET /health", "the process lives")
+@pytest.mark.contract("native", "GET /ready", "503 with the reason until it can transcribe")
+@pytest.mark.contract("native", "GET /v1/status", "what waits and what runs")
 def test_health_ready_models_and_status(client: httpx.Client, api: Live) -> None:
     upload(client)
-    assert client.get("/health").json() == {"status": "ok"}
+    assert client.get("/health").json() == {"status": "Audio-Gateway is healthy", "kafka": "disconnected"}
     assert (client.get("/ready").status_code, client.get("/ready").json()["ready"]) == (200, True)
     api.readiness = Readiness(False, "fetching small", MODELS)
     not_ready = client.get("/ready")

@@ -51,6 +51,7 @@ def refusal(url: str, **more: Any) -> int:
     return refused.value.response.status_code
 
 
+@pytest.mark.contract("native", "POST /v1/tickets", "opens WebSockets, events and transcripts for a minute")
 def test_a_ticket_opens_what_is_read_of_a_job(client: httpx.Client, api: Live, job: str, secret: str) -> None:
     for wanted in ({}, {"job_id": job}):
         one = ticket(client, secret, **wanted)
@@ -71,6 +72,7 @@ def test_a_ticket_changes_nothing_and_lists_nothing(client: httpx.Client, job: s
     assert client.post("/v1/tickets", params=query).status_code == 401
 
 
+@pytest.mark.contract("native", "POST /v1/tickets", "for one job, if that is said")
 def test_a_ticket_of_one_job_opens_no_other(client: httpx.Client, api: Live, job: str, secret: str) -> None:
     other = new_job(client, secret)
     one = ticket(client, secret, job_id=job)
@@ -86,6 +88,7 @@ def test_a_ticket_is_its_owners(client: httpx.Client, api: Live, job: str) -> No
     assert client.post("/v1/tickets", headers=by_key(writer)).status_code == 403
 
 
+@pytest.mark.contract("native", "POST /v1/tickets", "ends with the key that it was got with")
 def test_a_ticket_ends_with_its_key_and_its_minute(
     client: httpx.Client, api: Live, job: str, secret: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,6 +114,7 @@ def test_what_is_no_ticket_of_ours_opens_nothing(client: httpx.Client, job: str,
         assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthorized"), text
 
 
+@pytest.mark.contract("native", "WS /v1/transcriptions/{job_id}/ws", "refused with 401 or 403 before it is one")
 def test_a_websocket_without_a_right_is_refused_before_it_is_one(
     client: httpx.Client, api: Live, job: str, secret: str
 ) -> None:

@@ -22,6 +22,7 @@ def shared_job(shared: httpx.Client) -> str:
     return str(shared.post(JOBS, files={"file": ("a.wav", b"x")}).json()["id"])
 
 
+@pytest.mark.contract("native", "GET /v1/transcriptions/{job_id}/transcript", "as far as it has come")
 def test_it_is_there_as_far_as_it_has_come(client: httpx.Client, hand: Hand, job: str) -> None:
     url = f"{JOBS}/{job}/transcript"
     empty = client.get(url, params={"format": "txt"})
@@ -40,6 +41,7 @@ def test_it_is_there_as_far_as_it_has_come(client: httpx.Client, hand: Hand, job
     assert (whole.text, whole.headers["x-transcript-complete"]) == ("word0\nword1\nword2\nword3\n", "true")
 
 
+@pytest.mark.contract("native", "GET /v1/transcriptions/{job_id}/transcript", "every format")
 def test_every_format(client: httpx.Client, hand: Hand, job: str) -> None:
     hand.finish_one(2)
     texts = {

@@ -71,6 +71,19 @@ def test_a_sqlite_file_on_a_network_share_is_a_failure(settings: Settings, monke
     assert (verdict, "nfs4" in detail) == (Verdict.FAIL, True)
 
 
+def test_a_prompt_template_that_cannot_be_used_is_a_failure(settings: Settings) -> None:
+    assert service_checks.prompts(settings)[:2] == (Verdict.OK, "in de, en")
+    own = settings.data_dir / "prompts"
+    (own / "fr").mkdir(parents=True)
+    settings = settings.model_copy(update={"prompts_dir": own})
+    (own / "fr" / "mine.md").write_text("{transcript}")
+    verdict, detail, _ = service_checks.prompts(settings)
+    assert (verdict, "de, en, fr" in detail, str(own) in detail) == (Verdict.OK, True, True)
+    (own / "fr" / "mine.md").write_text("{transkript}")
+    verdict, detail, _ = service_checks.prompts(settings)
+    assert (verdict, "mine.md" in detail, "{transkript}" in detail) == (Verdict.FAIL, True, True)
+
+
 def test_a_clock_that_agrees_is_fine(settings: Settings) -> None:
     assert service_checks.clock(settings)[0] is Verdict.OK
 

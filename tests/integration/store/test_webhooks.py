@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import Any
 
 import pytest
 from sqlalchemy import insert, select, update
 
+from dictograph.audio.addresses import AllowList
 from dictograph.errors import InvalidRequest, JobStateConflict, NotFound
 from dictograph.job import ErrorRecord, Lease
 from dictograph.store import control, finish, outbox, prune, waits, webhook_log, webhook_secrets, webhooks
 from dictograph.store.clock import as_datetime, now_epoch
 from dictograph.store.database import Database
-from dictograph.store.tables import api_key, dead_letter, event
+from dictograph.store.tables import api_key, dead_letter, event, webhook_delivery
 from dictograph.store.tables import outbox as messages
 from dictograph.store.webhook_log import Wanted
 from dictograph.store.webhooks import Attempt, Due
 from dictograph.webhooks.delivery import Delivery, DeliveryState
+from dictograph.webhooks.post import Poster
 from dictograph.webhooks.schedule import LONGEST_WAIT_S
+from dictograph.worker.webhooks import WebhookRelay
 from tests.integration.store.bench import AT_ONCE, Bench
+from tests.receiver import Receiver, receiving
 
 URL = "https://receiver.example/hook?token=abc"
 DELIVERED = Attempt(DeliveryState.DELIVERED, 204)
@@ -187,7 +192,7 @@ def test_a_job_whose_own_receiver_is_gone_is_not_told_again(bench: Bench) -> Non
 
 
 def test_only_one_process_sends(bench: Bench, url: str) -> None:
-    for _ in range(20):
+    for _ in range(8):
         ended(bench)
     found = due(bench)
     took: list[set[int]] = []
@@ -213,6 +218,29 @@ def test_another_process_sends_when_one_is_no_more(bench: Bench) -> None:
     assert bench.write(webhooks.put_off, {told.message: 60.0}) == {told.message}
     bench.write(webhooks.let_go, [told.message])
     assert due(bench) == [told]
+
+
+def test_two_relays_at_once_send_each_once(bench: Bench, url: str) -> None:
+    async def run(receiver: Receiver, ids: set[str]) -> None:
+        databases = [Database.open(url) for _ in range(2)]
+        poster = Poster(AllowList.parse([receiver.authority]), 20.0)
+        relays = [asyncio.create_task(WebhookRelay(one, poster, 0.02).run()) for one in databases]
+        while {came.id for came in receiver.came} != ids:
+            assert not any(relay.done() for relay in relays)
+            await asyncio.sleep(0.01)
+        for relay in relays:
+            relay.cancel()
+        await asyncio.gather(*relays, return_exceptions=True)
+        for one in databases:
+            await one.close()
+
+    told = [ended(bench) for _ in range(12)]
+    with receiving() as receiver:
+        change = update(webhook_delivery).values(url=receiver.url("/"))
+        bench.write(lambda conn: conn.execute(change))
+        asyncio.run(asyncio.wait_for(run(receiver, {one.webhook_id for one in told}), 30))
+    assert len(receiver.came) == 12
+    assert {row.state for row in log(bench)} == {DeliveryState.DELIVERED}
 
 
 def test_who_comes_late_changes_nothing(bench: Bench) -> None:

@@ -74,7 +74,7 @@ def relaying(
         began = time.monotonic()
         task = asyncio.create_task(relay.run())
         while not until():
-            assert not task.done(), task.exception()
+            assert not task.done(), repr(task.exception())
             assert time.monotonic() - began < seconds, [row.state for row in log(bench)]
             await asyncio.sleep(0.01)
         took = time.monotonic() - began
@@ -99,7 +99,7 @@ def only(bench: Bench) -> Delivery:
 def test_one_that_hangs_holds_up_no_other(bench: Bench, receiver: Receiver) -> None:
     """Not even the other receivers of the same owner, and although it has a backlog."""
     receiver.rules["/slow"] = receiver.hang
-    tell(bench, receiver.url("/slow"), 100)
+    tell(bench, receiver.url("/slow"), 60)
     with receiving() as quick:
         tell(bench, quick.url("/"), 3)
         took = relaying(bench, receiver, lambda: len(quick.came) == 3)
@@ -108,7 +108,7 @@ def test_one_that_hangs_holds_up_no_other(bench: Bench, receiver: Receiver) -> N
 
 
 def test_a_quick_receiver_gets_a_backlog_as_fast_as_it_takes_it(bench: Bench, receiver: Receiver) -> None:
-    ids = tell(bench, receiver.url("/"), 100)
+    ids = tell(bench, receiver.url("/"), 60)
     relaying(bench, receiver, lambda: states(bench) == {DeliveryState.DELIVERED}, seconds=20)
     assert sorted(came.job for came in receiver.came) == sorted(ids), "each once"
 
@@ -198,6 +198,20 @@ def test_what_cannot_come_to_its_end_is_sent_by_whoever_comes_next(bench: Bench,
     took = relaying(bench, receiver, lambda: only(bench).state is DeliveryState.DELIVERED)
     assert took < 5, "it was let go, so that nobody waits for one that is no more"
     assert len({came.id for came in receiver.came}) == 1
+
+
+def test_a_mistake_in_what_is_written_ends_the_relay(
+    bench: Bench, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As any agent's: the process says so and stops, and does not go on half alive."""
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("dictograph.store.webhooks.record", broken)
+    tell(bench, receiver.url("/"))
+    with pytest.raises(AssertionError, match="ZeroDivisionError"):
+        relaying(bench, receiver, lambda: False)
 
 
 def test_it_lives_through_a_database_that_is_away(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -11,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from dictograph.contract import Contract
 from dictograph.engine.catalog import Catalog, Choice, NotYet
 from dictograph.engine.hub import Cache
+from dictograph.engine.wanted import fetched_at_once
 from dictograph.errors import InvalidOption, ModelNotAllowed, ModelUnavailable, SettingsError
 from dictograph.job import FrozenEngine
 from dictograph.settings import Settings
@@ -228,3 +231,79 @@ def test_sizes_mean_the_repositories_that_they_mean_to_faster_whisper() -> None:
     from dictograph.engine.hub import SIZES
 
     assert dict(SIZES) == _MODELS
+
+
+MODES = ["tiny", "base", "small", "medium", "large-v3", "turbo"]
+
+
+def test_each_contract_may_name_its_own_models_and_no_other(tmp_path: Path) -> None:
+    offered = catalog(
+        tmp_path, gateway_model="tiny", backend_model="distil-small.en", path_model=str(TINY), backend_modes=MODES
+    )
+
+    def may(contract: Contract, *models: str) -> list[str]:
+        taken = []
+        for model in models:
+            with suppress(ModelNotAllowed):
+                taken.append(offered.resolve("auto", model, contract)[1])
+        return taken
+
+    everything = ["small", "tiny", "distil-small.en", str(TINY), "medium", "turbo", "large-v2"]
+    assert may(Contract.NATIVE, *everything) == may(Contract.OPENAI, *everything) == ["small"]
+    assert may(Contract.GATEWAY, *everything) == ["small", "tiny"]
+    assert may(Contract.BACKEND, *everything) == ["small", "tiny", "distil-small.en", "medium", "turbo"]
+    assert may(Contract.PATH, *everything) == ["small", str(TINY)]
+    assert [shape["id"] for shape in offered.describe()] == ["small", "en-us"]
+
+
+def test_two_names_for_the_same_weights_are_one_model(tmp_path: Path) -> None:
+    offered = catalog(tmp_path, models=["large-v3-turbo"], backend_modes=MODES)
+    assert offered.resolve("auto", "turbo", Contract.BACKEND) == ("whisper", "large-v3-turbo")
+    assert offered.resolve("auto", "small", Contract.BACKEND) == ("whisper", "small")
+
+
+def test_a_contracts_model_that_cannot_be_is_told_by_its_setting(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="DICTOGRAPH_GATEWAY_MODEL: There is no Whisper model 'hugeish'"):
+        catalog(tmp_path, gateway_model="hugeish")
+    with pytest.raises(SettingsError, match="DICTOGRAPH_BACKEND_MODES: There is no Whisper model 'hugeish'"):
+        catalog(tmp_path, backend_modes=["base", "hugeish"])
+
+
+def test_a_mode_whose_weights_are_not_here_is_fetched_when_a_job_needs_it(tmp_path: Path) -> None:
+    """It may be claimed; the claim has it looked for, and while that is so it may not; then the job fails by name."""
+    cached(tmp_path, "Systran/faster-whisper-base", "b" * 40)
+
+    async def story() -> None:
+        offered = catalog(tmp_path, engine="sphinx", backend_modes=["base", "medium"])
+        task = asyncio.create_task(offered.run())
+        assert (await offered.decide("auto", "base")).frozen == FrozenEngine("whisper", "base", "b" * 40)
+        await until(lambda: ("whisper", "medium") in offered.runnable())
+        assert isinstance(await offered.choose("whisper", "medium"), NotYet)
+        assert ("whisper", "medium") not in offered.runnable()
+        with pytest.raises(ModelUnavailable, match="The model medium is unavailable: HF_HUB_OFFLINE forbids fetching"):
+            await offered.decide("whisper", "medium")
+        assert ("whisper", "medium") in offered.runnable()
+        cached(tmp_path, "Systran/faster-whisper-medium", "c" * 40)
+        assert (await until_chosen(offered, "medium")).frozen.revision == "c" * 40
+        task.cancel()
+
+    asyncio.run(asyncio.wait_for(story(), 30))
+
+
+def test_the_model_of_a_selected_profile_is_fetched_at_once_and_of_another_when_asked(tmp_path: Path) -> None:
+    values: dict[str, Any] = {"engine": "sphinx", "gateway_model": "tiny", "path_model": "base", "profile": ["gateway"]}
+    assert fetched_at_once(Settings(**values)) == ["tiny"]
+    assert fetched_at_once(Settings(**{**values, "engine": "auto", "profile": []})) == ["small"]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await asyncio.sleep(0.01)
+
+
+async def until_chosen(offered: Catalog, model: str) -> Choice:
+    while True:
+        with suppress(ModelUnavailable):
+            if isinstance(choice := await offered.choose("whisper", model), Choice):
+                return choice
+        await asyncio.sleep(0.05)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
 
+from dictograph.api.guard import known_hosts
+from dictograph.cli.findings import Verdict
+from dictograph.cli.machine_checks import addresses
+from dictograph.cli.serve import listen_to
 from dictograph.contract import Address, Contract
 from dictograph.errors import SettingsError
 from dictograph.profiles import gateway
@@ -101,3 +106,38 @@ def test_the_gateways_lines_name_its_addresses() -> None:
     assert said("path@0.0.0.0:4000", *GATEWAY, "gateway@0.0.0.0:80") == both
     assert said("127.0.0.1:1") == ["Starting Audio-Gateway on 127.0.0.1:1", "Starting WebSocket server on 127.0.0.1:1"]
     assert list(gateway.working()) == ["Starting Transcription Service..."]
+
+
+@pytest.mark.parametrize(
+    ("profile", "port", "listen"),
+    [
+        ("", 1, ["127.0.0.1:1"]),
+        ("gateway", 1, ["gateway@127.0.0.1:1"]),
+        ("backend", 0, ["backend@0.0.0.0:0"]),
+        ("backend,gateway", 0, ["backend@0.0.0.0:0", "gateway@127.0.0.1:0"]),
+    ],
+)
+def test_a_port_on_the_command_line_is_for_all_addresses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: str, port: int, listen: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert listen_to((), port, {"profile": profile or None}).settings.listen == listen
+
+
+def test_one_port_for_two_contracts_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError, match="port 1 is named for two contracts"):
+        listen_to((), 1, {"profile": "gateway,path"})
+
+
+def test_a_contracts_address_is_known_by_its_host_and_can_be_tried() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        listen = [f"path@127.0.0.1:{taken.getsockname()[1]}", "gateway@stt.example:0"]
+        settings = load({"listen": listen}, {}, Path("/nowhere")).settings
+        assert known_hosts(settings) >= {"stt.example", "127.0.0.1"}
+        assert not [host for host in known_hosts(settings) if "@" in host]
+        verdict, told, _ = addresses(settings.model_copy(update={"listen": settings.listen[:1]}))
+        assert (verdict, told.startswith(settings.listen[0])) == (Verdict.WARN, True)
+    assert addresses(settings.model_copy(update={"listen": ["path@127.0.0.1:0"]}))[0] is Verdict.OK

@@ -58,6 +58,7 @@ BACKEND: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 PATH: dict[str, tuple[str, dict[str, Any]]] = {
+    "UPLOAD_FOLDER": ("/srv/audio", {"path_upload_dir": Path("/srv/audio/uploads"), "storage_url": ""}),
     "MAX_WORKERS": ("3", {"concurrency": 3}),
     "WORKER_TIMEOUT": ("60", {"engine_timeout": 60.0}),
 }

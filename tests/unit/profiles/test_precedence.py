@@ -110,6 +110,11 @@ def test_the_first_profile_goes_before_the_second_and_a_disagreement_is_told(tmp
     assert told(load({"profile": "path,backend"}, {}, tmp_path), "engine_threads") == (4, "profile backend")
 
 
+def test_two_profiles_read_the_same_variable_each_for_itself(tmp_path: Path) -> None:
+    settings = load({"profile": "gateway,path"}, {"UPLOAD_FOLDER": "/srv/audio"}, tmp_path).settings
+    assert (settings.storage, settings.path_uploads) == (Path("/srv/audio"), Path("/srv/audio/uploads"))
+
+
 def test_the_kafka_worker_is_refused_by_name_as_long_as_it_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="stt-worker, a worker on Kafka, is not in this version"):
         load({"profile": "gateway,stt-worker"}, {}, tmp_path)

@@ -4,14 +4,31 @@ from __future__ import annotations
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
+from dictograph.api.document import Responses
 from dictograph.api.problems import Json, headers_of
 from dictograph.api.surface import route_class
 from dictograph.errors import DictographError, OriginNotAllowed, RequestError
 
 _FAULT = "Internal server error"
+
+_SAID = {
+    400: "The file breaks a rule, cannot be read, or the request is malformed.",
+    401: "A key is needed, and there was none that is valid.",
+    403: "The page's origin is not allowed, the key is not for this, or the address to upload to is not good.",
+    404: "There is no such job, or no such address to upload to.",
+    408: "The request stopped coming in the middle.",
+    409: "Another file was uploaded to this address, or a request with this key is still being received.",
+    413: "The file is too large.",
+    422: "The request is not of this form.",
+    429: "There were too many requests.",
+    500: "A fault of the service.",
+    503: "The database or the storage cannot be reached.",
+    507: "The storage is full.",
+}
 
 
 class FileRefused(RequestError):
@@ -46,3 +63,17 @@ def refused(error: DictographError) -> Response:
 
 
 Route: type[APIRoute] = route_class(answer)
+
+
+class DetailView(BaseModel):
+    """The one shape of this contract's errors."""
+
+    detail: str
+
+
+def details(*statuses: int) -> Responses:
+    """The error answers of an operation; some can always come. 403 may also be `{"error", "message"}`."""
+    answers: Responses = {}
+    for status in sorted({*statuses, 400, 401, 403, 429, 500, 503}):
+        answers[status] = {"description": _SAID[status]} | ({} if status == 403 else {"model": DetailView})
+    return answers

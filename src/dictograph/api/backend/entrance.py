@@ -30,16 +30,23 @@ class Entrance:
         self._required = settings.backend_require_origin
         self._public_url = settings.public_url.rstrip("/")
 
-    async def caller(self, connection: HTTPConnection, scope: Scope) -> Caller:
-        """Who calls.
+    async def reader(self, connection: HTTPConnection) -> Caller:
+        """Who wants to read. For all three see `_caller`."""
+        return await self._caller(connection, Scope.READ)
 
-        Raises:
-            OriginNotAllowed: only pages of allowed origins may, and this is none of them.
-            Unauthorized, ScopeMissing.
-        """
+    async def uploader(self, connection: HTTPConnection) -> Caller:
+        """Who wants to upload, which is no job yet."""
+        return await self._caller(connection, Scope.TRANSCRIBE, makes_job=False)
+
+    async def creator(self, connection: HTTPConnection) -> Caller:
+        """Who wants a job to be made."""
+        return await self._caller(connection, Scope.TRANSCRIBE)
+
+    async def _caller(self, connection: HTTPConnection, scope: Scope, *, makes_job: bool | None = None) -> Caller:
+        """Raises OriginNotAllowed when only pages of allowed origins may call; and what `guest_of` does."""
         if self._required:
             self._check_page(connection)
-        return await guest_of(connection, Contract.BACKEND, scope)
+        return await guest_of(connection, Contract.BACKEND, scope, makes_job=makes_job)
 
     def base(self, connection: HTTPConnection) -> str:
         """The address under which clients reach this service. Headers of proxies are not believed: anybody can send

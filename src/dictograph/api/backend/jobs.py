@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dictograph.api.backend.answers import FileRefused, Route
+from dictograph.api.backend.answers import FileRefused, Route, details
+from dictograph.api.backend.bodies import json_body, read_body
 from dictograph.api.backend.entrance import PREFIX, Entrance
 from dictograph.api.backend.references import Uploaded, resolve
 from dictograph.api.backend.views import BackendJobView, job_shape
@@ -21,7 +22,7 @@ from dictograph.api.surface import Parts
 from dictograph.contract import Contract
 from dictograph.errors import NotFound
 from dictograph.job import Job, JobStatus, Options
-from dictograph.service.access import Caller, Scope
+from dictograph.service.access import Caller
 from dictograph.service.contracts import limits_of, options_of
 from dictograph.service.intake import Accepted, Intake
 from dictograph.service.jobs import Jobs, Listing
@@ -71,38 +72,52 @@ class ReadQuery(BaseModel):
 def job_routes(parts: Parts, entrance: Entrance) -> APIRouter:
     """POST transcribe, GET status, GET read, POST email."""
     router = APIRouter(tags=["backend"], route_class=Route)
-    services = parts.services
+    services, pace = parts.services, parts.pace
+    reader, creator = Depends(entrance.reader), Depends(entrance.creator)
 
-    @router.post(f"{_JOB}/transcribe", response_model=BackendJobView)
-    async def transcribe(request: Request, body: TranscribeBody) -> Response:
+    @router.post(
+        f"{_JOB}/transcribe",
+        response_model=BackendJobView,
+        responses=details(409, 422),
+        openapi_extra=json_body(TranscribeBody),
+    )
+    async def transcribe(request: Request, caller: Caller = creator) -> Response:
         """Transcribe what was uploaded."""
-        caller = await entrance.caller(request, Scope.TRANSCRIBE)
+        body = await read_body(request, pace, TranscribeBody)
         order = _order(parts, caller, body, request.headers.get("idempotency-key"))
         accepted = await _take(services.intake, services.uploads, order, body)
         return Json(await _shape(services, accepted.job, entrance.base(request)))
 
-    @router.get(f"{_JOB}/status/{{job_id}}", response_model=BackendJobView)
+    @router.get(
+        f"{_JOB}/status/{{job_id}}",
+        response_model=BackendJobView,
+        responses=details(404, 422),
+        dependencies=[reader],
+    )
     async def status(request: Request, job_id: str) -> Response:
         """A job. Its id, which nobody can guess, is the right to read it."""
-        await entrance.caller(request, Scope.READ)
         return Json(await _shape(services, await find(services.jobs, job_id), entrance.base(request)))
 
-    @router.get(f"{_JOB}/read", response_model=list[BackendJobView])
-    async def read(request: Request, query: Annotated[ReadQuery, Query()]) -> Response:
+    @router.get(f"{_JOB}/read", response_model=list[BackendJobView], responses=details(422))
+    async def read(request: Request, query: Annotated[ReadQuery, Query()], caller: Caller = reader) -> Response:
         """The caller's jobs, newest first; header `Link` has the address of the next page."""
-        caller = await entrance.caller(request, Scope.READ)
         page = await services.jobs.page(caller.owner, Listing(cursor=query.cursor, limit=query.limit))
         texts, base = await services.jobs.texts(page.jobs), entrance.base(request)
         shapes = [job_shape(job, texts.get(job.id), base) for job in page.jobs]
         return Json(shapes, 200, _next_page(base, query.limit, page.next_cursor))
 
-    @router.post(f"{_JOB}/{{job_id}}/email", response_model=EmailView)
-    async def email(request: Request, job_id: str, body: EmailBody) -> Response:
+    @router.post(
+        f"{_JOB}/{{job_id}}/email",
+        response_model=EmailView,
+        responses=details(404, 422),
+        openapi_extra=json_body(EmailBody),
+        dependencies=[reader],
+    )
+    async def email(request: Request, job_id: str) -> Response:
         """Send the transcript by mail. Where that cannot be done, `message` says why."""
-        await entrance.caller(request, Scope.READ)
-        job = await find(services.jobs, job_id)
-        sent = await _mail(services, job, body.email)
-        message = f"The transcript was sent to {body.email}." if sent.success else sent.reason
+        address = (await read_body(request, pace, EmailBody)).email
+        sent = await _mail(services, await find(services.jobs, job_id), address)
+        message = f"The transcript was sent to {address}." if sent.success else sent.reason
         return Json({"success": sent.success, "message": message})
 
     return router

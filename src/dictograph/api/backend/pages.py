@@ -13,7 +13,7 @@ STYLE = """\
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1b1f24;
   background: #fff }
 h2 { border-bottom: 1px solid #d0d7de; text-transform: capitalize; margin-top: 2.5rem }
-h4 { margin: 1rem 0 .25rem } p { white-space: pre-line; margin: .5rem 0 }
+h4 { margin: 1rem 0 .25rem } p { margin: .5rem 0 }
 details { border: 1px solid #d0d7de; border-radius: 6px; margin: .5rem 0; padding: .5rem .75rem }
 summary { cursor: pointer } code { font-size: .9em } .method { font-weight: 600; display: inline-block; width: 4.5rem }
 table { border-collapse: collapse; width: 100% } td, th { text-align: left; vertical-align: top; padding: .2rem .6rem
@@ -55,13 +55,13 @@ def _sections(document: Shape, unfolded: bool) -> Iterator[str]:
 
 
 def _operation(method: str, path: str, operation: Shape, unfolded: bool) -> str:
-    told = _text(operation.get("description") or operation.get("summary", ""))
-    first = told.partition("\n")[0]
+    told = operation.get("description") or operation.get("summary", "")
+    first = _marked(told.partition("\n\n")[0])
     head = f'<code><span class="method">{method.upper()}</span> {_text(path)}</code> {first}'
     return "\n".join(
         [
             f"<details{' open' if unfolded else ''}><summary>{head}</summary>",
-            _paragraph(operation.get("description", "")) if "\n" in told else "",
+            _paragraph(told.partition("\n\n")[2]),
             *_parameters(operation.get("parameters", ())),
             *_body(operation.get("requestBody", {})),
             *_answers(operation.get("responses", {})),
@@ -113,7 +113,7 @@ def _table(heading: str, rows: list[tuple[str, str, str]]) -> Iterator[str]:
         yield f"<h4>{_text(heading)}</h4>"
     yield "<table>"
     for name, kind, told in rows:
-        yield f'<tr><td><code>{_text(name)}</code></td><td class="type">{_text(kind)}</td><td>{_text(told)}</td></tr>'
+        yield f'<tr><td><code>{_text(name)}</code></td><td class="type">{_text(kind)}</td><td>{_marked(told)}</td></tr>'
     yield "</table>"
 
 
@@ -132,8 +132,11 @@ def _kind(schema: Shape) -> str:
 
 
 def _paragraph(text: str) -> str:
-    marked = re.sub(r"`([^`]+)`", r"<code>\1</code>", _text(text))
-    return f"<p>{marked}</p>" if text else ""
+    return "\n".join(f"<p>{_marked(part)}</p>" for part in text.split("\n\n") if part.strip())
+
+
+def _marked(text: str) -> str:
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", _text(text))
 
 
 def _anchor(name: str) -> str:

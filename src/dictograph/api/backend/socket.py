@@ -21,7 +21,6 @@ from dictograph.api.sockets import DONE, RESTARTING, TRY_AGAIN
 from dictograph.api.surface import Parts
 from dictograph.errors import DictographError, NotFound, RequestError
 from dictograph.job import Job
-from dictograph.service.access import Scope
 from dictograph.service.jobs import Jobs
 
 #: After so long without a frame a ping is sent (s).
@@ -35,7 +34,7 @@ def socket_routes(parts: Parts, entrance: Entrance) -> APIRouter:
     @router.websocket(f"{PREFIX}/job/ws/{{job_id}}")
     async def updates(websocket: WebSocket, job_id: str) -> None:
         try:
-            await entrance.caller(websocket, Scope.READ)
+            await entrance.reader(websocket)
         except RequestError as error:
             await websocket.send_denial_response(refused(error))
             return

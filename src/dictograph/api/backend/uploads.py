@@ -7,19 +7,20 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dictograph.api.backend.answers import FileRefused, Route
+from dictograph.api.backend.answers import FileRefused, Route, details
+from dictograph.api.backend.bodies import json_body, read_body
 from dictograph.api.backend.entrance import PREFIX, Entrance
 from dictograph.api.backend.rules import check_file, plain_type
 from dictograph.api.problems import Json
 from dictograph.api.surface import Parts
 from dictograph.contract import Contract
 from dictograph.errors import UploadTooLarge
-from dictograph.service.access import Scope
+from dictograph.service.access import Caller
 from dictograph.service.uploads import expiry
 from dictograph.store.slots import Slot
 
@@ -56,8 +57,9 @@ def upload_routes(parts: Parts, entrance: Entrance) -> APIRouter:
     router = APIRouter(tags=["backend"], route_class=Route)
     uploads, settings = parts.services.uploads, parts.settings
 
-    async def offer(request: Request, announced: Announced) -> tuple[Slot, str]:
-        caller = await entrance.caller(request, Scope.TRANSCRIBE)
+    uploader = Depends(entrance.uploader)
+
+    async def offer(request: Request, caller: Caller, announced: Announced) -> tuple[Slot, str]:
         check_file(settings, announced.filename, announced.content_type, announced.file_size)
         kind = plain_type(announced.content_type)
         slot, signature = await uploads.offer(
@@ -66,20 +68,31 @@ def upload_routes(parts: Parts, entrance: Entrance) -> APIRouter:
         signed = {"expires": expiry(slot), "signature": signature}
         return slot, f"{entrance.base(request)}{object_path(slot.id, slot.filename)}?{urlencode(signed)}"
 
-    @router.get(f"{PREFIX}/audio/get_presigned_url", response_model=UrlView)
-    async def get_presigned_url(request: Request, announced: Annotated[Announced, Query()]) -> Response:
+    @router.get(f"{PREFIX}/audio/get_presigned_url", response_model=UrlView, responses=details(400, 422))
+    async def get_presigned_url(
+        request: Request, announced: Annotated[Announced, Query()], caller: Caller = uploader
+    ) -> Response:
         """An address that takes one `PUT` of the file, with the `Content-Type` that was announced."""
-        _, url = await offer(request, announced)
+        _, url = await offer(request, caller, announced)
         return Json({"url": url})
 
-    @router.post(f"{PREFIX}/audio/presigned-url", response_model=PresignedView)
-    async def presigned_url(request: Request, announced: Announced) -> Response:
+    @router.post(
+        f"{PREFIX}/audio/presigned-url",
+        response_model=PresignedView,
+        responses=details(422),
+        openapi_extra=json_body(Announced),
+    )
+    async def presigned_url(request: Request, caller: Caller = uploader) -> Response:
         """The same, with what else is known of the address."""
-        slot, url = await offer(request, announced)
+        slot, url = await offer(request, caller, await read_body(request, parts.pace, Announced))
         expires_at = datetime.fromtimestamp(slot.expires_at, UTC).isoformat(timespec="seconds")
         return Json({"url": url, "method": "PUT", "fields": {}, "object": reference(slot), "expires_at": expires_at})
 
-    @router.put(f"{OBJECTS}/{{slot_id}}/{{filename}}", status_code=200, openapi_extra=_body())
+    @router.put(
+        f"{OBJECTS}/{{slot_id}}/{{filename}}",
+        openapi_extra=_body(),
+        responses=details(400, 404, 408, 409, 413, 422, 507),
+    )
     async def put(request: Request, slot_id: str, filename: str, expires: str = "", signature: str = "") -> Response:
         """Upload the file, to an address that was given for it. The signature is the right to do so."""
         del filename

@@ -31,7 +31,7 @@ def websocket_url(request: Request, settings: Settings) -> str:
 def _pair(addresses: Sequence[Address]) -> tuple[str, str]:
     """HOST:PORT for HTTP and for the WebSocket; empty when this contract has no address of its own."""
     ours = [one.authority for one in addresses if one.first is Contract.GATEWAY]
-    return (ours[0], ours[-1]) if ours else ("", "")
+    return (ours[0], ours[:2][-1]) if ours else ("", "")
 
 
 def _host(authority: str) -> str:

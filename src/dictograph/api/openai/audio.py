@@ -12,7 +12,7 @@ from dictograph.api.access import Creator
 from dictograph.api.body import Upload, take_form
 from dictograph.api.form import Form, FormRules
 from dictograph.api.openai.answers import JSON_TYPE, body_of, is_json, media_type
-from dictograph.api.openai.errors import MethodNotAllowed, UnknownAddress, refusal, render
+from dictograph.api.openai.errors import UnknownAddress, not_allowed, render
 from dictograph.api.openai.events import streamed
 from dictograph.api.openai.fields import FIELD_OF, Asked, Task, read_fields
 from dictograph.api.streams import Stream
@@ -51,9 +51,7 @@ def audio_routes(parts: Parts) -> APIRouter:
     async def nothing_else(request: Request, rest: str) -> Response:
         if rest not in _CALLS:
             raise UnknownAddress(f"Invalid URL ({request.method} {request.url.path}).")
-        answer = refusal(MethodNotAllowed(f"Not allowed to {request.method} on {request.url.path}: send a POST."))
-        answer.headers["allow"] = "POST"
-        return answer
+        return not_allowed(request, "POST")
 
     return router
 

@@ -71,6 +71,14 @@ def refusal(error: DictographError) -> Json:
     return Json(shape(error, status), status, headers)
 
 
+def not_allowed(request: Request, method: str) -> Response:
+    """The answer where only `method` is known."""
+    error = MethodNotAllowed(f"Not allowed to {request.method} on {request.url.path}: the method is {method}.")
+    answer = refusal(error)
+    answer.headers["allow"] = method
+    return answer
+
+
 def shape(error: DictographError | None, status: int | None = None) -> dict[str, dict[str, str | None]]:
     """The body of an error; of a fault of ours when there is none."""
     if error is None:

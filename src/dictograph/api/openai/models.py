@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from fastapi import APIRouter
+from starlette.requests import Request
 from starlette.responses import Response
 
 from dictograph.api.access import Reader
 from dictograph.api.document import problems
-from dictograph.api.openai.errors import render, render_natively
+from dictograph.api.openai.errors import not_allowed, render, render_natively
 from dictograph.api.openai.fields import is_openai_model
 from dictograph.api.problems import Json
 from dictograph.api.surface import route_class
@@ -46,6 +47,13 @@ def model_routes(services: Services) -> APIRouter:
         """One model. By the names of OpenAI's own models it is the configured one."""
         del caller
         return Json(_find(models_view(await services.board.readiness()), model_id).model_dump(mode="json"))
+
+    @router.api_route(
+        f"{_PATH}/{{rest:path}}", methods=["POST", "PUT", "PATCH", "DELETE", "OPTIONS"], include_in_schema=False
+    )
+    async def nothing_else(request: Request, rest: str) -> Response:
+        del rest
+        return not_allowed(request, "GET")
 
     return router
 

@@ -19,12 +19,9 @@ NO_FILE = "No file uploaded"
 #: A page waits for a text that is not empty.
 NO_SPEECH = "[no speech]"
 
-#: For clients that look for it without saying where they come from; the guard names the origin of those that do.
-FOR_ALL: Mapping[str, str] = {"access-control-allow-origin": "*"}
-
 
 def answer(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Json:
-    return Json(content, status, {**FOR_ALL, **(headers or {})})
+    return Json(content, status, headers)
 
 
 def refusal(message: str, status: int = 400) -> Json:
@@ -33,8 +30,15 @@ def refusal(message: str, status: int = 400) -> Json:
 
 
 def refused(error: DictographError) -> Response:
-    """The answer for one of our errors. What cannot be used has one status in this contract."""
-    return answer({"error": error.message}, 400 if error.status == 422 else error.status, headers_of(error))
+    """The answer for one of our errors."""
+    return answer({"error": error.message}, _status(error), headers_of(error))
+
+
+def _status(error: DictographError) -> int:
+    """What cannot be used has one status in this contract, and so has what failed here."""
+    if error.status == 422:
+        return 400
+    return min(error.status, 500)
 
 
 def render(request: Request, error: DictographError | RequestValidationError | None) -> Response:

@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from dictograph.api.access import guest_of
 from dictograph.api.body import parsed, whole
 from dictograph.api.pace import Pace
-from dictograph.api.paths.answers import FOR_ALL, MISSING_PATH, answer, refusal, render, status_of
+from dictograph.api.paths.answers import MISSING_PATH, answer, refusal, render, status_of
 from dictograph.api.paths.upload import take_file
 from dictograph.api.surface import Parts, route_class
 from dictograph.contract import Contract
@@ -46,7 +46,7 @@ def path_routes(parts: Parts) -> APIRouter:
 
     @router.get("/health")
     async def health() -> Response:
-        return PlainTextResponse("OK", headers=FOR_ALL)
+        return PlainTextResponse("OK")
 
     return router
 
@@ -65,7 +65,7 @@ def nothing_else() -> APIRouter:
             "access-control-allow-methods": "GET, HEAD, POST, OPTIONS",
             "access-control-allow-headers": "content-type, authorization, x-api-key",
         }
-        return Response(status_code=204, headers={**FOR_ALL, **allowed})
+        return Response(status_code=204, headers=allowed)
 
     return router
 

@@ -1,0 +1,134 @@
+"""`dictograph keys`, and commands that show a key to a service."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from dictograph.cli.main import main
+from tests.service import Service, eventually, service
+
+SAMPLES = Path(__file__).parents[3] / "src" / "dictograph" / "samples"
+
+Cli = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
+    def run(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as end:
+            main([str(one) for one in arguments])
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return int(str(end.value.code)), out, err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with service(tmp_path_factory.mktemp("service")) as one:
+        yield one
+
+
+def listed(cli: Cli, folder: Path) -> dict[str, dict[str, Any]]:
+    code, out, _ = cli("keys", "list", "--json", "--data-dir", folder)
+    assert code == 0
+    return {key["id"]: key for key in json.loads(out)}
+
+
+def test_a_key_is_shown_once_and_made_before_there_is_a_database(cli: Cli, data_dir: Path) -> None:
+    code, out, err = cli(
+        *("keys", "create", "--owner", "alice", "--name", "laptop", "--scope", "read", "--expires", "90d"),
+        *("--rate", "600/minute", "--rate", "5/second", "--job-rate", "9/hour", "--data-dir", data_dir),
+    )
+    secret = out.strip()
+    assert (code, len(secret), secret[:3]) == (0, 59, "dg_")
+    assert "it is not shown again" in err
+    assert secret not in err
+    [key] = listed(cli, data_dir).values()
+    assert key["id"] == secret.split("_")[1]
+    assert (key["owner"], key["name"], key["scopes"], key["state"]) == ("alice", "laptop", ["read"], "good")
+    assert (key["rate"], key["job_rate"]) == (["600/minute", "5/second"], ["9/hour"])
+    _, out, _ = cli("keys", "list", "--data-dir", data_dir)
+    assert "alice" in out
+    assert secret[16:] not in out
+    everything = b"".join(file.read_bytes() for file in data_dir.iterdir() if file.is_file())
+    assert secret.encode()[16:] not in everything, "only its hash is stored"
+
+
+def test_keys_are_revoked_and_rotated(cli: Cli, data_dir: Path) -> None:
+    folder = ("--data-dir", data_dir)
+    first, second = (json.loads(cli("keys", "create", "--json", *folder)[1]) for _ in range(2))
+    code, out, err = cli("keys", "revoke", first["id"], "nobody", *folder)
+    assert (code, out, err) == (1, f"{first['id']} revoked\n", "dictograph: There is no key nobody.\n")
+    third = json.loads(cli("keys", "rotate", second["id"], "--overlap", "1h", "--json", *folder)[1])
+    assert third["key"] != second["key"]
+    states = {id: key["state"] for id, key in listed(cli, data_dir).items()}
+    assert states == {first["id"]: "revoked", second["id"]: "replaced", third["id"]: "good"}
+    assert listed(cli, data_dir)[second["id"]]["replaced_by"] == third["id"]
+    cli("keys", "rotate", third["id"], "--overlap", "0", *folder)
+    assert listed(cli, data_dir)[third["id"]]["state"] == "expired"
+    code, _, err = cli("keys", "rotate", first["id"], *folder)
+    assert (code, err.startswith(f"dictograph: Key {first['id']} is revoked")) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--expires", "2020-01-01"],
+        ["--expires", "soon"],
+        ["--scope", "everything"],
+        ["--rate", "often"],
+        ["--rate", "0/minute"],
+        ["--owner", ""],
+        ["--name", "a\nb"],
+        ["--webhook-url", "file:///etc/passwd"],
+    ],
+)
+def test_a_key_that_cannot_be_is_refused(cli: Cli, data_dir: Path, wrong: list[str]) -> None:
+    code, out, _ = cli("keys", "create", "--data-dir", data_dir, *wrong)
+    assert (code, out) == (2, "")
+
+
+def test_a_command_shows_its_key_from_a_file_or_the_environment(
+    cli: Cli, server: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = json.loads(cli("keys", "create", "--owner", "alice", "--json", "--data-dir", server.data)[1])["key"]
+    ask = ("jobs", "list", "--json", "--server", server.base)
+    code, _, err = cli(*ask)
+    assert (code, "DICTOGRAPH_KEY" in err, "--key-file" in err) == (1, True, True)
+    with (SAMPLES / "hello.mp3").open("rb") as file:
+        made = httpx.post(
+            f"{server.base}/v1/transcriptions", files={"file": file}, headers={"authorization": f"Bearer {secret}"}
+        ).json()
+    kept = tmp_path / "key"
+    kept.write_text(f"{secret}\n")
+    assert [job["id"] for job in json.loads(cli(*ask, "--key-file", kept)[1])] == [made["id"]]
+    monkeypatch.setenv("DICTOGRAPH_KEY", secret)
+    assert [job["id"] for job in json.loads(cli(*ask)[1])] == [made["id"]]
+    code, out, _ = cli("jobs", "watch", made["id"], "--server", server.base)
+    assert (code, out != "") == (0, True)
+    kept.write_text("")
+    assert cli(*ask, "--key-file", kept)[0] == 2
+    assert secret not in cli("settings")[1]
+    assert secret not in server.words_of_log()
+
+
+def test_without_keys_no_other_address_is_listened_on(cli: Cli, tmp_path: Path) -> None:
+    one = Service(tmp_path, listen="0.0.0.0:0", engine="digest")
+    one.start()
+    assert one.process is not None
+    assert one.process.wait(30) == 3
+    assert "0.0.0.0:0 can be reached from other machines, and there are no keys" in one.words_of_log()
+    cli("keys", "create", "--data-dir", one.data)
+    one.start()
+    try:
+        eventually(lambda: "listens on" in one.words_of_log(), what="it listens")
+    finally:
+        one.stop()

@@ -1,0 +1,124 @@
+"""Requests that share a job: which one they find, and that of two at once one makes it and the other finds it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import Connection, text, update
+
+from dictograph.job import ErrorRecord, Job, Options, Source, SourceKind
+from dictograph.store import finish
+from dictograph.store.accept import NewJob, create_job
+from dictograph.store.database import Database
+from dictograph.store.joining import DONE_S, FAILED_S, find_joined
+from dictograph.store.tables import job as job_table
+from tests.integration.store.bench import AT_ONCE, Bench
+
+MARK = "cd" * 32
+
+
+def joined(bench: Bench, owner: str = "ann", mark: str = MARK, repeatable: bool = True) -> str | None:
+    found = bench.write(find_joined, owner, mark, repeatable=repeatable)
+    return None if found is None else found.id
+
+
+def marked(bench: Bench) -> Job:
+    return bench.create(owner="ann", join_mark=MARK)
+
+
+def ended(bench: Bench, error: ErrorRecord | None = None) -> str:
+    """A job that has just ended, well or with an error for good."""
+    lease = bench.running(owner="ann", join_mark=MARK)
+    if error is None:
+        return bench.whole(lease).id
+    return bench.write(finish.fail, lease, error, False, AT_ONCE).id
+
+
+def grow_old(bench: Bench, job_id: str, seconds: float) -> None:
+    finished = bench.job(job_id).finished_at
+    assert finished is not None
+    change = update(job_table).where(job_table.c.id == job_id)
+    bench.write(lambda conn: conn.execute(change.values(finished_at=finished - timedelta(seconds=seconds))))
+
+
+def test_what_waits_or_runs_is_joined_by_its_owner_alone(bench: Bench) -> None:
+    assert joined(bench) is None
+    job = marked(bench)
+    bench.create(owner="ann")
+    assert joined(bench) == job.id
+    assert joined(bench, owner="eve") is None
+    assert joined(bench, mark="ef" * 32) is None
+    bench.claim()
+    assert joined(bench) == job.id
+    assert joined(bench, repeatable=False) == job.id
+
+
+def test_what_is_done_is_joined_for_an_hour_if_it_would_be_the_same_again(bench: Bench) -> None:
+    id = ended(bench)
+    assert joined(bench) == id
+    assert joined(bench, repeatable=False) is None
+    grow_old(bench, id, DONE_S + 1)
+    assert joined(bench) is None
+
+
+def test_what_failed_is_joined_for_a_minute_if_nothing_can_help(bench: Bench) -> None:
+    id = ended(bench, ErrorRecord("unsupported_format", "The file is text.", "DECODE"))
+    assert joined(bench) == id
+    grow_old(bench, id, FAILED_S + 1)
+    assert joined(bench) is None
+    ended(bench, ErrorRecord("engine_failed", "It did not work.", "TRANSCRIBE"))
+    assert joined(bench) is None
+
+
+def test_what_was_cancelled_is_not_joined(bench: Bench) -> None:
+    bench.cancel(marked(bench).id)
+    assert joined(bench) is None
+
+
+def test_the_newest_is_joined(bench: Bench) -> None:
+    ended(bench)
+    job = marked(bench)
+    assert joined(bench) == job.id
+
+
+@pytest.fixture
+def neighbour(url: str) -> Iterator[Bench]:
+    """The same database, as another process sees it."""
+    database = Database.open(url)
+    yield Bench(database)
+    database.close_now()
+
+
+def test_of_many_at_once_one_makes_the_job(bench: Bench, neighbour: Bench) -> None:
+    start = threading.Barrier(12)
+
+    def make(number: int) -> str:
+        def question(conn: Connection) -> str:
+            found = find_joined(conn, "ann", MARK, repeatable=True)
+            new = NewJob(
+                f"job-{number}", "ann", "a.wav", Source(SourceKind.UPLOAD), Options.model_validate({}), join_mark=MARK
+            )
+            return (found or create_job(conn, new)).id
+
+        start.wait(20)
+        return (bench, neighbour)[number % 2].database.write_now(question)
+
+    with ThreadPoolExecutor(12) as threads:
+        assert len(set(threads.map(make, range(12)))) == 1
+
+
+def test_it_is_found_by_its_index(bench: Bench, kind: str) -> None:
+    def explained(conn: Connection) -> str:
+        if kind == "postgresql":
+            conn.execute(text("SET LOCAL enable_seqscan = off"))
+        explain = "EXPLAIN QUERY PLAN " if kind == "sqlite" else "EXPLAIN "
+        question = "SELECT id FROM transcription_job WHERE join_mark = :mark AND owner = :owner"
+        return "\n".join(str(row) for row in conn.execute(text(explain + question), {"mark": MARK, "owner": "ann"}))
+
+    for _ in range(20):
+        marked(bench)
+    assert "ix_job_join" in bench.write(explained)

@@ -1,0 +1,69 @@
+"""Addresses to upload to: their objects stay while somebody needs them, and no longer; and what signs them."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from dictograph.contract import Contract
+from dictograph.job import Options, Source, SourceKind, StoredAudio
+from dictograph.store import control
+from dictograph.store.accept import NewJob, create_job
+from dictograph.store.database import Database
+from dictograph.store.prune import prune_uploads, unnamed
+from dictograph.store.read import stored_audio
+from dictograph.store.secrets import server_secret
+from dictograph.store.slots import NewSlot, create_slot, fill_slot, find_slot
+
+
+def slot(database: Database, name: str, lifetime: float = -10.0) -> StoredAudio:
+    """An address that expired ten seconds ago, with its object."""
+    new = NewSlot(name, "backend", Contract.BACKEND, "a.mp3", "audio/mpeg", 3, lifetime)
+    audio = StoredAudio(f"{name}/1-upload", "0" * 64, 3)
+    database.write_now(lambda c: create_slot(c, new))
+    assert database.write_now(lambda c: fill_slot(c, name, audio)) is not None
+    return audio
+
+
+def job_of(database: Database, audio: StoredAudio, name: str) -> str:
+    source = Source(SourceKind.OBJECT, audio.name)
+    new = NewJob(name, "backend", "a.mp3", source, Options.model_validate({}), contract=Contract.BACKEND)
+    return database.write_now(lambda c: create_job(c, new)).id
+
+
+def test_what_is_expired_and_not_needed_goes(database: Database) -> None:
+    unused, waited_for, fresh = slot(database, "unused"), slot(database, "waited-for"), slot(database, "fresh", 60)
+    job = job_of(database, waited_for, "job")
+    assert database.write_now(lambda c: prune_uploads(c, 5, 100)) == [unused.name]
+    assert database.read_now(lambda c: find_slot(c, "unused")) is None
+    names = [unused.name, waited_for.name, fresh.name]
+    assert database.read_now(lambda c: unnamed(c, names)) == [unused.name]
+    assert [one.name for one in database.read_now(lambda c: stored_audio(c, "", 10))] == [fresh.name, waited_for.name]
+    database.write_now(lambda c: control.cancel(c, None, job))
+    assert database.write_now(lambda c: prune_uploads(c, 60, 100)) == []
+    assert database.write_now(lambda c: prune_uploads(c, 5, 100)) == [waited_for.name]
+
+
+def test_an_address_to_which_nothing_came_goes_without_an_object(database: Database) -> None:
+    new = NewSlot("empty", "backend", Contract.BACKEND, "a.mp3", "", 3, -10)
+    database.write_now(lambda c: create_slot(c, new))
+    assert database.write_now(lambda c: prune_uploads(c, 5, 100)) == []
+    assert database.read_now(lambda c: find_slot(c, "empty")) is None
+    assert database.write_now(lambda c: fill_slot(c, "empty", StoredAudio("empty/1-upload", "0" * 64, 3))) is None
+
+
+def test_the_first_upload_stays(database: Database) -> None:
+    first = slot(database, "one")
+    kept = database.write_now(lambda c: fill_slot(c, "one", StoredAudio("one/2-upload", "1" * 64, 4)))
+    assert kept is not None
+    assert kept.audio == first
+
+
+@pytest.mark.parametrize("name", ["uploads", "tickets"])
+def test_a_secret_is_made_once_however_many_ask(database: Database, name: str) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        secrets = set(threads.map(lambda _: database.write_now(lambda c: server_secret(c, name)), range(8)))
+    [secret] = secrets
+    assert len(secret) == 64
+    assert database.write_now(lambda c: server_secret(c, "another")) != secret

@@ -1,0 +1,64 @@
+"""What a contract's jobs are doing, on each database."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import Connection, event, text
+
+from dictograph.contract import Contract
+from dictograph.store import control
+from dictograph.store.traffic import Traffic, traffic
+from tests.integration.store.bench import Bench
+
+
+@pytest.fixture
+def start() -> datetime:
+    return datetime.now(UTC) - timedelta(seconds=1)
+
+
+def test_nothing_is_nothing(bench: Bench, start: datetime) -> None:
+    bench.create(contract=Contract.NATIVE)
+    bench.claim()
+    assert bench.read(traffic, Contract.GATEWAY, start) == Traffic()
+
+
+def test_jobs_are_counted_by_what_they_do(bench: Bench, start: datetime) -> None:
+    made = [bench.create(owner=f"owner{number}", contract=Contract.GATEWAY) for number in range(5)]
+    bench.create(owner="other", contract=Contract.PATH)
+    bench.whole(bench.claim().lease, 1)
+    running = bench.claim().job
+    waiting = next(job for job in made if bench.job(job.id).status == "pending")
+    bench.write(control.cancel, None, waiting.id)
+    found = bench.read(traffic, Contract.GATEWAY, start)
+    assert (found.waiting, found.completed, found.failed) == (2, 1, 1)
+    [one] = found.running
+    assert (one.id, one.owner, one.filename) == (running.id, running.owner, running.filename)
+    assert one.started_at == bench.job(running.id).started_at
+    later = bench.read(traffic, Contract.GATEWAY, datetime.now(UTC) + timedelta(hours=1))
+    assert (later.waiting, later.completed, later.failed) == (2, 0, 0)
+
+
+def test_what_has_ended_long_ago_is_not_looked_at(bench: Bench, kind: str, start: datetime) -> None:
+    """However many those are: an index leads to the ones that count."""
+    if kind != "sqlite":
+        pytest.skip("PostgreSQL chooses by the sizes of tables, and these are empty")
+    asked: list[str] = []
+
+    def plans(conn: Connection) -> list[str]:
+        event.listen(conn, "before_cursor_execute", lambda *given: asked.append(str(given[2])))
+        traffic(conn, Contract.GATEWAY, start)
+        values = {"n": "gateway"}
+        steps = []
+        for statement in asked:
+            names = {f"v{number}": values["n"] for number in range(statement.count("?"))}
+            for name in names:
+                statement = statement.replace("?", f":{name}", 1)
+            steps += [row.detail for row in conn.execute(text(f"EXPLAIN QUERY PLAN {statement}"), names)]
+        return steps
+
+    found = [step for step in bench.read(plans) if step.startswith(("SEARCH", "SCAN"))]
+    assert len(found) == 3
+    assert all("INDEX ix_job_" in step for step in found), found
+    assert "ix_job_finished " in found[2]

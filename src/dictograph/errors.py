@@ -196,7 +196,7 @@ class TooManyRequests(RequestError):
     code = "too_many_requests"
     status = 429
 
-    def __init__(self, message: str, *, retry_after: float, param: str | None = None) -> None:
+    def __init__(self, message: str, *, retry_after: float = 1.0, param: str | None = None) -> None:
         """`retry_after` in seconds."""
         super().__init__(message, param=param)
         self.retry_after = retry_after

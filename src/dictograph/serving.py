@@ -122,7 +122,7 @@ def _banner(application: Application, addresses: Sequence[Address]) -> str:
             *_open(settings, addresses),
             *_paths(settings, addresses),
             f"  try     curl -F file=@talk.mp3 '{here}/v1/transcriptions?wait=60'",
-            f"  api     {here}/openapi.json",
+            *_described(addresses[0], here),
         ]
     )
 
@@ -135,6 +135,11 @@ def _url(address: Address) -> str:
 def _parts(settings: Settings) -> list[str]:
     """What profiles run on, where there are any."""
     return [f"  profile {in_words(settings.profile)}"] if settings.profile else []
+
+
+def _described(address: Address, here: str) -> list[str]:
+    """Where the API is described. The path contract has no such page."""
+    return [] if address.first is Contract.PATH else [f"  api     {here}/openapi.json"]
 
 
 def _paths(settings: Settings, addresses: Sequence[Address]) -> list[str]:

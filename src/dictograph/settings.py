@@ -91,7 +91,9 @@ class Settings(ContractSettings):
     fetch_allow: Listed = Field(
         [], description="Networks (`10.0.0.0/8`) and `HOST:PORT` that URLs may lead to beside public addresses."
     )
-    fetch_timeout: Seconds = Field(1800, gt=0, description="The longest that one download may take.")
+    fetch_timeout: Seconds = Field(
+        1800, gt=0, description="The longest that one download may take, or the copy of a file named by its path."
+    )
     path_roots: Folders = Field(
         [], description="Folders whose files may be named by `path`, separated by commas; none: no path is taken."
     )

@@ -240,11 +240,9 @@ def test_what_was_told_can_be_told_again(house: Service, receiver: Receiver, aud
     assert redeliver(house, "nonsense").status_code == 404
 
 
-def test_the_log_is_read_page_by_page(house: Service, receiver: Receiver, audio: Path) -> None:
-    for number in range(3):
-        submit(house, audio, receiver.url(f"/page/{number}"))
-        heard(receiver, f"/page/{number}")
+def test_the_log_is_read_page_by_page(house: Service) -> None:
     whole = deliveries(house, limit=200)
+    assert len(whole) > 5
     first = house.get("/v1/webhooks/deliveries", params={"limit": 2}).json()
     rest = house.get("/v1/webhooks/deliveries", params={"limit": 200, "cursor": first["next_cursor"]}).json()
     assert [row["id"] for row in first["data"] + rest["data"]] == [row["id"] for row in whole]

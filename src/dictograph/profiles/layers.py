@@ -53,7 +53,7 @@ def with_profiles(stated: Layer, sources: Sources) -> Theirs:
     return Theirs(
         layer,
         yielded,
-        [*foreign(profiles, sources, ini), *overruled],
+        [*foreign(profiles, sources, ini), *overruled, *_told(below, yielded)],
         [f"{one.origin} ({one.alias.part})" for one in found if one.alias.part],
     )
 
@@ -97,6 +97,11 @@ def _yielding(stated: Layer, layer: Layer) -> tuple[Layer, Mapping[str, str]]:
     yielded = {name: f"default; {layer.origins[name]} yields to {why}" for name in gone}
     kept = {name: value for name, value in layer.values.items() if name not in gone}
     return Layer(kept, {name: layer.origins[name] for name in kept}), yielded
+
+
+def _told(named: Layer, yielded: Mapping[str, str]) -> Iterator[str]:
+    """A sentence for each model that somebody named under an old name, and does not get."""
+    return (f"{yielded[name].partition('; ')[2]}." for name in named.values if name in yielded)
 
 
 def _stated_model(stated: Layer) -> str:

@@ -27,7 +27,11 @@ _PATIENCE_S = 3.0
 @dataclass(frozen=True, slots=True)
 class _Known:
     traffic: Traffic
+    read_at: datetime
     until: float
+
+    def is_good(self, newer_than: datetime | None) -> bool:
+        return time.monotonic() <= self.until and (newer_than is None or newer_than < self.read_at)
 
 
 class TrafficBoard:
@@ -45,13 +49,13 @@ class TrafficBoard:
         """Seconds since this process counts."""
         return time.monotonic() - self._started
 
-    async def of(self, contract: Contract, *, afresh: bool = False) -> Traffic:
+    async def of(self, contract: Contract, *, newer_than: datetime | None = None) -> Traffic:
         """The contract's jobs: what waits and runs, and what has ended since this process was started.
 
-        `afresh` is for those who know that something has changed.
+        `newer_than` is for those who know that something happened then.
         """
         known = self._known.get(contract)
-        if known is not None and time.monotonic() <= known.until and not afresh:
+        if known is not None and known.is_good(newer_than):
             return known.traffic
         try:
             async with asyncio.timeout(_PATIENCE_S):
@@ -61,8 +65,8 @@ class TrafficBoard:
             return known.traffic if known is not None else Traffic()
 
     async def _ask(self, contract: Contract) -> Traffic:
-        began = time.monotonic()
+        read_at, began = datetime.now(UTC), time.monotonic()
         found = await self._database.read(lambda conn: traffic(conn, contract, self._since))
         now = time.monotonic()
-        self._known[contract] = _Known(found, now + max(_FRESH_S, _REST * (now - began)))
+        self._known[contract] = _Known(found, read_at, now + max(_FRESH_S, _REST * (now - began)))
         return found

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,8 @@ import requests
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from dictograph.store import control
+from dictograph.store.database import Database
 from tests.service import Service, eventually
 
 #: A service that anybody on this machine may use without a key, and that hears speech in everything.
@@ -74,9 +74,12 @@ class Backend:
         return job
 
     def cancel(self, job_id: str) -> None:
-        """As the operator does it."""
-        command = [sys.executable, "-m", "dictograph", "jobs", "cancel", job_id, "--data-dir", self.service.data]
-        subprocess.run(command, check=True, capture_output=True, cwd=self.service.folder)
+        """As an operator does it, in a process of their own."""
+        database = Database.open(self.service.database)
+        try:
+            database.write_now(lambda conn: control.cancel(conn, None, job_id))
+        finally:
+            database.close_now()
 
     def socket(self, job_id: str, **more: Any) -> Any:
         return connect(f"{self.base.replace('http', 'ws', 1)}/api/v1/job/ws/{job_id}", **more)

@@ -202,6 +202,18 @@ def test_what_is_joined_and_what_is_not(one: Service, tmp_path: Path) -> None:
     assert made(audio, temperature="0.5") == 1  # sampled: another one each time
 
 
+@shows(TRANSCRIPTIONS, "an `Idempotency-Key` is heeded as by the native API")
+def test_idempotency_key(one: Service, tmp_path: Path) -> None:
+    audio, _ = short(tmp_path, seed=34)
+    before = len(jobs(one))
+    key, form = {"idempotency-key": "mine"}, {**FORM, "temperature": "0.5"}
+    answers = [one.post(PATH, data=form, files={"file": audio.read_bytes()}, headers=key) for _ in range(2)]
+    assert len({answer.json()["text"] for answer in answers}) == 1
+    assert len(jobs(one)) == before + 1
+    other = one.post(PATH, data={**form, "prompt": "else"}, files={"file": audio.read_bytes()}, headers=key)
+    assert (other.status_code, other.json()["error"]["code"]) == (400, "idempotency_mismatch")
+
+
 @shows(TRANSCRIPTIONS, "a job that was cancelled, or failed for a reason that may pass, is not joined")
 def test_what_failed_is_done_again(one: Service, tmp_path: Path) -> None:
     audio, _ = short(tmp_path, seed=30)

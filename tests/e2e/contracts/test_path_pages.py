@@ -74,10 +74,13 @@ def test_where_the_contract_was_not_opened_no_page_reaches_it(tmp_path: Path) ->
             assert "access-control-allow-origin" not in answer.headers, "the page could read it"
 
 
+@pytest.mark.contract("path", "start without roots", "prints the line to set; uploads are taken all the same")
 def test_without_roots_the_start_prints_the_line_to_set(tmp_path: Path, one: Service) -> None:
     with service(tmp_path, listen="path@127.0.0.1:0", anonymous="path") as rootless:
         [line] = [line for line in rootless.words_of_log().splitlines() if "PATH_ROOTS" in line]
         assert line.split() == ["DICTOGRAPH_PATH_ROOTS=/data"]
         answer = httpx.post(f"{rootless.base}/transcribe", json={"path": str(rootless.log)})
         assert (answer.status_code, list(answer.json())) == (400, ["error"])
+        path = httpx.post(f"{rootless.base}/upload", files={"file": ("a.wav", b"abc")}).json()["path"]
+        assert httpx.post(f"{rootless.base}/transcribe", json={"path": path}).status_code == 202
     assert "PATH_ROOTS" not in one.words_of_log()

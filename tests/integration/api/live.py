@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from fastapi import FastAPI
 
 from dictograph.api.app import create_app
 from dictograph.api.connection import ConnectionLimits
@@ -65,6 +66,7 @@ class Live:
         self.base = ""
         self.tail: Tail
         self.services: Services
+        self.app: FastAPI
         self.loop: asyncio.AbstractEventLoop
         self.stop_event: asyncio.Event
         self.started = threading.Event()
@@ -95,7 +97,8 @@ class Live:
                 settings.max_connections_per_client,
                 unread_timeout=settings.unread_timeout,
             )
-            await serve(create_app(self.services, settings), settings.listen, self._on_started, self.stop_event, limits)
+            self.app = create_app(self.services, settings)
+            await serve(self.app, settings.listen, self._on_started, self.stop_event, limits)
         finally:
             await self.tail.stop()
             await database.close()

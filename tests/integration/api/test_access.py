@@ -10,7 +10,6 @@ from typing import Any
 import httpx
 import pytest
 
-from dictograph.api.app import create_app
 from dictograph.service.access import Scope
 from dictograph.store.keys import KeyRates
 from dictograph.store.tables import api_key
@@ -43,7 +42,7 @@ def elsewhere(api: Live, path: str, base: str = ELSEWHERE, method: str = "GET", 
     """The answer to a request that came to an address that is not loopback, as a scope has it."""
 
     async def ask() -> httpx.Response:
-        transport = httpx.ASGITransport(create_app(api.services, api.settings), client=("198.51.100.3", 4711))
+        transport = httpx.ASGITransport(api.app, client=("198.51.100.3", 4711))
         async with httpx.AsyncClient(transport=transport, base_url=base) as client:
             return await client.request(method, path, **more)
 
@@ -213,7 +212,7 @@ def test_addresses_of_one_ipv6_network_are_one_client(serve: Serve) -> None:
     api = serve(rate_limit="2/minute", insecure=True)
 
     async def ask(client: str) -> int:
-        transport = httpx.ASGITransport(create_app(api.services, api.settings), client=(client, 4711))
+        transport = httpx.ASGITransport(api.app, client=(client, 4711))
         async with httpx.AsyncClient(transport=transport, base_url=ELSEWHERE) as one:
             return (await one.get(JOBS)).status_code
 
@@ -285,7 +284,7 @@ def test_anonymous_routes_go_by_any_name_but_on_loopback(serve: Serve) -> None:
 
 def by_name(api: Live, base: str, here: str, headers: dict[str, str], path: str = JOBS) -> int:
     """The status of a request by the name in `base` that came to the address `here`."""
-    app = create_app(api.services, api.settings)
+    app: Any = api.app
 
     async def placed(scope: Any, receive: Any, send: Any) -> None:
         await app({**scope, "server": (here, 8000)}, receive, send)

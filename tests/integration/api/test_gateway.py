@@ -19,7 +19,10 @@ from dictograph.api import server
 from dictograph.api.gateway import conversation, joined
 from dictograph.api.gateway.final import MOST_BYTES, shortened
 from dictograph.blobs import FolderBlobs
+from dictograph.errors import DatabaseUnavailable
+from dictograph.service import readings
 from dictograph.store import control
+from dictograph.store import texts as store_texts
 from dictograph.store.database import Database
 from tests.integration.api.live import Hand, Live, live
 from tests.integration.api.raw import received
@@ -102,7 +105,9 @@ def test_the_start_is_told_although_the_end_came_before_anybody_looked(
 
     monkeypatch.setattr(type(api.services.jobs), "get", lambda self, owner, job_id: after_the_end(owner, job_id))
     hand.claim()
-    assert [told(socket)["type"], told(socket)["type"]] == ["status_update", "transcription_complete"]
+    start, end = told(socket), told(socket)
+    assert (start["type"], start["data"]["current_task"]["request_id"]) == ("status_update", request)
+    assert end["type"] == "transcription_complete"
 
 
 @pytest.mark.contract("gateway", "status_update", "to a client that has joined, every 20 s")
@@ -129,7 +134,7 @@ def test_a_cancelled_request_is_an_error(api: Live, hand: Hand, socket: ClientCo
     datetime.fromisoformat(end["failed_at"])
     answer = httpx.get(f"{api.base}/status/{request}").json()
     assert (answer["status"], answer["error"]) == ("failed", end["error"])
-    eventually(lambda: asked(socket, type="get_status")["data"]["error_count"] == 1, 10)
+    assert asked(socket, type="get_status")["data"]["error_count"] == 1
 
 
 def test_a_deleted_request_is_an_error(api: Live, hand: Hand, socket: ClientConnection) -> None:
@@ -252,6 +257,29 @@ def test_status_is_told_while_the_database_is_away(
     after = eventually(lambda: asked(socket, type="get_status"))["data"]
     assert after.keys() == before.keys()
     assert after["status"] == "idle"
+
+
+def test_the_end_is_told_once_the_database_is_back(
+    api: Live, hand: Hand, socket: ClientConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(joined, "_AGAIN_S", 0.05)
+    request, failures, read = upload(api), [1, 2, 3], store_texts.texts
+
+    def texts(*given: Any) -> Any:
+        if failures and failures.pop():
+            raise DatabaseUnavailable("It is away.")
+        return read(*given)
+
+    join(socket, request)
+    monkeypatch.setattr(readings, "texts", texts)
+    hand.finish_one()
+    assert [told(socket)["type"], told(socket)["type"]] == ["status_update", "transcription_complete"]
+    assert not failures
+    failures.append(1)
+    join(socket, request)
+    assert told(socket)["type"] == "error"  # and the connection lives
+    join(socket, request)
+    assert told(socket)["type"] == "transcription_complete"
 
 
 def test_no_more_than_so_many_are_joined_at_once(api: Live, hand: Hand, socket: ClientConnection) -> None:

@@ -12,9 +12,11 @@ import json
 import re
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
+from unittest.mock import MagicMock
 from uuid import uuid4
 
 import httpx
@@ -23,7 +25,9 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Scope
 
 from dictograph.api.app import create_app, surfaces_of
+from dictograph.api.surface import Surface
 from dictograph.contract import Contract
+from dictograph.settings import Settings
 from dictograph.store.database import Database
 from tests.integration.api.live import Hand, Live, live
 from tests.keys import by_key, make_key, revoke
@@ -117,7 +121,7 @@ def cases() -> list[Case]:
     """Every route of every surface, each in an application where no other takes its address."""
     found: dict[tuple[Contract, str], Case] = {}
     for first in Contract:
-        routes = [(one.contract, route) for one in surfaces_of(_nothing(), _settings(), first) for route in one.routes]
+        routes = [(one.contract, route) for one in _surfaces(first) for route in one.routes]
         for contract, route in routes:
             for method in _methods(route):
                 case = Case(first, contract, f"{method} {route.path}", _filled(route.path, "x"))  # type: ignore[attr-defined]
@@ -130,22 +134,15 @@ def all_routes() -> set[tuple[Contract, str]]:
     return {
         (one.contract, f"{method} {route.path}")  # type: ignore[attr-defined] # all of ours have one
         for first in Contract
-        for one in surfaces_of(_nothing(), _settings(), first)
+        for one in _surfaces(first)
         for route in one.routes
         for method in _methods(route)
     }
 
 
-def _nothing() -> Any:
-    from unittest.mock import MagicMock
-
-    return MagicMock()  # routes are only listed, never called
-
-
-def _settings() -> Any:
-    from dictograph.settings import Settings
-
-    return Settings()  # type: ignore[call-arg] # all have defaults
+@cache
+def _surfaces(first: Contract) -> list[Surface]:
+    return surfaces_of(MagicMock(), Settings(), first)  # routes are only listed, never called
 
 
 def _methods(route: BaseRoute) -> list[str]:
@@ -186,7 +183,7 @@ class House:
             "only transcribe": make_key(url, "alice", ("transcribe",)).secret,
         }
         revoke(url, gone.key.id)
-        self.apps = {first: create_app(api.services, api.settings, first) for first in Contract}
+        self.apps = {first: create_app(api.services, api.settings, first) for first in {case.first for case in CASES}}
         self.hand = Hand(Database.open(url))
         self.job = self.new_job()
 

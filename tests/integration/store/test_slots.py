@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
+from dictograph.blobs import FolderBlobs
 from dictograph.contract import Contract
 from dictograph.job import Options, Source, SourceKind, StoredAudio
+from dictograph.service.uploads import UploadForbidden, Uploads, expiry
+from dictograph.settings import Settings
 from dictograph.store import control
 from dictograph.store.accept import NewJob, create_job
 from dictograph.store.database import Database
@@ -67,3 +72,14 @@ def test_a_secret_is_made_once_however_many_ask(database: Database, name: str) -
     [secret] = secrets
     assert len(secret) == 64
     assert database.write_now(lambda c: server_secret(c, "another")) != secret
+
+
+def test_an_expired_address_takes_nothing(database: Database, tmp_path: Path) -> None:
+    async def late() -> None:
+        settings = Settings(data_dir=tmp_path, backend_upload_expiry=0.001)
+        uploads = Uploads(database, FolderBlobs(tmp_path), settings)
+        slot, signature = await uploads.offer("backend", Contract.BACKEND, "a.mp3", "audio/mpeg", 3)
+        await uploads.open(slot.id, expiry(slot), signature)
+
+    with pytest.raises(UploadForbidden, match="expired"):
+        asyncio.run(late())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, event
 
 from dictograph.contract import Contract
 from dictograph.store import control
@@ -44,21 +44,19 @@ def test_what_has_ended_long_ago_is_not_looked_at(bench: Bench, kind: str, start
     """However many those are: an index leads to the ones that count."""
     if kind != "sqlite":
         pytest.skip("PostgreSQL chooses by the sizes of tables, and these are empty")
-    asked: list[str] = []
+    asked: list[tuple[str, tuple[object, ...]]] = []
 
-    def plans(conn: Connection) -> list[str]:
-        event.listen(conn, "before_cursor_execute", lambda *given: asked.append(str(given[2])))
+    def ask(conn: Connection) -> list[str]:
+        event.listen(conn, "before_cursor_execute", lambda *given: asked.append((given[2], given[3])))
         traffic(conn, Contract.GATEWAY, start)
-        values = {"n": "gateway"}
-        steps = []
-        for statement in asked:
-            names = {f"v{number}": values["n"] for number in range(statement.count("?"))}
-            for name in names:
-                statement = statement.replace("?", f":{name}", 1)
-            steps += [row.detail for row in conn.execute(text(f"EXPLAIN QUERY PLAN {statement}"), names)]
-        return steps
+        questions = tuple(asked)
+        return [
+            str(row[3])
+            for statement, values in questions
+            for row in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+        ]
 
-    found = [step for step in bench.read(plans) if step.startswith(("SEARCH", "SCAN"))]
+    found = [step for step in bench.read(ask) if step.startswith(("SEARCH", "SCAN"))]
     assert len(found) == 3
     assert all("INDEX ix_job_" in step for step in found), found
     assert "ix_job_finished " in found[2]

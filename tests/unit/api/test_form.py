@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dictograph.api.form import FileBegins, FileBytes, Form
+from dictograph.api.form import FileBegins, FileBytes, Form, FormRules
 from dictograph.api.problems import MalformedBody, UnsupportedMediaType
 from dictograph.errors import InvalidRequest, UploadIncomplete
 
@@ -85,3 +85,21 @@ def test_other_kinds_of_body_are_refused(kind: str) -> None:
 def test_parts_need_a_name(head: bytes) -> None:
     with pytest.raises(MalformedBody):
         list(Form(KIND).feed(b"--edge\r\n" + head + b"\r\n\r\nx\r\n--edge--\r\n"))
+
+
+def test_a_contract_says_what_its_form_is_like() -> None:
+    text = (
+        b'--edge\r\nContent-Disposition: form-data; name="list[]"\r\n\r\na\r\n'
+        b'--edge\r\nContent-Disposition: form-data; name="list[]"\r\n\r\nb\r\n'
+        b'--edge\r\nContent-Disposition: form-data; name="audio"; filename="x"\r\n\r\nsound\r\n'
+        b"--edge--\r\n"
+    )
+    form = Form(KIND, FormRules(file="audio", repeated=True))
+    begins, data = list(form.feed(text[:-6])), list(form.feed(text[-6:]))
+    assert (form.values, form.fields) == ({"list[]": ["a", "b"]}, {"list[]": "b"})
+    assert begins == [FileBegins("x", {"list[]": "b"}), FileBytes(b"sound")]
+    assert (data, form.ended, form.finish()) == ([], True, "x")
+    with pytest.raises(InvalidRequest, match="twice"):
+        list(Form(KIND, FormRules(file="audio")).feed(text))
+    with pytest.raises(InvalidRequest, match="'file', not 'audio'"):
+        list(Form(KIND, FormRules(repeated=True)).feed(text))

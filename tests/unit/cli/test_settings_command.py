@@ -48,6 +48,21 @@ def test_json_has_values_of_their_type() -> None:
     assert explained["max_upload"]["origin"] == "dictograph.toml"
 
 
+def test_explain_tells_the_names_of_older_systems_and_what_is_not_in_force(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODEL_ID", "openai/whisper-tiny")
+    monkeypatch.setenv("API_KEY", "hunter2")
+    monkeypatch.setenv("KAFKA_TOPIC_AUDIO", "audio")
+    (folder / ".env").write_text("OTHER=1\n")
+    told = CliRunner().invoke(command, ["--explain", "--profile", "gateway"])
+    assert "# from: MODEL_ID in the environment\nDICTOGRAPH_GATEWAY_MODEL=tiny\n" in told.stdout
+    assert "# from: profile gateway\nDICTOGRAPH_LISTEN=gateway@127.0.0.1:5000," in told.stdout
+    assert "# from: API_KEY in the environment\nDICTOGRAPH_GATEWAY_API_KEY=***\n" in told.stdout
+    assert told.stdout.endswith("is there:\n#   KAFKA_TOPIC_AUDIO in the environment (Kafka)\n")
+    assert told.stderr == "dictograph: OTHER in .env is no setting of Dictograph, and is ignored.\n"
+
+
 def test_what_is_shown_can_be_given_back(tmp_path: Path) -> None:
     given = {
         "DICTOGRAPH_LEASE": "90",

@@ -96,6 +96,11 @@ def test_contracts_models_yield_to_what_was_said_of_all_jobs(
         return
     assert told(loaded, "gateway_model") == ("", f"default; MODEL_ID in the environment yields to {yields}")
     assert told(loaded, "backend_model") == ("", f"default; config.ini [file] whisper_model yields to {yields}")
+    assert [warning for warning in loaded.warnings if "yields to" in warning] == [
+        f"MODEL_ID in the environment yields to {yields}.",
+        f"config.ini [file] whisper_model yields to {yields}.",
+    ]
+    assert load({"profile": "gateway,backend", **stated}, {}, tmp_path / "none").warnings == []
     kept = load({"profile": "gateway", **stated}, {"DICTOGRAPH_GATEWAY_MODEL": "turbo"}, tmp_path)
     assert told(kept, "gateway_model") == ("turbo", "environment")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 from typing import Any
 
@@ -15,12 +16,13 @@ from dictograph.api.gateway.final import encoded, final
 from dictograph.api.gateway.joined import Joined
 from dictograph.api.gateway.requests import Requests
 from dictograph.contract import Contract
-from dictograph.errors import DatabaseUnavailable, NotFound
+from dictograph.errors import DictographError, NotFound
 from dictograph.job import Job
 from dictograph.service.access import Caller
 from dictograph.service.jobs import check_id
 from dictograph.service.services import Services
-from dictograph.store.traffic import Running
+
+log = logging.getLogger(__name__)
 
 #: So many requests that have not ended may be joined on one connection.
 MOST_JOINED = 64
@@ -63,12 +65,13 @@ class Conversation:
         async with self._speaking:
             await self._websocket.send_text(await final(self.services.readings, job))
 
-    async def status(self, current: Running | None = None, *, afresh: bool = False) -> dict[str, Any]:
-        """How the service does; `current` is what is known to run, `afresh` says that something has just changed."""
+    async def status(self, job: Job | None = None, *, starting: bool = False) -> dict[str, Any]:
+        """How the service does, no older than what is known of `job`; `starting`: as of when that was started."""
         board = self.services.traffic
-        traffic = await board.of(Contract.GATEWAY, afresh=afresh)
-        shown = current or messages.current_of(traffic, self._caller.owner, self._joined)
-        return messages.status(board, traffic, shown)
+        changed_at = None if job is None else job.finished_at or job.started_at
+        traffic = await board.of(Contract.GATEWAY, newer_than=changed_at)
+        known = messages.running(job, ended_too=starting)
+        return messages.status(board, traffic, known or messages.current_of(traffic, self._caller.owner, self._joined))
 
     async def _listen(self, tasks: asyncio.TaskGroup) -> None:
         while (message := await self._websocket.receive())["type"] != "websocket.disconnect":
@@ -77,7 +80,8 @@ class Conversation:
                 await self._hear(_parsed(message.get("text")), tasks)
             except Refused as error:
                 await self.say(messages.refused(error.message))
-            except DatabaseUnavailable:
+            except DictographError as error:
+                log.warning("a message on the gateway's WebSocket has no answer: %s", error)
                 await self.say(messages.refused("Service temporarily unavailable. Please try again later."))
 
     async def _hear(self, message: dict[str, Any], tasks: asyncio.TaskGroup) -> None:
@@ -93,7 +97,7 @@ class Conversation:
         if request_id not in self._joined and len(self._joined) >= MOST_JOINED:
             raise Refused(f"No more than {MOST_JOINED} requests can be joined at once")
         job = await self.find(request_id)
-        await self.say(messages.joined(request_id, await self.status(messages.running(job))))
+        await self.say(messages.joined(request_id, await self.status(job)))
         if job is not None and job.status.ended:
             await self.say_end(job)
         elif request_id not in self._joined:

@@ -8,11 +8,10 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from dictograph.api.gateway import messages
-from dictograph.errors import DatabaseUnavailable
-from dictograph.job import Job
+from dictograph.errors import DatabaseUnavailable, StorageFull
+from dictograph.job import Job, JobStatus
 from dictograph.service.services import Services
 from dictograph.service.watch import News, Watch
-from dictograph.store.traffic import Running
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +31,7 @@ class Listener(Protocol):
 
     async def say_end(self, job: Job) -> None: ...
 
-    async def status(self, current: Running | None = None, *, afresh: bool = False) -> dict[str, Any]: ...
+    async def status(self, job: Job | None = None, *, starting: bool = False) -> dict[str, Any]: ...
 
     async def find(self, request_id: str, /) -> Job | None: ...
 
@@ -44,8 +43,9 @@ class Joined:
         self._listener = listener
         self._id = request_id
         self._job = job
-        self._running = messages.running(job)
+        self._has_started = messages.running(job) is not None
         self._due = _now() + STATUS_EVERY_S
+        self._is_behind = False
 
     async def run(self) -> None:
         """Tell all there is to tell; returns after the last message, or when the service stops."""
@@ -54,7 +54,7 @@ class Joined:
                 try:
                     if await self._turn(watch):
                         return
-                except DatabaseUnavailable as error:
+                except (DatabaseUnavailable, StorageFull) as error:
                     log.warning("a client who has joined %s waits: %s", self._id, error)
                     await asyncio.sleep(_AGAIN_S)
 
@@ -66,13 +66,17 @@ class Joined:
             case News.QUIET:
                 await self._tell_status()
             case News.GONE:
-                await self._listener.say(messages.failed(self._id, messages.DELETED, datetime.now(UTC)))
-                return True
+                return await self._tell_deleted()
             case News.CHANGED:
-                return await self._look()
+                self._is_behind = True
+                is_over = await self._look()
+                self._is_behind = False
+                return is_over
         return False
 
     async def _news(self, watch: Watch) -> News:
+        if self._is_behind:  # the last look was cut short
+            return News.CHANGED
         left = max(self._due - _now(), 0.0)
         if self._job is None:
             return await watch.wait_until_there(left)
@@ -80,21 +84,25 @@ class Joined:
 
     async def _look(self) -> bool:
         """See what has changed; whether the request has ended, or is none of this contract."""
-        waited = self._running is None
-        self._job = job = await self._listener.find(self._id)
+        job = await self._listener.find(self._id)
         if job is None:
-            return True
-        # One that was too quick to be seen running has started all the same.
-        self._running = messages.running(job, ended_too=True)
-        if waited and self._running is not None:
-            await self._tell_status(afresh=True)
+            return True if self._job is None else await self._tell_deleted()
+        self._job = job
+        had_started, self._has_started = self._has_started, job.status is not JobStatus.PENDING and bool(job.started_at)
+        if self._has_started and not had_started:
+            await self._tell_status(starting=True)  # of one, too, that was too quick to be seen running
         if job.status.ended:
+            await self._listener.status(job)  # who asks next gets no older figures
             await self._listener.say_end(job)
         return job.status.ended
 
-    async def _tell_status(self, *, afresh: bool = False) -> None:
+    async def _tell_deleted(self) -> bool:
+        await self._listener.say(messages.failed(self._id, messages.DELETED, datetime.now(UTC)))
+        return True
+
+    async def _tell_status(self, *, starting: bool = False) -> None:
         self._due = _now() + STATUS_EVERY_S
-        status = await self._listener.status(self._running, afresh=afresh)
+        status = await self._listener.status(self._job, starting=starting)
         await self._listener.say(messages.status_update(status))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ import requests
 
 from tests.audio_files import write_wav
 from tests.e2e.contracts.spoken import short, spoken_digits
-from tests.service import TINY, Service, service
+from tests.service import Service
 
 ASR = "POST /asr"
 DETECT = "POST /detect-language"
@@ -24,9 +23,8 @@ def shows(row: str, what: str) -> pytest.MarkDecorator:
 
 
 @pytest.fixture(scope="module")
-def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with service(tmp_path_factory.mktemp("asr"), engine="whisper", model=TINY, extra_engines="") as one:
-        yield one.wait_until_ready()
+def one(digits: Service) -> Service:
+    return digits
 
 
 @pytest.fixture(scope="module")

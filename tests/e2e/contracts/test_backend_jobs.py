@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -197,6 +199,19 @@ def test_an_unknown_job(backend: Backend, audio: Path) -> None:
         answer = requests.get(f"{backend.base}/api/v1/job/status/{job}", timeout=30)
         assert answer.status_code == 404, job
         assert answer.json().keys() == {"detail"}
+
+
+@pytest.mark.contract("backend", STATUS, '500 `{"detail"}` for a fault of ours, which stands in the log alone')
+def test_a_fault_says_nothing_of_what_it_was(backend: Backend, audio: Path) -> None:
+    job = backend.done(audio)["id"]
+    with closing(sqlite3.connect(urlsplit(backend.service.database).path)) as database:
+        database.execute("UPDATE transcription_job SET options = '{\"no\": 1}' WHERE id = ?", (job,))
+        database.commit()
+        answer = requests.get(f"{backend.base}/api/v1/job/status/{job}", timeout=30)
+        database.execute("DELETE FROM transcription_job WHERE id = ?", (job,))
+        database.commit()
+    assert (answer.status_code, answer.json()) == (500, {"detail": "Internal server error"})
+    assert "Traceback" in backend.service.words_of_log()
 
 
 @pytest.mark.contract("backend", READ, "200, a bare array, newest first, of the caller's own jobs alone")

@@ -134,7 +134,7 @@ def test_equal_calls_at_once(one: Service, tmp_path: Path) -> None:
 def test_a_client_that_goes_and_comes_again(one: Service, tmp_path: Path) -> None:
     audio, _ = short(tmp_path, seed=24)
     before = len(jobs(one))
-    one.behave(delay=1.5)
+    one.behave(delay=1.0)
     with pytest.raises(openai.APITimeoutError):
         call(one.base, audio, {"max_retries": 0}, response_format="text", timeout=0.5)
     assert jobs(one)[0]["status"] in ("pending", "processing")
@@ -157,7 +157,7 @@ def test_the_package_tries_again(one: Service, tmp_path: Path) -> None:
 def test_a_connection_that_breaks(one: Service, tmp_path: Path) -> None:
     audio, _ = short(tmp_path, seed=26)
     before, windows = len(jobs(one)), len(one.engine_log())
-    one.behave(delay=1.5)
+    one.behave(delay=0.9)
     with breaking(one) as (base, connections):
         answer = call(base, audio)
     assert len(connections) >= 2
@@ -246,7 +246,7 @@ def test_a_stream_comes_bit_by_bit(one: Service, tmp_path: Path) -> None:
 @shows(TRANSCRIPTIONS, "a stream without news has comments in it, and curl shows its events")
 def test_a_stream_stays_alive(one: Service, tmp_path: Path) -> None:
     audio, _ = short(tmp_path, seed=32)
-    one.behave(delay=1.0)
+    one.behave(delay=0.8)
     form = ["-F", f"file=@{audio}", "-F", "model=whisper-1", "-F", "stream=true"]
     done = subprocess.run(
         ["curl", "-sSN", one.base + PATH, *form], capture_output=True, text=True, timeout=60, check=True
@@ -261,7 +261,7 @@ def test_a_stream_stays_alive(one: Service, tmp_path: Path) -> None:
 def test_a_stream_joins(one: Service, tmp_path: Path) -> None:
     audio, _ = short(tmp_path, seed=33)
     before = len(jobs(one))
-    one.behave(delay=1.0)
+    one.behave(delay=0.7)
     with arriving(one, audio) as pieces:
         next(pieces)
         events = list(events_of(one.base, audio))

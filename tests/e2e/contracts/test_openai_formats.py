@@ -14,7 +14,7 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 
 from tests.e2e.contracts.spoken import short
-from tests.service import TINY, Service, service
+from tests.service import Service
 
 TRANSCRIPTIONS = "POST /v1/audio/transcriptions"
 TRANSLATIONS = "POST /v1/audio/translations"
@@ -28,9 +28,8 @@ def shows(row: str, what: str) -> pytest.MarkDecorator:
 
 
 @pytest.fixture(scope="module")
-def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with service(tmp_path_factory.mktemp("openai"), engine="whisper", model=TINY, extra_engines="") as one:
-        yield one.wait_until_ready()
+def one(digits: Service) -> Service:
+    return digits
 
 
 @pytest.fixture(scope="module")

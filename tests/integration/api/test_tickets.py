@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,7 +12,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from dictograph.service import tickets
-from tests.integration.api.live import Hand, Live
+from tests.integration.api.live import Hand, Live, live
 from tests.keys import by_key, make_key, revoke
 
 JOBS = "/v1/transcriptions"
@@ -99,6 +100,17 @@ def test_a_ticket_ends_with_its_key_and_its_minute(
     assert client.get(f"{JOBS}/{job}", params={"ticket": one}).status_code == 401
     monkeypatch.setattr(tickets, "LIFETIME_S", -1)
     assert client.get(f"{JOBS}/{job}", params={"ticket": ticket(client, secret)}).status_code == 401
+
+
+def test_every_process_on_the_database_knows_the_tickets_of_the_others(
+    client: httpx.Client, api: Live, job: str, secret: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "other"
+    folder.mkdir()
+    with live(folder, database_url=api.settings.database) as other, other.client() as there:
+        query = {"ticket": ticket(client, secret)}
+        assert there.get(f"{JOBS}/{job}/transcript", params=query).status_code == 200
+        assert client.get(f"{JOBS}/{job}", params={"ticket": ticket(there, secret)}).status_code == 200
 
 
 def test_what_is_no_ticket_of_ours_opens_nothing(client: httpx.Client, job: str, secret: str) -> None:

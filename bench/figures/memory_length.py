@@ -46,7 +46,11 @@ def _run(room: Room, model: Path, minutes: int) -> tuple[Samples, float]:
     with room.service(f"service-{minutes}", **settings(model)) as service:
         assert service.process is not None
         with watched(service.process.pid) as samples:
-            run = ours(service, audio, word_timestamps=True, )
+            run = ours(
+                service,
+                audio,
+                word_timestamps=True,
+            )
     return samples, run.seconds
 
 

@@ -146,7 +146,7 @@ class Settings(ContractSettings):
     event_retention: Seconds = Field(
         7 * 86400, description="Events are removed so long after their job ended; 0: kept."
     )
-    orphan_age: Seconds = Field(3600, description="Stored objects that no job names are removed after so long.")
+    orphan_age: Seconds = Field(3600, gt=0, description="Stored objects that no job names are removed after so long.")
 
     # --- what is said
     log_level: Literal["debug", "info", "warning", "error"] = Field(

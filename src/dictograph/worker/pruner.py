@@ -42,7 +42,7 @@ class Pruner:
         self._keep = retention
         self._strays: set[str] = set()
         kept = (retention.audio, retention.results, retention.events, retention.orphans)
-        self._interval = max(0.5, min(60.0, *(seconds / 2 for seconds in kept if seconds)))
+        self._interval = max(0.5, min([60.0, *(seconds / 2 for seconds in kept if seconds)]))
 
     async def run(self) -> None:
         await every(self._interval, self.turn, self.name)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,3 +110,26 @@ def test_nothing_is_mailed_without_a_server_or_a_text(backend: Backend, tmp_path
         assert (answer.status_code, answer.json()["success"]) == (200, False)
         assert words in answer.json()["message"]
         backend.ended(job)
+
+
+@pytest.mark.contract("backend", "GET /api/v1/job/read", "with a key: that owner's jobs, which all can be looked up")
+def test_a_key_has_jobs_of_its_own(backend: Backend, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "dictograph", "keys", "create", "--owner", "alice"]
+    folder = ["--data-dir", backend.service.data]
+    key = subprocess.run([*command, *folder], check=True, capture_output=True, text=True).stdout.strip()
+    alice = Backend(backend.service, Origin=ORIGIN, Authorization=f"Bearer {key}")
+    with write_noise(tmp_path / "talk.wav", 2, 1).open("rb") as file:
+        upload = {"headers": {"Authorization": f"Bearer {key}"}, "files": {"file": file}, "timeout": 30}
+        native = requests.post(f"{backend.base}/v1/transcriptions", **upload).json()["id"]
+    url = alice.url_for(tmp_path / "talk.wav").replace(PUBLIC, backend.base)
+    assert alice.put(url, (tmp_path / "talk.wav").read_bytes()).status_code == 200
+    mine = alice.transcribe(filename="talk.wav", url=url).json()["id"]
+    assert alice.ended(mine)["status"] == alice.ended(native)["status"] == "completed"
+    read = f"{backend.base}/api/v1/job/read"
+    assert {job["id"] for job in alice.session.get(read, timeout=30).json()} == {mine, native}
+    assert not {mine, native} & {job["id"] for job in backend.session.get(read, timeout=30).json()}
+    # Who knows its id may read a job of this contract, and none of another.
+    assert backend.status(mine)["id"] == mine
+    assert backend.session.get(f"{backend.base}/api/v1/job/status/{native}", timeout=30).status_code == 404
+    bad = {"Origin": ORIGIN, "Authorization": "Bearer nobody"}
+    assert requests.get(read, headers=bad, timeout=30).status_code == 401

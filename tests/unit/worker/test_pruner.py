@@ -64,3 +64,14 @@ def test_what_just_became_old_stays_for_a_turn_more(tmp_path: Path) -> None:
         await database.close()
 
     asyncio.run(test())
+
+
+def test_everything_can_be_kept_for_ever(tmp_path: Path) -> None:
+    upgrade(f"sqlite:///{tmp_path / 'd.db'}")
+
+    async def test() -> None:
+        database = Database.open(f"sqlite:///{tmp_path / 'd.db'}")
+        await Pruner(database, FolderBlobs(tmp_path / "blobs"), Retention(0, 0, 0, orphans=0)).turn()
+        await database.close()
+
+    asyncio.run(test())

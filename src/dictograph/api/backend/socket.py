@@ -21,6 +21,7 @@ from dictograph.api.sockets import DONE, RESTARTING, TRY_AGAIN
 from dictograph.api.surface import Parts
 from dictograph.errors import DictographError, NotFound, RequestError
 from dictograph.job import Job
+from dictograph.service.access import Caller
 from dictograph.service.jobs import Jobs
 
 #: After so long without a frame a ping is sent (s).
@@ -34,12 +35,12 @@ def socket_routes(parts: Parts, entrance: Entrance) -> APIRouter:
     @router.websocket(f"{PREFIX}/job/ws/{{job_id}}")
     async def updates(websocket: WebSocket, job_id: str) -> None:
         try:
-            await entrance.reader(websocket)
+            caller = await entrance.reader(websocket)
         except RequestError as error:
             await websocket.send_denial_response(refused(error))
             return
         await websocket.accept()
-        await _Session(websocket, parts.services.jobs, job_id).run()
+        await _Session(websocket, parts.services.jobs, caller, job_id).run()
 
     return router
 
@@ -47,9 +48,10 @@ def socket_routes(parts: Parts, entrance: Entrance) -> APIRouter:
 class _Session:
     """One client that follows one job."""
 
-    def __init__(self, websocket: WebSocket, jobs: Jobs, job_id: str) -> None:
+    def __init__(self, websocket: WebSocket, jobs: Jobs, caller: Caller, job_id: str) -> None:
         self._websocket = websocket
         self._jobs = jobs
+        self._caller = caller
         self._job_id = job_id
         self._id = str(uuid4())
         self._turn = asyncio.Lock()
@@ -87,7 +89,7 @@ class _Session:
     async def _follow(self) -> int:
         """Send updates; returns with what to close. Raises NotFound."""
         told: dict[str, Any] = {}
-        await find(self._jobs, self._job_id)
+        await find(self._jobs, self._caller, self._job_id)
         async with aclosing(self._jobs.changes(None, self._job_id)) as changes:
             async for job in changes:
                 frame = update_frame(job, await self._text(job))

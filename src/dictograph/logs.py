@@ -12,7 +12,7 @@ from typing import Any, Literal, TextIO
 from dictograph.masking import masked
 
 #: Libraries that report every request at INFO, which is detail here.
-_TALKATIVE = ("alembic", "asyncio", "httpcore", "httpx", "huggingface_hub", "filelock", "urllib3")
+_TALKATIVE = ("alembic", "asyncio", "httpcore", "httpx", "huggingface_hub", "filelock", "urllib3", "uvicorn")
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")

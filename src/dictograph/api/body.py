@@ -14,7 +14,8 @@ from dictograph.api.pace import Pace
 from dictograph.api.problems import MalformedBody
 from dictograph.errors import InvalidRequest, UploadTooLarge
 from dictograph.service.access import Caller
-from dictograph.service.intake import Accepted, Intake
+from dictograph.service.intake import Intake
+from dictograph.service.reception import Accepted
 from dictograph.service.request import Order, check_metadata, check_options, check_url
 
 _JSON_BYTES = 64 * 1024

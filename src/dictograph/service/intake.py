@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -23,6 +23,7 @@ from dictograph.job import Job, Source, SourceKind, StoredAudio
 from dictograph.service.arrival import Arrival, Hasher
 from dictograph.service.naming import display_name, name_of_url
 from dictograph.service.quota import check_room
+from dictograph.service.reception import Accepted, Reception
 from dictograph.service.request import Order, check_key, check_url, fingerprint, join_mark
 from dictograph.service.uncut import to_its_end
 from dictograph.service.webhooks import ALLOWED_BY, check_receiver
@@ -41,15 +42,6 @@ class Offer(Protocol):
     """Says without waiting whether an engine and model can be asked for: engine.catalog.Catalog."""
 
     def resolve(self, engine: str, model: str | None, contract: Contract = Contract.NATIVE) -> tuple[str, str]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """The job of a request. `created` is False when an earlier request made it: one with the same key, or one that
-    this one joins."""
-
-    job: Job
-    created: bool
 
 
 class Intake:
@@ -267,36 +259,6 @@ class Intake:
     async def _abandon(self, owner: str, key: str | None) -> None:
         if key is not None:
             await self._database.write(lambda conn: idempotency.abandon(conn, owner, key, self._process_id))
-
-
-@dataclass(slots=True)
-class Reception:
-    """One upload on its way in.
-
-    `undecided` says that its row is being written: if that is cut off (the loop is closing), nobody
-    knows whether it was, and its audio must stay; the sweeper removes it if there is no row.
-    """
-
-    job_id: str
-    owner: str
-    key: str | None
-    known: Known | None
-    arrival: Arrival
-    _accept: Callable[[Reception, str, Order], Awaitable[Accepted]]
-    accepted: Accepted | None = None
-    undecided: bool = False
-
-    async def write(self, data: bytes) -> None:
-        """Take some bytes. Raises UploadTooLarge as soon as there are too many."""
-        await self.arrival.write(data)
-
-    async def accept(self, filename: str, order: Order) -> Accepted:
-        """All bytes are here: make the job, or find the one that the same request made before.
-
-        Raises:
-            EmptyUpload: there were none.
-        """
-        return await self._accept(self, filename, order)
 
 
 def _joined(conn: Connection, new: NewJob) -> Job | None:

@@ -166,17 +166,22 @@ def test_a_connection_that_breaks(one: Service, tmp_path: Path) -> None:
 
 
 @shows(TRANSCRIPTIONS, "a service that is stopped in the middle of an answer and comes back transcribes once")
+@shows(TRANSCRIPTIONS, "who has got no headers yet gets 503 then, with `Retry-After`")
 def test_a_service_that_breaks_the_answer(tmp_path: Path) -> None:
     audio = long(tmp_path, seed=27, windows=3)
     with service(tmp_path, listen=f"127.0.0.1:{free_port()}", openai_keep_alive="200ms", concurrency=1) as one:
         one.wait_until_ready().behave(delay=0.7, max_batch=1)
-        with ThreadPoolExecutor(1) as pool:
+        with ThreadPoolExecutor(2) as pool:
             answer = pool.submit(call, one.base, audio, {"max_retries": 8})
+            refused = pool.submit(call, one.base, audio, {"max_retries": 0}, response_format="text")
             eventually(lambda: any(job["seconds_done"] for job in jobs(one)))
             one.stop()
             one.behave()
             one.start().wait_until_up()
             windows = answer.result(60).text.split()
+            error = refused.exception(60)
+        assert isinstance(error, openai.InternalServerError)
+        assert (error.status_code, error.code, error.response.headers["retry-after"]) == (503, "server_busy", "5")
         assert len(jobs(one)) == 1
         assert [window for window in one.engine_log() if window in windows] == windows
         assert len(windows) >= 3
@@ -214,7 +219,7 @@ def test_idempotency_key(one: Service, tmp_path: Path) -> None:
     assert (other.status_code, other.json()["error"]["code"]) == (400, "idempotency_mismatch")
 
 
-@shows(TRANSCRIPTIONS, "a job that was cancelled, or failed for a reason that may pass, is not joined")
+@shows(TRANSCRIPTIONS, "a job that failed for a reason that may pass is not joined, but done again")
 def test_what_failed_is_done_again(one: Service, tmp_path: Path) -> None:
     audio, _ = short(tmp_path, seed=30)
     text = send(one, audio, prompt="1").json()["text"]

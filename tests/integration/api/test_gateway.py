@@ -428,3 +428,19 @@ def test_native_jobs_have_prompts_too(api: Live, client: httpx.Client, hand: Han
     assert shape["prompts"].keys() == {"summary_tasks_and_todos", "presentation_structure", "journalistic_summary"}
     assert all("```\nword0 word1\n```" in prompt for prompt in shape["prompts"].values())
     assert client.get("/v1/transcriptions/nothing/prompts").status_code == 404
+
+
+@pytest.mark.contract("gateway", "GET /status/{request_id}", "401 without a key, where reading was not opened")
+@pytest.mark.contract("gateway", "WS /", "401 without a key, where reading was not opened")
+def test_reading_needs_a_key_unless_it_was_opened(tmp_path: Path, migrated: Path) -> None:
+    key = {"x-api-key": "letmein"}
+    with live(tmp_path, migrated=migrated, gateway_api_key="letmein") as api:
+        request = httpx.post(f"{api.base}/upload", files=FILE, headers=key).json()["request_id"]
+        refused = httpx.get(f"{api.base}/status/{request}")
+        assert (refused.status_code, refused.json()) == (401, {"error": "Unauthorized"})
+        assert httpx.get(f"{api.base}/status/{request}", headers=key).json()["status"] == "pending"
+        with dial(api.base) as raw:
+            raw.sendall(handshake(api.base) + say({"type": "get_status"}) + close())
+            assert received(raw).startswith(b"HTTP/1.1 401 ")
+        with connect(api.ws_base, additional_headers=key) as socket:
+            assert join(socket, request)["queue_length"] == 1

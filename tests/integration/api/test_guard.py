@@ -50,16 +50,20 @@ def port(guarded: Live) -> str:
 )
 def test_hosts(guarded: Live, port: str, host: str, allowed: bool) -> None:
     given = host.replace("PORT", port)
-    answer = httpx.get(guarded.base + "/health", headers={"host": given})
+    answer = httpx.get(guarded.base + "/v1/status", headers={"host": given})
     assert answer.status_code == (200 if allowed else 403), answer.text
     if not allowed:
         assert answer.json()["error"]["code"] == "host_not_allowed"
     assert _ws_status(guarded, host=given) == (101 if allowed else 403)
 
 
+def test_health_can_be_watched_under_any_name(guarded: Live) -> None:
+    assert httpx.get(guarded.base + "/health", headers={"host": "gateway:5000"}).status_code == 200
+
+
 def test_a_request_without_a_host_is_refused(guarded: Live, port: str) -> None:
     with socket.create_connection(("127.0.0.1", int(port)), timeout=10) as raw:
-        raw.sendall(b"GET /health HTTP/1.0\r\n\r\n")
+        raw.sendall(b"GET /v1/status HTTP/1.0\r\n\r\n")
         assert b" 403 " in raw.recv(9000).split(b"\r\n")[0]
 
 

@@ -26,6 +26,24 @@ async def hello(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"hi"})
 
 
+def test_answers_do_not_wait_for_the_client_to_acknowledge_their_heads() -> None:
+    """Nagle's algorithm is off on every connection, not only on the first answer of each."""
+
+    async def run() -> int:
+        made: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
+        with server.listening_socket("127.0.0.1:0") as listening:
+            one = await asyncio.start_server(lambda _, writer: made.put_nowait(writer), sock=listening)
+            _, client = await asyncio.open_connection(*listening.getsockname())
+            accepted: socket.socket = (writer := await made.get()).get_extra_info("socket")
+            option = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            writer.close()
+            client.close()
+            one.close()
+        return option
+
+    assert asyncio.run(run())
+
+
 def test_it_serves_several_addresses_and_touches_no_signal() -> None:
     before = signal.getsignal(signal.SIGTERM)
 

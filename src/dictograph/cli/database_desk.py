@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dictograph.api.views import job_view
 from dictograph.api.workers import worker_view
 from dictograph.blobs import FolderBlobs
-from dictograph.cli.desk import Shape
+from dictograph.cli.job_text import Shape
 from dictograph.errors import DatabaseUnavailable
 from dictograph.job import Job, JobStatus
 from dictograph.masking import masked

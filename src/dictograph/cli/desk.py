@@ -11,12 +11,11 @@ from typing import Any, Protocol, TypeVar
 
 import click
 
+from dictograph.cli.job_text import Shape
 from dictograph.cli.options import effective
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
-
-Shape = dict[str, Any]
 
 #: Under what name --key-file is kept while a command runs; and how much of the file is read.
 _KEY_FILE, _KEY_LENGTH = "dictograph.key_file", 1024

@@ -8,6 +8,7 @@ from typing import Any
 
 from dictograph.cli.tables import clipped, length, table
 
+#: A job as the API gives it.
 Shape = dict[str, Any]
 
 _NAME_WIDTH = 40

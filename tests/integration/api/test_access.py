@@ -270,7 +270,7 @@ def test_strange_names_lead_nowhere_without_a_key_that_is_good(serve: Serve) -> 
     assert by_name(api, strange, "127.0.0.1", {}) == 403
     assert by_name(api, strange, "127.0.0.1", by_key("anything")) == 403
     assert by_name(api, strange, "127.0.0.1", by_key(key.secret)) == 200
-    assert by_name(api, strange, "127.0.0.1", {}, path="/health") == 403
+    assert by_name(api, strange, "127.0.0.1", {}, path="/ready") == 403
 
 
 def test_anonymous_routes_go_by_any_name_but_on_loopback(serve: Serve) -> None:

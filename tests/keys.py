@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from dictograph.service.access import Scope
@@ -24,7 +25,8 @@ def with_keys(url: str, work: Callable[[Keys], Awaitable[T]]) -> T:
         finally:
             await database.close()
 
-    return asyncio.run(run())
+    with ThreadPoolExecutor(1) as thread:  # a browser's driver has an event loop in the test's own
+        return thread.submit(lambda: asyncio.run(run())).result()
 
 
 def make_key(

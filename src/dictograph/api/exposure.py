@@ -19,10 +19,15 @@ async def check_exposure(addresses: Sequence[Address], authentication: Authentic
         SettingsError: naming the first that may not, and what to do.
         DatabaseUnavailable.
     """
-    others = [one.authority for one in addresses if not is_loopback(one.authority.rpartition(":")[0])]
+    others = reached_by_others(addresses)
     if not others or settings.insecure or settings.anonymous or await authentication.has_keys():
         return
     raise SettingsError(
         f"{others[0]} can be reached from other machines, and there are no keys: whoever calls could do everything. "
         "Create one with `dictograph keys create`, listen on 127.0.0.1 only, or allow it with --insecure."
     )
+
+
+def reached_by_others(addresses: Sequence[Address]) -> list[str]:
+    """Those of the addresses that other machines reach."""
+    return [one.authority for one in addresses if not is_loopback(one.authority.rpartition(":")[0])]

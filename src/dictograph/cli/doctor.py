@@ -24,6 +24,7 @@ _CHECKS: Mapping[str, Check] = {
     "scratch": in_thread(machine_checks.scratch),
     "disk": in_thread(machine_checks.disk),
     "addresses": in_thread(machine_checks.addresses),
+    "access": in_thread(service_checks.access),
     "prompts": in_thread(service_checks.prompts),
     **sandbox_checks.checks(),
     "decoding": audio_checks.decoding,

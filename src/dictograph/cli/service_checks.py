@@ -12,7 +12,9 @@ from typing import TypeVar
 import psutil
 from sqlalchemy import Connection, func, select
 
+from dictograph.api.exposure import reached_by_others
 from dictograph.cli.findings import Result, Verdict
+from dictograph.contract import Address
 from dictograph.errors import SettingsError
 from dictograph.presence import living
 from dictograph.prompts.library import Library
@@ -20,6 +22,7 @@ from dictograph.settings import Settings
 from dictograph.store import migrate, workers
 from dictograph.store.clock import read_clock
 from dictograph.store.database import Database
+from dictograph.store.keys import list_keys
 from dictograph.store.kinds import file_of
 from dictograph.store.tables import job
 
@@ -37,6 +40,7 @@ _AHEAD_S = 60.0
 #: File systems whose locks and shared memory do not do what SQLite needs (https://www.sqlite.org/wal.html).
 _NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afpfs", "ceph", "glusterfs", "fuse.sshfs", "fuse.rclone"}
 
+_MAKE_KEY = "Make one: `dictograph keys create`. Or listen on 127.0.0.1 only."
 _SHARE = "Let several machines share PostgreSQL: DICTOGRAPH_DATABASE_URL=postgresql://…"
 
 
@@ -80,6 +84,24 @@ def clock(settings: Settings) -> Result:
         detail = f"it is {_said(theirs)}, but a job is from {_said(newest)}"
         return Verdict.WARN, detail, "The clock was wrong, or is wrong now: set it, and let NTP keep it."
     return Verdict.OK, f"it is {_said(theirs)}, for the database too", ""
+
+
+def access(settings: Settings) -> Result:
+    """Who is let in, and whether the service would start with that."""
+    keys = _ask(settings, list_keys) if _is_there(settings) else []
+    good = sum(key.live for key in keys)
+    open_to_all = f"; open without one: {', '.join(settings.anonymous)}" if settings.anonymous else ""
+    if keys or settings.gateway_api_key:
+        told = f"{good} of {len(keys)} keys are good" if keys else "the gateway's key is needed"
+        return Verdict.OK, f"{told}{open_to_all}", ""
+    others = reached_by_others([Address.parse(address) for address in settings.listen])
+    if not others:
+        return Verdict.OK, f"no keys: whoever is on this machine{open_to_all}", ""
+    if settings.anonymous:
+        return Verdict.OK, f"no keys: whoever is on this machine, and on {', '.join(others)}{open_to_all}", ""
+    if settings.insecure:
+        return Verdict.WARN, f"whoever reaches {', '.join(others)} may do everything", _MAKE_KEY
+    return Verdict.FAIL, f"there are no keys, so {', '.join(others)} is not listened on", _MAKE_KEY
 
 
 def prompts(settings: Settings) -> Result:

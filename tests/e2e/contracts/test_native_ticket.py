@@ -1,4 +1,4 @@
-"""Keys and tickets as they are meant: a server that has the key, and a page in a real browser that has only a ticket."""
+"""Keys and tickets as they are meant: a server that has the key, and a page in a browser that has a ticket only."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import quote
 
-import httpx
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 from tests.audio_files import write_noise
 from tests.keys import by_bearer, by_key, make_key
@@ -64,10 +64,21 @@ def one(tmp_path_factory: pytest.TempPathFactory, origin: str) -> Iterator[Servi
         yield up
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    program = need("chromium")
+    with sync_playwright() as playwright:
+        one = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield one
+        one.close()
+
+
 @pytest.mark.contract("native", "POST /v1/tickets", "a page of another origin follows its job, in a real browser")
-def test_a_page_with_a_ticket_follows_its_job_and_no_other(one: Service, origin: str, tmp_path: Path) -> None:
+def test_a_page_with_a_ticket_follows_its_job_and_no_other(
+    one: Service, origin: str, browser: Browser, tmp_path: Path
+) -> None:
     key = by_bearer(make_key(one.database, "alice").secret)
-    file = write_noise(tmp_path / "talk.wav", 2.0)
+    file = write_noise(tmp_path / "talk.wav", 2.0, seed=1)
 
     def submitted() -> str:
         answer = one.post("/v1/transcriptions", files={"file": ("talk.wav", file.read_bytes())}, headers=key)
@@ -76,27 +87,23 @@ def test_a_page_with_a_ticket_follows_its_job_and_no_other(one: Service, origin:
 
     mine, other = submitted(), submitted()
     ticket = one.post("/v1/tickets", headers=key, json={"job_id": mine}).json()["ticket"]
-    assert follow(origin, one.base, mine, ticket) == {"events": "completed", "socket": "completed"}
-    assert follow(origin, one.base, other, ticket) == {"events": "refused", "socket": "refused 1006"}
+    assert follow(browser, origin, one.base, mine, ticket) == {"events": "completed", "socket": "completed"}
+    assert follow(browser, origin, one.base, other, ticket) == {"events": "refused", "socket": "refused 1006"}
     assert ticket.rpartition(".")[2] not in one.words_of_log()
 
 
-def follow(origin: str, base: str, job: str, ticket: str) -> dict[str, str]:
-    """How following ended, in a browser of its own."""
-    asked = json.dumps({"base": base, "job": job, "ticket": ticket})
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=need("chromium"), args=["--no-sandbox"])
-        page = browser.new_page()
-        page.goto(f"{origin}/#{httpx.QueryParams({'': asked})}".replace("#=", "#").replace("+", "%20"))
-        page.wait_for_function("document.title.startsWith('{')", timeout=30_000)
-        ends: dict[str, str] = json.loads(page.title())
-        browser.close()
+def follow(browser: Browser, origin: str, base: str, job: str, ticket: str) -> dict[str, str]:
+    """How following ended."""
+    page = browser.new_page()
+    page.goto(f"{origin}/#{quote(json.dumps({'base': base, 'job': job, 'ticket': ticket}))}")
+    page.wait_for_function("document.title.startsWith('{')", timeout=30_000)
+    ends: dict[str, str] = json.loads(page.title())
     return ends
 
 
 def test_the_owner_alone_hears_of_a_job(one: Service, tmp_path: Path) -> None:
     alice, bob = (by_key(make_key(one.database, owner).secret) for owner in ("alice", "bob"))
-    file = write_noise(tmp_path / "talk.wav", 1.0)
+    file = write_noise(tmp_path / "talk.wav", 1.0, seed=2)
     files = {"file": ("talk.wav", file.read_bytes())}
     job = one.post("/v1/transcriptions", files=files, headers=alice, params={"wait": "60"}).json()
     assert job["status"] == "completed"

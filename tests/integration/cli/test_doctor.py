@@ -9,6 +9,7 @@ import sys
 from collections import namedtuple
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -24,6 +25,7 @@ from dictograph.store.database import Database
 from dictograph.store.migrate import upgrade
 from dictograph.store.tables import job
 from dictograph.store.workers import WorkerState, announce
+from tests.keys import make_key
 from tests.needs import need
 from tests.service import ROOT
 
@@ -69,6 +71,20 @@ def test_a_sqlite_file_on_a_network_share_is_a_failure(settings: Settings, monke
     monkeypatch.setattr(psutil, "disk_partitions", lambda **_: mounts)
     verdict, detail, _ = service_checks.sharing(settings)
     assert (verdict, "nfs4" in detail) == (Verdict.FAIL, True)
+
+
+def test_who_is_let_in_is_told_and_a_service_that_would_not_start_is_a_failure(settings: Settings) -> None:
+    def verdict(**more: Any) -> tuple[Verdict, str]:
+        return service_checks.access(settings.model_copy(update=more))[:2]
+
+    everywhere = {"listen": ["127.0.0.1:8000", "0.0.0.0:80"]}
+    assert verdict() == (Verdict.OK, "no keys: whoever is on this machine")
+    assert verdict(**everywhere) == (Verdict.FAIL, "there are no keys, so 0.0.0.0:80 is not listened on")
+    assert verdict(**everywhere, insecure=True)[0] is Verdict.WARN
+    assert verdict(**everywhere, anonymous=["backend"])[0] is Verdict.OK
+    make_key(settings.database)
+    make_key(settings.database, lives=0.0)
+    assert verdict(**everywhere) == (Verdict.OK, "1 of 2 keys are good")
 
 
 def test_a_prompt_template_that_cannot_be_used_is_a_failure(settings: Settings) -> None:

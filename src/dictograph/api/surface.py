@@ -10,12 +10,14 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
 
 from dictograph.api.pace import Pace
+from dictograph.api.problems import MalformedBody
 from dictograph.api.problems import problem
 from dictograph.contract import Contract
 from dictograph.errors import DictographError
@@ -82,6 +84,10 @@ async def _answer(handle: Callable[[Request], Awaitable[Response]], request: Req
         if getattr(error, "status", 422) >= 500:
             log.warning("%s %s: %s", request.method, request.url.path, error)
         return render(request, error)
+    except HTTPException as error:  # of the framework: a body that is not what its content type says
+        if error.status_code >= 500:
+            raise
+        return render(request, MalformedBody(str(error.detail)))
     except Exception:
         log.exception("%s %s failed", request.method, request.url.path)
         return render(request, None)

@@ -66,8 +66,8 @@ class Guard:
         shared = origin is not None and (origin in self._origins or _shares(surface, origin))
         try:
             await self._check_host(headers.get("host", ""), scope, surface)
-            if not shared:
-                _check_origin(origin, headers, scope)
+            if not shared and _changes(scope, surface):
+                _check_origin(origin, headers)
         except DictographError as error:
             refusal = surface.refusal if surface else problem
             await refusal(error)(scope, receive, send)
@@ -138,9 +138,14 @@ def _origin(given: str | None) -> str | None:
     return f"{parts.scheme}://{_bracketed(parts.hostname.rstrip('.'))}:{port}"
 
 
-def _check_origin(origin: str | None, headers: Headers, scope: Scope) -> None:
-    if scope["type"] == "http" and scope["method"] not in _UNSAFE:
-        return
+def _changes(scope: Scope, surface: Surface | None) -> bool:
+    """Whether it may change something. A WebSocket counts as that: whoever opens it can read from it."""
+    if scope["type"] != "http" or scope["method"] in _UNSAFE:
+        return True
+    return surface is not None and scope["path"] in surface.changing and scope["method"] != "OPTIONS"
+
+
+def _check_origin(origin: str | None, headers: Headers) -> None:
     site = headers.get("sec-fetch-site", "none")
     if origin is None and site in ("none", "same-origin"):
         return  # no browser, or its own address bar

@@ -17,8 +17,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
 
 from dictograph.api.pace import Pace
-from dictograph.api.problems import MalformedBody
-from dictograph.api.problems import problem
+from dictograph.api.problems import MalformedBody, problem
 from dictograph.contract import Contract
 from dictograph.errors import DictographError
 from dictograph.service.services import Services
@@ -45,13 +44,15 @@ class Parts:
 @dataclass(frozen=True, slots=True)
 class Surface:
     """A contract's routes. `origins`: the web pages that may call them, beside those of the settings; ANY_ORIGIN for
-    all. `methods` are allowed to such pages. `refusal` makes the answer for other pages and for unknown hosts."""
+    all. `methods` are allowed to such pages. `changing`: paths where a GET changes something, so that other pages may
+    not even ask. `refusal` makes the answer for other pages and for unknown hosts."""
 
     contract: Contract
     routers: Sequence[APIRouter]
     origins: frozenset[str] = frozenset()
     methods: Sequence[str] = ("GET", "HEAD", "POST", "DELETE")
     refusal: Callable[[DictographError], Response] = problem
+    changing: frozenset[str] = frozenset()
     routes: Sequence[BaseRoute] = field(init=False)
 
     def __post_init__(self) -> None:

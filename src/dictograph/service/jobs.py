@@ -11,9 +11,12 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from sqlalchemy import Connection
+
 from dictograph.blobs import Blobs
 from dictograph.errors import DictographError, InvalidRequest, NotFound
 from dictograph.job import Job, JobStatus
+from dictograph.service.quota import check_room
 from dictograph.service.watch import News, Stopping, Watch, watching
 from dictograph.store import control
 from dictograph.store.database import Database
@@ -48,8 +51,12 @@ class Jobs:
     there, or somebody else's.
     """
 
-    def __init__(self, database: Database, blobs: Blobs, tail: Tail, stopping: asyncio.Event) -> None:
+    def __init__(
+        self, database: Database, blobs: Blobs, tail: Tail, stopping: asyncio.Event, max_pending: int = 0
+    ) -> None:
+        """`max_pending` jobs of one owner may wait and run at once; 0: any number."""
         self._database = database
+        self._max_pending = max_pending
         self._blobs = blobs
         self._tail = tail
         self._stopping = Stopping(stopping)
@@ -77,9 +84,21 @@ class Jobs:
         return await self._database.write(lambda conn: control.cancel(conn, owner, job_id))
 
     async def retry(self, owner: str | None, job_id: str) -> Job:
-        """Run a failed or cancelled job again, from its last committed window. Raises JobStateConflict."""
+        """Run a failed or cancelled job again, from its last committed window.
+
+        Raises:
+            JobStateConflict: it is neither.
+            TooManyRequests: its owner has as many that wait or run as it may.
+        """
         check_id(job_id)
-        return await self._database.write(lambda conn: control.retry(conn, owner, job_id))
+
+        def again(conn: Connection) -> Job:
+            seen = get_job(conn, owner, job_id)
+            if owner is not None and seen.status.ended:
+                check_room(conn, owner, self._max_pending)
+            return control.retry(conn, owner, job_id)
+
+        return await self._database.write(again)
 
     async def remove(self, owner: str | None, job_id: str) -> None:
         """Remove a job with its audio, transcript and events, in whatever state it is."""

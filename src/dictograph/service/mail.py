@@ -12,15 +12,22 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from urllib.parse import unquote, urlsplit
 
-from dictograph.errors import InvalidRequest
+from dictograph.errors import InvalidRequest, TooManyRequests
+from dictograph.service.rates import Rates
 
 log = logging.getLogger(__name__)
 
 _TIMEOUT_S = 15.0
 _AT_ONCE = 2
 
-#: Good enough to keep out what is no address or would be several: whether it exists, only its server knows.
-_ADDRESS = re.compile(r"[^\s@<>,;:\"()\[\]\\]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+#: What one client may have sent, and what one address may get: who may ask for mail without a key, and says to whom,
+#: could have the operator's server send whatever was spoken to all the world.
+_PER_CLIENT = ("10/minute", "200/day")
+_PER_ADDRESS = ("10/hour",)
+
+#: Good enough to keep out what is no address or would be several: whether it exists, only its server knows. `=?` would
+#: begin an encoded word, which stands in the header for something else (RFC 2047).
+_ADDRESS = re.compile(r"(?!.*=\?)[^\s@<>,;:\"()\[\]\\]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +46,10 @@ class Mailer:
         self._url = url
         self._sender = sender
         self._turn = asyncio.Semaphore(_AT_ONCE)
+        self._rates = Rates()
 
-    async def send(self, to: str, subject: str, text: str) -> Sent:
-        """Send a text; what goes wrong on the way is an answer, and a line in the log.
+    async def send(self, to: str, subject: str, text: str, *, client: str) -> Sent:
+        """Send a text; what goes wrong on the way is an answer, and a line in the log. `client` is who asked for it.
 
         Raises:
             InvalidRequest: this is no address.
@@ -50,6 +58,11 @@ class Mailer:
             raise InvalidRequest("`email` must be one e-mail address.", param="email")
         if not self._url or not self._sender:
             return Sent(False, "This service sends no e-mail: its operator has set no mail server.")
+        try:
+            await self._rates.take("mails", client, _PER_CLIENT)
+            await self._rates.take("mails to this address", to.lower(), _PER_ADDRESS)
+        except TooManyRequests as error:
+            return Sent(False, error.message)
         message = _message(self._sender, to, subject, text)
         try:
             async with self._turn:
@@ -64,6 +77,8 @@ class Mailer:
 
 def _message(sender: str, to: str, subject: str, text: str) -> EmailMessage:
     message = EmailMessage()
+    # Names of files that an older system has kept may have anything in them, and the end of a line ends a header.
+    subject = "".join(sign if sign.isprintable() else " " for sign in subject)
     message["From"], message["To"], message["Subject"] = sender, to, subject
     message["Date"], message["Message-ID"] = formatdate(), make_msgid(domain="dictograph.invalid")
     message.set_content(text)

@@ -68,7 +68,7 @@ class Services:
         return cls(
             authentication=Authentication(database, settings),
             intake=intake,
-            jobs=Jobs(database, blobs, tail, stopping),
+            jobs=Jobs(database, blobs, tail, stopping, settings.max_pending),
             transcripts=Transcripts(database),
             growing=Growing(database, tail, stopping),
             following=Following(database, tail, outlooks, stopping),

@@ -56,10 +56,13 @@ class Uploads:
         slot = await self._database.write(lambda conn: create_slot(conn, new))
         return slot, await self._signature(slot)
 
-    async def find(self, slot_id: str) -> Slot:
-        """Raises NotFound when there is no such address."""
+    async def find(self, owner: str, slot_id: str) -> Slot:
+        """An address of this owner, or one that somebody without a key has got: of theirs the id is the right to them.
+
+        Raises NotFound when there is no such address.
+        """
         found = await self._database.read(lambda conn: find_slot(conn, slot_id))
-        if found is None:
+        if found is None or found[0].owner not in (owner, found[0].contract.value):
             raise NotFound(_GONE)
         return found[0]
 

@@ -71,16 +71,16 @@ def _batches(conn: Connection, name: str) -> Iterator[list[Mapping[str, Any]]]:
 
 
 def _row(old: Mapping[str, Any], now: float) -> dict[str, Any]:
-    url = str(old["url"] or "")
+    url = _text(old["url"]) or ""
     new = NewJob(
         id=old["id"] if _ID.fullmatch(old["id"]) else str(uuid4()),
         owner=_OWNER,
-        filename=str(old["filename"] or "audio"),
+        filename=_name(_text(old["filename"]) or "audio"),
         source=Source(SourceKind.URL, url),
         options=Options.model_validate({}),
         metadata={} if _ID.fullmatch(old["id"]) else {"old_id": old["id"]},
         contract=Contract.BACKEND,
-        description=old["description"],
+        description=_text(old["description"]),
     )
     created = _moment(old["creation_date"]) or _moment(old["update_date"]) or datetime.fromtimestamp(now, UTC)
     values = {"creation_date": created, "update_date": _moment(old["update_date"]) or created}
@@ -103,16 +103,16 @@ def _end(old: Mapping[str, Any], when: datetime, url: str) -> dict[str, Any]:
         if url.lower().startswith(("http://", "https://")):
             return {}
         return _failed(_UNREADABLE, "source_not_found", "DOWNLOAD", when)
-    seconds = old["processing_time_seconds"]
+    seconds = _seconds(old["processing_time_seconds"])
     spent = {"processing_time_seconds": seconds, "processing_seconds": None if seconds is None else float(seconds)}
     if state == "completed":
-        said = old["result_text"] or ""
+        said = _text(old["result_text"]) or ""
         done = {"windows_done": 1, "windows_planned": 1, "plan_complete": True, "events_pruned": True}
         return {"status": JobStatus.COMPLETED, "result_text": said, "finished_at": when} | done | spent
     if state in ("cancelled", "canceled"):
         return {"status": JobStatus.CANCELLED, "finished_at": when, "events_pruned": True} | spent
-    why = old["error_message"] or f"The system before this one left this job as {old['status']}."
-    return _failed(str(why), "transcribe_failed", "TRANSCRIBE", when) | spent | {"result_text": old["result_text"]}
+    why = _text(old["error_message"]) or f"The system before this one left this job as {old['status']}."
+    return _failed(why, "transcribe_failed", "TRANSCRIBE", when) | spent | {"result_text": _text(old["result_text"])}
 
 
 def _failed(why: str, code: str, stage: str, when: datetime) -> dict[str, Any]:
@@ -143,7 +143,8 @@ def _renew(conn: Connection, view: View) -> None:
     try:
         with conn.begin_nested():
             conn.execute(text(f"DROP VIEW {view.name}"))
-            conn.exec_driver_sql(f"CREATE VIEW {view.name} AS {view.definition}")
+            definition = view.definition.replace("%", "%%")  # the driver takes one for the place of a value
+            conn.exec_driver_sql(f"CREATE VIEW {view.name} AS {definition}")
             for reader in view.readers:
                 conn.execute(text(f"GRANT SELECT ON {view.name} TO {reader}"))
     except DBAPIError as error:
@@ -151,6 +152,8 @@ def _renew(conn: Connection, view: View) -> None:
 
 
 def _id(given: Any, *, undashed: bool) -> str:
+    if given is None:  # SQLite has keys that are NULL
+        return str(uuid4())
     if isinstance(given, bytes) and len(given) == 16:
         return str(UUID(bytes=given))
     with suppress(ValueError):
@@ -166,4 +169,30 @@ def _moment(given: Any) -> datetime | None:
             return None
     if not isinstance(given, datetime):
         return None
-    return given.replace(tzinfo=UTC) if given.tzinfo is None else given.astimezone(UTC)
+    try:
+        return given.replace(tzinfo=UTC) if given.tzinfo is None else given.astimezone(UTC)
+    except OverflowError:
+        return None
+
+
+# SQLite keeps anything in any column, whatever the column was made for.
+
+
+def _text(given: Any) -> str | None:
+    if given is None:
+        return None
+    return given.decode(errors="replace") if isinstance(given, bytes) else str(given)
+
+
+def _name(given: str) -> str:
+    """A file's name, which is shown where lines and headers must stay what they are."""
+    return "".join(sign if sign.isprintable() else " " for sign in given)
+
+
+def _seconds(given: Any) -> int | None:
+    """Whole seconds, as both databases can keep them."""
+    try:
+        seconds = int(float(given))
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return seconds if 0 <= seconds < 2**31 else None

@@ -91,6 +91,16 @@ def prune_uploads(conn: Connection, expired_for_s: float, limit: int) -> list[st
     return [row.object_name for row in rows if row.size is not None]
 
 
+def prune_empty_uploads(conn: Connection, expired_for_s: float, limit: int) -> int:
+    """Remove addresses that expired so long ago, and to which nothing was uploaded; returns how many. Nobody misses
+    them, and whoever may ask for addresses can have very many."""
+    due = select(upload_slot.c.id).where(
+        upload_slot.c.size.is_(None), upload_slot.c.expires_at < now_epoch() - expired_for_s
+    )
+    first = due.order_by(upload_slot.c.created_at).limit(limit)
+    return conn.execute(delete(upload_slot).where(upload_slot.c.id.in_(first))).rowcount
+
+
 def unnamed(conn: Connection, names: Iterable[str]) -> list[str]:
     """Which of these objects no job names, and nobody uploaded to have a job made of it."""
     asked = list(names)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -19,6 +20,11 @@ _BATCH = 200
 
 #: So long after its address has expired an upload may still be made a job of (s), unless audio is kept for less.
 _UPLOAD_KEPT_S = 86_400.0
+
+#: So long after that it is forgotten, if nothing came (s): what was begun in time has come by then.
+_EMPTY_KEPT_S = 3600.0
+#: Each takes next to nothing: no object goes with it.
+_EMPTY_BATCH = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +61,18 @@ class Pruner:
             await self._remove(lambda c: prune.prune_jobs(c, self._keep.results, _BATCH))
         uploads = min(_UPLOAD_KEPT_S, self._keep.audio or _UPLOAD_KEPT_S)
         await self._remove(lambda c: prune.prune_uploads(c, uploads, _BATCH))
+        await self._forget(min(_EMPTY_KEPT_S, uploads))
         if self._keep.events:
             await self._database.write(lambda c: prune.prune_events(c, self._keep.events, _BATCH))
         await self._database.write(idempotency.expire)
         await self._database.write(webhook_secrets.expire)
         await self._sweep()
+
+    async def _forget(self, expired_for_s: float) -> None:
+        """Forget all addresses that nothing came to. A batch a turn would not do: they are made faster than that."""
+        due = partial(prune.prune_empty_uploads, expired_for_s=expired_for_s, limit=_EMPTY_BATCH)
+        while await self._database.write(due) == _EMPTY_BATCH:
+            pass
 
     async def _remove(self, due: Callable[[Connection], list[str]]) -> None:
         for name in await self._database.write(due):

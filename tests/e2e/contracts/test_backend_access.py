@@ -131,5 +131,9 @@ def test_a_key_has_jobs_of_its_own(backend: Backend, tmp_path: Path) -> None:
     # Who knows its id may read a job of this contract, and none of another.
     assert backend.status(mine)["id"] == mine
     assert backend.session.get(f"{backend.base}/api/v1/job/status/{native}", timeout=30).status_code == 404
+    # The audio is not told by the job's id, but the address of the upload, without its signature, is.
+    told = backend.status(mine)["url"]
+    assert backend.transcribe(filename="talk.wav", url=told).status_code == 400
+    assert alice.transcribe(filename="talk.wav", url=told).status_code == 200
     bad = {"Origin": ORIGIN, "Authorization": "Bearer nobody"}
     assert requests.get(read, headers=bad, timeout=30).status_code == 401

@@ -66,7 +66,7 @@ def test_an_address_that_the_server_does_not_take(backend: Backend, mail: MailSe
 @pytest.mark.contract("backend", EMAIL, "422 for what is no address, 404 for an unknown job")
 def test_what_is_no_address(backend: Backend, mail: MailServer, job: dict[str, Any]) -> None:
     before = len(mail.messages)
-    for bad in ("", "nobody", "a@b, c@d", "a@b\r\nBcc: c@d", "<a@b>", "a b@c", 7, None):
+    for bad in ("", "nobody", "a@b, c@d", "a@b\r\nBcc: c@d", "<a@b>", "a b@c", "=?utf-8?q?a=0a?=@b", 7, None):
         answer = send(backend, job["id"], email=bad)
         assert answer.status_code == 422, bad
         assert isinstance(answer.json()["detail"], str)
@@ -78,9 +78,37 @@ def test_what_is_no_address(backend: Backend, mail: MailServer, job: dict[str, A
 def test_a_mail_server_that_is_away() -> None:
     with mail_server() as gone:
         port = gone.port
-    sent = asyncio.run(Mailer(f"smtp://127.0.0.1:{port}", "dictograph@example.org").send(ADDRESS, "Text", "words"))
+    mailer = Mailer(f"smtp://127.0.0.1:{port}", "dictograph@example.org")
+    sent = asyncio.run(mailer.send(ADDRESS, "Text", "words", client="127.0.0.1"))
     assert not sent.success
     assert "reached" in sent.reason
+
+
+def test_a_name_that_would_be_a_header_is_none(mail: MailServer) -> None:
+    mailer = Mailer(f"smtp://127.0.0.1:{mail.port}", "dictograph@example.org")
+    name = "a\nBcc: c@d\u2028\ud800.mp3"
+    assert asyncio.run(mailer.send(ADDRESS, f"Transcript of {name}", "words", client="127.0.0.1")).success
+    _, message = mail.messages[-1]
+    assert message["Subject"] == "Transcript of a Bcc: c@d  .mp3"
+    assert message["Bcc"] is None
+
+
+@pytest.mark.contract("backend", EMAIL, '200 `{"success": false}` for more mail than a client may send, or one may get')
+def test_nobody_is_flooded(mail: MailServer) -> None:
+    mailer = Mailer(f"smtp://127.0.0.1:{mail.port}", "dictograph@example.org")
+
+    async def flood() -> None:
+        before = len(mail.messages)
+        for number in range(10):
+            assert (await mailer.send(f"{number}@example.org", "Text", "words", client="one")).success
+        refused = await mailer.send("10@example.org", "Text", "words", client="one")
+        assert not refused.success
+        assert "try again" in refused.reason
+        outcomes = [await mailer.send(ADDRESS, "Text", "words", client=f"client {number}") for number in range(11)]
+        assert [sent.success for sent in outcomes] == [True] * 10 + [False]
+        assert len(mail.messages) == before + 20
+
+    asyncio.run(flood())
 
 
 @pytest.mark.contract("backend", "GET /openapi.json", "the routes of this contract, and the native ones")

@@ -247,9 +247,10 @@ def test_an_owner_may_have_only_so_many_jobs_that_wait(serve: Serve) -> None:
         assert (refused.status_code, refused.headers["retry-after"]) == (429, "30")
         assert upload(client, headers=named).json()["id"] == first, "asking again for one that is there is no new one"
         assert upload(client, headers=bob).status_code == 202
-        client.delete(f"{JOBS}/{first}", headers=alice)
+        client.post(f"{JOBS}/{first}/cancel", headers=alice)
         assert upload(client, headers=alice).status_code == 202
-    assert len(api.files()) == 3, "what was refused leaves nothing behind"
+        assert client.post(f"{JOBS}/{first}/retry", headers=alice).status_code == 429
+    assert len(api.files()) == 4, "what was refused leaves nothing behind"
 
 
 @pytest.mark.parametrize("base", [ELSEWHERE, "http://audio.lan:8000"])

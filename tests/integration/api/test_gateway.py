@@ -295,6 +295,20 @@ def test_no_more_than_so_many_are_joined_at_once(api: Live, hand: Hand, socket: 
         assert told(other)["type"] == "transcription_complete"
 
 
+def test_made_up_requests_cannot_take_all_the_memory(
+    api: Live, socket: ClientConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversation, "MOST_AWAITED", 3)
+    there = upload(api)
+    with connect(api.ws_base) as other:
+        for number in range(3):
+            join(other, f"made-up-{number}")
+        refused = asked(socket, type="join", request_id="made-up-3")
+        assert (refused["type"], "nobody has uploaded" in refused["error"]) == ("error", True)
+        join(socket, there)  # what is there can be joined
+    eventually(lambda: asked(socket, type="join", request_id="made-up-3")["type"] == "joined")
+
+
 def test_who_floods_is_read_slowly_or_not_at_all(api: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conversation, "_AT_ONCE_S", 0.2)
     with connect(api.ws_base) as socket:

@@ -112,6 +112,28 @@ def test_a_simple_cross_site_form_makes_no_job(guarded: Live) -> None:
     assert httpx.get(guarded.base + JOBS).json()["data"] == []
 
 
+@pytest.mark.parametrize(
+    ("headers", "allowed"),
+    [
+        ({}, True),
+        ({"origin": FRIEND, "sec-fetch-site": "cross-site"}, True),
+        ({"sec-fetch-site": "same-origin"}, True),
+        ({"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"}, False),
+        ({"origin": "https://evil.example.org"}, False),
+        ({"origin": "null"}, False),
+    ],
+)
+def test_a_get_that_makes_something_is_not_for_other_pages(
+    guarded: Live, headers: dict[str, str], allowed: bool
+) -> None:
+    asked = {"filename": "a.mp3", "content_type": "audio/mpeg", "file_size": "10"}
+    for method in ("GET", "HEAD"):
+        url = guarded.base + "/api/v1/audio/get_presigned_url"
+        answer = httpx.request(method, url, params=asked, headers=headers)
+        assert answer.status_code == (200 if allowed else 403), answer.text
+    assert httpx.get(guarded.base + "/api/v1/job/read", headers=headers).status_code == 200
+
+
 def test_only_allowed_origins_may_read(guarded: Live) -> None:
     answer = httpx.get(guarded.base + "/nowhere", headers={"origin": FRIEND})
     assert answer.headers["access-control-allow-origin"] == FRIEND

@@ -235,7 +235,8 @@ def test_reports_with_a_user_and_views_of_their_own_go_on(postgres: Cluster) -> 
         conn.execute(sa.text("DROP ROLE IF EXISTS reporter"))
         conn.execute(sa.text("CREATE ROLE reporter"))
         conn.execute(sa.text("GRANT SELECT ON transcription_job TO reporter"))
-        conn.execute(sa.text("CREATE VIEW report AS SELECT id, filename, status FROM transcription_job"))
+        report = "SELECT id, filename, status FROM transcription_job WHERE filename LIKE '%mp3'"
+        conn.execute(sa.text(f"CREATE VIEW report AS {report}"))
         conn.execute(sa.text("GRANT SELECT ON report TO reporter"))
         conn.execute(sa.text("CREATE VIEW done AS SELECT id FROM transcription_job WHERE status = 'COMPLETED'"))
     migrate.upgrade(url)
@@ -270,3 +271,23 @@ def test_times_of_sqlite_are_read_in_every_form(sqlite_file: str) -> None:
     jobs = jobs_of(sqlite_file)
     assert len(jobs) == 3
     assert {job.created_at for job in jobs.values()} == {_WHEN}
+
+
+def test_whatever_sqlite_holds_in_a_row_keeps_no_other_from_being_adopted(sqlite_file: str) -> None:
+    columns = "filename, url, status, result_text, error_message, processing_time_seconds, description, creation_date"
+    with migrating(sqlite_file) as conn:
+        conn.execute(sa.text(f"CREATE TABLE transcription_job (id TEXT PRIMARY KEY, {columns.replace(',', ' BLOB,')})"))
+        add = f"INSERT INTO transcription_job (id, {columns}) VALUES "
+        for odd in (
+            "('good', 'a.mp3', 'http://x', 'completed', 'hello', NULL, 3.7, NULL, '2024-01-01 00:00:00')",
+            "(NULL, 'b.mp3', 'http://x', 'completed', 'hello', NULL, 'soon', NULL, 'never')",
+            "(NULL, X'ff', 'http://x', 'failed', X'ff', X'fe', 1e300, X'fd', '0001-01-01T00:00:00+14:00')",
+            "('lines', 'a' || char(10) || 'Bcc: b', X'ff', 7, 3, 4, -1, 5, 6)",
+        ):
+            conn.exec_driver_sql(add + odd)
+    migrate.upgrade(sqlite_file)
+    found = jobs_of(sqlite_file)
+    assert len(found) == 4
+    assert (found["good"].status, found["good"].processing_seconds) == (JobStatus.COMPLETED, 3.0)
+    assert found["lines"].filename == "a Bcc: b"
+    assert {job.processing_seconds for job in found.values()} == {3.0, None}

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from dictograph.blobs import FolderBlobs
 from dictograph.contract import Contract
@@ -20,6 +21,8 @@ from dictograph.store.prune import prune_uploads, unnamed
 from dictograph.store.read import stored_audio
 from dictograph.store.secrets import server_secret
 from dictograph.store.slots import NewSlot, create_slot, fill_slot, find_slot
+from dictograph.store.tables import upload_slot
+from dictograph.worker.pruner import Pruner, Retention
 
 
 def slot(database: Database, name: str, lifetime: float = -10.0) -> StoredAudio:
@@ -56,6 +59,18 @@ def test_an_address_to_which_nothing_came_goes_without_an_object(database: Datab
     assert database.write_now(lambda c: prune_uploads(c, 5, 100)) == []
     assert database.read_now(lambda c: find_slot(c, "empty")) is None
     assert database.write_now(lambda c: fill_slot(c, "empty", StoredAudio("empty/1-upload", "0" * 64, 3))) is None
+
+
+def test_addresses_that_nothing_came_to_all_go_in_one_turn(database: Database, tmp_path: Path) -> None:
+    long_ago, lately = -10_000.0, -10.0
+    many = [NewSlot(f"empty-{n}", "backend", Contract.BACKEND, "a.mp3", "", 3, long_ago) for n in range(2300)]
+    database.write_now(lambda c: [create_slot(c, new) for new in many])
+    used = slot(database, "used", long_ago)
+    database.write_now(lambda c: create_slot(c, NewSlot("late", "backend", Contract.BACKEND, "a.mp3", "", 3, lately)))
+    asyncio.run(Pruner(database, FolderBlobs(tmp_path), Retention(0, 0, 0, orphans=0)).turn())
+    left = database.read_now(lambda c: c.execute(select(upload_slot.c.id)).scalars().all())
+    assert sorted(left) == ["late", "used"]
+    assert database.read_now(lambda c: unnamed(c, [used.name])) == []
 
 
 def test_the_first_upload_stays(database: Database) -> None:

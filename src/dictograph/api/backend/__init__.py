@@ -8,7 +8,7 @@ from dictograph.api.backend.entrance import Entrance
 from dictograph.api.backend.health import health_routes, other_routes
 from dictograph.api.backend.jobs import job_routes
 from dictograph.api.backend.socket import socket_routes
-from dictograph.api.backend.uploads import upload_routes
+from dictograph.api.backend.uploads import PRESIGN, upload_routes
 from dictograph.api.guard import known_origins
 from dictograph.api.surface import ANY_ORIGIN, Parts, Surface
 from dictograph.contract import Contract
@@ -29,4 +29,4 @@ def surface(parts: Parts) -> Surface:
         document_routes(parts.settings),
     ]
     routers.append(other_routes([route for router in routers for route in router.routes]))
-    return Surface(Contract.BACKEND, routers, origins, _METHODS, refused)
+    return Surface(Contract.BACKEND, routers, origins, _METHODS, refused, frozenset({PRESIGN}))

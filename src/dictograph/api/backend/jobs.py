@@ -115,7 +115,7 @@ def job_routes(parts: Parts, entrance: Entrance) -> APIRouter:
     async def email(request: Request, job_id: str, caller: Caller = reader) -> Response:
         """Send the transcript by mail. Where that cannot be done, `message` says why."""
         address = (await read_body(request, pace, EmailBody)).email
-        sent = await _mail(services, await find(services.jobs, caller, job_id), address)
+        sent = await _mail(services, await find(services.jobs, caller, job_id), address, caller.client)
         message = f"The transcript was sent to {address}." if sent.success else sent.reason
         return Json({"success": sent.success, "message": message})
 
@@ -159,7 +159,7 @@ async def _take(intake: Intake, uploads: Uploads, order: Order, body: Transcribe
     if not isinstance(named, Uploaded):
         return await intake.url(order, named.url, body.filename)
     try:
-        slot = await uploads.find(named.slot_id)
+        slot = await uploads.find(order.owner, named.slot_id)
         if slot.audio is None:
             raise NotFound(_UNREADABLE)
         return await intake.stored(order, body.filename, slot.audio.name)
@@ -177,11 +177,12 @@ async def _shape(services: Services, job: Job, base: str) -> dict[str, Any]:
     return job_shape(job, texts.get(job.id), base, segments)
 
 
-async def _mail(services: Services, job: Job, address: str) -> Sent:
+async def _mail(services: Services, job: Job, address: str, client: str) -> Sent:
     if job.status is not JobStatus.COMPLETED:
         return Sent(False, "The job is not completed, so there is no transcript to send.")
     texts = await services.jobs.texts([job])
-    return await services.mailer.send(address, f"Transcript of {job.filename}", texts.get(job.id) or "")
+    subject, text = f"Transcript of {job.filename}", texts.get(job.id) or ""
+    return await services.mailer.send(address, subject, text, client=client)
 
 
 def _next_page(base: str, limit: int, cursor: str | None) -> dict[str, str]:

@@ -26,6 +26,9 @@ from dictograph.store.slots import Slot
 
 OBJECTS = f"{PREFIX}/audio/object"
 
+#: A GET by the contract, which makes an address all the same.
+PRESIGN = f"{PREFIX}/audio/get_presigned_url"
+
 _NO_TYPES = ("", "application/octet-stream")
 
 
@@ -68,7 +71,7 @@ def upload_routes(parts: Parts, entrance: Entrance) -> APIRouter:
         signed = {"expires": expiry(slot), "signature": signature}
         return slot, f"{entrance.base(request)}{object_path(slot.id, slot.filename)}?{urlencode(signed)}"
 
-    @router.get(f"{PREFIX}/audio/get_presigned_url", response_model=UrlView, responses=details(400, 422))
+    @router.get(PRESIGN, response_model=UrlView, responses=details(400, 422))
     async def get_presigned_url(
         request: Request, announced: Annotated[Announced, Query()], caller: Caller = uploader
     ) -> Response:

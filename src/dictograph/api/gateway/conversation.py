@@ -14,7 +14,7 @@ from dictograph.api.gateway import messages
 from dictograph.api.gateway.errors import Refused
 from dictograph.api.gateway.final import encoded, final
 from dictograph.api.gateway.joined import Joined
-from dictograph.api.gateway.requests import Requests
+from dictograph.api.gateway.requests import MOST_AWAITED, Requests
 from dictograph.contract import Contract
 from dictograph.errors import DictographError, NotFound
 from dictograph.job import Job
@@ -38,6 +38,7 @@ class Conversation:
     def __init__(self, websocket: WebSocket, services: Services, requests: Requests, caller: Caller) -> None:
         self.services = services
         self.find = requests.find
+        self._requests = requests
         self._websocket = websocket
         self._caller = caller
         self._joined: dict[str, asyncio.Task[None]] = {}
@@ -97,11 +98,24 @@ class Conversation:
         if request_id not in self._joined and len(self._joined) >= MOST_JOINED:
             raise Refused(f"No more than {MOST_JOINED} requests can be joined at once")
         job = await self.find(request_id)
+        if job is None and request_id not in self._joined and self._requests.awaited >= MOST_AWAITED:
+            raise Refused("Too many requests are waited for that nobody has uploaded")
         await self.say(messages.joined(request_id, await self.status(job)))
         if job is not None and job.status.ended:
             await self.say_end(job)
         elif request_id not in self._joined:
-            self._joined[request_id] = tasks.create_task(self._follow(request_id, job))
+            self._joined[request_id] = self._awaited(tasks.create_task(self._follow(request_id, job)), job)
+
+    def _awaited(self, task: asyncio.Task[None], job: Job | None) -> asyncio.Task[None]:
+        """Count it while it lasts, if there was no such request when it began."""
+        if job is None:
+            self._requests.awaited += 1
+            task.add_done_callback(self._has_ended)
+        return task
+
+    def _has_ended(self, task: asyncio.Task[None]) -> None:
+        del task
+        self._requests.awaited -= 1
 
     async def _follow(self, request_id: str, job: Job | None) -> None:
         try:

@@ -8,11 +8,18 @@ from dictograph.job import Job
 from dictograph.service.jobs import Jobs
 from dictograph.service.shared import Shared
 
+#: So many requests that are not there may be waited for in all: anybody can make up ids, and each costs some memory.
+MOST_AWAITED = 4096
+
 
 class Requests:
-    """Looks requests up. Those who look for the same one at the same time share the answer."""
+    """Looks requests up. Those who look for the same one at the same time share the answer.
+
+    `awaited` is how many are waited for that were not there when somebody joined them.
+    """
 
     def __init__(self, jobs: Jobs) -> None:
+        self.awaited = 0
         self._reading: Shared[str, Job] = Shared(lambda request_id: jobs.get(None, request_id))
 
     async def find(self, request_id: str) -> Job | None:

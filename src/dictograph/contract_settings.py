@@ -109,3 +109,7 @@ class ContractSettings(BaseModel):
         [], description="Networks and `HOST:PORT` that webhooks may be sent to beside public addresses."
     )
     webhook_timeout: Seconds = Field(15, gt=0, description="How long the receiver of a webhook may take.")
+
+    def is_closed(self, routes: Anonymous) -> bool:
+        """Whether it was said who needs no key, and these routes were not among them."""
+        return "anonymous" in self.model_fields_set and routes not in self.anonymous

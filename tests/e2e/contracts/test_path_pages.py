@@ -62,10 +62,11 @@ def test_a_page_that_has_no_origin_to_show_can_read_it_too(one: Service) -> None
     assert httpx.get(f"{one.base}/health").headers["access-control-allow-origin"] == "*"
 
 
-def test_where_the_contract_was_not_opened_no_page_reaches_it(tmp_path: Path) -> None:
-    """On the usual address, as it comes, a page could else have the files of whoever looks at it read to it."""
+@pytest.mark.parametrize("settings", [{}, {"listen": "path@127.0.0.1:0", "anonymous": "none"}], ids=["usual", "closed"])
+def test_where_the_contract_was_not_opened_no_page_reaches_it(tmp_path: Path, settings: dict[str, str]) -> None:
+    """A page could else have the files of whoever looks at it read to it."""
     (tmp_path / "talk.wav").write_bytes(b"private")
-    with service(tmp_path, path_roots=tmp_path) as closed:
+    with service(tmp_path, path_roots=tmp_path, **settings) as closed:
         body = {"path": str(tmp_path / "talk.wav")}
         assert httpx.post(f"{closed.base}/transcribe", json=body, headers=PAGE).status_code == 403
         assert closed.rows("SELECT id FROM transcription_job") == []

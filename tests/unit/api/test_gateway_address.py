@@ -1,10 +1,11 @@
-"""Where clients are sent for the WebSocket."""
+"""Where clients are sent for the WebSocket, and for whose pages it is."""
 
 from __future__ import annotations
 
 import pytest
 from starlette.requests import Request
 
+from dictograph.api.gateway import is_for_pages
 from dictograph.api.gateway.address import websocket_url
 from dictograph.settings import Settings
 
@@ -37,3 +38,18 @@ def asked(host: str, port: int) -> Request:
 )
 def test_the_socket_has_an_address(listen: str, host: str, port: int, url: str) -> None:
     assert websocket_url(asked(host, port), Settings.model_validate({"listen": listen})) == url
+
+
+@pytest.mark.parametrize(
+    ("settings", "pages"),
+    [
+        ({}, False),
+        ({"listen": "path@127.0.0.1:4000"}, False),
+        ({"anonymous": "backend"}, False),
+        ({"anonymous": "gateway-read"}, True),
+        ({"listen": "gateway@127.0.0.1:5000"}, True),
+        ({"listen": "gateway@127.0.0.1:5000", "anonymous": "none"}, False),
+    ],
+)
+def test_pages_may_listen_where_that_was_asked_for(settings: dict[str, str], pages: bool) -> None:
+    assert is_for_pages(Settings.model_validate(settings)) is pages

@@ -87,7 +87,7 @@ def job_routes(parts: Parts, entrance: Entrance) -> APIRouter:
         body = await read_body(request, pace, TranscribeBody)
         order = _order(parts, caller, body, request.headers.get("idempotency-key"))
         accepted = await _take(services.intake, services.uploads, order, body)
-        return Json(await _shape(services, accepted.job, entrance.base(request)))
+        return await _told(services, accepted.job, entrance.base(request))
 
     @router.get(
         f"{_JOB}/status/{{job_id}}",
@@ -96,15 +96,19 @@ def job_routes(parts: Parts, entrance: Entrance) -> APIRouter:
     )
     async def status(request: Request, job_id: str, caller: Caller = reader) -> Response:
         """A job. Its id, which nobody can guess, is the right to read it."""
-        return Json(await _shape(services, await find(services.jobs, caller, job_id), entrance.base(request)))
+        return await _told(services, await find(services.jobs, caller, job_id), entrance.base(request))
 
     @router.get(f"{_JOB}/read", response_model=list[BackendJobView], responses=details(422))
     async def read(request: Request, query: Annotated[ReadQuery, Query()], caller: Caller = reader) -> Response:
         """The caller's jobs, newest first; header `Link` has the address of the next page."""
         page = await services.jobs.page(caller.owner, Listing(cursor=query.cursor, limit=query.limit))
         texts, base = await services.jobs.texts(page.jobs), entrance.base(request)
-        shapes = [job_shape(job, texts.get(job.id), base) for job in page.jobs]
-        return Json(shapes, 200, _next_page(base, query.limit, page.next_cursor))
+        headers = _next_page(base, query.limit, page.next_cursor)
+
+        def listed() -> Response:
+            return Json([job_shape(job, texts.get(job.id), base) for job in page.jobs], 200, headers)
+
+        return await run_in_threadpool(listed)
 
     @router.post(
         f"{_JOB}/{{job_id}}/email",
@@ -167,14 +171,13 @@ async def _take(intake: Intake, uploads: Uploads, order: Order, body: Transcribe
         raise FileRefused(_UNREADABLE, param="url") from error
 
 
-async def _shape(services: Services, job: Job, base: str) -> dict[str, Any]:
-    """A job with its text and all that is said of it."""
+async def _told(services: Services, job: Job, base: str) -> Response:
+    """A job with its text and all that is said of it. With every word of hours of speech, that takes long to write."""
     if job.status is not JobStatus.COMPLETED:
-        return job_shape(job, None, base)
-    texts = await services.jobs.texts([job])
+        return Json(job_shape(job, None, base))
+    text = (await services.jobs.texts([job])).get(job.id)
     transcript = await services.transcripts.open(None, job.id)
-    segments = await run_in_threadpool(list, transcript.segments)
-    return job_shape(job, texts.get(job.id), base, segments)
+    return await run_in_threadpool(lambda: Json(job_shape(job, text, base, transcript.segments)))
 
 
 async def _mail(services: Services, job: Job, address: str, client: str) -> Sent:

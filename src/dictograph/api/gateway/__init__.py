@@ -16,12 +16,15 @@ def surface(parts: Parts) -> Surface:
 
 
 def sockets(parts: Parts) -> Surface:
-    """The WebSocket. Web pages of any origin may open it where this contract was asked for by the settings; elsewhere
-    that would let any page that a person happens to visit listen in."""
-    origins = frozenset({ANY_ORIGIN}) if _is_wanted(parts.settings) else frozenset[str]()
+    """The WebSocket. Web pages of any origin may open it where this contract was asked for by the settings, and not
+    closed by them; elsewhere that would let any page that a person happens to visit listen in."""
+    origins = frozenset({ANY_ORIGIN}) if is_for_pages(parts.settings) else frozenset[str]()
     return Surface(Contract.GATEWAY, [socket_routes(parts.services)], origins)
 
 
-def _is_wanted(settings: Settings) -> bool:
+def is_for_pages(settings: Settings) -> bool:
+    """Whether web pages of any origin may open the WebSocket."""
+    if settings.is_closed("gateway-read"):
+        return False
     addresses = [Address.parse(address) for address in settings.listen]
     return "gateway-read" in settings.anonymous or any(one.first is Contract.GATEWAY for one in addresses)

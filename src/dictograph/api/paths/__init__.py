@@ -19,8 +19,9 @@ def surface(parts: Parts) -> Surface:
 
 
 def surface_of_its_own(parts: Parts) -> Surface:
-    """The routes of this contract on an address that was given to it: for every web page, as it is written."""
-    return _surface(path_routes(parts), for_pages=True)
+    """The routes of this contract on an address that was given to it: for every web page, as it is written, unless the
+    settings have closed them to whoever has no key: no page has one."""
+    return _surface(path_routes(parts), for_pages=not parts.settings.is_closed("path"))
 
 
 def elsewhere() -> Surface:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,8 +83,13 @@ class Application:
 
 
 @asynccontextmanager
-async def open_application(settings: Settings, *, worker: bool) -> AsyncIterator[Application]:
-    """A wired application. A worker is started, and stopped at the end, its jobs given back."""
+async def open_application(
+    settings: Settings, *, worker: bool, before: Callable[[Services], Awaitable[None]] | None = None
+) -> AsyncIterator[Application]:
+    """A wired application. A worker is started, and stopped at the end, its jobs given back.
+
+    `before` is awaited before anything is started: what it raises ends all, with no job touched.
+    """
     async with open_core(settings) as core:
         hand = make_worker(core) if worker else None
         elsewhere = WorkersElsewhere(core.database)
@@ -100,6 +105,8 @@ async def open_application(settings: Settings, *, worker: bool) -> AsyncIterator
             readiness=_readiness_of(hand) if hand else elsewhere.ask,
             stopping=core.stopping,
         )
+        if before is not None:
+            await before(services)
         application = Application(core, services, hand, hand or housekeepers)
         async with _working(hand, settings.shutdown_grace, settings.sandbox) if hand else _keeping(housekeepers):
             try:
@@ -185,6 +192,7 @@ def make_worker(core: Core) -> Worker:
             settings.sandbox,
         ),
         policy=RetryPolicy(settings.retry_base, settings.retry_max),
+        weights_patience=settings.weights_patience,
     )
     return Worker(
         tools,
@@ -210,7 +218,8 @@ def _webhooks(core: Core) -> WebhookRelay:
 def _readiness_of(worker: Worker) -> Callable[[], Readiness]:
     def ask() -> Readiness:
         own = worker.readiness
-        return Readiness(own.ready, own.reason, tuple(worker.state()["models"]))
+        state = worker.state()
+        return Readiness(own.ready, own.reason, tuple(state["models"]), tuple(state["warnings"]))
 
     return ask
 

@@ -16,7 +16,8 @@ DictographError
 │   ├── AudioTooLong             ├── DecoderCrashed         ├── DecoderTimeout
 │   ├── DecoderOutOfMemory       ├── ListenerFailed         └── SandboxUnavailable
 ├── TranscribeError              the samples cannot be turned into text (stage TRANSCRIBE)
-│   ├── ModelUnavailable         ├── UnsupportedByEngine    ├── EngineFailed
+│   ├── ModelUnavailable ── ModelOutOfReach                ├── UnsupportedByEngine
+│   ├── EngineFailed
 │   ├── EngineCrashed            ├── EngineTimeout          └── EngineOutOfMemory
 ├── PublishError                 a result cannot be delivered (stage PUBLISH)
 ├── LostWorker                   the worker went away in the middle of an attempt
@@ -321,11 +322,16 @@ class TranscribeError(DictographError):
 
 
 class ModelUnavailable(TranscribeError):
-    """The model's weights are not here and cannot be fetched."""
+    """The model's weights are not here and cannot be had as things stand."""
 
     code = "model_unavailable"
-    retryable = True
     status = 503
+
+
+class ModelOutOfReach(ModelUnavailable):
+    """The model's weights are not here, for a reason that may pass: the hub is silent, the disk is full."""
+
+    retryable = True
 
 
 class UnsupportedByEngine(TranscribeError):

@@ -51,6 +51,7 @@ async def local_application(settings: Settings) -> AsyncIterator[Application]:
             "path_upload_dir": None,
             "path_roots": [Path("/")],
             "crash_at": "",
+            "weights_patience": 0.0,  # somebody sits there and waits
             "shutdown_grace": 0.0,  # nobody is left to give a job back to
         }
         async with open_application(settings.model_copy(update=here), worker=True) as application:

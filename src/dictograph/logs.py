@@ -14,6 +14,9 @@ from dictograph.masking import masked
 #: Libraries that report every request at INFO, which is detail here.
 _TALKATIVE = ("alembic", "asyncio", "httpcore", "httpx", "huggingface_hub", "filelock", "urllib3", "uvicorn")
 
+#: Libraries that warn of what clients send: an answer tells those, and the log would grow at their will.
+_WARNING_OF_CLIENTS = ("python_multipart",)
+
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -26,6 +29,8 @@ def configure(level: str, format: Literal["text", "json"], stream: TextIO | None
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter() if format == "json" else TextFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    for name in _WARNING_OF_CLIENTS:
+        logging.getLogger(name).setLevel(logging.NOTSET if level == "debug" else logging.ERROR)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.NOTSET if level == "debug" else logging.WARNING)
 

@@ -136,6 +136,11 @@ class Settings(ContractSettings):
     )
     retry_base: Seconds = Field(2, description="Wait before the second attempt; it doubles with each.")
     retry_max: Seconds = Field(300, description="The longest wait between two attempts.")
+    weights_patience: Seconds = Field(
+        600,
+        description="Jobs wait so long for weights that cannot be had for a reason that may pass (a hub that does not "
+        "answer, a full disk), before they fail.",
+    )
     shutdown_grace: Seconds = Field(20, description="Time for a stopping service to reach the next window of its jobs.")
 
     # --- how long things are kept

@@ -33,13 +33,13 @@ _TAKEN_TOGETHER = 128
 
 async def serve(
     app: ASGIApp | Sequence[ASGIApp],
-    addresses: Sequence[str],
+    addresses: Sequence[str | socket.socket],
     on_started: Callable[[list[str]], None],
     stop_event: asyncio.Event,
     limits: ConnectionLimits | None = None,
 ) -> None:
-    """Serve `app` on all addresses (HOST:PORT; port 0 is any free one) until `stop_event` is set. Several
-    applications are one for each address.
+    """Serve `app` on all addresses (HOST:PORT, where port 0 is any free one; or a `listening_socket`, which it closes
+    at the end) until `stop_event` is set. Several applications are one for each address.
 
     `on_started` gets the addresses with their true ports once connections are taken. Streams end by
     the `stopping` event of the services, which should be the same one. No signal is touched.
@@ -48,7 +48,7 @@ async def serve(
         SettingsError: an address cannot be listened on; the message names it.
     """
     with ExitStack() as stack:
-        sockets = [stack.enter_context(listening_socket(address)) for address in addresses]
+        sockets = [stack.enter_context(_taken(address)) for address in addresses]
         apps = _by_port(app, sockets)
         server = _Server(_config(apps, replace(limits or ConnectionLimits(), most=make_room())))
         running = asyncio.ensure_future(server.serve(sockets))
@@ -74,8 +74,12 @@ def _by_port(app: ASGIApp | Sequence[ASGIApp], sockets: Sequence[socket.socket])
     return by_port
 
 
+def _taken(address: str | socket.socket) -> socket.socket:
+    return listening_socket(address) if isinstance(address, str) else address
+
+
 def listening_socket(address: str) -> socket.socket:
-    """A socket bound to HOST:PORT."""
+    """A socket that listens on HOST:PORT. Raises SettingsError, with what to do."""
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -98,7 +102,10 @@ def listening_socket(address: str) -> socket.socket:
         one.setblocking(False)
     except OSError as error:
         one.close()
-        raise SettingsError(f"Cannot listen on {address}: {error.strerror or error}.") from error
+        raise SettingsError(
+            f"Cannot listen on {address}: {error.strerror or error}. "
+            "Name another port with --port, or another address with --listen or DICTOGRAPH_LISTEN."
+        ) from error
     return one
 
 

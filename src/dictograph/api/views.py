@@ -142,6 +142,7 @@ class ReadyView(BaseModel):
 
     ready: bool
     reason: str = Field(description="Why not; empty when ready.")
+    warnings: list[str] = Field(description="What works otherwise than it should: models that cannot be had.")
     models: list[ModelView]
 
 
@@ -209,7 +210,8 @@ def models_view(readiness: Readiness) -> list[ModelView]:
 
 
 def ready_view(readiness: Readiness) -> ReadyView:
-    return ReadyView(ready=readiness.ready, reason=readiness.reason, models=models_view(readiness))
+    models = models_view(readiness)
+    return ReadyView(ready=readiness.ready, reason=readiness.reason, warnings=list(readiness.warnings), models=models)
 
 
 def status_view(status: Status, version: str) -> StatusView:
@@ -249,5 +251,8 @@ def _error_view(error: ErrorRecord) -> ErrorView:
 
 def without_secrets(url: str) -> str:
     """Signed URLs carry their signature in the query; it is nobody's business but the worker's."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # an older system's, which was never looked at
+        return url.partition("?")[0].partition("#")[0].rpartition("@")[2]
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

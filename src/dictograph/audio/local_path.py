@@ -24,14 +24,27 @@ def open_allowed(path: str, roots: Sequence[Path]) -> BinaryIO:
 
     Raises:
         PathNotAllowed: with one and the same message for a path outside, one that is missing, one
-            that may not be read, and one that is no regular file.
+            that may not be read, and one that is no regular file; only what the text of the path
+            says by itself (`why_never`) has words of its own.
     """
+    if refusal := why_never(path, roots):
+        raise PathNotAllowed(refusal)
     try:
         return _open(path, roots)
     except (OSError, ValueError, RuntimeError) as error:
         raise PathNotAllowed(
             "The path is no readable file under a folder that this service may read from (DICTOGRAPH_PATH_ROOTS)."
         ) from error
+
+
+def why_never(path: str, roots: Sequence[Path]) -> str:
+    """Why there can be no file at this path, as far as its text says; "" if there can. Nothing is looked at, so it
+    tells nothing of what lies outside the roots."""
+    if not os.path.isabs(path):
+        return "The path is relative: give an absolute path."
+    if os.path.normpath(path) in map(str, roots):
+        return "The path is a folder: give that of a file in it."
+    return ""
 
 
 def lies_under(path: str, roots: Sequence[Path]) -> bool:

@@ -18,6 +18,7 @@ from dictograph.engine.offer import AUTO, SPHINX, WHISPER
 from dictograph.engine.probe import prove, sample
 from dictograph.engine.protocol import SAMPLE_RATE
 from dictograph.engine.sizing import sizing
+from dictograph.engine.wanted import needed
 from dictograph.errors import DecodeError, ModelUnavailable
 from dictograph.samples import hello
 from dictograph.settings import Settings
@@ -42,7 +43,12 @@ async def decoding(settings: Settings) -> Result:
 
 
 async def models(settings: Settings) -> Result:
-    """Whether the weights of the default model are here; nothing is fetched."""
+    """Whether the weights of the default model and of the profiles' contracts are here; nothing is fetched."""
+    here = {model.name for model in list_models(settings) if model.snapshot}
+    if missing := [(contract.value, name) for contract, name in needed(settings) if name not in here]:
+        names = " ".join(dict.fromkeys(name for _, name in missing))
+        told = "; ".join(f"jobs of the {contract} contract need {name}, which is not here" for contract, name in missing)
+        return Verdict.WARN, told, f"The service fetches what it can when it starts; or `dictograph models pull {names}`."
     if settings.engine not in (AUTO, WHISPER):
         return Verdict.OK, f"the engine {settings.engine} brings its own model", ""
     if (model := _default(settings)).snapshot:

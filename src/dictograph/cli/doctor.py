@@ -23,6 +23,7 @@ _CHECKS: Mapping[str, Check] = {
     "storage": in_thread(machine_checks.storage),
     "scratch": in_thread(machine_checks.scratch),
     "disk": in_thread(machine_checks.disk),
+    "paths": in_thread(machine_checks.paths),
     "addresses": in_thread(machine_checks.addresses),
     "access": in_thread(service_checks.access),
     "prompts": in_thread(service_checks.prompts),
@@ -75,10 +76,14 @@ def _settings(overrides: Mapping[str, str | None]) -> tuple[Settings | None, Fin
         loaded = explained(**overrides)
     except SettingsError as error:
         return None, Finding(
-            "settings", Verdict.FAIL, error.message, "`dictograph settings --help` says where they come from."
+            "settings",
+            Verdict.FAIL,
+            error.message,
+            "`dictograph settings --help` says where they come from, and which place counts.",
         )
     changed = sum(not origin.startswith("default") for origin in loaded.origins.values())
-    told = "; ".join([f"{changed} set, the rest by default", *loaded.warnings])
+    warnings = [warning.removesuffix(".") for warning in loaded.warnings]
+    told = "; ".join([f"{changed} set, the rest by default", *warnings])
     verdict = Verdict.WARN if loaded.warnings else Verdict.OK
     return loaded.settings, Finding("settings", verdict, told)
 

@@ -30,6 +30,8 @@ from dictograph.store.keys import Key, KeyRates
 T = TypeVar("T")
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
+#: A number that may have been meant in days; nothing is nothing in all units.
+_BARE = re.compile(r"\s*\d*[1-9]\d*(\.\d*)?\s*|\s*0*\.\d*[1-9]\d*\s*")
 _seconds = TypeAdapter[float](Seconds)
 
 
@@ -39,6 +41,8 @@ class _Time(click.ParamType[float]):
     name = "time"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, str) and _BARE.fullmatch(value):
+            self.fail(f"{value!r} has no unit: say 90d, 12h or 90s.", param, ctx)
         try:
             if isinstance(value, str) and _DATE.match(value):
                 end = datetime.fromisoformat(value)
@@ -170,11 +174,11 @@ async def _desk(settings: Settings) -> AsyncIterator[Keys]:
 
 async def _revoked(desk: Keys, id: str) -> bool:
     try:
-        await desk.revoke(id)
+        key = await desk.revoke(id)
     except DictographError as error:
         click.echo(f"dictograph: {error.message}", err=True)
         return False
-    click.echo(f"{id} revoked")
+    click.echo(f"{key.id} revoked")
     return True
 
 
@@ -220,7 +224,7 @@ def _state(key: Key) -> str:
 
 
 def _day(moment: datetime | None) -> str:
-    return "–" if moment is None else moment.astimezone().strftime("%Y-%m-%d %H:%M")
+    return "–" if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _shape(key: Key) -> dict[str, Any]:

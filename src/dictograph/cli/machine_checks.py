@@ -19,6 +19,7 @@ from dictograph.cli.findings import Result, Verdict
 from dictograph.cli.tables import size
 from dictograph.contract import Address
 from dictograph.masking import masked
+from dictograph.service.paths import root_troubles
 from dictograph.settings import Settings, variable
 from dictograph.store import migrate, server, sqlite
 from dictograph.store.kinds import file_of
@@ -107,6 +108,16 @@ def disk(settings: Settings) -> Result:
     if free[least] < _TIGHT:
         return Verdict.WARN, detail, "Free some space: an hour of audio needs 115 MB while it is transcribed."
     return Verdict.OK, detail, ""
+
+
+def paths(settings: Settings) -> Result:
+    """Whether files can be read from the folders that they may be named in."""
+    if troubles := root_troubles(settings):
+        advice = f"Correct {variable('path_roots')}, or make the folder, readable for the service's user."
+        return Verdict.WARN, " ".join(troubles).removesuffix("."), advice
+    if not settings.path_roots:
+        return Verdict.OK, f"no folder's files may be named by their path ({variable('path_roots')})", ""
+    return Verdict.OK, f"{', '.join(map(str, settings.path_roots))} can be read", ""
 
 
 def addresses(settings: Settings) -> Result:

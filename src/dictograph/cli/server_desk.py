@@ -117,8 +117,18 @@ def _path(job_id: str) -> str:
 
 
 def _refusal(answer: httpx.Response) -> DictographError:
-    hint = " Put it into DICTOGRAPH_KEY, or give --key-file." if answer.status_code == 401 else ""
     try:
-        return ServerSaysNo(str(answer.json()["error"]["message"]) + hint)
+        message = str(answer.json()["error"]["message"])
+        return ServerSaysNo(_about_keys(answer, message) if answer.status_code == 401 else message)
     except (ValueError, LookupError, TypeError):
         return ServerSaysNo(f"{masked(str(answer.url))} answered {answer.status_code} {answer.reason_phrase}.")
+
+
+def _about_keys(answer: httpx.Response, message: str) -> str:
+    """What to do about a key, going by whether one was sent: the service says the same of all that are not good."""
+    if "x-api-key" not in answer.request.headers:
+        return f"{message} Put it into DICTOGRAPH_KEY, or give --key-file."
+    return (
+        "The key that was given is not good there: it is unknown, has expired or was revoked "
+        "(`dictograph keys list` says which). The gateway's API_KEY is for its uploads alone."
+    )

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, func, select
 from dictograph.api.exposure import reached_by_others
 from dictograph.cli.findings import Result, Verdict
 from dictograph.contract import Address
-from dictograph.errors import SettingsError
+from dictograph.errors import DatabaseUnavailable, SettingsError
 from dictograph.presence import living
 from dictograph.prompts.library import Library
 from dictograph.settings import Settings
@@ -69,13 +69,17 @@ def sharing(settings: Settings) -> Result:
 
 
 def clock(settings: Settings) -> Result:
-    """Whether this machine's clock can be right, and agrees with the database's."""
+    """Whether this machine's clock can be right, and agrees with the database's, if that can be asked."""
     now = time.time()
     if now < _BEGINNING.timestamp():
         return Verdict.FAIL, f"this machine's clock says {_said(now)}", "Set the clock; let NTP keep it."
-    if not _is_there(settings):
+    try:
+        clocks = _clocks(settings) if _is_there(settings) else None
+    except DatabaseUnavailable:
+        clocks = None  # another check says what is wrong with it
+    if clocks is None:
         return Verdict.OK, f"it is {_said(now)}", ""
-    theirs, newest = _clocks(settings)
+    theirs, newest = clocks
     apart = theirs - time.time()
     if abs(apart) > _APART_S:
         detail = f"the database's clock is {abs(apart):.0f} s {'ahead of' if apart > 0 else 'behind'} this machine's"
@@ -88,7 +92,10 @@ def clock(settings: Settings) -> Result:
 
 def access(settings: Settings) -> Result:
     """Who is let in, and whether the service would start with that."""
-    keys = _ask(settings, list_keys) if _is_there(settings) else []
+    try:
+        keys = _ask(settings, list_keys) if _is_there(settings) else []
+    except DatabaseUnavailable:
+        return Verdict.WARN, "not known while the database cannot be asked", ""
     good = sum(key.live for key in keys)
     open_to_all = f"; open without one: {', '.join(settings.anonymous)}" if settings.anonymous else ""
     if keys or settings.gateway_api_key:

@@ -20,6 +20,10 @@ def settings(explain: bool, profile: str | None, as_json: bool) -> None:
 
     In the form of an .env file; passwords are masked.
 
+    Where several places say something, the first of these counts: the command line, the environment (DICTOGRAPH_…),
+    the file .env in the working folder, the TOML file (DICTOGRAPH_CONFIG, else dictograph.toml in the working folder),
+    the names that older systems had, the defaults of profiles, those of Dictograph.
+
     \b
     dictograph settings --explain
     dictograph settings --explain --profile gateway

@@ -13,7 +13,8 @@ from dictograph.engine.hardware import Hardware, find_hardware
 from dictograph.engine.offer import AUTO, SPHINX, WHISPER, Offer
 from dictograph.engine.protocol import EngineSpec
 from dictograph.engine.shelf import Asleep, Checking, Fetching, Ready, Shelf, Unavailable
-from dictograph.errors import ModelNotAllowed, ModelUnavailable
+from dictograph.engine.wanted import needed
+from dictograph.errors import ModelNotAllowed, ModelOutOfReach, ModelUnavailable
 from dictograph.job import FrozenEngine
 from dictograph.settings import Settings
 from dictograph.transcript import Warning as Caution
@@ -31,7 +32,7 @@ class Catalog:
         self._offer = offer
         self._hardware: Hardware | None = None
         self._change = asyncio.Event()
-        self._told: str | None = None
+        self._told: set[str] = set()
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Catalog:
@@ -54,8 +55,18 @@ class Catalog:
         )
 
     def resolve(self, engine: str, model: str | None, contract: Contract = Contract.NATIVE) -> tuple[str, str]:
-        """Check what a client asks for, without waiting for anything: Offer.resolve."""
-        return self._offer.resolve(engine, model, contract)
+        """Check what a client asks for, without waiting for anything; weights that nobody needed yet are now fetched.
+
+        Raises:
+            InvalidOption, ModelNotAllowed: as Offer.resolve, or it is known that these weights cannot be had.
+        """
+        engine, model = self._offer.resolve(engine, model, contract)
+        if engine == WHISPER:
+            shelf = self._offer.shelf(model)
+            shelf.ask()
+            if isinstance(shelf.state, Unavailable) and not shelf.state.may_pass:
+                raise ModelNotAllowed(f"The model {shelf.name} is unavailable here: {shelf.state.reason}.")
+        return engine, model
 
     async def prepare(self, on_change: Callable[[], None]) -> None:
         """`run`, with a call after each change of what `runnable`, `describe` and `choose` say."""
@@ -80,7 +91,7 @@ class Catalog:
 
         Raises:
             InvalidOption, ModelNotAllowed: as `resolve`.
-            ModelUnavailable: it cannot be done now, and nothing else was allowed.
+            ModelUnavailable: it cannot be done, and nothing else was allowed; ModelOutOfReach if that may pass.
         """
         engine, model = self._offer.resolve(engine, model)
         falls_back = engine == AUTO and self._settings.engine == AUTO
@@ -93,8 +104,9 @@ class Catalog:
             case Unavailable() if falls_back:
                 warning = Caution("engine_fallback", self.notice or "")
                 return own_choice(self._settings, self._offer.own[SPHINX], warning)
-            case Unavailable(reason):
-                raise ModelUnavailable(f"The model {shelf.name} is unavailable: {reason}.")
+            case Unavailable(reason, may_pass):
+                kind = ModelOutOfReach if may_pass else ModelUnavailable
+                raise kind(f"The model {shelf.name} is unavailable: {reason}.")
             case Fetching(progress):
                 return NotYet(f"The weights of {shelf.name} are being fetched ({progress.part:.0%}).")
             case Asleep():
@@ -133,23 +145,41 @@ class Catalog:
         except ModelNotAllowed as error:
             raise ModelUnavailable(f"The model {frozen.model} is no longer offered by this service.") from error
         except ModelUnavailable as error:
-            raise ModelUnavailable(f"The model {frozen.model} is unavailable: {error.message}.") from error
+            raise type(error)(f"The model {frozen.model} is unavailable: {error.message}.") from error
         return whisper_choice(self._settings, await self._found_hardware(), shelf.name, snapshot).spec
 
     def runnable(self) -> frozenset[tuple[str, str]]:
         """The (engine, model) pairs of rows that can be claimed now; model "" is a row that named none.
 
-        What is definitely unavailable is among them, so that its job fails by name, and what is fetched
-        only when a job needs it; what is still being looked for or fetched is not, so that its job waits.
+        What cannot be had is among them, so that its job fails by name, and what is fetched only when a job needs
+        it. What is still being looked for or fetched is not, so that its job waits, and nor for `weights_patience`
+        is what is out of reach for a reason that may pass.
         """
         pairs = {(own.engine, model) for own in self._offer.own.values() for model in ("", own.model)}
         for shelf in self._offer.shelves.values():
-            if isinstance(shelf.state, (Ready, Unavailable, Asleep)):
+            if self._is_settled(shelf):
                 pairs |= {(engine, name) for engine in (WHISPER, AUTO) for name in shelf.names}
                 if shelf is self._offer.default:
                     pairs.add((WHISPER, ""))
         default = WHISPER if self._settings.engine == AUTO else self._settings.engine
-        return frozenset(pairs | {(AUTO, "")}) if (default, "") in pairs else frozenset(pairs)
+        return frozenset(pairs | {(AUTO, "")}) if (default, "") in pairs or self.notice else frozenset(pairs)
+
+    def _is_settled(self, shelf: Shelf) -> bool:
+        if isinstance(shelf.state, Unavailable):
+            return shelf.state.lasts(self._settings.weights_patience)
+        return isinstance(shelf.state, (Ready, Asleep))
+
+    def warnings(self) -> list[str]:
+        """What a person should know: the notice, and each contract of the profiles whose model cannot be had."""
+        told = [self.notice] if self.notice else []
+        for contract, name in needed(self._settings):
+            shelf = self._offer.shelf(name)
+            if isinstance(shelf.state, Unavailable):
+                told.append(
+                    f"Jobs of the {contract.value} contract need the model {name}, which is unavailable: "
+                    f"{shelf.state.reason}."
+                )
+        return told
 
     def describe(self) -> list[dict[str, Any]]:
         """Each model that everybody may name, for people and `GET /v1/models`.
@@ -177,10 +207,11 @@ class Catalog:
         return self._hardware
 
     def _tell(self) -> None:
-        notice = self.notice
-        if notice and notice != self._told:
-            log.warning(notice)
-        self._told = notice
+        now = self.warnings()
+        for text in now:
+            if text not in self._told:
+                log.warning(text)
+        self._told = set(now)
 
 
 def _state_shape(shelf: Shelf) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import httpx
 
 from dictograph.engine.checksum import matches
 from dictograph.engine.hub import Cache
-from dictograph.engine.listing import CannotFetch, Listing, RemoteFile, brief
+from dictograph.engine.listing import CannotFetchNow, Listing, RemoteFile, brief
 
 _PART = ".dictograph.incomplete"
 _LOCK_POLL_S = 0.5
@@ -35,7 +35,7 @@ def fetch(listing: Listing, cache: Cache, revision: str) -> Iterator[int]:
     fetched again. Afterwards `cache.snapshot(repository, revision)` is complete.
 
     Raises:
-        CannotFetch: the connection failed too often, a file arrived damaged twice, the disk is full.
+        CannotFetchNow: the connection failed too often, a file arrived damaged twice, the disk is full.
     """
     storage = cache.storage(listing.repository)
     blobs = storage / "blobs"
@@ -49,7 +49,7 @@ def fetch(listing: Listing, cache: Cache, revision: str) -> Iterator[int]:
             yield from _fetch_all(listing, blobs)
             _publish(listing, storage, revision)
     except OSError as error:
-        raise CannotFetch(f"the weights cannot be written to {cache.folder}: {error.strerror or error}") from error
+        raise CannotFetchNow(f"the weights cannot be written to {cache.folder}: {error.strerror or error}") from error
 
 
 def remove_damaged(listing: Listing, cache: Cache) -> list[str]:
@@ -83,7 +83,9 @@ def _check_room(listing: Listing, blobs: Path) -> None:
     needed = listing.size - _bytes_here(listing, blobs)
     free = shutil.disk_usage(blobs).free
     if needed > free:
-        raise CannotFetch(f"{listing.repository} needs {needed >> 20} MiB more, and {blobs} has {free >> 20} MiB free")
+        raise CannotFetchNow(
+            f"{listing.repository} needs {needed >> 20} MiB more, and {blobs} has {free >> 20} MiB free"
+        )
 
 
 def _fetch_all(listing: Listing, blobs: Path) -> Iterator[int]:
@@ -107,7 +109,7 @@ def _fetch_file(client: httpx.Client, listing: Listing, file: RemoteFile, blobs:
             return
         part.unlink()
         if attempt == 2:
-            raise CannotFetch(f"{file.name} of {listing.repository} arrived damaged, twice")
+            raise CannotFetchNow(f"{file.name} of {listing.repository} arrived damaged, twice")
 
 
 def _complete(client: httpx.Client, listing: Listing, file: RemoteFile, part: Path) -> Iterator[int]:
@@ -124,7 +126,7 @@ def _complete(client: httpx.Client, listing: Listing, file: RemoteFile, part: Pa
                 failures = _TRIES
         failures = 0 if _size(part) > there else failures + 1
         if failures >= _TRIES:
-            raise CannotFetch(f"{file.name} of {listing.repository} stopped coming ({trouble})")
+            raise CannotFetchNow(f"{file.name} of {listing.repository} stopped coming ({trouble})")
         if failures:
             time.sleep(min(0.25 * 2**failures, 5))
 

@@ -13,7 +13,15 @@ _CHECKSUM = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # of the form that files m
 
 
 class CannotFetch(Exception):
-    """The weights cannot be had. The message says why, for a person."""
+    """The weights cannot be had. The message says why, for a person; `code` is the child's word for it."""
+
+    code = "model_unavailable"
+
+
+class CannotFetchNow(CannotFetch):
+    """The weights cannot be had for a reason that may pass by itself."""
+
+    code = "model_out_of_reach"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +50,8 @@ def list_remote(repository: str, revision: str, timeout: float) -> Listing:
     """Ask the hub which files make up a revision (a branch or a commit).
 
     Raises:
-        CannotFetch: the hub does not answer, or has no such model.
+        CannotFetch: it has no such model, or may not be asked.
+        CannotFetchNow: it does not answer.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import GatedRepoError, OfflineModeIsEnabled, RepositoryNotFoundError
@@ -56,7 +65,7 @@ def list_remote(repository: str, revision: str, timeout: float) -> Listing:
     except RepositoryNotFoundError as error:
         raise CannotFetch(f"the hub has no model {repository}, or HF_TOKEN does not open it") from error
     except Exception as error:  # the library's errors are of two HTTP libraries, by its version
-        raise CannotFetch(f"the hub cannot be reached ({brief(error)})") from error
+        raise CannotFetchNow(f"the hub cannot be reached ({brief(error)})") from error
     siblings = [s for s in found.siblings or () if _is_wanted(s.rfilename)]
     _check_whole(repository, {s.rfilename for s in siblings})
     files = [_remote_file(repository, s.rfilename, s.size, s.lfs.sha256 if s.lfs else s.blob_id) for s in siblings]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from dictograph.child.sandbox.policy import Mode
 from dictograph.engine.checksum import FolderDigests
 from dictograph.engine.hub import Cache, Snapshot, folder_of, is_folder, missing_files, repository
 from dictograph.engine.weights import PATIENCE_S, Progress, fetch
-from dictograph.errors import ModelUnavailable
+from dictograph.errors import ModelOutOfReach, ModelUnavailable
 from dictograph.job import backoff_seconds
 
 log = logging.getLogger(__name__)
@@ -46,9 +47,18 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """The weights are not here and could not be fetched; it is tried again in the background."""
+    """The weights are not here and could not be fetched; it is tried again in the background.
+
+    `may_pass`: for a reason that may pass by itself. `since`: when they were first missed (s, monotonic clock).
+    """
 
     reason: str
+    may_pass: bool = False
+    since: float = 0.0
+
+    def lasts(self, patience: float) -> bool:
+        """Whether nobody should wait any longer: it will not pass, or has not for `patience` seconds."""
+        return not self.may_pass or time.monotonic() - self.since >= patience
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +111,19 @@ class Shelf:
     async def keep(self, changed: Callable[[], None]) -> None:
         """Find or fetch the weights and watch over them, until cancelled; `changed` hears of every new state."""
         self._changed = changed
-        failures = 0
+        failures, since = 0, 0.0
         while True:
             try:
-                await self._sleep()
+                if not failures:  # what was asked for, and could not be had, is still wanted
+                    await self._sleep()
                 self._become(Ready(await self._find_or_fetch()))
                 failures = 0
                 await self._lost.wait()
                 self._lost.clear()
             except ModelUnavailable as error:
-                self._become(Unavailable(error.message))
+                since = since if failures else time.monotonic()
                 failures += 1
+                self._become(Unavailable(error.message, isinstance(error, ModelOutOfReach), since))
                 await asyncio.sleep(backoff_seconds(failures, _RETRY_BASE_S, _RETRY_CAP_S, random.Random()))
 
     async def _sleep(self) -> None:
@@ -180,7 +192,7 @@ class Shelf:
                 async for progress in reports:
                     report(progress)
         if (snapshot := await self.look(revision)) is None:
-            raise ModelUnavailable(f"the weights of {self.name} vanished while they were fetched")
+            raise ModelOutOfReach(f"the weights of {self.name} vanished while they were fetched")
         return snapshot
 
     def _look_at_folder(self, folder: Path) -> Snapshot | None:

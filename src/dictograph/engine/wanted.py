@@ -44,6 +44,13 @@ def fetched_at_once(settings: Settings) -> list[str]:
     return list(dict.fromkeys(one.name for one in wanted(settings) if one.fetches == "at once"))
 
 
+def needed(settings: Settings) -> Iterator[tuple[Contract, str]]:
+    """The contracts of the selected profiles that have a model of their own, each with that."""
+    for contract, field in _OF_CONTRACT.items():
+        if contract.value in settings.profile and (name := getattr(settings, field)):
+            yield contract, name
+
+
 def _native(settings: Settings) -> Iterator[Wanted]:
     # What nobody named beside another engine is offered if it is here, but not worth a download.
     yield Wanted(settings.model, "model", "at once" if settings.engine in (AUTO, WHISPER) else "never")

@@ -15,7 +15,8 @@ from dictograph.child.frames import Frame
 from dictograph.child.process import Child, ChildFailed, ChildSpec, ChildTrouble
 from dictograph.child.sandbox.policy import Mode, Sandbox, open_to_read
 from dictograph.engine.hub import Cache, child_environment
-from dictograph.errors import ModelUnavailable
+from dictograph.engine.listing import CannotFetch, CannotFetchNow
+from dictograph.errors import ModelOutOfReach, ModelUnavailable
 
 _MODULE = "dictograph.engine.weights_child"
 _START_S = 60.0
@@ -58,7 +59,7 @@ async def fetch(
         confined: whether the process may write in the cache and the folder of temporary files only.
 
     Raises:
-        ModelUnavailable: the message says why, for a person.
+        ModelUnavailable: the message says why, for a person; ModelOutOfReach if that may pass.
     """
     request: dict[str, Any] = {
         "do": "fetch",
@@ -72,7 +73,7 @@ async def fetch(
     try:
         child = await _start(open_to_read(confined, (str(cache.folder), tempfile.gettempdir()), online=True))
     except ChildTrouble as error:
-        raise ModelUnavailable(f"fetching failed: {error.detail}") from error
+        raise ModelOutOfReach(f"fetching failed: {error.detail}") from error
     try:
         async with aclosing(child.stream(Frame(request), timeout=_SILENCE_S)) as frames:
             await _next(frames, _START_S, "the process that fetches weights did not start")
@@ -84,10 +85,12 @@ async def fetch(
                     yield Progress(int(frame.header["done"]), total)
             yield Progress(total, total)
     except ChildFailed as error:
-        reason = error.detail if error.code == ModelUnavailable.code else f"fetching failed: {error.detail}"
-        raise ModelUnavailable(reason) from error
+        if error.code == CannotFetch.code:
+            raise ModelUnavailable(error.detail) from error
+        reason = error.detail if error.code == CannotFetchNow.code else f"fetching failed: {error.detail}"
+        raise ModelOutOfReach(reason) from error
     except ChildTrouble as error:
-        raise ModelUnavailable(f"fetching failed: {error.detail}") from error
+        raise ModelOutOfReach(f"fetching failed: {error.detail}") from error
     finally:
         await child.kill()
         if made:
@@ -126,4 +129,4 @@ async def _next(frames: AsyncIterator[Frame], seconds: float, otherwise: str) ->
         async with asyncio.timeout(seconds):
             return (await anext(frames)).header
     except (TimeoutError, StopAsyncIteration) as error:
-        raise ModelUnavailable(otherwise) from error
+        raise ModelOutOfReach(otherwise) from error

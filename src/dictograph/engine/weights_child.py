@@ -8,7 +8,7 @@
     {"do": "cuda"}                            {"devices": N}
 
 `patience` is how many seconds the hub may take to answer; `check` has the blobs that are here
-compared with their checksums first. Errors: `model_unavailable`.
+compared with their checksums first. Errors: `model_unavailable`; `model_out_of_reach` when that may pass.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dictograph.child.frames import Frame
 from dictograph.child.loop import ChildError, serve
 from dictograph.engine.download import fetch, remove_damaged
 from dictograph.engine.hub import Cache
-from dictograph.engine.listing import CannotFetch, Listing, list_remote
+from dictograph.engine.listing import CannotFetch, CannotFetchNow, Listing, list_remote
 
 _REPORT_EVERY_S = 0.2
 
@@ -36,7 +36,7 @@ def handle(request: Frame) -> Iterator[Frame]:
     try:
         yield from _fetch(request.header)
     except CannotFetch as error:
-        raise ChildError("model_unavailable", str(error)) from error
+        raise ChildError(error.code, str(error)) from error
 
 
 def _fetch(request: dict[str, Any]) -> Iterator[Frame]:
@@ -51,7 +51,7 @@ def _fetch(request: dict[str, Any]) -> Iterator[Frame]:
     yield from _progress(listing, cache, revision)
     snapshot = cache.snapshot(listing.repository, listing.commit)
     if snapshot is None:
-        raise CannotFetch(f"the weights of {listing.repository} vanished while they were fetched")
+        raise CannotFetchNow(f"the weights of {listing.repository} vanished while they were fetched")
     yield Frame({"state": "done", "path": str(snapshot.path), "revision": snapshot.revision})
 
 

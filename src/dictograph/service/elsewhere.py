@@ -46,4 +46,5 @@ def _of(workers: list[WorkerState]) -> Readiness:
         return Readiness(ready=False, reason="no worker is running: start one with `dictograph worker`")
     best = max(workers, key=lambda worker: bool(worker.state.get("ready")))
     state = best.state
-    return Readiness(bool(state.get("ready")), str(state.get("reason", "")), tuple(state.get("models", ())))
+    models, warnings = tuple(state.get("models", ())), tuple(state.get("warnings", ()))
+    return Readiness(bool(state.get("ready")), str(state.get("reason", "")), models, warnings)

@@ -12,12 +12,13 @@ also takes care of timing: how far two hashes agree says nothing about how far t
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from dictograph.errors import InvalidRequest
+from dictograph.errors import InvalidRequest, NotFound
 from dictograph.job import LOCAL_OWNER
 from dictograph.service.access import Scope
 from dictograph.service.request import check_url
@@ -34,6 +35,9 @@ _SIGNS = 43  # 62 ** 43 > 2 ** 256
 _ID_SIGNS = 12
 _ID_DIGITS = string.digits + string.ascii_lowercase
 _NAME_LENGTH = 200
+
+#: A key by its id: the whole of it, or the id alone.
+_NAMED = re.compile(rf"{PREFIX}([0-9a-z]{{{_ID_SIGNS}}})_.*|([0-9a-z]{{1,{_ID_SIGNS}}})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,23 +100,34 @@ class Keys:
         return await self._database.read(lambda conn: store.list_keys(conn, owner))
 
     async def revoke(self, id: str) -> Key:
-        """End a key, from the next request on. Raises NotFound."""
-        return await self._database.write(lambda conn: store.revoke_key(conn, id))
+        """End a key, from the next request on. `id` is its id, or the whole key. Raises NotFound."""
+        known = id_of(id)
+        return await self._database.write(lambda conn: store.revoke_key(conn, known))
 
     async def rotate(self, id: str, overlap: float, lives: float | None = None) -> Issued:
-        """Make a key that stands for the same; the old one is good for another `overlap` seconds.
+        """Make a key that stands for the same; the old one, named by its id or as a whole, is good for another
+        `overlap` seconds.
 
         Raises:
             NotFound, KeyNotUsable.
         """
+        known = id_of(id)
         new_id, secret = _made()
         new = NewKey(new_id, hash_of(secret), owner="", name="", scopes=(), lives=lives)
-        return Issued(await self._database.write(lambda conn: store.rotate_key(conn, id, new, overlap)), secret)
+        return Issued(await self._database.write(lambda conn: store.rotate_key(conn, known, new, overlap)), secret)
 
 
 def hash_of(secret: str) -> str:
     """What is stored of a key: its SHA-256, in hexadecimal."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def id_of(text: str) -> str:
+    """The id in a whole key, or the id that was given. Raises NotFound, without the text if it may be a secret."""
+    found = _NAMED.fullmatch(text)
+    if found is None:
+        raise NotFound("That is not the id of a key: `dictograph keys list` shows them.")
+    return found[1] or found[2]
 
 
 def _made() -> tuple[str, str]:

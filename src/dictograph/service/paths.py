@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import stat
 from pathlib import Path
 
-from dictograph.audio.local_path import lies_under
+from dictograph.audio.local_path import lies_under, why_never
 from dictograph.errors import NotFound, PathNotAllowed
 from dictograph.job import Job
 from dictograph.service.intake import Intake
 from dictograph.service.request import Order
-from dictograph.settings import Settings
+from dictograph.settings import Settings, variable
 from dictograph.store.by_path import newest_of_path
 from dictograph.store.database import Database
 
@@ -31,6 +33,8 @@ class Paths:
             NotFound: under a root, there is no file that can be read.
             ModelNotAllowed, InvalidOption: this service has not what the contract is set to.
         """
+        if refusal := why_never(path, self._roots):
+            raise PathNotAllowed(refusal, param="path")
         if not is_writable_text(path) or not await asyncio.to_thread(lies_under, path, self._roots):
             raise PathNotAllowed(
                 "This path is not under a folder that this service may read from (DICTOGRAPH_PATH_ROOTS).",
@@ -71,3 +75,24 @@ def roots_hint(settings: Settings) -> list[str]:
         "No path is taken yet but those of uploads. To take the files of a folder, set this:",
         "DICTOGRAPH_PATH_ROOTS=/data",
     ]
+
+
+def root_troubles(settings: Settings) -> list[str]:
+    """A sentence for each folder of the settings that no file can be read from now."""
+    return [
+        f"{root} ({variable('path_roots')}) {trouble}, so no path beneath it is taken."
+        for root in settings.path_roots
+        if (trouble := _trouble(root))
+    ]
+
+
+def _trouble(root: Path) -> str:
+    try:
+        kind = root.stat().st_mode
+    except PermissionError:
+        return "cannot be read by this user"
+    except OSError:
+        return "is not there"
+    if not stat.S_ISDIR(kind):
+        return "is no folder"
+    return "" if os.access(root, os.R_OK | os.X_OK) else "cannot be read by this user"

@@ -24,12 +24,13 @@ SILENT = f"The database has not answered for {PATIENCE_S:.0f} s."
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Whether inference has been proved to work, else the reason; and the models, as
-    `engine.catalog.Catalog.describe` gives them."""
+    """Whether inference has been proved to work, else the reason; and the models and warnings, as
+    `engine.catalog.Catalog.describe` and `warnings` give them."""
 
     ready: bool
     reason: str = ""
     models: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,10 @@ class RetryPolicy:
         """Seconds to wait after so many failures, by chance between a half and the whole."""
         return backoff_seconds(failures, self.base, self.cap, random.Random())
 
+    def spread_over(self, seconds: float) -> RetryPolicy:
+        """These waits, but long enough that the second and third attempt come in about so many seconds."""
+        return RetryPolicy(max(self.base, seconds / 3), max(self.cap, seconds))
+
 
 def fence(conn: Connection, lease: Lease, events: int, **values: Any) -> int:
     """Change the row of a job that this worker owns, and reserve the numbers of so many events.

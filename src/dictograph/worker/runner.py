@@ -19,7 +19,7 @@ from dictograph.blobs import Blobs
 from dictograph.crash import CrashPoints, Point
 from dictograph.engine.catalog import Catalog, NotYet
 from dictograph.engine.protocol import EngineSpec
-from dictograph.errors import DatabaseUnavailable, DictographError, LeaseLost, UnexpectedError
+from dictograph.errors import DatabaseUnavailable, DictographError, LeaseLost, ModelOutOfReach, UnexpectedError
 from dictograph.job import ErrorRecord, StoredAudio
 from dictograph.store import finish, progress
 from dictograph.store.claim import Claim
@@ -57,6 +57,7 @@ class Tools:
     sources: SourceRules
     decoding: DecodeLimits
     policy: RetryPolicy
+    weights_patience: float = 0.0  # seconds over which attempts are spread that weights out of reach have ended
 
 
 class Runner:
@@ -109,7 +110,7 @@ class Runner:
             await self._tidy_up()  # before the end is known: who then looks finds nothing left
             await self._resolve_while_ours(outcome)
         except LeaseLost:
-            log.info("job %s: attempt %d was no longer ours", self.job.id, self.lease.attempt)
+            await self._say_lost()
         except Exception as error:  # noqa: BLE001 - nobody waits for this task: whatever it is must be said here
             log.error("job %s: its outcome could not be written (%s); its lease will run out", self.job.id, error)
         finally:
@@ -176,7 +177,21 @@ class Runner:
                 await self._write(lambda c: finish.release(c, self.lease))
                 log.info("job %s: given back", self.job.id)
             case Lost():
-                log.info("job %s: no longer ours", self.job.id)
+                await self._say_lost()
+
+    async def _say_lost(self) -> None:
+        """Say why the attempt ended. That a job was cancelled or deleted is what somebody wanted, and no loss."""
+        try:
+            status = (await self._tools.database.read(lambda c: get_job(c, None, self.job.id))).status
+            wanted = status is JobStatus.CANCELLED
+        except NotFound:
+            wanted = True
+        except PASSING:
+            wanted = False
+        if wanted:
+            log.debug("job %s: cancelled or deleted; attempt %d ends", self.job.id, self.lease.attempt)
+        else:
+            log.info("job %s: no longer ours; attempt %d ends", self.job.id, self.lease.attempt)
 
     async def _run(self) -> None:
         audio = await self._fetch()
@@ -239,5 +254,8 @@ class Runner:
 
     async def _fail(self, error: DictographError) -> None:
         record = ErrorRecord(error.code, error.message, error.stage.value if error.stage else None)
-        job = await self._write(lambda c: finish.fail(c, self.lease, record, error.retryable, self._tools.policy))
+        policy = self._tools.policy
+        if isinstance(error, ModelOutOfReach):
+            policy = policy.spread_over(self._tools.weights_patience)
+        job = await self._write(lambda c: finish.fail(c, self.lease, record, error.retryable, policy))
         log.warning("job %s: attempt %d failed (%s: %s); now %s", job.id, job.attempt, error.code, error, job.status)

@@ -77,6 +77,7 @@ class Worker:
             "engine": self.readiness.engine,
             "model": self.readiness.model,
             "models": self._tools.catalog.describe(),
+            "warnings": self._tools.catalog.warnings(),
             "slots": self._slots,
             "engines": self._tools.engines.describe(),
         }

@@ -37,12 +37,11 @@ def test_everything_else_is_refused_in_the_same_words(root: Path, tmp_path: Path
         *(tmp_path / "secret", root / "../secret", root / "out", root / "up/secret", tmp_path / "root-2/b"),
         *(
             root / "missing",
-            root,
             root / "deep",
             root / "pipe",
             root / "loop",
-            "deep/er/a.wav",
-            "",
+            root / "up/root",
+            root.parent,
             "/x\0y",
             "/dev/zero",
         ),
@@ -55,6 +54,17 @@ def test_everything_else_is_refused_in_the_same_words(root: Path, tmp_path: Path
     assert len(messages) == 1
     with pytest.raises(PathNotAllowed):
         open_allowed(str(root / "deep/er/a.wav"), [])
+
+
+def test_what_the_text_of_a_path_says_by_itself_is_told(root: Path) -> None:
+    for path, words in (
+        ("deep/er/a.wav", "give an absolute path"),
+        ("", "give an absolute path"),
+        (f"{root}", "is a folder"),
+        (f"{root}/deep/..", "is a folder"),
+    ):
+        with pytest.raises(PathNotAllowed, match=words):
+            open_allowed(path, [root])
 
 
 def test_the_folders_that_a_way_comes_back_from_are_not_looked_at(root: Path, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ class Hub:
 
     `pause_at`: bytes of model.bin after which a download waits for `go_on`. `cut_at`: bytes of
     model.bin after which the connection breaks, once. `silent`: connections are taken and nothing
-    is answered, until `go_on`. `damaged`: one byte of model.bin is another.
+    is answered, until `go_on`. `damaged`: one byte of model.bin is another. `busy`: it answers 503.
     """
 
     folder: Path
@@ -31,6 +31,7 @@ class Hub:
     cut_at: int | None = None
     silent: bool = False
     damaged: bool = False
+    busy: bool = False
     token: str | None = None
     url: str = ""
     go_on: threading.Event = field(default_factory=threading.Event)
@@ -87,7 +88,9 @@ class _Handler(BaseHTTPRequestHandler):
         hub.requests.append(("GET", path, self.headers.get("Range", "")))
         if hub.silent:
             hub.go_on.wait()
-        if hub.token and self.headers.get("Authorization") != f"Bearer {hub.token}":
+        if hub.busy:
+            self._answer(503, b"{}", {})
+        elif hub.token and self.headers.get("Authorization") != f"Bearer {hub.token}":
             self._answer(401, b"{}", {"X-Error-Code": "RepoNotFound"})
         elif path in (f"/api/models/{hub.repository}/revision/{revision}" for revision in ("main", hub.commit)):
             self._answer(200, json.dumps(hub.listing()).encode(), {"Content-Type": "application/json"})

@@ -16,9 +16,9 @@ DictographError
 │   ├── AudioTooLong             ├── DecoderCrashed         ├── DecoderTimeout
 │   ├── DecoderOutOfMemory       ├── ListenerFailed         └── SandboxUnavailable
 ├── TranscribeError              the samples cannot be turned into text (stage TRANSCRIBE)
-│   ├── ModelUnavailable ── ModelOutOfReach                ├── UnsupportedByEngine
-│   ├── EngineFailed
-│   ├── EngineCrashed            ├── EngineTimeout          └── EngineOutOfMemory
+│   ├── ModelUnavailable         it cannot be had; ModelOutOfReach: which may pass
+│   ├── UnsupportedByEngine      ├── EngineFailed           ├── EngineCrashed
+│   ├── EngineTimeout            └── EngineOutOfMemory
 ├── PublishError                 a result cannot be delivered (stage PUBLISH)
 ├── LostWorker                   the worker went away in the middle of an attempt
 ├── UnexpectedError              a fault of Dictograph itself

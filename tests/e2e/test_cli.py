@@ -134,7 +134,7 @@ def test_the_doctor_finds_a_healthy_machine_healthy(shell: Shell) -> None:
         "clock",
         "storage",
         "scratch",
-        *("access", "prompts"),
+        *("paths", "access", "prompts"),
         *("limits", "network", "folder", "user", "landlock", "seccomp"),
         "decoding",
         "model",

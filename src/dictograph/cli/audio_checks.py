@@ -44,22 +44,27 @@ async def decoding(settings: Settings) -> Result:
 
 async def models(settings: Settings) -> Result:
     """Whether the weights of the default model and of the profiles' contracts are here; nothing is fetched."""
+    verdict, detail, advice = _default_here(settings)
     here = {model.name for model in list_models(settings) if model.snapshot}
-    if missing := [(contract.value, name) for contract, name in needed(settings) if name not in here]:
-        names = " ".join(dict.fromkeys(name for _, name in missing))
-        told = "; ".join(f"jobs of the {contract} contract need {name}, which is not here" for contract, name in missing)
-        return Verdict.WARN, told, f"The service fetches what it can when it starts; or `dictograph models pull {names}`."
+    missing = {contract.value: name for contract, name in needed(settings) if name not in here}
+    if not missing:
+        return verdict, detail, advice
+    told = [f"jobs of the {contract} contract need {name}, which is not here" for contract, name in missing.items()]
+    lacking = dict.fromkeys([*missing.values(), *([settings.model] if verdict is Verdict.WARN else [])])
+    return Verdict.WARN, "; ".join([*told, detail]), _how_to_get(*lacking)
+
+
+def _default_here(settings: Settings) -> Result:
     if settings.engine not in (AUTO, WHISPER):
         return Verdict.OK, f"the engine {settings.engine} brings its own model", ""
     if (model := _default(settings)).snapshot:
         return Verdict.OK, f"{model.name} is here: {model.snapshot.path}", ""
     until_then = f" (until then `auto` means {SPHINX} if they cannot be had)" if settings.engine == AUTO else ""
-    detail = f"the weights of {model.name} are not here{until_then}"
-    return (
-        Verdict.WARN,
-        detail,
-        f"The service fetches them when it starts; or run `dictograph models pull {model.name}`.",
-    )
+    return Verdict.WARN, f"the weights of {model.name} are not here{until_then}", _how_to_get(model.name)
+
+
+def _how_to_get(*names: str) -> str:
+    return f"The service fetches them when it starts; or run `dictograph models pull {' '.join(names)}`."
 
 
 async def inference(settings: Settings) -> Result:

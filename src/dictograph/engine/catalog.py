@@ -13,7 +13,7 @@ from dictograph.engine.hardware import Hardware, find_hardware
 from dictograph.engine.offer import AUTO, SPHINX, WHISPER, Offer
 from dictograph.engine.protocol import EngineSpec
 from dictograph.engine.shelf import Asleep, Checking, Fetching, Ready, Shelf, Unavailable
-from dictograph.engine.wanted import needed
+from dictograph.engine.wanted import needed, own_model
 from dictograph.errors import ModelNotAllowed, ModelOutOfReach, ModelUnavailable
 from dictograph.job import FrozenEngine
 from dictograph.settings import Settings
@@ -58,13 +58,15 @@ class Catalog:
         """Check what a client asks for, without waiting for anything; weights that nobody needed yet are now fetched.
 
         Raises:
-            InvalidOption, ModelNotAllowed: as Offer.resolve, or it is known that these weights cannot be had.
+            InvalidOption, ModelNotAllowed: as Offer.resolve, or it is known that these weights cannot be had. Those of
+                the contract's own model are let pass: nobody named it, so the job fails and says so.
         """
         engine, model = self._offer.resolve(engine, model, contract)
         if engine == WHISPER:
             shelf = self._offer.shelf(model)
             shelf.ask()
-            if isinstance(shelf.state, Unavailable) and not shelf.state.may_pass:
+            is_own = own_model(self._settings, contract) in shelf.names
+            if isinstance(shelf.state, Unavailable) and not shelf.state.may_pass and not is_own:
                 raise ModelNotAllowed(f"The model {shelf.name} is unavailable here: {shelf.state.reason}.")
         return engine, model
 

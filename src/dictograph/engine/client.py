@@ -35,6 +35,7 @@ from dictograph.errors import (
     EngineFailed,
     EngineOutOfMemory,
     EngineTimeout,
+    ModelOutOfReach,
     ModelUnavailable,
     UnsupportedByEngine,
 )
@@ -191,6 +192,8 @@ def _named(spec: EngineSpec) -> Iterator[None]:
 def _error(spec: EngineSpec, trouble: ChildTrouble) -> DictographError:
     engine = f"engine {spec.name}" + (f" with the model {spec.model}" if spec.model else "")
     match trouble:
+        case ChildFailed(code=ModelUnavailable.code) if spec.device != "cpu":
+            return ModelOutOfReach(trouble.detail)  # a GPU that refuses a model now may take it later
         case ChildFailed(code=code):
             return _failure(engine, code, trouble.detail)
         case ChildOutOfMemory():

@@ -46,9 +46,15 @@ def fetched_at_once(settings: Settings) -> list[str]:
 
 def needed(settings: Settings) -> Iterator[tuple[Contract, str]]:
     """The contracts of the selected profiles that have a model of their own, each with that."""
-    for contract, field in _OF_CONTRACT.items():
-        if contract.value in settings.profile and (name := getattr(settings, field)):
+    for contract in _OF_CONTRACT:
+        if contract.value in settings.profile and (name := own_model(settings, contract)):
             yield contract, name
+
+
+def own_model(settings: Settings, contract: Contract) -> str:
+    """The model of a contract's jobs that name none; "" when it has none of its own."""
+    field = _OF_CONTRACT.get(contract)
+    return str(getattr(settings, field)) if field else ""
 
 
 def _native(settings: Settings) -> Iterator[Wanted]:
@@ -60,7 +66,7 @@ def _native(settings: Settings) -> Iterator[Wanted]:
 
 def _own(settings: Settings, contract: Contract) -> Iterator[Wanted]:
     field = _OF_CONTRACT.get(contract)
-    if field and (name := getattr(settings, field)):
+    if field and (name := own_model(settings, contract)):
         yield Wanted(name, field, "at once" if contract.value in settings.profile else "when asked")
     if contract is Contract.BACKEND and settings.backend_modes != ["none"]:
         for name in settings.backend_modes:

@@ -11,7 +11,7 @@ from dictograph.errors import SettingsError
 from dictograph.profiles.selection import PROFILES
 from dictograph.profiles.table import CONFIG_INI, PORT, Alias, Profile
 from dictograph.setting_files import read_ini
-from dictograph.setting_layers import DOTENV, PREFIX, Sources
+from dictograph.setting_layers import DOTENV, PREFIX, Sources, variable
 
 #: A value of the file that stands for that of a variable.
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*_ENV")
@@ -65,6 +65,8 @@ def read_file(profiles: Sequence[Profile], sources: Sources) -> Ini:
 
 def foreign(profiles: Sequence[Profile], sources: Sources, ini: Ini) -> Iterator[str]:
     """A warning for each name in the files that means nothing here."""
+    if not profiles:
+        yield from _not_selected(sources)
     known = {alias.variable for profile in profiles for alias in profile.aliases}
     for name in sources.dotenv:
         if name not in known and not name.startswith(PREFIX) and name != PORT.variable:
@@ -73,6 +75,20 @@ def foreign(profiles: Sequence[Profile], sources: Sources, ini: Ini) -> Iterator
     for section, key in ini:
         if (section, key) not in keys:
             yield f"{CONFIG_INI} [{section}] {key} is no setting of Dictograph, and is ignored."
+
+
+def _not_selected(sources: Sources) -> Iterator[str]:
+    """What to select, where no profile is, and a file has names of one: the one whose names are most."""
+    counts = {
+        name: sum(alias.variable in sources.dotenv for alias in profile.aliases) for name, profile in PROFILES.items()
+    }
+    most = max(counts.values())
+    if most:
+        likely = [f"`--profile {name}`" for name, count in counts.items() if count == most]
+        yield (
+            f"{DOTENV} has names of an older system, and no profile is selected. "
+            f"If they are meant, start with {' or '.join(likely)} (or {variable('profile')})."
+        )
 
 
 def _whose(name: str) -> str:

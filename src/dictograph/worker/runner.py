@@ -19,8 +19,15 @@ from dictograph.blobs import Blobs
 from dictograph.crash import CrashPoints, Point
 from dictograph.engine.catalog import Catalog, NotYet
 from dictograph.engine.protocol import EngineSpec
-from dictograph.errors import DatabaseUnavailable, DictographError, LeaseLost, ModelOutOfReach, UnexpectedError
-from dictograph.job import ErrorRecord, StoredAudio
+from dictograph.errors import (
+    DatabaseUnavailable,
+    DictographError,
+    LeaseLost,
+    ModelOutOfReach,
+    NotFound,
+    UnexpectedError,
+)
+from dictograph.job import ErrorRecord, JobStatus, StoredAudio
 from dictograph.store import finish, progress
 from dictograph.store.claim import Claim
 from dictograph.store.database import Database

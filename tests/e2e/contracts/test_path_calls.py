@@ -118,14 +118,20 @@ def test_outside_of_the_roots_nothing_can_be_learned(one: Service, roots: Path) 
     there, not_there = one.folder / "service.log", one.folder / "none.log"
     assert there.exists()
     outside = [
-        *(there, not_there, "/etc/passwd", "/etc/no-such-file", "/", "talk.wav", "~/talk.wav"),
+        *(there, not_there, "/etc/passwd", "/etc/no-such-file", "/"),
         *(f"{roots}/../service.log", f"{roots}/../none.log", f"{roots}/way out/service.log", f"{roots}/way out/none"),
-        *(f"{roots}-2/talk.wav", f"{roots}/a\0b", f"{roots}/\udc80", roots),
+        *(f"{roots}-2/talk.wav", f"{roots}/a\0b", f"{roots}/\udc80"),
     ]
     answers = {(answer.status_code, answer.text) for answer in (transcribe(one, path) for path in outside)}
     assert len(answers) == 1, answers
     [(code, _)] = answers
     assert code == 400
+
+
+def test_what_a_path_says_by_itself_is_told(one: Service, roots: Path) -> None:
+    for path, words in (("talk.wav", "absolute path"), ("~/talk.wav", "absolute path"), (roots, "is a folder")):
+        answer = transcribe(one, path)
+        assert (answer.status_code, words in answer.json()["error"]) == (400, True)
 
 
 def test_a_way_through_the_outside_tells_nothing_of_it(one: Service, roots: Path) -> None:

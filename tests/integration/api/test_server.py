@@ -65,7 +65,7 @@ def test_it_serves_several_addresses_and_touches_no_signal() -> None:
 def test_an_address_that_is_taken_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(SettingsError, match=address):
+        with pytest.raises(SettingsError, match=rf"{address}.*--port.*DICTOGRAPH_LISTEN"):
             asyncio.run(server.serve(hello, [address], print, asyncio.Event()))
 
 

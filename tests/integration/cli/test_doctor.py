@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -15,8 +16,10 @@ import psutil
 import pytest
 from sqlalchemy import update
 
+import dictograph.cli.doctor as doctor_command
 from dictograph.cli import machine_checks, service_checks
 from dictograph.cli.findings import Verdict
+from dictograph.cli.main import main
 from dictograph.job import Options, Source, SourceKind
 from dictograph.presence import Presence
 from dictograph.settings import Settings
@@ -102,6 +105,49 @@ def test_a_prompt_template_that_cannot_be_used_is_a_failure(settings: Settings) 
 
 def test_a_clock_that_agrees_is_fine(settings: Settings) -> None:
     assert service_checks.clock(settings)[0] is Verdict.OK
+
+
+def test_a_database_that_does_not_answer_is_reported_once(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asking = ("database", "sharing", "clock", "access")
+    monkeypatch.setattr(doctor_command, "_CHECKS", {name: doctor_command._CHECKS[name] for name in asking})
+    with socket.socket() as nobody:  # bound, and not listening
+        nobody.bind(("127.0.0.1", 0))
+        url = f"postgresql://dictograph@127.0.0.1:{nobody.getsockname()[1]}/dictograph"
+        monkeypatch.setenv("DICTOGRAPH_DATABASE_URL", url)
+        with pytest.raises(SystemExit) as end:
+            main(["doctor", "--data-dir", str(data_dir)])
+    said = [line.split()[:2] for line in capsys.readouterr().out.splitlines() if not line.startswith(" ")]
+    assert end.value.code == 1
+    assert said == [
+        ["ok", "settings"],
+        ["fail", "database"],
+        ["ok", "sharing"],
+        ["ok", "clock"],
+        ["warn", "access"],
+    ]
+
+
+def test_warnings_of_the_settings_are_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / ".env").write_text("HF_TOKEN=x\nHF_HOME=y\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(doctor_command, "_CHECKS", {})
+    with pytest.raises(SystemExit):
+        main(["doctor"])
+    told = capsys.readouterr().out
+    assert "and is ignored; HF_HOME" in told
+    monkeypatch.setenv("DICTOGRAPH_LEASE", "soon")
+    with pytest.raises(SystemExit):
+        main(["doctor"])
+    assert "`dictograph settings --help`" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["settings", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    places = ["the command line", "the environment", "the file .env", "the TOML file", "older systems", "profiles"]
+    assert sorted(places, key=text.index) == places
 
 
 def test_a_clock_that_was_put_back_is_seen_by_the_rows(settings: Settings) -> None:

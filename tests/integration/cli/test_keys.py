@@ -83,6 +83,8 @@ def test_keys_are_revoked_and_rotated(cli: Cli, data_dir: Path) -> None:
     [
         ["--expires", "2020-01-01"],
         ["--expires", "soon"],
+        ["--expires", "90"],
+        ["--expires", "0.5"],
         ["--scope", "everything"],
         ["--rate", "often"],
         ["--rate", "0/minute"],
@@ -94,6 +96,31 @@ def test_keys_are_revoked_and_rotated(cli: Cli, data_dir: Path) -> None:
 def test_a_key_that_cannot_be_is_refused(cli: Cli, data_dir: Path, wrong: list[str]) -> None:
     code, out, _ = cli("keys", "create", "--data-dir", data_dir, *wrong)
     assert (code, out) == (2, "")
+
+
+def test_a_number_without_a_unit_is_asked_about_and_the_end_is_told_in_utc(cli: Cli, data_dir: Path) -> None:
+    folder = ("--data-dir", data_dir)
+    for wrong in (("create", "--expires", "90"), ("rotate", "x", "--overlap", "24"), ("rotate", "x", "--expires", "9")):
+        code, _, err = cli("keys", *wrong, *folder)
+        assert (code, "say 90d, 12h or 90s" in err) == (2, True)
+    _, _, err = cli("keys", "create", "--expires", "2099-01-31T12:00:00+02:00", *folder)
+    assert "until 2099-01-31 " in err
+    assert abs(int(err.partition("2099-01-31 ")[2][:2]) - 10) <= 1, err
+    assert " UTC" in err
+
+
+def test_a_whole_key_names_itself_and_is_never_said(cli: Cli, data_dir: Path) -> None:
+    folder = ("--data-dir", data_dir)
+    secret = cli("keys", "create", *folder)[1].strip()
+    code, out, err = cli("keys", "rotate", secret, *folder)
+    assert (code, secret[16:] in err) == (0, False)
+    code, told, err = cli("keys", "revoke", secret, out.strip(), *folder)
+    assert (code, err, told) == (0, "", "".join(f"{key.split('_')[1]} revoked\n" for key in (secret, out)))
+    gone = secret.replace("dg_", "dg_0", 1)[:-1]
+    for unknown in (gone, "dg_" + "0" * 12 + secret[15:], secret[16:], secret[3:]):
+        for command in ("revoke", "rotate"):
+            code, out, err = cli("keys", command, unknown, *folder)
+            assert (code, secret[20:40] in out + err) == (1, False), err
 
 
 def test_a_command_shows_its_key_from_a_file_or_the_environment(
@@ -112,6 +139,10 @@ def test_a_command_shows_its_key_from_a_file_or_the_environment(
     assert [job["id"] for job in json.loads(cli(*ask, "--key-file", kept)[1])] == [made["id"]]
     monkeypatch.setenv("DICTOGRAPH_KEY", secret)
     assert [job["id"] for job in json.loads(cli(*ask)[1])] == [made["id"]]
+    monkeypatch.setenv("DICTOGRAPH_KEY", "dg_nobody_x")
+    code, _, err = cli(*ask)
+    assert (code, "is not good there" in err, "Put it into" in err) == (1, True, False)
+    monkeypatch.setenv("DICTOGRAPH_KEY", secret)
     code, out, _ = cli("jobs", "watch", made["id"], "--server", server.base)
     assert (code, out != "") == (0, True)
     kept.write_text("")
@@ -125,10 +156,23 @@ def test_without_keys_no_other_address_is_listened_on(cli: Cli, tmp_path: Path) 
     one.start()
     assert one.process is not None
     assert one.process.wait(30) == 3
-    assert "0.0.0.0:0 can be reached from other machines, and there are no keys" in one.words_of_log()
+    said = one.words_of_log()
+    assert "0.0.0.0:0 can be reached from other machines, and there are no keys" in said
+    assert ("stopping" in said, "engine" in said) == (False, False), "it had not begun"
     cli("keys", "create", "--data-dir", one.data)
     one.start()
     try:
         eventually(lambda: "listens on" in one.words_of_log(), what="it listens")
+        assert "$DICTOGRAPH_KEY" in one.words_of_log()
+        port = one.words_of_log().partition("http://0.0.0.0:")[2].split()[0]
+        second = one.beside("second", listen=f"127.0.0.1:{port}", path_roots=tmp_path / "gone")
+        second.start()
+        assert second.process is not None
+        assert second.process.wait(30) == 3
+        said = second.words_of_log()
+        assert f"Cannot listen on 127.0.0.1:{port}" in said
+        assert ("--port" in said, "DICTOGRAPH_LISTEN" in said, "stopping" in said) == (True, True, False)
+        assert "engine" not in said, "no worker was started"
+        assert f"{tmp_path / 'gone'} (DICTOGRAPH_PATH_ROOTS) is not there" in said
     finally:
         one.stop()

@@ -15,6 +15,7 @@ from dictograph.errors import (
     EngineFailed,
     EngineOutOfMemory,
     EngineTimeout,
+    ModelOutOfReach,
     ModelUnavailable,
     UnsupportedByEngine,
 )
@@ -83,6 +84,7 @@ def test_one_that_grows_is_ended() -> None:
         (_spec("hang-at-load"), 1.0, EngineTimeout),
         (_spec("no-weights"), LONG, ModelUnavailable),
         (EngineSpec("none", "tests.engines.nowhere:load"), LONG, ModelUnavailable),
+        (EngineSpec("none", "tests.engines.nowhere:load", device="cuda"), LONG, ModelOutOfReach),
         (EngineSpec("none", "tests.engines.bad:nothing"), LONG, ModelUnavailable),
         (EngineSpec("none", "tests.engines.bad"), LONG, ModelUnavailable),
         (EngineSpec("whisper", "dictograph.engine.whisper:load", model_path="/nowhere"), LONG, ModelUnavailable),

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -103,6 +104,12 @@ def test_auto_means_sphinx_when_the_hub_is_out_of_reach_and_a_person_hears_of_it
                 await offered.choose("whisper", None)
             with pytest.raises(ModelUnavailable):
                 await offered.choose("auto", "small")
+            # Their jobs wait, since that may pass; but not for ever.
+            assert {("whisper", ""), ("whisper", "small"), ("auto", "small")} & offered.runnable() == set()
+            assert ("auto", "") in offered.runnable()
+            monkeypatch.setattr(
+                "dictograph.engine.shelf.time", SimpleNamespace(monotonic=lambda: time.monotonic() + 600)
+            )
             assert {("auto", ""), ("whisper", ""), ("auto", "small")} <= offered.runnable()
         # Five seconds for the hub; the rest is for starting a process on a machine that does other work.
         assert took < 5 + 10

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import update
 
 from dictograph.bootstrap import Application, open_application
@@ -109,8 +110,9 @@ async def _stored_objects(opened: Application, folder: Path) -> set[str]:
     return {name async for name in opened.core.blobs.older_than(-60)}
 
 
-def test_a_cancelled_job_stops_and_leaves_nothing_in_scratch(folder: Path) -> None:
+def test_a_cancelled_job_stops_and_leaves_nothing_in_scratch(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def test() -> None:
+        caplog.set_level("DEBUG", "dictograph.worker.runner")
         async with application(folder) as opened:
             await until(lambda: _is_ready(opened))
             behave(folder, delay=30)
@@ -119,6 +121,8 @@ def test_a_cancelled_job_stops_and_leaves_nothing_in_scratch(folder: Path) -> No
             await opened.services.jobs.cancel(None, job.id)
             await until(lambda: _nothing_runs(opened), 12)
             assert (await opened.services.jobs.get(None, job.id)).status is JobStatus.CANCELLED
+            assert "no longer ours" not in caplog.text, "it was not lost, somebody wanted that"
+            assert f"job {job.id}: cancelled or deleted; attempt 1 ends" in caplog.messages
             assert not list((folder / "data" / "scratch").rglob("*.pcm"))
             behave(folder)
             retried = await opened.services.jobs.retry(None, job.id)

@@ -256,6 +256,22 @@ def test_each_contract_may_name_its_own_models_and_no_other(tmp_path: Path) -> N
     assert [shape["id"] for shape in offered.describe()] == ["small", "en-us"]
 
 
+def test_what_will_not_be_there_is_refused_by_name_but_to_the_contract_whose_own_it_is(tmp_path: Path) -> None:
+    """Nobody named a contract's own model: its jobs are taken, and fail by name."""
+    offered = catalog(tmp_path, engine="sphinx", models=["base"], gateway_model="base", profile=["gateway"])
+    assert offered.resolve("whisper", None) == ("whisper", "")  # it is not known yet
+    asyncio.run(prepared(offered))
+    for asked in (("whisper", None), ("auto", "small"), ("auto", "base")):
+        with pytest.raises(ModelNotAllowed, match="is unavailable here: "):
+            offered.resolve(*asked)
+    assert offered.resolve("auto", "base", Contract.GATEWAY) == ("whisper", "base")
+    with pytest.raises(ModelNotAllowed, match="models pull small"):
+        offered.resolve("auto", "small", Contract.GATEWAY)
+    assert offered.warnings() == [
+        "Jobs of the gateway contract need the model base, which is unavailable: HF_HUB_OFFLINE forbids fetching."
+    ]
+
+
 def test_two_names_for_the_same_weights_are_one_model(tmp_path: Path) -> None:
     offered = catalog(tmp_path, models=["large-v3-turbo"], backend_modes=MODES)
     assert offered.resolve("auto", "turbo", Contract.BACKEND) == ("whisper", "large-v3-turbo")

@@ -32,6 +32,23 @@ def test_comments_behind_values_are_none_of_them(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("names", "hint"),
+    [
+        ("API_KEY=x\nGATEWAY_PORT=1\nUPLOAD_FOLDER=/a\n", "start with `--profile gateway` (or DICTOGRAPH_PROFILE)"),
+        ("REDIS_HOST=r\nFILE_MAX_SIZE_MB=3\nMODEL_ID=tiny\n", "start with `--profile backend` (or"),
+        ("UPLOAD_FOLDER=/a\n", "start with `--profile gateway` or `--profile path` (or"),
+    ],
+)
+def test_an_old_file_without_a_profile_is_told_which_to_select(tmp_path: Path, names: str, hint: str) -> None:
+    (tmp_path / ".env").write_text(names)
+    told = load({}, {}, tmp_path).warnings
+    assert [hint in line for line in told] == [True, *([False] * (len(told) - 1))]
+    assert all("no profile is selected" not in line for line in load({"profile": "path"}, {}, tmp_path).warnings)
+    (tmp_path / ".env").write_text("HF_TOKEN=x\n")
+    assert load({}, {}, tmp_path).warnings == ["HF_TOKEN in .env is no setting of Dictograph, and is ignored."]
+
+
 def test_an_editors_mark_and_line_ends_do_no_harm(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"\xef\xbb\xbfDICTOGRAPH_LEASE=40\r\nDICTOGRAPH_MODEL=tiny\r\n")
     (tmp_path / "config.ini").write_bytes(b"\xef\xbb\xbf[file]\r\nmax_size_mb = 3\r\n")

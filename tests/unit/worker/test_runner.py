@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
 from sqlalchemy import Connection
 
-from dictograph.errors import DatabaseUnavailable, EngineFailed
-from dictograph.job import Job, JobStatus, Lease, Options, Source, SourceKind
+from dictograph.errors import DatabaseUnavailable, DictographError, EngineFailed, ModelOutOfReach, ModelUnavailable
+from dictograph.job import ErrorRecord, Job, JobStatus, Lease, Options, Source, SourceKind
 from dictograph.store.claim import Claim
+from dictograph.store.lease import RetryPolicy
 from dictograph.worker import runner
 from dictograph.worker.outcome import PlanChanged
 from dictograph.worker.runner import Runner, Tools
@@ -177,3 +179,34 @@ def test_audio_that_decodes_differently_in_the_moment_of_stopping_is_not_begun_a
         return database.written
 
     assert asyncio.run(test()) == ["_resolve"]
+
+
+def test_attempts_that_weights_out_of_reach_ended_are_minutes_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: dict[str, float] = {}
+
+    def fail(_: object, __: object, error: ErrorRecord, retryable: bool, policy: RetryPolicy) -> Job:
+        waits[error.message] = policy.delay(1) if retryable else 0.0
+        return JOB
+
+    async def test(error: DictographError) -> None:
+        async def fails() -> None:
+            raise error
+
+        one = _Runner(tmp_path, database, fails)
+        await one.start()
+
+    class Database(_Database):
+        async def write(self, question: Callable[[Connection], Any]) -> Any:
+            return question(cast("Connection", None))
+
+    database = Database()
+    monkeypatch.setattr(runner.finish, "fail", fail)
+    monkeypatch.setattr(_Tools, "policy", RetryPolicy(2, 300), raising=False)
+    monkeypatch.setattr(_Tools, "weights_patience", 600.0, raising=False)
+    for error in (ModelOutOfReach("out of reach"), ModelUnavailable("nowhere"), EngineFailed("ill")):
+        asyncio.run(test(error))
+    assert 60 <= waits["out of reach"] <= 600
+    assert waits["nowhere"] == 0
+    assert 1 <= waits["ill"] <= 2

@@ -1,0 +1,30 @@
+"""What `dictograph doctor` says of weights: the default model's, and those of the contracts of the profiles."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from dictograph.cli.audio_checks import models
+from dictograph.cli.findings import Verdict
+from dictograph.settings import Settings
+from tests.service import TINY
+
+
+def test_a_contract_whose_model_is_not_here_is_told(tmp_path: Path) -> None:
+    settings = Settings(models_dir=tmp_path, engine="sphinx", profile=["gateway"], gateway_model="tiny")
+    verdict, detail, advice = asyncio.run(models(settings))
+    assert verdict is Verdict.WARN
+    assert detail.startswith("jobs of the gateway contract need tiny, which is not here; the engine sphinx brings")
+    assert advice.endswith("`dictograph models pull tiny`.")
+    both = settings.model_copy(update={"engine": "auto"})
+    verdict, detail, advice = asyncio.run(models(both))
+    assert (verdict, "the weights of small are not here" in detail) == (Verdict.WARN, True)
+    assert advice.endswith("`dictograph models pull tiny small`.")
+
+
+def test_a_model_of_a_contract_that_is_here_or_not_selected_is_fine(tmp_path: Path) -> None:
+    settings = Settings(models_dir=tmp_path, engine="sphinx", profile=["gateway"], gateway_model=str(TINY))
+    assert asyncio.run(models(settings))[0] is Verdict.OK
+    other = settings.model_copy(update={"gateway_model": "", "path_model": "tiny"})
+    assert asyncio.run(models(other))[0] is Verdict.OK

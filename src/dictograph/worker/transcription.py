@@ -38,6 +38,9 @@ _SURE = 0.9
 _BATCHES_AHEAD = 2
 _AHEAD = 16
 
+#: How many before anything is committed: the first text should have the processor to itself.
+_AHEAD_AT_FIRST = 6
+
 
 class Transcription:
     """What `run` does for one attempt at one job."""
@@ -63,7 +66,7 @@ class Transcription:
         self._flights: deque[tuple[Numbered, asyncio.Future[WindowResult]]] = deque()
         self._news = asyncio.Event()
         self._fed = False
-        self._slots = asyncio.Semaphore(_AHEAD)
+        self._slots = asyncio.Semaphore(_AHEAD_AT_FIRST)
 
     async def run(self) -> None:
         """Transcribe and commit every window. Raises PlanChanged, LeaseLost, or what went wrong."""
@@ -71,10 +74,9 @@ class Transcription:
         try:
             capabilities = await self._desk.capabilities()
             refuse_unable(self._job.options, capabilities, self._desk.spec)
-            self._slots = asyncio.Semaphore(max(_AHEAD, _BATCHES_AHEAD * capabilities.max_batch))
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._feed(lane, capabilities))
-                tasks.create_task(self._commit(lane))
+                tasks.create_task(self._commit(lane, max(_AHEAD, _BATCHES_AHEAD * capabilities.max_batch)))
         except BaseExceptionGroup as group:
             raise _first(group) from None
         finally:
@@ -168,7 +170,9 @@ class Transcription:
 
     # --- the committer
 
-    async def _commit(self, lane: Lane) -> None:
+    async def _commit(self, lane: Lane, ahead: int) -> None:
+        """Commit as results come; `ahead` windows may be planned from the first commit on."""
+        more = max(0, ahead - _AHEAD_AT_FIRST)
         while await self._next_flight():
             await asyncio.wait([self._flights[0][1]])
             results = self._landed()
@@ -176,8 +180,14 @@ class Transcription:
                 self._flights[0][1].result()  # raises what happened to the first
             self._crash.reach(Point.WINDOW_TRANSCRIBED)
             await self._commit_results(results)
+            self._plan_more(more)
+            more = 0
             self._desk.lanes.let_go(lane)
             self._on_commit()
+
+    def _plan_more(self, windows: int) -> None:
+        for _ in range(windows):
+            self._slots.release()
 
     async def _next_flight(self) -> bool:
         while not self._flights and not self._fed:

@@ -101,7 +101,7 @@ def test_nobody_there_is_an_error_like_others(receiver: Receiver) -> None:
     ("said", "least", "most"),
     [
         ("120", 120, 120),
-        (format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True), 3000, 3600),
+        ("in an hour", 3000, 3600),
         *[
             (words, None, None)
             for words in ("", "soon", "-5", "1e5", "nan", "9" * 400, "Mon, 01 Jan 1990 00:00:00 GMT")
@@ -109,6 +109,8 @@ def test_nobody_there_is_an_error_like_others(receiver: Receiver) -> None:
     ],
 )
 def test_when_the_receiver_wants_to_be_left_alone(said: str, least: float | None, most: float | None) -> None:
+    if said == "in an hour":
+        said = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
     asked = outcome_of(503, said).retry_after
     assert asked is None if least is None or most is None else asked is not None and least <= asked <= most
 

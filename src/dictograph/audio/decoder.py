@@ -106,15 +106,16 @@ async def decode(
         StorageFull, StorageUnavailable: the samples cannot be written, or the source not be read.
     """
     child, request = await _start(source, pcm, limits, module)
-    complete = False
+    complete = standing_back = False
     try:
         async with contextlib.aclosing(child.stream(request, timeout=limits.quiet_timeout)) as answers:
             async for answer in answers:
                 news = _parsed(answer)
                 await asyncio.to_thread(_check_room, pcm.parent, limits.reserve)
                 complete = isinstance(news, Decoded)
-                if news.samples > _ENOUGH:
+                if news.samples > _ENOUGH and not standing_back:
                     child.stand_back(_NICE)
+                    standing_back = True
                 yield news
     except ChildTrouble as trouble:
         raise _error(trouble, limits) from trouble

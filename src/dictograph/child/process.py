@@ -157,12 +157,16 @@ class Child:
     def stand_back(self, nice: int) -> None:
         """Let every other process go first from now on, where the processor is not enough for all.
 
-        At 5 it has a third of the time of another that wants all it can get, at 10 a tenth (sched(7)).
+        At 5 it has a third of the time of another that wants all it can get, at 10 a tenth. A child is a session of
+        its own, and where the kernel groups by sessions, only the nice value of the group counts (sched(7), "The
+        autogroup feature").
         """
         if not self.alive:
             return
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, self.pid, nice)
+        with contextlib.suppress(OSError):
+            Path(f"/proc/{self.pid}/autogroup").write_text(str(nice))
 
     async def close(self, grace: float = 1.0) -> None:
         """End the process: its input is closed, and after `grace` seconds it is killed."""

@@ -212,3 +212,14 @@ def test_a_child_ends_within_two_seconds_of_its_parents_sigkill(what: str) -> No
     while not gone(child):
         assert time.monotonic() - begun < 2
         time.sleep(0.01)
+
+
+def test_a_child_can_stand_back() -> None:
+    async def use(child: Child) -> None:
+        child.stand_back(5)
+        assert psutil.Process(child.pid).nice() == 5
+        group = Path(f"/proc/{child.pid}/autogroup")
+        if group.exists():  # the kernel groups by sessions: a nice value within one makes no difference outside
+            assert group.read_text().split()[-1] == "5"
+
+    with_child(use)

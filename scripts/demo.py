@@ -38,17 +38,22 @@ class Failure(Exception):
 
 
 def main() -> int:
+    return run(demonstrate, "nothing was lost, and nothing was left behind. Now try `make serve`.")
+
+
+def run(demonstration: Callable[[Path], None], all_well: str) -> int:
+    """A demonstration in a folder of its own, which is gone at the end; returns the exit code."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))  # so that what is started is stopped
     try:
         with tempfile.TemporaryDirectory(prefix="dictograph-demo-") as folder:
-            demonstrate(Path(folder))
+            demonstration(Path(folder))
     except Failure as failure:
         print(f"\nThe demo failed: {failure}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return 130
-    print("\nAll well: nothing was lost, and nothing was left behind. Now try `make serve`.")
+    print(f"\nAll well: {all_well}")
     return 0
 
 

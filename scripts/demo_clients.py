@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -32,6 +30,7 @@ from scripts.demo import (
     Failure,
     check,
     check_processes_are_gone,
+    run,
     service,
     stop,
     wait_until_ready,
@@ -75,18 +74,8 @@ class Stage:
 
 
 def main() -> int:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))  # so that what is started is stopped
-    try:
-        with tempfile.TemporaryDirectory(prefix="dictograph-demo-") as folder:
-            demonstrate(Path(folder))
-    except Failure as failure:
-        print(f"\nThe demo failed: {failure}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nInterrupted.", file=sys.stderr)
-        return 130
-    print(f"\nAll well: {len(_FLOWS)} clients, {len(_FLOWS)} times the text, and nothing was left behind.")
-    return 0
+    count = len(_FLOWS)
+    return run(demonstrate, f"{count} clients, {count} times the text, and nothing was left behind.")
 
 
 def demonstrate(folder: Path) -> None:

@@ -142,6 +142,15 @@ class Model:
         return self._decoders.run(lambda part: self._align(part, speech), spoken)
 
     def _align(self, spoken: Sequence[tuple[Encoded, Sequence[int], int]], speech: Speech) -> list[list[TimedWord]]:
+        """On a GPU all together. On CPU one by one, which is no slower: the tokens of each are read side by side
+        already, and what comes of them, a score for every token and every word of the vocabulary, is large."""
+        size = len(spoken) if self.on_gpu else 1
+        words: list[list[TimedWord]] = []
+        for first in range(0, len(spoken), size):
+            words += self._aligned(spoken[first : first + size], speech)
+        return words
+
+    def _aligned(self, spoken: Sequence[tuple[Encoded, Sequence[int], int]], speech: Speech) -> list[list[TimedWord]]:
         encoded, texts, frames = zip(*spoken, strict=True)
         alignments = self._ct2.align(
             _storage(encoded), speech.tokenizer.sot_sequence, [list(text) for text in texts], list(frames)

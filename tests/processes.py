@@ -7,6 +7,8 @@ from contextlib import suppress
 
 import psutil
 
+_DECODER, _FORK_SERVER = "dictograph.audio.decode_child", "dictograph.child.fork_server"
+
 
 def children() -> list[psutil.Process]:
     """The Python processes below this one that have not ended."""
@@ -14,5 +16,16 @@ def children() -> list[psutil.Process]:
     for child in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):
             if child.cmdline()[:1] == [sys.executable] and child.status() != psutil.STATUS_ZOMBIE:
+                found.append(child)
+    return found
+
+
+def decoders_of(pid: int) -> list[psutil.Process]:
+    """The decoders of the service with this number: forked ones, and those with a Python of their own."""
+    found = []
+    for child in psutil.Process(pid).children(recursive=True):
+        with suppress(psutil.Error):
+            forked = _FORK_SERVER in child.cmdline()
+            if _DECODER in child.cmdline() and (not forked or _FORK_SERVER in psutil.Process(child.ppid()).cmdline()):
                 found.append(child)
     return found

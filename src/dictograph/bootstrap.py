@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dictograph.audio.addresses import AllowList
-from dictograph.audio.decoder import DecodeLimits
+from dictograph.audio.decoder import DecodeLimits, forks_of_decoders
 from dictograph.audio.fetch import FetchLimits
 from dictograph.audio.listener import Listener, voice_detector
 from dictograph.blobs import Blobs, FolderBlobs
@@ -181,6 +181,7 @@ def make_worker(core: Core) -> Worker:
         catalog=core.catalog,
         engines=Engines(limits, prove),
         listener=Listener(voice_detector(settings.sandbox, scratch)),
+        decoders=forks_of_decoders(settings.sandbox),
         crash=core.crash,
         scratch=scratch,
         sources=_source_rules(settings),

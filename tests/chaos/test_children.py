@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from tests.audio_files import write_noise, write_wav
+from tests.processes import decoders_of
 from tests.service import Service, eventually, service
 
 PLAIN = {"vad_filter": "false"}
@@ -94,7 +95,7 @@ def test_a_decoder_that_crashes_or_hangs(
         one.behave(delay=0.05)
         job = one.submit(long, **PLAIN)
         assert one.process is not None
-        child = eventually(lambda: _decoder_of(one.process.pid))
+        child = eventually(lambda: decoders_of(one.process.pid))[0]
         child.send_signal(signal_number)
         neighbour = one.submit(short, **PLAIN)
         failed = one.wait_for(job)
@@ -108,16 +109,6 @@ def test_a_decoder_that_outgrows_its_memory(tmp_path: Path) -> None:
         failed = one.wait_for(one.submit(audio, **PLAIN))
         assert failed["error"]["code"] == "decoder_out_of_memory"
         assert one.get("/health").status_code == 200
-
-
-def _decoder_of(pid: int) -> psutil.Process | None:
-    for child in psutil.Process(pid).children():
-        try:
-            if "dictograph.audio.decode_child" in child.cmdline():
-                return child
-        except psutil.Error:
-            continue
-    return None
 
 
 def test_children_end_with_their_killed_parent(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """`python -m tests.children.robbery FOLDER LAYERS ATTEMPTS`: let the thief loose as whoever runs this.
 
+It is forked, as every decoder is where the system can do that.
+
 LAYERS is "auto" (what every decoder has), or the names of the layers to put on, with commas. Prints what came of it.
 """
 
@@ -12,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dictograph.audio.decoder import Decoded, DecodeLimits, decode
+from dictograph.audio.decoder import Decoded, DecodeLimits, decode, forks_of_decoders
 from dictograph.child.sandbox.policy import Layer, Sandbox
 
 
@@ -26,16 +28,24 @@ class _Limits(DecodeLimits):
         return replace(usual, layers=self.layers)
 
 
-async def rob(folder: Path, layers: str, attempts: Sequence[Sequence[str]]) -> dict[str, str]:
+_THIEF = "tests.children.thief"
+
+
+async def rob(folder: Path, layers: str, attempts: Sequence[Sequence[str]], *, forked: bool = True) -> dict[str, str]:
     """What came of the attempts, in a decoder's process that has these layers."""
     (folder / "source").write_text(json.dumps(attempts))
     limits = DecodeLimits(60, 2**28, 60)
     if layers != "auto":
         limits = _Limits(60, 2**28, 60, layers=frozenset(map(Layer, layers.split(","))))
     came: dict[str, str] = {}
-    async for step in decode(folder / "source", folder / "pcm", limits, module="tests.children.thief"):
-        if isinstance(step, Decoded):
-            came = json.loads(step.codec)
+    forks = forks_of_decoders("auto", _THIEF) if forked else None
+    try:
+        async for step in decode(folder / "source", folder / "pcm", limits, module=_THIEF, forks=forks):
+            if isinstance(step, Decoded):
+                came = json.loads(step.codec)
+    finally:
+        if forks is not None:
+            await forks.close()
     return came
 
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import psutil
 
 from tests.audio_files import write_noise
 from tests.hostile import bombs, boxes
@@ -18,6 +17,7 @@ from tests.hostile.pointers import pointers
 from tests.hostile.seeds import make_seed
 from tests.hostile.tripwire import tripwire
 from tests.media import make_tone
+from tests.processes import decoders_of
 from tests.service import Service, eventually, service
 
 #: The name of the file that must not be read, and of its folder, is in no answer either.
@@ -85,8 +85,7 @@ def works_as_ever(one: Service, folder: Path) -> None:
     assert one.wait_for(job_id)["status"] == "completed"
     assert httpx.delete(f"{one.base}/v1/transcriptions/{job_id}", timeout=30).status_code == 204
     assert one.process is not None
-    children = psutil.Process(one.process.pid).children(recursive=True)
-    assert not [child for child in children if "dictograph.audio.decode_child" in child.cmdline()]
+    assert not decoders_of(one.process.pid)
 
 
 def files_of(one: Service, part: str) -> Iterator[Path]:

@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dictograph.audio.pcm import SAMPLE_BYTES
+from dictograph.child.forks import Forks, can_fork
 from dictograph.child.frames import Frame
+from dictograph.child.pipes import variables
 from dictograph.child.process import Child, ChildFailed, ChildOutOfMemory, ChildSpec, ChildTimeout, ChildTrouble
 from dictograph.child.sandbox.policy import Mode, Sandbox, sealed
 from dictograph.disk import check_room
@@ -87,8 +89,13 @@ _ENOUGH = 5 * 60 * SAMPLE_RATE
 _NICE = 10
 
 
+def forks_of_decoders(confined: Mode, module: str = _MODULE) -> Forks | None:
+    """What makes decoders without starting Python for each, where the system has what it takes."""
+    return Forks(module, variables({}, sealed(confined, memory=0))) if can_fork() else None
+
+
 async def decode(
-    source: Path, pcm: Path, limits: DecodeLimits, module: str = _MODULE
+    source: Path, pcm: Path, limits: DecodeLimits, module: str = _MODULE, forks: Forks | None = None
 ) -> AsyncGenerator[DecodeProgress | Decoded, None]:
     """Decode `source` into `pcm`: mono 16 kHz s16le, in which sample n is original time n/16000 s.
 
@@ -100,12 +107,13 @@ async def decode(
         pcm: where the samples go; its folder exists.
         limits: what it may take.
         module: the child's module; tests have others.
+        forks: where the child comes from, if not from a Python of its own.
 
     Raises:
         DecodeError: one of its subclasses.
         StorageFull, StorageUnavailable: the samples cannot be written, or the source not be read.
     """
-    child, request = await _start(source, pcm, limits, module)
+    child, request = await _start(source, pcm, limits, module, forks)
     complete = standing_back = False
     try:
         async with contextlib.aclosing(child.stream(request, timeout=limits.quiet_timeout)) as answers:
@@ -125,7 +133,9 @@ async def decode(
         raise DecoderCrashed("The decoder ended without an answer.")
 
 
-async def _start(source: Path, pcm: Path, limits: DecodeLimits, module: str) -> tuple[Child, Frame]:
+async def _start(
+    source: Path, pcm: Path, limits: DecodeLimits, module: str, forks: Forks | None
+) -> tuple[Child, Frame]:
     descriptors: list[int] = []
     await asyncio.to_thread(_check_room, pcm.parent, limits.reserve)
     opening = asyncio.create_task(asyncio.to_thread(_open, source, pcm, descriptors))
@@ -139,14 +149,16 @@ async def _start(source: Path, pcm: Path, limits: DecodeLimits, module: str) -> 
                 memory_limit=limits.memory,
                 pass_fds=descriptors,
                 sandbox=limits.sandbox(),
-            )
+            ),
+            forks,
         )
     except ChildTrouble as trouble:
         raise _error(trouble, limits) from trouble
     finally:
         # A thread cannot be stopped: what it opens after this was cancelled has to be closed too.
         opening.add_done_callback(lambda _: _close(descriptors))
-    header = {"op": "decode", "source_fd": descriptors[0], "pcm_fd": descriptors[1], "max_seconds": limits.max_seconds}
+    source_fd, pcm_fd = child.descriptors
+    header = {"op": "decode", "source_fd": source_fd, "pcm_fd": pcm_fd, "max_seconds": limits.max_seconds}
     return child, Frame(header)
 
 

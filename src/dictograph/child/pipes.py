@@ -1,13 +1,15 @@
-"""Starting a process with pipes, and hearing of its end at once."""
+"""A process with pipes, as its parent sees it, and starting one with a Python of its own."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 from asyncio.subprocess import PIPE, Process, SubprocessStreamProtocol
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from dictograph.child.loop import PARENT
 from dictograph.child.sandbox.policy import VARIABLE, Sandbox
@@ -29,7 +31,36 @@ _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THR
 _QUIET = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
 
 
-class Pipes(SubprocessStreamProtocol):
+class Running(Protocol):
+    """A process that was started. `ended` is set once it has ended, however its pipes are.
+
+    `descriptors` are the numbers by which it knows those that were passed to it; `returncode` is None until it has
+    ended, and below 0 when a signal ended it.
+    """
+
+    ended: asyncio.Event
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def returncode(self) -> int | None: ...
+    @property
+    def stdin(self) -> asyncio.StreamWriter: ...
+    @property
+    def stdout(self) -> asyncio.StreamReader: ...
+    @property
+    def stderr(self) -> asyncio.StreamReader: ...
+    @property
+    def descriptors(self) -> tuple[int, ...]: ...
+
+    def kill(self) -> None:
+        """End it now; nothing happens when it has ended."""
+
+    def close(self) -> None:
+        """Let go of the pipes."""
+
+
+class _Pipes(SubprocessStreamProtocol):
     """The parent's ends of a process's pipes. `ended` is set when the process has ended.
 
     `Process.wait` would wait for the pipes' end too, and for ever: nobody reads on what a child that was
@@ -45,31 +76,58 @@ class Pipes(SubprocessStreamProtocol):
         self.ended.set()
 
 
+class _Executed:
+    """A process with a Python of its own."""
+
+    def __init__(self, transport: asyncio.SubprocessTransport, pipes: _Pipes, descriptors: tuple[int, ...]) -> None:
+        self._transport = transport
+        self._process = Process(transport, pipes, asyncio.get_running_loop())
+        self.ended = pipes.ended
+        self.descriptors = descriptors
+        own = self._process
+        assert own.stdin is not None
+        assert own.stdout is not None
+        assert own.stderr is not None
+        self.stdin, self.stdout, self.stderr = own.stdin, own.stdout, own.stderr
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.returncode
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+
+    def close(self) -> None:
+        self._transport.close()
+
+
 async def start_python(
-    arguments: Sequence[str],
-    folder: Path | None,
-    environment: Mapping[str, str],
-    pass_fds: Sequence[int],
-    sandbox: Sandbox | None = None,
-) -> tuple[Process, Pipes, asyncio.SubprocessTransport]:
-    """Start `python …` with the few variables that a child gets, and those in `environment`. Raises OSError."""
+    arguments: Sequence[str], folder: Path | None, variables: Mapping[str, str], pass_fds: Sequence[int] = ()
+) -> Running:
+    """Start `python …` with these variables and no others. Raises OSError."""
     loop = asyncio.get_running_loop()
     transport, pipes = await loop.subprocess_exec(
-        Pipes,
+        _Pipes,
         sys.executable,
         *arguments,
         stdin=PIPE,
         stdout=PIPE,
         stderr=PIPE,
         cwd=folder,
-        env=_variables(environment, sandbox),
+        env=variables,
         pass_fds=tuple(pass_fds),
         start_new_session=True,
     )
-    return Process(transport, pipes, loop), pipes, transport
+    return _Executed(transport, pipes, tuple(pass_fds))
 
 
-def _variables(more: Mapping[str, str], sandbox: Sandbox | None) -> dict[str, str]:
+def variables(more: Mapping[str, str], sandbox: Sandbox | None) -> dict[str, str]:
+    """The environment of a child: the few variables that each gets, and `more`."""
     sealed = sandbox is not None and sandbox.sealed
     names = _TO_BE_IMPORTED if sealed else _PASSED_ON
     passed = {name: os.environ[name] for name in names if name in os.environ}

@@ -17,8 +17,9 @@ from pathlib import Path
 
 import psutil
 
+from dictograph.child.forks import Forks
 from dictograph.child.frames import BrokenFrame, Frame, encode, receive_frame
-from dictograph.child.pipes import Pipes, start_python
+from dictograph.child.pipes import Running, start_python, variables
 from dictograph.child.sandbox.policy import Sandbox
 
 log = logging.getLogger(__name__)
@@ -89,16 +90,12 @@ class Child:
     def __init__(
         self,
         spec: ChildSpec,
-        process: asyncio.subprocess.Process,
-        pipes: Pipes,
-        transport: asyncio.SubprocessTransport,
+        process: Running,
         leave: Callable[[], None] = lambda: None,
     ) -> None:
         self.spec = spec
         self._leave = leave
         self._process = process
-        self._pipes = pipes
-        self._transport = transport
         self._numbers = count(1)
         self._turn = asyncio.Lock()
         self._outgrown = False
@@ -109,20 +106,32 @@ class Child:
             self._watchers.append(asyncio.create_task(self._watch_memory()))
 
     @classmethod
-    async def start(cls, spec: ChildSpec) -> Child:
-        """Start the process; it may still be importing when this returns. Raises ChildCrashed when it cannot be."""
+    async def start(cls, spec: ChildSpec, forks: Forks | None = None) -> Child:
+        """Start the process, with a Python of its own or from `forks`, which have to be those of its module.
+
+        It may still be importing when this returns. Raises ChildCrashed when it cannot be started.
+        """
+        environment = variables(spec.environment, spec.sandbox)
         with contextlib.ExitStack() as stack:
             try:
                 folder = stack.enter_context(_working_folder(spec))
-                started = await start_python(spec.command, folder, spec.environment, spec.pass_fds, spec.sandbox)
+                if forks is None:
+                    process = await start_python(spec.command, folder, environment, spec.pass_fds)
+                else:
+                    process = await forks.fork(folder, environment, spec.pass_fds)
             except OSError as error:
                 raise ChildCrashed(f"the {spec.name} process cannot be started ({error.strerror or error})") from error
-            log.debug("started %s as process %s", spec.name, started[0].pid)
-            return cls(spec, *started, stack.pop_all().close)
+            log.debug("started %s as process %s", spec.name, process.pid)
+            return cls(spec, process, stack.pop_all().close)
 
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """The numbers by which the process knows those of `spec.pass_fds`."""
+        return self._process.descriptors
 
     @property
     def alive(self) -> bool:
@@ -170,25 +179,23 @@ class Child:
 
     async def close(self, grace: float = 1.0) -> None:
         """End the process: its input is closed, and after `grace` seconds it is killed."""
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        self._process.stdin.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):
-                await self._pipes.ended.wait()
+                await self._process.ended.wait()
         await self.kill()
 
     async def kill(self) -> None:
         """End the process now."""
         self._killed = True
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        self._process.kill()
         try:
             async with asyncio.timeout(_KILL_S):
-                await self._pipes.ended.wait()
+                await self._process.ended.wait()
         except TimeoutError:
             log.error("the %s process %d does not end, though it was killed", self.spec.name, self.pid)
         finally:
-            self._transport.close()
+            self._process.close()
             for watcher in self._watchers:
                 watcher.cancel()
             self._leave()
@@ -210,7 +217,6 @@ class Child:
             raise ChildTimeout(f"the {self.spec.name} process did not answer within {timeout:.0f} s") from None
 
     async def _send(self, frame: Frame) -> None:
-        assert self._process.stdin is not None
         try:
             self._process.stdin.write(encode(frame))
             await self._process.stdin.drain()
@@ -219,7 +225,6 @@ class Child:
             raise self._trouble() from None
 
     async def _receive(self) -> Frame:
-        assert self._process.stdout is not None
         try:
             frame = await receive_frame(self._process.stdout)
         except BrokenFrame as error:
@@ -233,7 +238,7 @@ class Child:
 
     async def _hear_out(self) -> None:
         # Its last words may still be in the pipe when it is gone already.
-        await self._pipes.ended.wait()
+        await self._process.ended.wait()
         await asyncio.wait(self._watchers[:1], timeout=_LAST_WORDS_S)
 
     def _trouble(self) -> ChildTrouble:
@@ -246,7 +251,6 @@ class Child:
         return f": {self._stderr[-1]}" if self._stderr else ""
 
     async def _drain_stderr(self) -> None:
-        assert self._process.stderr is not None
         while chunk := await self._process.stderr.read(4096):
             for line in chunk.decode(errors="replace").splitlines():
                 if line.strip():

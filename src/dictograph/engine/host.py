@@ -16,7 +16,7 @@ from typing import cast
 
 from dictograph.child.frames import Frame
 from dictograph.child.loop import ChildError, serve
-from dictograph.engine.memory import out_of_memory
+from dictograph.engine.memory import give_back, out_of_memory
 from dictograph.engine.protocol import Engine, EngineSpec, Preparing
 from dictograph.engine.wire import capabilities_as_dict, options_from_dict, spec_from_dict, unpack_windows
 from dictograph.errors import DictographError, EngineFailed, ModelUnavailable
@@ -60,6 +60,7 @@ class Host:
         results = self._loaded().transcribe(unpack_windows(request.header["windows"], request.body), options)
         for result in results:
             yield Frame({"results": [result.as_dict()]})
+        give_back()
 
     def _detect(self, request: Frame) -> Iterator[Frame]:
         windows = unpack_windows(request.header["windows"], request.body)

@@ -12,6 +12,7 @@ from dictograph.audio import pcm
 from dictograph.audio.decoder import Decoded, DecodeLimits, decode
 from dictograph.audio.listener import Listener, VadState
 from dictograph.audio.plan import Planner, Span, quietest_point
+from dictograph.child.forks import Forks
 from dictograph.engine.protocol import SAMPLE_RATE
 from dictograph.job import Options
 
@@ -54,11 +55,20 @@ class Heard:
 class Hearing:
     """One job's audio on its way to windows. The decoded samples lie in the file `pcm`."""
 
-    def __init__(self, source: Path, pcm: Path, options: Options, limits: DecodeLimits, listener: Listener) -> None:
+    def __init__(
+        self,
+        source: Path,
+        pcm: Path,
+        options: Options,
+        limits: DecodeLimits,
+        listener: Listener,
+        forks: Forks | None = None,
+    ) -> None:
         self.pcm = pcm
         self._source = source
         self._limits = limits
         self._listener = listener
+        self._forks = forks
         self._vad = options.vad_filter
         self._planner = Planner(options, self._quietest)
         self._samples = 0
@@ -79,7 +89,7 @@ class Hearing:
 
     async def _decode(self) -> None:
         try:
-            async for news in decode(self._source, self.pcm, self._limits):
+            async for news in decode(self._source, self.pcm, self._limits, forks=self._forks):
                 self._samples = news.samples
                 if isinstance(news, Decoded):
                     self._decoded = news

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from dictograph.audio.decoder import DecodeLimits
 from dictograph.audio.listener import Listener
 from dictograph.blobs import Blobs
+from dictograph.child.forks import Forks
 from dictograph.crash import CrashPoints, Point
 from dictograph.engine.catalog import Catalog, NotYet
 from dictograph.engine.protocol import EngineSpec
@@ -59,6 +60,7 @@ class Tools:
     catalog: Catalog
     engines: Engines
     listener: Listener
+    decoders: Forks | None  # None: each starts a Python of its own
     crash: CrashPoints
     scratch: Path
     sources: SourceRules
@@ -247,7 +249,9 @@ class Runner:
         async with contextlib.AsyncExitStack() as stack:
             source = await stack.enter_async_context(tools.blobs.local(audio.name))
             limits = tools.decoding.no_longer_than(self.job.limits.max_audio)
-            hearing = Hearing(source, self._folder / "audio.pcm", self.job.options, limits, tools.listener)
+            hearing = Hearing(
+                source, self._folder / "audio.pcm", self.job.options, limits, tools.listener, tools.decoders
+            )
             await Transcription(self.job, self.lease, tools.database, desk, hearing, tools.crash, self._committed).run()
 
     def _committed(self) -> None:

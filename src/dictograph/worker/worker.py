@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -85,6 +86,9 @@ class Worker:
     async def start(self) -> None:
         await asyncio.to_thread(self._tools.scratch.mkdir, parents=True, exist_ok=True)
         await self._tools.listener.start()
+        if self._tools.decoders is not None:
+            with contextlib.suppress(OSError):  # the first job will say it
+                await self._tools.decoders.start()
         self._crew.start()
 
     async def died(self) -> BaseException:
@@ -99,6 +103,8 @@ class Worker:
         finally:
             await self._tools.engines.close()
             await self._tools.listener.close()
+            if self._tools.decoders is not None:
+                await self._tools.decoders.close()
             # Nobody else ever would: a process that has left counts as one that left nothing.
             await asyncio.to_thread(shutil.rmtree, self._tools.scratch, ignore_errors=True)
         await self._announcer.leave()

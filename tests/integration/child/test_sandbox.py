@@ -125,8 +125,9 @@ def _as_nobody() -> Sequence[str]:
     pytest.skip(f"there is no Python {version} that nobody may run")
 
 
-def test_a_thief_in_the_decoders_place_gets_nothing(tmp_path: Path, loot: Path, server: int) -> None:
-    came = asyncio.run(rob(tmp_path, "auto", everything(loot, server)))
+@pytest.mark.parametrize("forked", [True, False], ids=["forked", "executed"])
+def test_a_thief_in_the_decoders_place_gets_nothing(tmp_path: Path, loot: Path, server: int, forked: bool) -> None:
+    came = asyncio.run(rob(tmp_path, "auto", everything(loot, server), forked=forked))
     assert refused(came)
     assert [file.name for file in loot.iterdir()] == ["dictograph.db"]
     assert sorted(file.name for file in tmp_path.iterdir()) == ["data", "pcm", "source"]

@@ -18,6 +18,13 @@ def handle(request: Frame) -> Iterator[Frame]:
     if what == "echo":
         for number in range(request.header.get("times", 1)):
             yield Frame({"number": number, "environment": sorted(os.environ), "cwd": os.getcwd()}, request.body)
+    elif what == "look":
+        opened = sorted(filter(None, map(_opened, os.listdir("/proc/self/fd"))))
+        variables = {name: os.environ[name] for name in os.environ}
+        read = [os.read(number, 100).decode() for number in request.header["descriptors"]]
+        yield Frame(
+            {"opened": opened, "variables": variables, "read": read, "session": os.getsid(0), "pid": os.getpid()}
+        )
     elif what == "flood":
         while True:
             yield Frame({}, b"x" * 10_000)
@@ -29,6 +36,14 @@ def handle(request: Frame) -> Iterator[Frame]:
     else:
         yield Frame({"pid": os.getpid()})
         MISDEEDS[what]()
+
+
+def _opened(descriptor: str) -> str | None:
+    """What it is; None for the first three, and for that of the list, which is closed by now."""
+    try:
+        return None if int(descriptor) < 3 else os.readlink(f"/proc/self/fd/{descriptor}")
+    except FileNotFoundError:
+        return None
 
 
 def refuse() -> None:

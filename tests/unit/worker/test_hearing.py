@@ -28,7 +28,7 @@ class _Decoder:
         self.listening = asyncio.Event()
         self.failed = asyncio.Event()
 
-    async def decode(self, *_: object) -> AsyncGenerator[DecodeProgress, None]:
+    async def decode(self, *_: object, **__: object) -> AsyncGenerator[DecodeProgress, None]:
         yield DecodeProgress(_SECONDS * SAMPLE_RATE)
         await self.listening.wait()
         self.failed.set()

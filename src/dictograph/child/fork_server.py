@@ -1,0 +1,135 @@
+"""The fork server: `python -m dictograph.child.fork_server MODULE SOCKET` imports a module once, and forks at request.
+
+A child that works on one file and ends would otherwise spend most of its time on starting Python. What is forked has
+imported everything, has read nothing that anybody sent, and confines itself as any other child does (see `serve`); the
+server never reads such bytes. Linux only.
+
+SOCKET is the number of a descriptor, a Unix socket that keeps messages apart (SOCK_SEQPACKET). A request is JSON,
+{"id", "folder", "variables"}, with descriptors: standard input, output and error, and those that are passed on, which
+the child finds as 3, 4 and so on. It is answered by {"id", "pid"} with a descriptor of the process (pidfd_open(2)), or
+{"id", "errno"}; and when the process has ended, by {"id", "status"} as waitpid(2) has it. The server ends when the
+socket does, and its children with it.
+"""
+
+from __future__ import annotations
+
+import errno
+import gc
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+from dictograph.child.loop import Handler, serve
+from dictograph.child.sandbox.kernel import PR_SET_PDEATHSIG, prctl
+
+#: The most that a request may hold: bytes, and descriptors (at most 253 go with one message: unix(7)).
+LARGEST = 2**16
+MOST_DESCRIPTORS = 16
+
+
+class ForkServer:
+    """Answers requests one at a time; `handler` is what each of its children then does."""
+
+    def __init__(self, control: socket.socket, handler: Handler) -> None:
+        self._control = control
+        self._handler = handler
+        self._children: dict[int, tuple[int, int]] = {}  # by descriptor: number of the request, process
+        self._poll = select.poll()
+        self._poll.register(control, select.POLLIN)
+
+    def run(self) -> None:
+        """Fork until the socket ends."""
+        while True:
+            for descriptor, _ in self._poll.poll():
+                if descriptor in self._children:
+                    self._reap(descriptor)
+                elif not self._take():
+                    return
+
+    def _take(self) -> bool:
+        message, descriptors, _, _ = socket.recv_fds(self._control, LARGEST, MOST_DESCRIPTORS)
+        if not message:
+            return False
+        request = json.loads(message)
+        try:
+            self._fork(request, descriptors)
+        except OSError as error:
+            self._answer({"id": request["id"], "errno": error.errno or errno.EIO})
+        finally:
+            for one in descriptors:
+                os.close(one)
+        return True
+
+    def _fork(self, request: dict[str, Any], descriptors: Sequence[int]) -> None:
+        process = os.fork()
+        if process == 0:
+            _become(request, descriptors, self._handler)
+        try:
+            watched = os.pidfd_open(process)
+        except OSError:
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
+            raise
+        self._children[watched] = request["id"], process
+        self._poll.register(watched, select.POLLIN)
+        self._answer({"id": request["id"], "pid": process}, watched)
+
+    def _reap(self, watched: int) -> None:
+        number, process = self._children.pop(watched)
+        self._poll.unregister(watched)
+        os.close(watched)
+        _, status = os.waitpid(process, 0)
+        self._answer({"id": number, "status": status})
+
+    def _answer(self, answer: dict[str, int], *descriptors: int) -> None:
+        socket.send_fds(self._control, [json.dumps(answer).encode()], descriptors)
+
+
+def _become(request: dict[str, Any], descriptors: Sequence[int], handler: Handler) -> None:
+    """In the fork: be the child that was asked for. Does not return."""
+    code = 1
+    try:
+        _place(descriptors)
+        os.setsid()
+        if request["folder"] is not None:
+            os.chdir(request["folder"])
+        os.environ.clear()
+        os.environ.update(request["variables"])
+        code = serve(handler)
+    except BaseException:  # noqa: BLE001 - the end of the process: what is above belongs to the server
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def _place(descriptors: Sequence[int]) -> None:
+    """Have the descriptors as 0, 1, 2, …, and no others."""
+    beyond = max(*descriptors, len(descriptors)) + 1
+    for place, one in enumerate(descriptors):
+        os.dup2(one, beyond + place)
+    for place in range(len(descriptors)):
+        os.dup2(beyond + place, place)
+    os.closerange(len(descriptors), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+
+
+def main() -> None:
+    """Import the module of the first argument, and serve on the socket of the second."""
+    module, descriptor = sys.argv[1:]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    handler = import_module(module).handle
+    gc.freeze()  # what is here already is shared with the children, as long as nobody touches it
+    with socket.socket(fileno=int(descriptor)) as control:
+        ForkServer(control, handler).run()
+
+
+if __name__ == "__main__":
+    main()

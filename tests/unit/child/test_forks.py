@@ -1,0 +1,201 @@
+"""Children that are forked are children like the others: what they get, how they end, and who goes with whom."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from dictograph.child.forks import Forks, can_fork
+from dictograph.child.frames import Frame
+from dictograph.child.process import Child, ChildCrashed, ChildFailed, ChildOutOfMemory, ChildSpec, ChildTimeout
+from tests.service import eventually
+
+pytestmark = pytest.mark.skipif(not can_fork(), reason="this system has no pidfd_open(2)")
+
+ROOT = Path(__file__).parents[3]
+MODULE = "tests.unit.child.misbehaving"
+
+
+def run(test: Callable[[Forks], Awaitable[None]], module: str = MODULE) -> None:
+    async def all_of_it() -> None:
+        forks = Forks(module, {"PYTHONPATH": str(ROOT)})
+        try:
+            await test(forks)
+        finally:
+            await forks.close()
+        assert not _servers()
+
+    asyncio.run(all_of_it())
+
+
+def _servers(parent: int | None = None) -> list[psutil.Process]:
+    children = psutil.Process(parent).children()
+    return [child for child in children if "dictograph.child.fork_server" in child.cmdline()]
+
+
+async def started(forks: Forks, **more: Any) -> Child:
+    return await Child.start(ChildSpec("naughty", MODULE, **more), forks)
+
+
+async def look(child: Child) -> dict[str, Any]:
+    return (await child.call(Frame({"do": "look", "descriptors": child.descriptors}), timeout=60)).header
+
+
+def test_it_has_what_it_was_given_and_nothing_else(tmp_path: Path) -> None:
+    """The environment, the folder, the descriptors; nothing of the server, nor of a neighbour."""
+    for name in ("one", "two"):
+        (tmp_path / name).write_text(name)
+
+    async def test(forks: Forks) -> None:
+        neighbour = await started(forks)
+        files = [os.open(tmp_path / name, os.O_RDONLY) for name in ("one", "two")]
+        child = await started(forks, folder=tmp_path, environment={"OWN": "yes"}, pass_fds=files)
+        for file in files:
+            os.close(file)
+        seen = await look(child)
+        assert seen["read"] == ["one", "two"]
+        assert seen["variables"]["OWN"] == "yes"
+        assert seen["variables"]["PARENT_PROCESS"] == str(os.getpid())
+        assert "OWN" not in (await look(neighbour))["variables"]
+        assert seen["session"] == seen["pid"] == child.pid
+        assert [one for one in seen["opened"] if not one.startswith("pipe:")] == [
+            "/dev/null",  # in place of what native code might read
+            *(str(tmp_path / name) for name in ("one", "two")),
+        ]
+        assert len(seen["opened"]) == 3 + len(("requests", "answers"))
+        echo = await child.call(Frame({"do": "echo"}, b"sound"), timeout=60)
+        assert (echo.header["cwd"], echo.body) == (str(tmp_path), b"sound")
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("what", "trouble", "words"),
+    [
+        ("end", ChildCrashed, "exit code 3: the last words"),
+        ("crash", ChildCrashed, "ended by SIGSEGV"),
+        ("hang", ChildTimeout, "did not answer within"),
+        ("refuse", ChildFailed, "not audio"),
+        ("grow", ChildOutOfMemory, "outgrew its 200 MiB"),
+    ],
+)
+def test_it_ends_as_any_child_does(what: str, trouble: type[Exception], words: str) -> None:
+    async def test(forks: Forks) -> None:
+        child = await started(forks, memory_limit=200 * 2**20)
+        with pytest.raises(trouble, match=words):
+            async for _ in child.stream(Frame({"do": what}), timeout=1 if what == "hang" else 60):
+                pass
+        assert child.alive == (what == "refuse")
+        await child.close()
+        assert not child.alive
+        again = await started(forks)
+        assert (await look(again))["pid"] == again.pid
+
+    run(test)
+
+
+def test_many_at_once_do_not_get_in_each_others_way() -> None:
+    async def test(forks: Forks) -> None:
+        children = await asyncio.gather(*(started(forks, environment={"OWN": str(n)}) for n in range(12)))
+        seen = await asyncio.gather(*(look(child) for child in children))
+        assert [one["variables"]["OWN"] for one in seen] == [str(n) for n in range(12)]
+        await asyncio.gather(*(child.kill() for child in children))
+        assert not psutil.Process().children(recursive=True)[1:]
+        assert len(_servers()) == 1
+
+    run(test)
+
+
+def test_a_server_that_is_killed_takes_its_children_with_it_and_another_one_comes() -> None:
+    async def test(forks: Forks) -> None:
+        child = await started(forks)
+        asking = asyncio.create_task(child.call(Frame({"do": "sleep"}), timeout=600))
+        await asyncio.sleep(0)
+        _servers()[0].kill()
+        with pytest.raises(ChildCrashed, match="ended by SIGKILL"):
+            await asking
+        another = await started(forks)
+        assert (await look(another))["pid"] == another.pid
+
+    run(test)
+
+
+def test_a_module_that_cannot_be_imported_is_said() -> None:
+    async def test(forks: Forks) -> None:
+        for _ in range(2):
+            with pytest.raises(ChildCrashed, match=r"No module named 'tests\.no_such_module'"):
+                await started(forks)
+
+    run(test, "tests.no_such_module")
+
+
+def test_a_folder_that_is_gone_ends_that_child_and_no_other(tmp_path: Path) -> None:
+    async def test(forks: Forks) -> None:
+        child = await started(forks, folder=tmp_path / "missing")
+        with pytest.raises(ChildCrashed, match="No such file"):
+            await look(child)
+        assert (await look(await started(forks)))["read"] == []
+
+    run(test)
+
+
+def test_one_that_nobody_waits_for_any_more_is_ended() -> None:
+    async def test(forks: Forks) -> None:
+        await forks.start()
+        server = _servers()[0]
+        server.suspend()
+        starting = [asyncio.create_task(started(forks)) for _ in range(3)]
+        await asyncio.sleep(0.1)  # their requests are in the socket
+        for one in starting:
+            one.cancel()
+        await asyncio.gather(*starting, return_exceptions=True)
+        server.resume()
+        kept = await started(forks)
+        await asyncio.to_thread(eventually, lambda: [child.pid for child in server.children()] == [kept.pid])
+
+    run(test)
+
+
+KILLED = """
+    import asyncio, json, os, signal, sys
+    from dictograph.child.forks import Forks
+    from dictograph.child.frames import Frame
+    from dictograph.child.process import Child, ChildSpec
+
+    async def main():
+        forks = Forks(sys.argv[1], {"PYTHONPATH": sys.argv[2]})
+        child = await Child.start(ChildSpec("naughty", sys.argv[1]), forks)
+        print(json.dumps([child.pid, forks._server._process.pid]), flush=True)
+        asyncio.create_task(child.call(Frame({"do": sys.argv[3]}), timeout=600))
+        await asyncio.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("what", ["sleep", "hang"])
+def test_server_and_children_go_with_a_parent_that_is_killed(what: str) -> None:
+    command = [sys.executable, "-c", textwrap.dedent(KILLED), MODULE, str(ROOT), what]
+    ran = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+    assert ran.returncode == -signal.SIGKILL
+    left: Sequence[int] = json.loads(ran.stdout)
+    eventually(lambda: not [pid for pid in left if _runs(pid)])
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

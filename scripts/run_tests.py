@@ -17,9 +17,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SUITES = ("unit", "integration", "e2e", "chaos")
 
-#: Suites whose files share nothing, so that cores can be used side by side. Not chaos: there services
-#: are starved on purpose, and a neighbour would do it by accident.
-PARALLEL = ("unit", "integration", "e2e")
+#: Files of a suite share nothing, and run side by side: so many for each core, and so many at most. Whoever starts a
+#: service mostly waits for it, so there is one more than there are cores. In the chaos suite a crowd of neighbours
+#: would starve, by accident, what is starved on purpose.
+PER_CORE = {"unit": 1.0, "integration": 1.5, "e2e": 1.5, "chaos": 1.0}
+AT_MOST = {"unit": 4, "integration": 4, "e2e": 4, "chaos": 2}
 
 #: A test that takes longer hangs; it is ended with the stacks of all threads.
 TEST_TIMEOUT_S = 300
@@ -41,11 +43,17 @@ def has_tests(suite: str) -> bool:
     return any((ROOT / "tests" / suite).rglob("test_*.py"))
 
 
+def workers_for(suite: str) -> int:
+    """How many processes run the files of a suite."""
+    return min(int((os.cpu_count() or 1) * PER_CORE[suite]), AT_MOST[suite])
+
+
 def run(suite: str) -> tuple[str, float, bool]:
     print(f"\n== {suite}", flush=True)
     command = [sys.executable, "-m", "pytest", f"tests/{suite}", "--quiet", f"--timeout={TEST_TIMEOUT_S}"]
-    if suite in PARALLEL:
-        command += ["-n", str(min(os.cpu_count() or 1, 4)), "--dist", "loadfile"]
+    if (workers := workers_for(suite)) > 1:
+        # The order is that of tests/conftest.py.
+        command += ["-n", str(workers), "--dist", "loadfile", "--no-loadscope-reorder"]
     begun = time.monotonic()
     code = subprocess.run(command, cwd=ROOT, check=False).returncode
     return suite, time.monotonic() - begun, code == 0

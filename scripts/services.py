@@ -71,8 +71,8 @@ class Home:
         return state
 
 
-def up(server: Server, folder: Path) -> dict[str, str]:
-    """Have a server run; returns its variables. Raises Broken."""
+def up(server: Server, folder: Path) -> None:
+    """Have a server run. Raises Broken."""
     home = Home(folder / server.name)
     place = home.place()
     if home.process() is None:
@@ -82,7 +82,6 @@ def up(server: Server, folder: Path) -> dict[str, str]:
         print(f"{server.name}: runs on 127.0.0.1:{place.port}")
     _wait_until_it_answers(server, home, place)
     server.settle(place)
-    return server.variables(place)
 
 
 def _start(server: Server, home: Home, place: Place) -> None:
@@ -136,16 +135,39 @@ def _stop(server: Server, process: psutil.Process) -> None:
 
 
 def all_up(servers: Sequence[Server], folder: Path) -> int:
-    variables: dict[str, str] = {}
-    for server in servers:
-        if not server.installed():
-            print(f"{server.name}: not installed, so not started (on Debian: apt-get install {server.package})")
-            continue
-        variables |= up(server, folder)
-    lines = "".join(f"{name}={value}\n" for name, value in variables.items())
-    write_secret(folder / "env", lines)
+    started = False
+    try:
+        for server in servers:
+            if server.installed():
+                up(server, folder)
+                started = True
+            else:
+                print(f"{server.name}: not installed, so not started (on Debian: apt-get install {server.package})")
+    finally:
+        lines = _write_variables(folder)
     print(f"\n{lines}\nThese lines are in {folder / 'env'}, too.")
-    return 0 if variables else 1
+    return 0 if started else 1
+
+
+def all_down(servers: Sequence[Server], folder: Path, wipe: bool) -> None:
+    try:
+        for server in servers:
+            down(server, folder, wipe)
+    finally:
+        _write_variables(folder)
+
+
+def _write_variables(folder: Path) -> str:
+    """Write down the variables of all servers that run, named this time or not; no file when none does."""
+    homes = {server: Home(folder / server.name) for server in SERVERS}
+    running = {server: home.place() for server, home in homes.items() if home.process() is not None}
+    variables = {name: value for server, place in running.items() for name, value in server.variables(place).items()}
+    lines = "".join(f"{name}={value}\n" for name, value in variables.items())
+    if lines:
+        write_secret(folder / "env", lines)
+    else:
+        (folder / "env").unlink(missing_ok=True)
+    return lines
 
 
 @contextmanager
@@ -173,9 +195,7 @@ def main() -> int:
         with _alone(folder):
             if asked.wish == "up":
                 return all_up(servers, folder)
-            for server in servers:
-                down(server, folder, asked.wipe)
-            (folder / "env").unlink(missing_ok=True)
+            all_down(servers, folder, asked.wipe)
     except Broken as error:
         print(error, file=sys.stderr)
         return 1

@@ -28,6 +28,40 @@ def pytest_configure() -> None:
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # as in every child, for what tests import themselves
 
 
+#: The files that take longest, in this order. They are run first, so that no core waits at the end for another that
+#: has just begun with one of them.
+LONGEST = (
+    "chaos/test_kills.py",
+    "chaos/test_faults_postgres.py",
+    "e2e/test_tiny_model.py",
+    "e2e/test_backup.py",
+    "e2e/test_cli.py",
+    "e2e/test_dist.py",
+    "e2e/test_readme.py",
+    "e2e/test_hostile_audio.py",
+    "e2e/test_hostile.py",
+    "e2e/contracts/test_profiles.py",
+    "e2e/test_webhooks.py",
+    "e2e/contracts/test_openai_calls.py",
+    "integration/audio/test_hostile_mutations.py",
+    "integration/engine/test_accuracy.py",
+    "integration/engine/test_conformance.py",
+    "integration/store/test_lease.py",
+    "integration/audio/test_decoder_hostile.py",
+    "integration/child/test_sandbox.py",
+    "integration/store/test_webhooks.py",
+    "integration/api/test_hostile_bodies.py",
+    "integration/audio/test_decoder_formats.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first; inside of a file, and of the others, nothing changes its place."""
+    tests = Path(__file__).parent
+    place = {tests / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
+
+
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
     """A data folder that nobody else uses; it is not made yet."""

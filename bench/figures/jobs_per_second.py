@@ -77,9 +77,9 @@ _NOTES = (
     empty.""",
 )
 _REASON = (
-    "the two do not do the same: a bare task is two messages in memory, while each job here is an upload over HTTP that "
-    "reaches the disk before it is acknowledged, has a dozen durable steps, and is decoded in a sandboxed process of its "
-    "own; none of these is given up for speed"
+    "the two do not do the same: a bare task is two messages in memory, while each job here is an upload over HTTP "
+    "that reaches the disk before it is acknowledged, has a dozen durable steps, and is decoded in a sandboxed process "
+    "of its own; none of these is given up for speed"
 )
 
 

@@ -12,13 +12,12 @@ import errno
 import hashlib
 import os
 import re
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from dictograph.disk import check_room
+from dictograph.disk import check_room, time_of_files
 from dictograph.durable import sync_folder
 from dictograph.errors import DictographError, NotFound, StorageFull, StorageUnavailable
 from dictograph.job import StoredAudio
@@ -54,8 +53,8 @@ class Blobs(Protocol):
         ...
 
     def older_than(self, seconds: float) -> AsyncIterator[str]:
-        """The names of all objects, unfinished ones too, last written more than `seconds` ago. What lies there
-        beside them, as in the upload folder of an older system, is none of ours."""
+        """The names of all objects, unfinished ones too, last written more than `seconds` ago, by the clock
+        that stamps them. What lies there beside them, as in the upload folder of an older system, is none of ours."""
         ...
 
     async def check(self) -> None:
@@ -94,7 +93,7 @@ class FolderBlobs:
         await asyncio.to_thread(self._delete, name)
 
     async def older_than(self, seconds: float) -> AsyncIterator[str]:
-        names = iter(self._names(time.time() - seconds))
+        names = iter(self._names(seconds))
         while (name := await asyncio.to_thread(next, names, None)) is not None:
             yield name
 
@@ -124,7 +123,10 @@ class FolderBlobs:
         except OSError:  # it holds other objects still, or is gone
             return
 
-    def _names(self, before: float) -> Iterator[str]:
+    def _names(self, seconds: float) -> Iterator[str]:
+        if not self._folder.is_dir():
+            return
+        before = time_of_files(self._folder) - seconds
         for folder, _, files in os.walk(self._folder):
             for file in files:
                 path = Path(folder, file)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,6 +17,7 @@ from dictograph.blobs import Blobs, FolderBlobs
 from dictograph.child.sandbox.policy import Mode
 from dictograph.child.sandbox.trial import warn
 from dictograph.crash import CrashPoints
+from dictograph.disk import FULL
 from dictograph.engine.catalog import Catalog
 from dictograph.engine.probe import prove
 from dictograph.errors import SettingsError
@@ -32,6 +32,7 @@ from dictograph.service.services import Services
 from dictograph.service.status import Readiness
 from dictograph.settings import Settings, variable
 from dictograph.store.database import Database
+from dictograph.store.kinds import check_writable
 from dictograph.store.lease import RetryPolicy
 from dictograph.store.migrate import upgrade
 from dictograph.store.tail import Tail
@@ -154,9 +155,9 @@ async def open_core(settings: Settings) -> AsyncIterator[Core]:
     crash = CrashPoints(settings.crash_at)
     catalog = Catalog.from_settings(settings)
     await asyncio.to_thread(_make_folders, settings)
-    await asyncio.to_thread(upgrade, settings.database)
+    await asyncio.to_thread(_prepare_database, settings.database)
     async with AsyncExitStack() as stack:
-        presence = Presence(settings.processes)
+        presence = _take_presence(settings)
         stack.callback(presence.close)
         database = Database.open(settings.database, settings.database_pool)
         stack.push_async_callback(database.close)
@@ -225,6 +226,12 @@ def _readiness_of(worker: Worker) -> Callable[[], Readiness]:
     return ask
 
 
+def _prepare_database(url: str) -> None:
+    """Bring it up to date. One that may only be read and is up to date would break down with the first job."""
+    upgrade(url)
+    check_writable(url)
+
+
 def _make_folders(settings: Settings) -> None:
     folders = {"data_dir": settings.data_dir, "path_upload_dir": settings.path_uploads, "storage_url": settings.storage}
     for setting, folder in folders.items():
@@ -237,8 +244,19 @@ def _make_folder(folder: Path, names: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):  # a full disk is told to those who bring something
-            raise SettingsError(f"{folder} cannot be written ({names}): {error.strerror}.") from error
+        if error.errno not in FULL:  # a full disk is told to those who bring something
+            raise _unwritable(folder, names, error) from error
+
+
+def _take_presence(settings: Settings) -> Presence:
+    try:
+        return Presence(settings.processes)
+    except OSError as error:
+        raise _unwritable(settings.processes, names_of("data_dir", settings.profile), error) from error
+
+
+def _unwritable(folder: Path, names: str, error: OSError) -> SettingsError:
+    return SettingsError(f"{folder} cannot be written ({names}): {error.strerror}.")
 
 
 def _queue(settings: Settings, database: Database) -> Queue:

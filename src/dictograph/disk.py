@@ -1,10 +1,17 @@
-"""The last of a disk is not for audio: were it, the database could not even write down that a job was removed."""
+"""What a disk must be asked: how much room is left on it, and what time it is there.
+
+The last of a disk is not for audio: were it, the database could not even write down that a job was removed.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
+import tempfile
 from pathlib import Path
+
+#: What the system says when there is no room: none on the disk, or none for this user.
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def check_room(where: int | Path, size: int, reserve: int) -> None:
@@ -24,3 +31,16 @@ def check_room(where: int | Path, size: int, reserve: int) -> None:
     # Some file systems do not say how large they are.
     if disk.f_blocks and disk.f_bavail * disk.f_frsize < size + reserve:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def time_of_files(folder: Path) -> float:
+    """Now, in seconds since 1970, by the clock that stamps the files of this folder.
+
+    That of a network file system is its server's, and no machine's that mounts it: how old a file is can be told
+    only by another file, which is made and removed for it.
+
+    Raises:
+        OSError: none can be made there.
+    """
+    with tempfile.TemporaryFile(dir=folder, prefix=".clock-") as file:
+        return os.fstat(file.fileno()).st_mtime

@@ -32,7 +32,8 @@ DictographError
 Each class carries a stable `code` that clients may test for, the `stage` it belongs to (or None),
 whether another attempt may help (`retryable`), and the HTTP `status` it is answered with. The
 message is written for the person who reads it: what was wrong, and what to do. `param` names the
-option, field or header that was at fault, where one was.
+option, field or header that was at fault, where one was. `detail` is what only the operator may know, such as hosts
+and folders: `str(error)` has it, for logs and the command line; no client is shown it.
 """
 
 from __future__ import annotations
@@ -60,10 +61,14 @@ class DictographError(Exception):
     retryable: ClassVar[bool] = False
     status: ClassVar[int] = 500
 
-    def __init__(self, message: str, *, param: str | None = None) -> None:
+    def __init__(self, message: str, *, param: str | None = None, detail: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.param = param
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.message.removesuffix('.')} ({self.detail})." if self.detail else self.message
 
     def as_dict(self) -> dict[str, Any]:
         """The one JSON shape of every error."""
@@ -363,7 +368,7 @@ class EngineTimeout(TranscribeError):
 
 
 class EngineOutOfMemory(TranscribeError):
-    """The engine process outgrew its memory."""
+    """The engine process outgrew its memory, or the machine's."""
 
     code = "engine_out_of_memory"
     retryable = True

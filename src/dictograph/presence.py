@@ -5,8 +5,11 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
+
+import psutil
 
 _SUFFIX = ".lock"
 
@@ -49,6 +52,20 @@ class Presence:
 def living(folder: Path) -> list[str]:
     """The ids of this host's processes that live now, for one that is none of them itself."""
     return [path.name.removesuffix(_SUFFIX) for path in sorted(folder.glob("*" + _SUFFIX)) if not _is_free(path)]
+
+
+def neighbours(folder: Path, file: Path) -> list[Path]:
+    """Other folders of the same name, in which processes of this host that have `file` open keep their lock files.
+
+    Only what this user may see is found: its own processes, and all of them for root.
+    """
+    found: set[Path] = set()
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            paths = {Path(one.path) for one in process.open_files()}
+            if file.resolve() in paths:
+                found |= {path.parent for path in paths if path.suffix == _SUFFIX and path.parent.name == folder.name}
+    return sorted(found - {folder.resolve()})
 
 
 def _is_free(path: Path) -> bool:

@@ -71,12 +71,13 @@ class Settings(ContractSettings):
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where models run.")
     compute_type: str = Field("auto", description="CTranslate2's compute type; `auto`: int8 on CPU, float16 on a GPU.")
     engine_threads: int = Field(
-        0, ge=0, le=256, description="Threads of one engine process; 0: the cores of the machine."
+        0, ge=0, le=256, description="Threads of one engine process; 0: the cores of the machine, or of its container."
     )
     batch_size: int = Field(0, ge=0, le=64, description="Windows decoded together; 0: what suits the device.")
     engine_idle: Seconds = Field(900, description="A model unused for so long is unloaded; 0: never.")
     engine_memory: Bytes = Field(
-        0, description="Resident memory of an engine process; 0: three quarters of the machine's."
+        0,
+        description="Resident memory of an engine process; 0: three quarters of the machine's, or of its container's.",
     )
     engine_timeout: Seconds = Field(
         120, description="The least time that a batch is given; long batches get more, by measured speed."

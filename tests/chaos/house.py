@@ -17,7 +17,7 @@ import httpx
 from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.sync.client import connect
 
-from tests.service import Service, eventually
+from tests.service import NO_TLS, Service, eventually
 
 PLAIN = {"vad_filter": "false"}
 ENDS = ("completed", "failed", "cancelled")
@@ -142,7 +142,7 @@ class Listener(threading.Thread):
 class SseListener(Listener):
     def listen(self, after: int) -> bool:
         headers = {"Last-Event-ID": str(after)}
-        with httpx.stream("GET", f"{self._url}/events", headers=headers, timeout=60) as answer:
+        with httpx.stream("GET", f"{self._url}/events", headers=headers, timeout=60, verify=NO_TLS) as answer:
             self.answers.append(answer.status_code)
             for line in answer.iter_lines() if answer.status_code == 200 else ():
                 if line.startswith("id: "):

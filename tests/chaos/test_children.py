@@ -79,6 +79,12 @@ def _ended(one: Service, job: str) -> bool:
     return bool(one.rows("SELECT 1 FROM transcription_job WHERE id = ? AND status = 'failed'", job))
 
 
+@pytest.fixture(scope="module")
+def three_hours(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Audio that a decoder has something to do with."""
+    return write_noise(tmp_path_factory.mktemp("long") / "long.wav", 3 * 3600, 1)
+
+
 @pytest.mark.parametrize(
     ("signal_number", "code", "settings"),
     [
@@ -87,13 +93,12 @@ def _ended(one: Service, job: str) -> bool:
     ],
 )
 def test_a_decoder_that_crashes_or_hangs(
-    tmp_path: Path, signal_number: signal.Signals, code: str, settings: dict[str, object]
+    tmp_path: Path, three_hours: Path, signal_number: signal.Signals, code: str, settings: dict[str, object]
 ) -> None:
-    long = write_noise(tmp_path / "long.wav", 3 * 3600, 1)
     short = write_noise(tmp_path / "short.wav", 20, 2)
     with service(tmp_path, max_attempts=1, **settings) as one:
         one.behave(delay=0.05)
-        job = one.submit(long, **PLAIN)
+        job = one.submit(three_hours, **PLAIN)
         assert one.process is not None
         child = eventually(lambda: decoders_of(one.process.pid))[0]
         child.send_signal(signal_number)
@@ -103,10 +108,9 @@ def test_a_decoder_that_crashes_or_hangs(
         assert one.wait_for(neighbour)["status"] == "completed"
 
 
-def test_a_decoder_that_outgrows_its_memory(tmp_path: Path) -> None:
-    audio = write_noise(tmp_path / "long.wav", 3 * 3600, 1)
+def test_a_decoder_that_outgrows_its_memory(tmp_path: Path, three_hours: Path) -> None:
     with service(tmp_path, max_attempts=1, decoder_memory="20MiB") as one:
-        failed = one.wait_for(one.submit(audio, **PLAIN))
+        failed = one.wait_for(one.submit(three_hours, **PLAIN))
         assert failed["error"]["code"] == "decoder_out_of_memory"
         assert one.get("/health").status_code == 200
 

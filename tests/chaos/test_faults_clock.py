@@ -1,9 +1,12 @@
 """The database's clock is set forward by an hour, and back again. Workers that live keep their jobs, uncharged; jobs
-of those that died come back in time; nobody waits for the hour to pass."""
+of those that died come back in time; nobody waits for the hour to pass. A worker whose own clock is ahead takes
+nothing from those whose clocks are right."""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
@@ -19,6 +22,9 @@ from tests.service import Service, eventually
 
 HOUR = 3600
 LEASE = 5
+
+#: Bytes of an upload that are written to the disk at once.
+BLOCK = 2**18
 
 Kind = Callable[[Path, Clock], AbstractContextManager[House]]
 
@@ -84,3 +90,32 @@ def _hours_ahead(here: House, jobs: Iterable[str]) -> float:
     """How far in the future the database has last changed one of these."""
     changed = max(datetime.fromisoformat(here.api.job(job)["updated_at"]) for job in jobs)
     return (changed - datetime.now(UTC)).total_seconds() / HOUR
+
+
+def test_a_worker_whose_clock_is_ahead_leaves_an_upload_in_progress_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its clock is not the one that stamps the files."""
+    monkeypatch.setenv("NO_FAKE_STAT", "1")  # of files it sees the true times
+    with contextlib.closing(Clock()) as clock, house(tmp_path, orphan_age="4s") as here:
+        clock.jump(HOUR)
+        with clock.worn():
+            here.worker("ahead")
+        stray = tmp_path / "blobs" / "stray" / "0-audio"
+
+        def until_it_has_swept() -> Iterator[bytes]:
+            yield b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n' + bytes(BLOCK)
+            stray.parent.mkdir(parents=True)
+            stray.write_bytes(b"nobody names this")
+            os.utime(stray, (1, 1))
+            deadline = time.monotonic() + 60
+            while stray.exists():
+                assert time.monotonic() < deadline, "the worker does not sweep"
+                yield bytes(BLOCK)
+                with contextlib.suppress(AssertionError):
+                    eventually(lambda: not stray.exists(), 0.2)
+            yield b"\r\n--x--\r\n"
+
+        form = {"content-type": "multipart/form-data; boundary=x"}
+        answer = here.api.post("/v1/transcriptions", content=until_it_has_swept(), headers=form)
+        assert answer.status_code == 202, answer.text

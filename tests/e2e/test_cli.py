@@ -148,8 +148,9 @@ def test_the_doctor_finds_a_healthy_machine_healthy(shell: Shell) -> None:
 def test_the_doctor_says_how_the_engine_is_sized(shell: Shell) -> None:
     own = {"DICTOGRAPH_ENGINE_THREADS": "1", "DICTOGRAPH_BATCH_SIZE": "3", "DICTOGRAPH_DEVICE": "cpu"}
     where = {"DICTOGRAPH_DATA_DIR": str(shell.folder / "data"), "DICTOGRAPH_ENGINE": "whisper"}
-    _, out, _ = shell.run("doctor", DICTOGRAPH_MODEL=str(TINY), **where, **own)
-    assert "int8 on cpu, threads: 1, decoders side by side: 1, windows at once: 3" in out
+    _, out, _ = shell.run("doctor", DICTOGRAPH_MODEL=str(TINY), DICTOGRAPH_ENGINE_MEMORY="1.5GiB", **where, **own)
+    sized = "int8 on cpu, threads: 1, decoders side by side: 1, windows at once: 3; memory at most: 1.5 GiB"
+    assert sized in out
 
 
 def test_the_doctor_says_what_is_wrong_and_what_to_do(shell: Shell) -> None:

@@ -30,7 +30,8 @@ def test_the_worst_files_end_with_their_code_and_leave_nothing(tmp_path: Path) -
     with tripwire() as (server, calls), service(tmp_path) as one:
         expected = {}
         for name, data, codes in worst(tmp_path, server):
-            answer = one.post("/v1/transcriptions", files={"file": (f"{name}.mp3", data)})
+            filename = name if Path(name).suffix else f"{name}.mp3"
+            answer = one.post("/v1/transcriptions", files={"file": (filename, data)})
             assert answer.status_code == 202, answer.text
             expected[answer.json()["id"]] = name, codes
         empty = one.post("/v1/transcriptions", files={"file": ("empty.mp3", b"")})
@@ -65,6 +66,12 @@ def worst(folder: Path, server: str) -> Iterator[tuple[str, bytes, set[str]]]:
         if pointer.name in ("concat-sibling", "hls-http"):
             yield f"{pointer.name}-behind-a-tag", boxes.id3() + pointer.data, REFUSED
     m4a, flac = make_seed(folder, "aac.m4a"), make_seed(folder, "a.flac")
+    for name, data in lists_and_patterns(secret, server):
+        yield name, data, {"unsupported_format"}
+    talk = make_seed(folder, "lame.mp3")
+    yield "the first half of a talk", talk[: len(talk) // 2], {"completed"}
+    yield "a movie without its end.m4a", m4a[: len(m4a) // 2], {"corrupt_audio"}
+    yield "prose", b"It was a dark and stormy night; the rain fell in torrents. " * 40, {"unsupported_format"}
     yield "streams", bombs.streams_in_mp4(m4a, 10_000), {"corrupt_audio"}
     yield "transport", bombs.streams_in_transport(40, 190), {"corrupt_audio"}
     yield "chapters", bombs.chapters(10_000), {"completed"}
@@ -77,6 +84,18 @@ def worst(folder: Path, server: str) -> Iterator[tuple[str, bytes, set[str]]]:
     yield "a day of pieces", MATROSKAS["a day of pieces"][0], {"completed"}
     for name, data in mutations(flac, "flac", 6):
         yield name, data, REFUSED | {"completed"}
+
+
+def lists_and_patterns(secret: Path, server: str) -> Iterator[tuple[str, bytes]]:
+    """Playlists that no demuxer of FFmpeg knows by their content; and names that are patterns to one of them, which
+    reads the files beside it."""
+    for target in (str(secret), f"http://{server}/a.wav"):
+        yield "list.asx", f'<asx version="3.0"><entry><ref href="{target}"/></entry></asx>'.encode()
+        tracks = f"<trackList><track><location>{target}</location></track></trackList>"
+        yield "list.xspf", f'<?xml version="1.0"?><playlist xmlns="http://xspf.org/ns/0/">{tracks}</playlist>'.encode()
+    picture = b"\x89PNG\r\n\x1a\n" + bytes(100)
+    for pattern in ("picture-%03d.png", "the-secret-of-%*.wav", "{the,a}-[a-z]?*.wav"):
+        yield pattern, picture
 
 
 def works_as_ever(one: Service, folder: Path) -> None:

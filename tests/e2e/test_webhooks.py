@@ -306,7 +306,7 @@ def test_the_command_line_does_all_of_it(
 def test_a_kill_between_the_end_of_a_job_and_the_sending_and_one_before_the_answer(
     tmp_path: Path, receiver: Receiver, audio: Path
 ) -> None:
-    settings = {"webhook_allow": receiver.authority, "webhook_timeout": "300ms"}
+    settings = {"webhook_allow": receiver.authority, "webhook_timeout": "1s"}
     one = Service(tmp_path, **settings).start(crash_at="job.completed").wait_until_up()
     try:
         job = submit(one, audio, receiver.url("/killed"))

@@ -18,7 +18,7 @@ import yaml
 
 from scripts.machine import processes_inside, unprivileged
 from scripts.servers import SERVERS, find_postgres
-from tests.needs import missing
+from tests.needs import missing, need
 from tests.service import ROOT, eventually
 
 
@@ -45,6 +45,11 @@ class Desk:
         name, _, value = line.partition("=")
         assert name == "DICTOGRAPH_DATABASE_URL"
         return value
+
+    def variables_after(self, *words: str) -> dict[str, str]:
+        """What `env` says after another call."""
+        self._call(*words)
+        return dict(line.split("=", 1) for line in (self.folder / "env").read_text().splitlines())
 
     def sql(self, statement: str) -> str:
         programs = find_postgres()
@@ -114,6 +119,20 @@ def _rewrite(file: Path, old: str, new: str) -> None:
     text = file.read_text()
     assert old in text
     file.write_text(text.replace(old, new, 1))
+
+
+def test_the_variables_are_those_of_all_that_runs_whichever_was_named(desk: Desk) -> None:
+    need("redis-server")
+    desk.up()
+    url = desk.url
+    redis = desk.variables_after("up", "--only", "redis")
+    assert redis.pop("DICTOGRAPH_DATABASE_URL") == url, "it runs on"
+    assert len(redis) > 0
+    assert desk.variables_after("down", "--only", "redis") == {"DICTOGRAPH_DATABASE_URL": url}
+    assert desk.variables_after("up") == {"DICTOGRAPH_DATABASE_URL": url, **redis}
+    assert desk.variables_after("down", "--only", "postgresql") == redis
+    desk.down()
+    assert not (desk.folder / "env").exists()
 
 
 def test_passwords_are_closed_to_others_and_servers_to_ctrl_c(desk: Desk) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import hashlib
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,26 @@ def test_old_objects_are_found_unfinished_ones_too(tmp_path: Path) -> None:
         assert await names_older_than(blobs, 3600) == ["a/0-audio", "b/0-audio.part"]
         assert len(await names_older_than(blobs, -60)) == 3
         await unfinished.abort()
+
+    asyncio.run(main())
+
+
+def test_a_clock_that_is_ahead_makes_no_object_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The storage is another machine's, and so are the times of its files; or somebody has set the clock wrong."""
+
+    async def main() -> None:
+        blobs = FolderBlobs(tmp_path)
+        upload = await blobs.create("a/0-audio")
+        await upload.write(b"the first half")
+        await stored(blobs, "old/0-audio", b"a")
+        os.utime(tmp_path / "old/0-audio", (1, 1))
+        now = time.time()
+        monkeypatch.setattr(time, "time", lambda: now + 7200)
+        assert await names_older_than(blobs, 3600) == ["old/0-audio"]
+        monkeypatch.setattr(time, "time", lambda: 0.0)
+        assert await names_older_than(blobs, 3600) == ["old/0-audio"]
+        await upload.abort()
+        assert files(tmp_path) == ["old", "old/0-audio"], "what told the time is gone"
 
     asyncio.run(main())
 

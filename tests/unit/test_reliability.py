@@ -38,6 +38,7 @@ def test_what_shows_a_guarantee_is_there(guarantee: list[str]) -> None:
     named = re.findall(r"`([a-z0-9_/]+\.py)::(\w+)`", guarantee[2])
     assert named
     assert guarantee[2].count("::") == len(named), "a test is not named in the form that is looked for"
+    assert len(set(named)) == len(named), "a test is named twice"
     assert [f"{file}::{test}" for file, test in named if test not in functions_of(file)] == []
     assert "](" in guarantee[1], "its mechanism has no file"
 

@@ -20,7 +20,7 @@ _SAID = {
     408: "The request stopped coming in the middle.",
     409: "The job's state does not allow it, or a request with this key is still being received.",
     413: "The body is too large.",
-    415: "The body is of a kind that is not taken.",
+    415: "The body is of a kind that is not taken, or encoded.",
     422: "An option, parameter or field has a value that cannot be used.",
     429: "There were too many requests.",
     500: "A fault of the service.",

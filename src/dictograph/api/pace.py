@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from starlette.requests import ClientDisconnect, Request
 
-from dictograph.api.problems import RequestTimeout, UploadTooSlow
+from dictograph.api.problems import EncodedBody, RequestTimeout, UploadTooSlow
 from dictograph.errors import UploadIncomplete
 
 #: Over so many seconds of waiting a client's rate is measured.
@@ -32,10 +32,12 @@ class Pace:
         """The body as it comes.
 
         Raises:
+            EncodedBody: it would have to be decoded first.
             RequestTimeout: nothing came for too long.
             UploadTooSlow: too little came for too long.
             UploadIncomplete: the client has gone.
         """
+        _check_encoding(request)
         stream, waited, size = request.stream(), 0.0, 0
         while True:
             began = time.monotonic()
@@ -63,4 +65,14 @@ class Pace:
             raise UploadTooSlow(
                 f"The request came at {rate:.0f} bytes a second; the least that this service waits for is "
                 f"{self.min_rate} (DICTOGRAPH_UPLOAD_MIN_RATE)."
+            )
+
+
+def _check_encoding(request: Request) -> None:
+    """Nothing is decompressed: what is stored would be larger by any factor than what was sent."""
+    for coding in ",".join(request.headers.getlist("content-encoding")).split(","):
+        if coding.strip().lower() not in ("", "identity"):
+            raise EncodedBody(
+                f"The body has `Content-Encoding: {coding.strip()[:40]}`. Send it unencoded, without this header.",
+                param="content-encoding",
             )

@@ -37,6 +37,13 @@ class UnsupportedMediaType(RequestError):
     status = 415
 
 
+class EncodedBody(RequestError):
+    """The body is compressed, or encoded in another way, and nobody here undoes that."""
+
+    code = "unsupported_encoding"
+    status = 415
+
+
 class RequestTimeout(RequestError):
     """The client stopped sending in the middle."""
 
@@ -72,6 +79,8 @@ def headers_of(error: DictographError) -> dict[str, str]:
     """What a client should know beside the body: when to come again, how to say who it is."""
     if isinstance(error, TooManyRequests):
         return {"retry-after": str(max(1, math.ceil(error.retry_after)))}
+    if isinstance(error, EncodedBody):
+        return {"accept-encoding": "identity"}  # RFC 7694: which of the two 415 there are
     if error.status == 503:
         return {"retry-after": "5"}
     return {"www-authenticate": "Bearer"} if error.status == 401 else {}
@@ -103,7 +112,7 @@ async def _ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, DictographError)
     if error.status >= 500:
         method = request.scope.get("method", "WebSocket")
-        log.warning("%s %s: %s: %s", method, request.url.path, error.code, error.message)
+        log.warning("%s %s: %s: %s", method, request.url.path, error.code, error)
     return problem(error)
 
 

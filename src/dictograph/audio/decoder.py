@@ -208,7 +208,7 @@ def _error(trouble: ChildTrouble, limits: DecodeLimits) -> DictographError:
             )
         case ChildOutOfMemory():
             return DecoderOutOfMemory(
-                f"The audio could not be decoded within {limits.memory // 2**20} MiB of memory "
-                "(DICTOGRAPH_DECODER_MEMORY)."
+                f"The audio could not be decoded for want of memory: {trouble.detail}. A decoder may have "
+                f"{limits.memory // 2**20} MiB (DICTOGRAPH_DECODER_MEMORY)."
             )
     return DecoderCrashed(f"The audio could not be decoded: {trouble.detail}.")

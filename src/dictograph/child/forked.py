@@ -12,7 +12,7 @@ from io import FileIO
 _BUFFER = 2**16
 
 
-class Pipes:
+class ThreePipes:
     """Three pipes: the parent's ends as streams, and the child's as descriptors (`theirs`) until these were passed."""
 
     stdin: StreamWriter
@@ -24,7 +24,7 @@ class Pipes:
         self._transports: list[asyncio.BaseTransport] = []
 
     @classmethod
-    async def open(cls) -> Pipes:
+    async def open(cls) -> ThreePipes:
         """Raises OSError."""
         pipes = cls()
         try:
@@ -69,7 +69,7 @@ class Pipes:
 class Forked:
     """A `Running` process. `begun` is set once there is one, and fails with an OSError when there is to be none."""
 
-    def __init__(self, pipes: Pipes, descriptors: tuple[int, ...]) -> None:
+    def __init__(self, pipes: ThreePipes, descriptors: tuple[int, ...]) -> None:
         self.begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.ended = asyncio.Event()
         self.pid = 0
@@ -81,6 +81,7 @@ class Forked:
 
     def begin(self, pid: int, process: int) -> None:
         """It is there. When nobody waits for it any more, it goes again."""
+        os.set_inheritable(process, False)
         self.pid, self._process = pid, process
         if self.begun.done():
             self.kill()
@@ -95,8 +96,20 @@ class Forked:
     def end(self, returncode: int) -> None:
         """It has ended."""
         self.returncode = returncode
-        os.close(self._process)
+        if self._process >= 0:
+            os.close(self._process)
         self.ended.set()
+
+    def end_with_server(self) -> None:
+        """Its server is gone: it goes too, and nobody else will tell when it has."""
+        self.kill()
+        asyncio.get_running_loop().add_reader(self._process, self._gone)
+
+    def _gone(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._process)
+        with contextlib.suppress(ChildProcessError):  # it is ours to reap where orphans come to this process
+            os.waitid(os.P_PIDFD, self._process, os.WEXITED | os.WNOHANG)
+        self.end(-signal.SIGKILL)
 
     def kill(self) -> None:
         if self.pid and self.returncode is None:

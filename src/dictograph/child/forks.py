@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
 
-from dictograph.child.forked import Forked, Pipes
+from dictograph.child.forked import Forked, ThreePipes
 from dictograph.child.pipes import Running, start_python
 
 log = logging.getLogger(__name__)
@@ -29,10 +29,16 @@ _ANSWER_S = 60.0
 _CLOSE_S = 1.0
 _LAST_WORDS_S = 0.5
 
+#: A process that is stuck in the kernel cannot be ended; nobody waits longer for it (s).
+_KILL_S = 5.0
+
+#: By these a child is ended by others; by any other signal it has crashed.
+_ORDERLY = (signal.SIGKILL, signal.SIGTERM, signal.SIGXFSZ, signal.SIGXCPU)
+
 
 def can_fork() -> bool:
     """Whether this system has what a fork server stands on: pidfd_open(2), Linux 5.3."""
-    if sys.platform != "linux" or not hasattr(os, "pidfd_open"):
+    if sys.platform != "linux" or not hasattr(os, "pidfd_open") or not hasattr(signal, "pidfd_send_signal"):
         return False
     try:
         os.close(os.pidfd_open(os.getpid()))
@@ -44,7 +50,8 @@ def can_fork() -> bool:
 class Forks:
     """Children of one module, forked from a server that has imported it; they answer with its `handle`.
 
-    The server is started when it is first needed, and again when it has died; its children die with it.
+    The server is started when it is first needed, and again when it has died; its children die with it. It is replaced
+    when one of them crashed: all have their libraries at the same addresses, and who tried to guess these begins anew.
     """
 
     def __init__(self, module: str, variables: Mapping[str, str]) -> None:
@@ -52,6 +59,8 @@ class Forks:
         self._module = module
         self._variables = variables
         self._server: _Server | None = None
+        self._former: list[_Server] = []
+        self._closed = False
         self._turn = asyncio.Lock()
 
     async def start(self) -> None:
@@ -60,23 +69,32 @@ class Forks:
 
     async def fork(self, folder: Path | None, variables: Mapping[str, str], pass_fds: Sequence[int]) -> Running:
         """A child with this working folder, environment and descriptors. Raises OSError."""
-        server = await self._running()
-        return await server.fork(folder, variables, pass_fds)
+        try:
+            return await (await self._running()).fork(folder, variables, pass_fds)
+        except BrokenPipeError:  # the server died before it had forked, perhaps long ago: nothing is lost
+            return await (await self._running()).fork(folder, variables, pass_fds)
 
     async def close(self) -> None:
-        """End the server, and its children."""
+        """End the server, and its children, for good."""
+        self._closed = True
         async with self._turn:
-            await self._end()
-
-    async def _end(self) -> None:
-        server, self._server = self._server, None
-        if server is not None:
-            await server.close()
+            if self._server is not None:
+                self._former.append(self._server)
+                self._server = None
+            while self._former:
+                await self._former[-1].close()
+                self._former.pop()
 
     async def _running(self) -> _Server:
         async with self._turn:
-            if self._server is not None and not self._server.alive:
-                await self._end()
+            if self._server is not None and not self._server.sound:
+                self._former.append(self._server)
+                self._server = None
+            for former in [one for one in self._former if not one.busy]:
+                await former.close()
+                self._former.remove(former)
+            if self._closed:
+                raise OSError(errno.EPIPE, "the fork server is closed")
             if self._server is None:
                 self._server = await _Server.start(self._module, self._variables)
             return self._server
@@ -86,7 +104,8 @@ class _Server:
     """One fork server, and its children by the numbers of the requests for them."""
 
     def __init__(self, process: Running, control: socket.socket) -> None:
-        self.alive = True
+        self._alive = True
+        self._crashed = False
         self._process = process
         self._control = control
         self._numbers = count(1)
@@ -110,8 +129,18 @@ class _Server:
         log.debug("started the fork server of %s as process %s", module, process.pid)
         return cls(process, own)
 
+    @property
+    def sound(self) -> bool:
+        """Whether it is there, and none of its children has crashed."""
+        return self._alive and not self._crashed
+
+    @property
+    def busy(self) -> bool:
+        """Whether it is there, and has children."""
+        return self._alive and bool(self._children)
+
     async def fork(self, folder: Path | None, variables: Mapping[str, str], pass_fds: Sequence[int]) -> Forked:
-        pipes = await Pipes.open()
+        pipes = await ThreePipes.open()
         child = Forked(pipes, tuple(range(3, 3 + len(pass_fds))))
         try:
             self._ask(child, folder, variables, [*pipes.theirs, *pass_fds])
@@ -122,6 +151,7 @@ class _Server:
             child.kill()
             child.close()
             if isinstance(error, TimeoutError):
+                self._process.kill()
                 self._give_up()
                 raise OSError(errno.ETIMEDOUT, "the fork server does not answer") from None
             if isinstance(error, BrokenPipeError):
@@ -130,18 +160,26 @@ class _Server:
         return child
 
     async def close(self) -> None:
+        """End it, and its children. Whoever stops waiting for that has ended it all the same."""
         self._give_up()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_CLOSE_S):
-                await self._process.ended.wait()
-        self._process.kill()
-        await self._process.ended.wait()
+        try:
+            await self._has_ended(_CLOSE_S)
+        finally:
+            self._process.kill()
+        await self._has_ended(_KILL_S)
         self._listening.cancel()
         self._process.close()
+
+    async def _has_ended(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._process.ended.wait()
 
     def _ask(
         self, child: Forked, folder: Path | None, variables: Mapping[str, str], descriptors: Sequence[int]
     ) -> None:
+        if not self._alive:
+            raise BrokenPipeError
         number = next(self._numbers)
         request = {"id": number, "folder": None if folder is None else str(folder), "variables": dict(variables)}
         self._children[number] = child
@@ -164,25 +202,33 @@ class _Server:
             self._give_up()
 
     def _understand(self, news: Mapping[str, int], descriptors: Sequence[int]) -> None:
-        number = news["id"]
-        if "pid" in news:
-            self._children[number].begin(news["pid"], descriptors[0])
-        elif "errno" in news:
-            self._children.pop(number).fail(OSError(news["errno"], os.strerror(news["errno"])))
+        child = self._children[news["id"]]
+        if "pid" in news and descriptors:
+            child.begin(news["pid"], descriptors[0])
+        elif "pid" in news:  # there was no place for its descriptor; it ends, since nobody holds its pipes
+            child.fail(OSError(errno.EMFILE, os.strerror(errno.EMFILE)))
         else:
-            self._children.pop(number).end(os.waitstatus_to_exitcode(news["status"]))
+            del self._children[news["id"]]
+            self._lose(child, news)
+
+    def _lose(self, child: Forked, news: Mapping[str, int]) -> None:
+        if "errno" in news:
+            child.fail(OSError(news["errno"], os.strerror(news["errno"])))
+            return
+        returncode = os.waitstatus_to_exitcode(news["status"])
+        self._crashed = self._crashed or (returncode < 0 and -returncode not in _ORDERLY)
+        child.end(returncode)
 
     def _give_up(self) -> None:
         """Nothing more is heard of the server: it goes, and its children with it."""
-        if not self.alive:
+        if not self._alive:
             return
-        self.alive = False
+        self._alive = False
         asyncio.get_running_loop().remove_reader(self._control)
         self._control.close()
         for child in self._children.values():
             if child.pid:
-                child.kill()
-                child.end(-signal.SIGKILL)
+                child.end_with_server()
             else:
                 child.fail(BrokenPipeError())
         self._children.clear()
@@ -194,6 +240,6 @@ class _Server:
 
     async def _listen(self) -> None:
         while chunk := await self._process.stderr.read(4096):
-            for line in chunk.decode(errors="replace").splitlines():
+            for line in filter(str.strip, chunk.decode(errors="replace").splitlines()):
                 self._last_words.append(line[:500])
                 log.debug("fork server: %s", line)

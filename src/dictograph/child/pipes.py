@@ -109,11 +109,15 @@ class _Executed:
 async def start_python(
     arguments: Sequence[str], folder: Path | None, variables: Mapping[str, str], pass_fds: Sequence[int] = ()
 ) -> Running:
-    """Start `python …` with these variables and no others. Raises OSError."""
+    """Start `python …` with these variables and no others. Raises OSError.
+
+    Modules are never looked for in the folder that it starts in, which may be anybody's (`-P`).
+    """
     loop = asyncio.get_running_loop()
     transport, pipes = await loop.subprocess_exec(
         _Pipes,
         sys.executable,
+        "-P",
         *arguments,
         stdin=PIPE,
         stdout=PIPE,

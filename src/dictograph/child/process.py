@@ -19,6 +19,7 @@ import psutil
 
 from dictograph.child.forks import Forks
 from dictograph.child.frames import BrokenFrame, Frame, encode, receive_frame
+from dictograph.child.oom import ended_for_memory
 from dictograph.child.pipes import Running, start_python, variables
 from dictograph.child.sandbox.policy import Sandbox
 
@@ -98,8 +99,8 @@ class Child:
         self._process = process
         self._numbers = count(1)
         self._turn = asyncio.Lock()
-        self._outgrown = False
-        self._killed = False
+        self._outgrown = self._killed = False
+        self._kernel_ended = ended_for_memory()
         self._stderr: deque[str] = deque(maxlen=20)
         self._watchers = [asyncio.create_task(self._drain_stderr())]
         if spec.memory_limit:
@@ -245,6 +246,8 @@ class Child:
         name, limit = self.spec.name, self.spec.memory_limit
         if self._outgrown:
             return ChildOutOfMemory(f"the {name} process outgrew its {limit // 2**20} MiB of memory")
+        if self._process.returncode == -signal.SIGKILL and ended_for_memory() > self._kernel_ended:
+            return ChildOutOfMemory(f"the kernel ended the {name} process, since memory ran out")
         return ChildCrashed(f"the {name} process {_how_it_ended(self._process.returncode)}{self._last_words()}")
 
     def _last_words(self) -> str:
@@ -259,6 +262,7 @@ class Child:
 
     async def _watch_memory(self) -> None:
         with contextlib.suppress(psutil.Error, ProcessLookupError):
+            await asyncio.sleep(_MEMORY_CHECK_S)
             process = psutil.Process(self.pid)
             while process.memory_info().rss <= self.spec.memory_limit:
                 await asyncio.sleep(_MEMORY_CHECK_S)

@@ -3,40 +3,51 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
 
-from dictograph.audio.decoder import Decoded, DecodeLimits, decode
+from dictograph.audio.decoder import Decoded, DecodeLimits, decode, forks_of_decoders
 from dictograph.cli.findings import Result, Verdict
+from dictograph.cli.places import existing, try_to_write
+from dictograph.cli.tables import size
 from dictograph.engine.catalog import Catalog
 from dictograph.engine.choice import Choice
 from dictograph.engine.client import EngineChild
+from dictograph.engine.hub import cache_folder
 from dictograph.engine.models import ModelInfo, list_models
 from dictograph.engine.offer import AUTO, SPHINX, WHISPER
 from dictograph.engine.probe import prove, sample
 from dictograph.engine.protocol import SAMPLE_RATE
-from dictograph.engine.sizing import sizing
+from dictograph.engine.sizing import engine_memory, sizing
 from dictograph.engine.wanted import needed
 from dictograph.errors import DecodeError, ModelUnavailable
 from dictograph.samples import hello
-from dictograph.settings import Settings
+from dictograph.settings import Settings, variable
 
 _LOAD_S = 300.0
 _FIND_S = 30.0
 
+#: The weights of `tiny` take 75 MB, and there are none that take less. In bytes.
+_SMALLEST = 75 * 10**6
+
 
 async def decoding(settings: Settings) -> Result:
-    """Decode the mp3 file that ships with Dictograph, in the process that all files are decoded in."""
+    """Decode the mp3 file that ships with Dictograph, in a process such as all files are decoded in."""
     limits = DecodeLimits(
         settings.max_audio, settings.decoder_memory, settings.decoder_timeout, confined=settings.sandbox
     )
-    seconds = 0.0
-    with tempfile.TemporaryDirectory(prefix="dictograph-") as folder, hello() as file:
-        async for step in decode(file, Path(folder) / "pcm", limits):
-            if isinstance(step, Decoded):
-                seconds = step.samples / SAMPLE_RATE
+    seconds, forks = 0.0, forks_of_decoders(settings.sandbox)
+    try:
+        with tempfile.TemporaryDirectory(prefix="dictograph-") as folder, hello() as file:
+            async for step in decode(file, Path(folder) / "pcm", limits, forks=forks):
+                if isinstance(step, Decoded):
+                    seconds = step.samples / SAMPLE_RATE
+    finally:
+        if forks is not None:
+            await forks.close()
     if not seconds:
         raise DecodeError("The sample was decoded to nothing.")
     return Verdict.OK, f"an mp3 file of {seconds:.1f} s was decoded", ""
@@ -51,7 +62,7 @@ async def models(settings: Settings) -> Result:
         return verdict, detail, advice
     told = [f"jobs of the {contract} contract need {name}, which is not here" for contract, name in missing.items()]
     lacking = dict.fromkeys([*missing.values(), *([settings.model] if verdict is Verdict.WARN else [])])
-    return Verdict.WARN, "; ".join([*told, detail]), _how_to_get(*lacking)
+    return Verdict.WARN, "; ".join([*told, detail]), _how_to_get(settings, *lacking)
 
 
 def _default_here(settings: Settings) -> Result:
@@ -60,18 +71,32 @@ def _default_here(settings: Settings) -> Result:
     if (model := _default(settings)).snapshot:
         return Verdict.OK, f"{model.name} is here: {model.snapshot.path}", ""
     until_then = f" (until then `auto` means {SPHINX} if they cannot be had)" if settings.engine == AUTO else ""
-    return Verdict.WARN, f"the weights of {model.name} are not here{until_then}", _how_to_get(model.name)
+    return Verdict.WARN, f"the weights of {model.name} are not here{until_then}", _how_to_get(settings, model.name)
 
 
-def _how_to_get(*names: str) -> str:
-    return f"The service fetches them when it starts; or run `dictograph models pull {' '.join(names)}`."
+def _how_to_get(settings: Settings, *names: str) -> str:
+    pull = f"run `dictograph models pull {' '.join(names)}`."
+    if hindrance := _hindrance(cache_folder(settings.models_dir)):
+        return f"The service cannot fetch them: {hindrance}. Change that or {variable('models_dir')}, and {pull}"
+    return f"The service fetches them when it starts; or {pull}"
+
+
+def _hindrance(folder: Path) -> str:
+    """Why nothing can be fetched into a folder; "" when nothing that can be seen from here is in the way."""
+    try:
+        try_to_write(folder)
+    except OSError as error:
+        return f"{error.filename}: {error.strerror}"
+    free = shutil.disk_usage(existing(folder)).free
+    return f"{size(free)} free at {folder}" if free < _SMALLEST else ""
 
 
 async def inference(settings: Settings) -> Result:
     """Transcribe three seconds with the engine that jobs would get now."""
     choice = await _choose(_with_what_is_here(settings))
     begun = time.monotonic()
-    child = await EngineChild.start(choice.spec, settings.engine_memory, _LOAD_S, confined=settings.sandbox)
+    memory = engine_memory(settings.engine_memory)
+    child = await EngineChild.start(choice.spec, memory, _LOAD_S, confined=settings.sandbox)
     try:
         loaded = time.monotonic()
         await prove(child)
@@ -81,7 +106,8 @@ async def inference(settings: Settings) -> Result:
     name = " ".join(dict.fromkeys((choice.frozen.engine, choice.frozen.model)))
     audio = len(sample().samples) / SAMPLE_RATE
     speed = f"loaded in {loaded - begun:.1f} s, {audio:.0f} s of speech in {done - loaded:.1f} s"
-    return Verdict.OK, f"{name} transcribes: {speed}{_sized(choice, child)}", ""
+    given = f"{_sized(choice, child)}; memory at most: {memory / 2**30:.1f} GiB"
+    return Verdict.OK, f"{name} transcribes: {speed}{given}", ""
 
 
 def _sized(choice: Choice, child: EngineChild) -> str:

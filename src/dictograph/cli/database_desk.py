@@ -20,7 +20,7 @@ from dictograph.service.outlook import Outlooks
 from dictograph.settings import Settings
 from dictograph.store.database import Database
 from dictograph.store.kinds import file_of
-from dictograph.store.migrate import current, head
+from dictograph.store.migrate import check_known, current, head
 from dictograph.store.tail import Tail
 
 #: Whoever may read the database is its operator, and sees everybody's jobs.
@@ -95,7 +95,9 @@ def check_database(url: str) -> None:
         raise DatabaseUnavailable(
             f"There is no database {file}. Name its folder with --data-dir, or a service with --server."
         )
-    if (revision := current(url)) != head():
+    revision = current(url)
+    check_known(revision)
+    if revision != head():
         raise DatabaseUnavailable(
             f"{masked(url)} is at {revision or 'no revision'}, not at {head()} as it should be: "
             "run `dictograph db upgrade`."

@@ -30,9 +30,10 @@ def upgrade(profile: str | None, data_dir: str | None) -> None:
 @db.command()
 @option("profile", "data_dir")
 def current(profile: str | None, data_dir: str | None) -> None:
-    """Show the database's revision, and whether it is the newest. Exit code 1: it is not."""
+    """Show the database's revision, and whether it is this version's. Exit code 1: it is older, or newer."""
     settings = effective(profile=profile, data_dir=data_dir)
     revision, newest = migrate.current(settings.database), migrate.head()
+    migrate.check_known(revision)
     if revision == newest:
         click.echo(f"{revision}, the newest")
         return

@@ -22,6 +22,7 @@ _CHECKS: Mapping[str, Check] = {
     "clock": in_thread(service_checks.clock),
     "storage": in_thread(machine_checks.storage),
     "scratch": in_thread(machine_checks.scratch),
+    "processes": in_thread(machine_checks.processes),
     "disk": in_thread(machine_checks.disk),
     "paths": in_thread(machine_checks.paths),
     "addresses": in_thread(machine_checks.addresses),

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from dictograph.disk import FULL
 from dictograph.errors import DictographError
 from dictograph.masking import masked
 from dictograph.settings import Settings
@@ -37,6 +38,9 @@ class Finding:
 #: What a check comes to: verdict, detail, advice. What it raises is a finding too.
 Result = tuple[Verdict, str, str]
 
+_RIGHTS = "Check that the folder is there and that this user may write in it, or name another in the settings."
+_ROOM = "Free some space on its disk, or name a folder on another one in the settings."
+
 Check = Callable[[Settings], Coroutine[Any, Any, Result]]
 
 
@@ -54,10 +58,10 @@ async def find(subject: str, check: Check, settings: Settings) -> Finding:
     try:
         verdict, detail, advice = await check(settings)
     except DictographError as error:
-        verdict, detail, advice = Verdict.FAIL, error.message, ""
+        verdict, detail, advice = Verdict.FAIL, str(error), ""
     except OSError as error:
         verdict, detail = Verdict.FAIL, f"{error.filename or 'the system'}: {error.strerror}"
-        advice = "Check that the folder is there and that this user may write in it, or name another in the settings."
+        advice = _ROOM if error.errno in FULL else _RIGHTS
     except Exception as error:  # noqa: BLE001 - a check that breaks is a finding like any other
         verdict, detail, advice = Verdict.FAIL, f"{type(error).__name__}: {error}", "This is a fault of Dictograph."
     return Finding(subject, verdict, masked(detail), advice)

@@ -8,21 +8,19 @@ import platform
 import shutil
 import socket
 import sqlite3
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from dictograph.blobs import FolderBlobs
 from dictograph.cli.findings import Result, Verdict
+from dictograph.cli.places import existing, left_as_it_was, try_to_write
 from dictograph.cli.tables import size
 from dictograph.contract import Address
 from dictograph.masking import masked
 from dictograph.service.paths import root_troubles
 from dictograph.settings import Settings, variable
 from dictograph.store import migrate, server, sqlite
-from dictograph.store.kinds import file_of
+from dictograph.store.kinds import check_writable, file_of
 
 _LIBRARIES = (
     *("av", "ctranslate2", "faster-whisper", "onnxruntime", "pocketsphinx", "sqlalchemy", "psycopg"),
@@ -54,11 +52,12 @@ def database(settings: Settings) -> Result:
     place = masked(settings.database)
     file = file_of(settings.database)
     if file is not None and not file.exists():
-        with _left_as_it_was(file.parent):
-            _try_to_write(file.parent)
+        try_to_write(file.parent)
         return Verdict.OK, f"{place} is not there yet; the first start makes it", ""
     found = server.look(settings.database) if file is None else None
     revision = migrate.current(settings.database)
+    migrate.check_known(revision)
+    check_writable(settings.database)
     if revision != migrate.head():
         detail = f"{place} is at {revision or 'no revision'}, this version needs {migrate.head()}"
         return Verdict.WARN, detail, "Run `dictograph db upgrade`, or start the service, which does it."
@@ -82,32 +81,51 @@ def _server(settings: Settings, place: str, found: server.Server) -> Result:
 
 def storage(settings: Settings) -> Result:
     """Whether objects can be stored, by storing one."""
-    with _left_as_it_was(settings.storage):
+    with left_as_it_was(settings.storage):
         asyncio.run(FolderBlobs(settings.storage, settings.storage_reserve).check())
     return Verdict.OK, f"{settings.storage} can be written", ""
 
 
 def scratch(settings: Settings) -> Result:
     """Whether decoded audio can be written."""
-    with _left_as_it_was(settings.scratch):
-        _try_to_write(settings.scratch)
+    try_to_write(settings.scratch)
     return Verdict.OK, f"{settings.scratch} can be written", ""
+
+
+def processes(settings: Settings) -> Result:
+    """Whether a process can make its lock file."""
+    try_to_write(settings.processes)
+    return Verdict.OK, f"{settings.processes} can be written", ""
 
 
 def disk(settings: Settings) -> Result:
     """Whether there is room on the disks of everything that grows."""
-    free = {folder: shutil.disk_usage(_existing(folder)).free for folder in (settings.data_dir, settings.scratch)}
-    least = min(free, key=lambda folder: free[folder])
-    detail = f"{size(free[least])} free at {least}"
-    if free[least] < _TOO_TIGHT:
-        return (
-            Verdict.FAIL,
-            detail,
-            "Free some space, or move the data folder: an hour of audio needs 115 MB for a while.",
-        )
-    if free[least] < _TIGHT:
-        return Verdict.WARN, detail, "Free some space: an hour of audio needs 115 MB while it is transcribed."
-    return Verdict.OK, detail, ""
+    free, field, folder = min(
+        (shutil.disk_usage(existing(folder)).free, field, folder) for field, folder in _growing(settings).items()
+    )
+    detail = f"{size(free)} free at {folder}"
+    advice = (
+        f"Free some space there, or name another place in {variable(field)}. An hour of audio needs 115 MB for a while."
+    )
+    if free < _TOO_TIGHT:
+        return Verdict.FAIL, detail, advice
+    return (Verdict.WARN, detail, advice) if free < _TIGHT else (Verdict.OK, detail, "")
+
+
+def _growing(settings: Settings) -> dict[str, Path]:
+    """What grows while jobs come, by the setting that says where it is: one for each disk."""
+    places = {
+        "data_dir": settings.data_dir,
+        "scratch_dir": settings.scratch,
+        "storage_url": settings.storage,
+        "path_upload_dir": settings.path_uploads,
+    }
+    if (file := file_of(settings.database)) is not None:
+        places["database_url"] = file.parent
+    disks: dict[int, str] = {}
+    for field, folder in places.items():
+        disks.setdefault(os.stat(existing(folder)).st_dev, field)
+    return {field: places[field] for field in disks.values()}
 
 
 def paths(settings: Settings) -> Result:
@@ -140,25 +158,3 @@ def _can_listen(address: str) -> bool:
         except OSError:
             return False
     return True
-
-
-def _try_to_write(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder) as file:
-        file.write(b"dictograph")
-
-
-def _existing(folder: Path) -> Path:
-    return next(place for place in (folder, *folder.parents) if place.exists())
-
-
-@contextmanager
-def _left_as_it_was(folder: Path) -> Iterator[None]:
-    """Whatever folders are made meanwhile are removed again: looking is not moving in."""
-    made = [place for place in (folder, *folder.parents) if not place.exists()]
-    try:
-        yield
-    finally:
-        for place in made:
-            with suppress(OSError):
-                os.rmdir(place)

@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def complain(error: DictographError, about: str = "") -> None:
     """One line on stderr: what was wrong, and what to do."""
-    click.echo(f"dictograph: {f'{about}: ' if about else ''}{error.message}", err=True)
+    click.echo(f"dictograph: {f'{about}: ' if about else ''}{error}", err=True)
 
 
 def exit_code(error: DictographError) -> int:

@@ -16,7 +16,7 @@ from dictograph.api.exposure import reached_by_others
 from dictograph.cli.findings import Result, Verdict
 from dictograph.contract import Address
 from dictograph.errors import DatabaseUnavailable, SettingsError
-from dictograph.presence import living
+from dictograph.presence import living, neighbours
 from dictograph.prompts.library import Library
 from dictograph.settings import Settings
 from dictograph.store import migrate, workers
@@ -41,6 +41,9 @@ _AHEAD_S = 60.0
 _NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afpfs", "ceph", "glusterfs", "fuse.sshfs", "fuse.rclone"}
 
 _MAKE_KEY = "Make one: `dictograph keys create`. Or listen on 127.0.0.1 only."
+_ONE_FOLDER = (
+    "Give them all one DICTOGRAPH_DATA_DIR: in it they find each other's audio, and see at once when one has died."
+)
 _SHARE = "Let several machines share PostgreSQL: DICTOGRAPH_DATABASE_URL=postgresql://…"
 
 
@@ -59,6 +62,9 @@ def sharing(settings: Settings) -> Result:
         return Verdict.FAIL, f"the SQLite file lies on a network file system ({kind}), where its locks fail", _SHARE
     if others := _other_hosts(settings):
         return Verdict.FAIL, f"workers of other machines use this SQLite file: {', '.join(others)}", _SHARE
+    if elsewhere := neighbours(settings.processes, file):
+        detail = f"this SQLite file is used from other data folders too: {', '.join(map(_counted, elsewhere))}"
+        return Verdict.WARN, detail, _ONE_FOLDER
     if here > 1:
         return (
             Verdict.WARN,
@@ -66,6 +72,12 @@ def sharing(settings: Settings) -> Result:
             ("That works on one machine. For many workers use PostgreSQL: DICTOGRAPH_DATABASE_URL."),
         )
     return Verdict.OK, told, ""
+
+
+def _counted(processes: Path) -> str:
+    """The data folder of a folder of lock files, and how many hold one."""
+    count = len(living(processes))
+    return f"{processes.parent} ({count} process{'es' if count != 1 else ''})"
 
 
 def clock(settings: Settings) -> Result:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
 from dictograph.child.frames import MAX_BODY, Frame
@@ -39,6 +40,8 @@ from dictograph.errors import (
     ModelUnavailable,
     UnsupportedByEngine,
 )
+
+log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 
@@ -130,6 +133,7 @@ class EngineChild:
         frames = await self._ask({"op": "transcribe", "options": asdict(options)}, windows, timeout)
         with _named(self.spec):
             results = [WindowResult.from_dict(shape) for frame in frames for shape in frame.header["results"]]
+            self._heed(max([1, *(int(frame.header["max_batch"]) for frame in frames[-1:])]))
         return self._counted(results, windows)
 
     async def detect(self, windows: Sequence[Window], timeout: float) -> list[dict[str, float]]:
@@ -171,6 +175,17 @@ class EngineChild:
         with _named(self.spec):
             request = Frame({**header, "windows": listed}, body)
             return [frame async for frame in self._child.stream(request, timeout=timeout)]
+
+    def _heed(self, max_batch: int) -> None:
+        """What the engine takes at once now: less than it said once so many did not fit into the memory."""
+        before = self.capabilities.max_batch
+        if max_batch < before:
+            self.capabilities = replace(self.capabilities, max_batch=max_batch)
+            log.warning(
+                "engine %s %s: %d windows at once are too many for the memory; it does %d at once until it is loaded "
+                "anew (DICTOGRAPH_BATCH_SIZE=%d would have it begin so)",
+                self.spec.name, self.spec.model, before, max_batch, max_batch,
+            )  # fmt: skip
 
     def _counted(self, answers: list[Answer], windows: Sequence[Window]) -> list[Answer]:
         if len(answers) != len(windows):

@@ -49,7 +49,8 @@ def fetch(listing: Listing, cache: Cache, revision: str) -> Iterator[int]:
             yield from _fetch_all(listing, blobs)
             _publish(listing, storage, revision)
     except OSError as error:
-        raise CannotFetchNow(f"the weights cannot be written to {cache.folder}: {error.strerror or error}") from error
+        reason = error.strerror or type(error).__name__
+        raise CannotFetchNow(f"the weights cannot be written (DICTOGRAPH_MODELS_DIR): {reason}") from error
 
 
 def remove_damaged(listing: Listing, cache: Cache) -> list[str]:

@@ -1,7 +1,8 @@
 """The engine's process: `python -m dictograph.engine.host` loads one engine and feeds it windows.
 
 Requests, all with `op`: `load` {spec} answers {capabilities}; `transcribe` {options, windows} answers
-one frame {results: [one]} for each window, in order; `detect` {windows} answers {probabilities};
+one frame {results: [one]} for each window, in order, and {results: [], max_batch} last, which may be less
+than what `load` told; `detect` {windows} answers {probabilities};
 `prepare` {windows} answers {} (only engines whose capabilities say so are asked);
 `ping` answers {}. The samples of all windows are the request's body, int16 little-endian.
 """
@@ -57,9 +58,11 @@ class Host:
 
     def _transcribe(self, request: Frame) -> Iterator[Frame]:
         options = options_from_dict(request.header["options"])
-        results = self._loaded().transcribe(unpack_windows(request.header["windows"], request.body), options)
+        engine = self._loaded()
+        results = engine.transcribe(unpack_windows(request.header["windows"], request.body), options)
         for result in results:
             yield Frame({"results": [result.as_dict()]})
+        yield Frame({"results": [], "max_batch": engine.capabilities.max_batch})
         give_back()
 
     def _detect(self, request: Frame) -> Iterator[Frame]:

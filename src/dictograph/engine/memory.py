@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import logging
 from collections.abc import Callable, Sequence
 from typing import TypeVar
-
-log = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -29,20 +26,31 @@ def give_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def in_batches(work: Callable[[Sequence[Item]], list[Result]], items: Sequence[Item], size: int) -> list[Result]:
-    """The results of `work` on all items, at most `size` at a time.
+class Batches:
+    """How many windows an engine works on at once: at most `most`, which sinks when so many do not fit into the memory.
 
-    A batch that runs out of memory is done again in halves, and so are the following ones; a single
-    item that does not fit raises its error.
+    It does not rise again: an engine that is loaded anew begins with the whole.
     """
-    results: list[Result] = []
-    while len(results) < len(items):
-        part = items[len(results) : len(results) + size]
-        try:
-            results += work(part)
-        except (RuntimeError, MemoryError) as error:
-            if len(part) == 1 or not out_of_memory(error):
-                raise
-            size = len(part) // 2
-            log.warning("%d windows at once are too many for the memory; going on with %d", len(part), size)
-    return results
+
+    def __init__(self, most: int) -> None:
+        self.most = max(1, most)
+
+    def run(
+        self, work: Callable[[Sequence[Item]], list[Result]], items: Sequence[Item], at_most: int | None = None
+    ) -> list[Result]:
+        """The results of `work` on all items, in order; not more than `at_most` at a time either.
+
+        A batch that runs out of memory is done again in halves, and so are all that follow, of later calls too; a
+        single item that does not fit raises its error.
+        """
+        results: list[Result] = []
+        while len(results) < len(items):
+            size = min(self.most, at_most or self.most)
+            part = items[len(results) : len(results) + size]
+            try:
+                results += work(part)
+            except (RuntimeError, MemoryError) as error:
+                if len(part) == 1 or not out_of_memory(error):
+                    raise
+                self.most = len(part) // 2
+        return results

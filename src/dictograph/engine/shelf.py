@@ -167,7 +167,7 @@ class Shelf:
         if snapshot := await self.look(revision):
             return snapshot
         if self.folder is not None:
-            raise ModelUnavailable(f"The model in {self.folder} is no longer the one that this job began with.")
+            raise ModelUnavailable(f"The model in {self.name} is no longer the one that this job began with.")
         return await self._fetch(revision, lambda _: None)
 
     async def _find_or_fetch(self) -> Snapshot:
@@ -175,7 +175,7 @@ class Shelf:
             return snapshot
         if self.folder is not None:
             missing = ", ".join(await asyncio.to_thread(missing_files, self.folder))
-            raise ModelUnavailable(f"{self.folder} is no folder of a converted Whisper model: it has no {missing}")
+            raise ModelUnavailable(f"{self.name} is no folder of a converted Whisper model: it has no {missing}")
         return await self._fetch("main", lambda progress: self._become(Fetching(progress)))
 
     async def _fetch(self, revision: str, report: Callable[[Progress], None]) -> Snapshot:

@@ -11,8 +11,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
+
+from dictograph.engine.cgroup import cpu_limit, memory_limit
+
+#: Of the file system.
+_ROOT = Path("/")
 
 #: Each decoder beside another needs memory for its own windows; more of them than this were never measured.
 _MOST_DECODERS = 4
@@ -39,7 +45,7 @@ class Sizing:
 
 
 def sizing(device: str, threads: int = 0, batch: int = 0, memory: int | None = None) -> Sizing:
-    """What suits a device (`cpu` or `cuda`); 0 means automatic, `memory` the machine's in bytes.
+    """What suits a device (`cpu` or `cuda`); 0 means automatic, `memory` is what there is in bytes.
 
     A batch that does not fit all the same is halved by the engine (see `memory`).
     """
@@ -47,14 +53,28 @@ def sizing(device: str, threads: int = 0, batch: int = 0, memory: int | None = N
     if device == "cuda":
         return Sizing(threads, 1, batch or _GPU_BATCH)
     decoders = min(threads, _MOST_DECODERS)
-    total = psutil.virtual_memory().total if memory is None else memory
+    total = whole_memory() if memory is None else memory
     return Sizing(threads, decoders, batch or _cpu_batch(total, decoders * _WINDOWS_EACH))
 
 
-def cores() -> int:
-    """The physical cores that this process may use: more threads than that only get in each other's way."""
+def cores(root: Path | None = None) -> int:
+    """The physical cores that this process may use: more threads than that only get in each other's way.
+
+    No more than a container's share of processor time is worth: what runs beyond it is stopped in each period.
+    """
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(usable, psutil.cpu_count(logical=False) or usable))
+    return max(1, min(usable, psutil.cpu_count(logical=False) or usable, cpu_limit(root or _ROOT) or usable))
+
+
+def whole_memory(root: Path | None = None) -> int:
+    """The machine's memory in bytes, or that of the container if it has less. `root`: of the file system."""
+    machine = psutil.virtual_memory().total
+    return min(machine, memory_limit(root or _ROOT) or machine)
+
+
+def engine_memory(wanted: int = 0) -> int:
+    """Bytes that an engine's process may have: those of the setting; 0: three quarters of what there is."""
+    return wanted or whole_memory() * 3 // 4
 
 
 def _cpu_batch(memory: int, most: int) -> int:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from dictograph.engine.loudness import Loudness, is_empty
-from dictograph.engine.memory import in_batches
+from dictograph.engine.memory import Batches
 from dictograph.engine.protocol import (
     SAMPLE_RATE,
     Capabilities,
@@ -66,25 +66,28 @@ class WhisperEngine:
     def __init__(self, spec: EngineSpec) -> None:
         self._model = Model(spec)
         self._name = spec.model or spec.model_path
+        self._batches = Batches(self._model.batch)
         self._remembered: OrderedDict[bytes, tuple[Encoded, int]] = OrderedDict()
         translates = self._model.multilingual and not any(word in self._name.lower() for word in _CANNOT_TRANSLATE)
-        self.capabilities = Capabilities(
+        self._capabilities = Capabilities(
             languages=self._model.languages,
             tasks=frozenset({"transcribe", "translate"} if translates else {"transcribe"}),
             words=True,
             detects_language=self._model.multilingual,
-            max_batch=self._model.batch,
             prepares=0 if self._model.on_gpu else self._model.decoders,  # there, windows are encoded together
         )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do; the largest batch sinks when one does not fit into the memory."""
+        return replace(self._capabilities, max_batch=self._batches.most)
 
     def detect(self, windows: Sequence[Window]) -> list[dict[str, float]]:
         """For each window the probability of every language, by code."""
         if not self._model.multilingual:
             return [dict.fromkeys(self._model.languages, 1.0) for _ in windows]
-        return in_batches(
-            lambda part: self._model.detect([stretch.encoded for stretch in self._remember(part)]),
-            windows,
-            self.capabilities.max_batch,
+        return self._batches.run(
+            lambda part: self._model.detect([stretch.encoded for stretch in self._remember(part)]), windows
         )
 
     def prepare(self, windows: Sequence[Window]) -> None:
@@ -95,13 +98,13 @@ class WhisperEngine:
         """A result for each window. Raises UnsupportedByEngine for a language or task that the model lacks."""
         speech = self._speech(options)
         # Chance must not depend on what else is in a batch, nor touch anything beside its window.
-        size = 1 if options.temperature > 0 else self.capabilities.max_batch
+        at_most = 1 if options.temperature > 0 else None
         audible = [window for window in windows if _audible(window.samples)]
-        results = iter(in_batches(lambda part: self._batch(part, speech, options), audible, size))
+        results = iter(self._batches.run(lambda part: self._batch(part, speech, options), audible, at_most))
         return [next(results) if _audible(window.samples) else WindowResult() for window in windows]
 
     def _speech(self, options: WindowOptions) -> Speech:
-        capabilities = self.capabilities
+        capabilities = self._capabilities
         language = options.language or ("en" if not capabilities.detects_language else None)
         if language not in capabilities.languages:
             wanted = f"the language {language!r}" if language else "speech whose language has not been decided"
@@ -124,7 +127,7 @@ class WhisperEngine:
         stretches = self._heard([window.samples for window in windows])
         for stretch in stretches:
             self._remembered[_digest(stretch.samples)] = stretch.encoded, stretch.frames
-            if len(self._remembered) > _REMEMBERED + self.capabilities.max_batch:
+            if len(self._remembered) > _REMEMBERED + self._model.batch:
                 self._remembered.popitem(last=False)
         return stretches
 

@@ -174,7 +174,7 @@ class Model:
 
 def _loaded(spec: EngineSpec, device: str, size: Sizing) -> WhisperModel:
     if not (Path(spec.model_path) / "model.bin").is_file():
-        raise ModelUnavailable(f"There is no converted Whisper model in the folder {spec.model_path!r}.")
+        raise ModelUnavailable(f"There is no converted Whisper model in the folder of {spec.model}.")
     try:
         return WhisperModel(
             spec.model_path,
@@ -187,7 +187,8 @@ def _loaded(spec: EngineSpec, device: str, size: Sizing) -> WhisperModel:
     except (RuntimeError, ValueError, OSError) as error:
         if out_of_memory(error):
             raise
-        raise ModelUnavailable(f"The model in {spec.model_path!r} cannot be loaded: {error}") from error
+        reason = str(error).replace(spec.model_path, spec.model)  # clients are not shown where things lie
+        raise ModelUnavailable(f"The model {spec.model} cannot be loaded: {reason}") from error
 
 
 def _device(wanted: str) -> str:

@@ -6,13 +6,13 @@ import asyncio
 import logging
 import os
 import re
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
 
 from dictograph.blobs import Blobs, BlobWriter, FolderBlobs
+from dictograph.disk import time_of_files
 from dictograph.errors import DictographError, EmptyUpload
 from dictograph.service.arrival import Arrival
 from dictograph.service.naming import display_name
@@ -57,7 +57,7 @@ class PathUploads:
 
     async def older_than(self, kept_s: float, unfinished_s: float) -> list[str]:
         """The paths of uploads that came more than `kept_s` seconds ago (0: of none), and of those that were begun
-        and not gone on with for `unfinished_s`."""
+        and not gone on with for `unfinished_s`: by the clock that stamps the files."""
         return await asyncio.to_thread(lambda: list(self._old(kept_s, unfinished_s)))
 
     async def remove(self, path: str) -> None:
@@ -65,7 +65,9 @@ class PathUploads:
         await self._blobs.delete(str(Path(path).relative_to(self._folder)))
 
     def _old(self, kept_s: float, unfinished_s: float) -> Iterator[str]:
-        now = time.time()
+        if not self._folder.is_dir():
+            return
+        now = time_of_files(self._folder)
         for path, changed in _uploads(self._folder):
             seconds = unfinished_s if path.endswith(_PART) else kept_s
             if seconds and now - changed > seconds:

@@ -15,6 +15,8 @@ from dictograph.store.clock import as_datetime, read_clock
 from dictograph.store.rows import JOB_COLUMNS, as_job
 from dictograph.store.tables import job
 
+_CREATE = insert(job).returning(*JOB_COLUMNS)
+
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
@@ -40,7 +42,7 @@ class NewJob:
 def create_job(conn: Connection, new: NewJob) -> Job:
     """Store a job that workers may claim at once."""
     now = read_clock(conn)
-    row = conn.execute(insert(job).values(**first_values(new, now)).returning(*JOB_COLUMNS)).one()
+    row = conn.execute(_CREATE, first_values(new, now)).one()
     events.append(conn, new.id, 1, [("created", {})])
     outbox.dispatch(conn, row)
     return as_job(row)

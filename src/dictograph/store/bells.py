@@ -7,6 +7,8 @@ import contextlib
 from collections.abc import Callable
 from functools import partial
 
+from dictograph.store.news import News
+
 #: The jobs whose log has grown, or which are gone; None: it may be any.
 Jobs = frozenset[str] | None
 
@@ -15,7 +17,8 @@ class Bells:
     """Calls what was asked for, in the event loop that uses the database. The methods may be called from any thread."""
 
     def __init__(self) -> None:
-        self.on_commit: list[Callable[[], None]] = []
+        self.on_messages: list[Callable[[], None]] = []
+        self.on_webhooks: list[Callable[[], None]] = []
         self.on_jobs: list[Callable[[Jobs], None]] = []
         self.on_wake: list[Callable[[], None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -24,9 +27,12 @@ class Bells:
         """The loop that runs here is the one to call in."""
         self._loop = asyncio.get_running_loop()
 
-    def committed(self, jobs: frozenset[str]) -> None:
-        """This process has committed, and the logs of these jobs have grown."""
-        self._ring([*self.on_commit, *(self._about(jobs) if jobs else ())])
+    def committed(self, news: News) -> None:
+        """This process has committed, and this is what it has to tell."""
+        messages = self.on_messages if news.messages else ()
+        webhooks = self.on_webhooks if news.webhooks else ()
+        jobs = self._about(frozenset(news.jobs)) if news.jobs else ()
+        self._ring([*messages, *webhooks, *jobs])
 
     def news(self, jobs: Jobs) -> None:
         """Another process has committed."""

@@ -29,7 +29,7 @@ Pairs = frozenset[tuple[str, str]]
 _waiting, _running, _later = job.alias("waiting"), job.alias("running"), job.alias("later")
 
 #: A worker asks the same question again and again; putting it together takes longer than its answer.
-_once = lru_cache(maxsize=64)
+once = lru_cache(maxsize=64)
 
 
 def candidates(conn: Connection, runnable: Pairs, alone: bool | None, depth: int) -> list[str]:
@@ -55,7 +55,7 @@ def claimable(runnable: Pairs, alone: bool | None) -> ColumnElement[bool]:
     return and_(*conditions, *([] if alone is None else [job.c.alone.is_(alone)]))
 
 
-@_once
+@once
 def _first(runnable: Pairs, alone: bool | None) -> Select[tuple[str]]:
     owners, pairs = _owners(), _pairs(runnable)
     mine = _heads(owners, pairs, alone).with_only_columns(_waiting.c.id).limit(1).scalar_subquery()
@@ -64,7 +64,7 @@ def _first(runnable: Pairs, alone: bool | None) -> Select[tuple[str]]:
     return question.order_by(job.c.priority.desc(), _company(job.c.owner), job.c.available_at, job.c.id).limit(1)
 
 
-@_once
+@once
 def _several(runnable: Pairs, alone: bool | None, depth: int) -> Select[tuple[str]]:
     owners, pairs = _owners(), _pairs(runnable)
     owned = select(owners.c.owner, _company(owners.c.owner).label("company"))

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
-from sqlalchemy import Connection, case, func, literal, select, tuple_, update
+from sqlalchemy import Connection, Update, bindparam, case, func, literal, select, tuple_, update
 
 from dictograph.job import Job, JobStatus, Lease
 from dictograph.store import events
-from dictograph.store.candidates import candidates, claimable
+from dictograph.store.candidates import Pairs, candidates, claimable, once
 from dictograph.store.clock import as_datetime, now_epoch, read_clock
 from dictograph.store.rows import JOB_COLUMNS, JobRow, as_job
 from dictograph.store.tables import job
@@ -74,28 +74,41 @@ def starves(conn: Connection, claimant: Claimant, patience_s: float) -> bool:
 def _take(conn: Connection, ids: Sequence[str], claimant: Claimant) -> JobRow | None:
     """Take the first of these jobs that is not being taken by another transaction, without waiting for any."""
     now = read_clock(conn)
+    values = {
+        "status": JobStatus.PROCESSING,
+        "lease_token": uuid4().hex,
+        "lease_expires_at": now + claimant.lease_seconds,
+        "worker_id": claimant.worker_id,
+        "claimed_at": now,
+        "update_date": as_datetime(now),
+        "now": as_datetime(now),
+        **{_place(place): id for place, id in enumerate(ids)},
+    }
+    return conn.execute(_taking(claimant.runnable, claimant.alone, len(ids)), values).one_or_none()
+
+
+@once
+def _taking(runnable: Pairs, alone: bool | None, count: int) -> Update:
+    ids = [bindparam(_place(place), type_=job.c.id.type) for place in range(count)]
     free = (
         select(job.c.id)
-        .where(job.c.id.in_(ids), claimable(claimant.runnable, claimant.alone))
-        .order_by(case({id: place for place, id in enumerate(ids)}, value=job.c.id))
+        .where(job.c.id.in_(ids), claimable(runnable, alone))
+        .order_by(case(*((job.c.id == id, place) for place, id in enumerate(ids))))
         .limit(1)
         .with_for_update(skip_locked=True)
         .scalar_subquery()
     )
-    change = (
+    return (
         update(job)
         .where(job.c.id == free)
         .values(
-            status=JobStatus.PROCESSING,
             attempt=job.c.attempt + 1,
             last_seq=job.c.last_seq + 1,
-            lease_token=uuid4().hex,
-            lease_expires_at=now + claimant.lease_seconds,
-            worker_id=claimant.worker_id,
-            claimed_at=now,
-            started_at=func.coalesce(job.c.started_at, as_datetime(now)),
-            update_date=as_datetime(now),
+            started_at=func.coalesce(job.c.started_at, bindparam("now", type_=job.c.started_at.type)),
         )
         .returning(*JOB_COLUMNS)
     )
-    return conn.execute(change).one_or_none()
+
+
+def _place(number: int) -> str:
+    return f"place_{number}"

@@ -73,9 +73,13 @@ class Database:
         self._check_open()
         return self._backend.read(question).result()
 
-    def on_commit(self, call: Callable[[], None]) -> None:
-        """Have `call` called in the event loop after each commit of this process."""
-        self._bells.on_commit.append(call)
+    def on_messages(self, call: Callable[[], None]) -> None:
+        """Have `call` called in the event loop when this process has committed a message to be sent."""
+        self._bells.on_messages.append(call)
+
+    def on_webhooks(self, call: Callable[[], None]) -> None:
+        """Have `call` called in the event loop when this process has committed a webhook to be sent."""
+        self._bells.on_webhooks.append(call)
 
     def on_jobs(self, call: Callable[[Jobs], None]) -> None:
         """Have `call` called in the event loop with the jobs whose log has grown, or which are gone: after each

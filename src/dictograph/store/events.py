@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, Integer, bindparam, func, insert, select
 
 from dictograph.store import news
 from dictograph.store.clock import as_datetime, read_clock
@@ -15,6 +15,15 @@ from dictograph.store.tables import event, job
 
 #: How many jobs are named in one statement: databases limit its parameters.
 _AT_ONCE = 1000
+
+_APPEND = insert(event)
+_AFTER = (
+    select(event)
+    .where(event.c.job_id == bindparam("of_job"), event.c.seq > bindparam("after"))
+    .order_by(event.c.seq)
+    .limit(bindparam("most", type_=Integer))
+)
+_LAST = select(job.c.id, job.c.last_seq).where(job.c.id.in_(bindparam("ids", expanding=True)))
 
 #: The types that end a run. After one of them comes only `retried`.
 TERMINAL = frozenset({"completed", "failed", "cancelled"})
@@ -39,14 +48,14 @@ def append(conn: Connection, job_id: str, first_seq: int, entries: Iterable[tupl
         for seq, (type, data) in enumerate(entries, first_seq)
     ]
     if rows:
-        conn.execute(insert(event), rows)
+        conn.execute(_APPEND, rows)
         news.of_job(conn, job_id)
 
 
 def read_events(conn: Connection, job_id: str, after: int, limit: int = 200) -> list[Event]:
     """The job's events with a number above `after`, oldest first, at most `limit`."""
-    question = select(event).where(event.c.job_id == job_id, event.c.seq > after).order_by(event.c.seq).limit(limit)
-    return [Event(row.job_id, row.seq, row.type, row.data, row.created_at) for row in conn.execute(question)]
+    rows = conn.execute(_AFTER, {"of_job": job_id, "after": after, "most": limit})
+    return [Event(row.job_id, row.seq, row.type, row.data, row.created_at) for row in rows]
 
 
 def last_seqs(conn: Connection, job_ids: Iterable[str]) -> dict[str, int]:
@@ -54,8 +63,8 @@ def last_seqs(conn: Connection, job_ids: Iterable[str]) -> dict[str, int]:
     asked = list(job_ids)
     found: dict[str, int] = {}
     for first in range(0, len(asked), _AT_ONCE):
-        question = select(job.c.id, job.c.last_seq).where(job.c.id.in_(asked[first : first + _AT_ONCE]))
-        found |= {str(row.id): int(row.last_seq) for row in conn.execute(question)}
+        rows = conn.execute(_LAST, {"ids": asked[first : first + _AT_ONCE]})
+        found |= {str(row.id): int(row.last_seq) for row in rows}
     return found
 
 

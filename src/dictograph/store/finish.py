@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from dictograph.errors import DictographError
 from dictograph.job import ErrorRecord, Job, JobStatus, Lease
 from dictograph.store import events, outbox, webhooks
 from dictograph.store.clock import as_datetime, read_clock
-from dictograph.store.lease import RetryPolicy, end_attempt, fenced
+from dictograph.store.lease import FENCED, RetryPolicy, end_attempt, fenced
 from dictograph.store.rows import NO_ERROR, NO_LEASE, TIME_SPENT, as_job
 from dictograph.store.tables import job, status_is, window
 
 _PAGE = 64
+
+_ENDED = FENCED.values(**TIME_SPENT)
+_RESULTS = (
+    select(window.c.number, window.c.result)
+    .where(window.c.job_id == bindparam("of_job"), window.c.number > bindparam("last"), window.c.result.is_not(None))
+    .order_by(window.c.number)
+    .limit(_PAGE)
+)
 
 
 def complete(conn: Connection, lease: Lease) -> Job:
@@ -26,12 +34,12 @@ def complete(conn: Connection, lease: Lease) -> Job:
         conn,
         lease,
         1,
+        _ENDED,
         status=JobStatus.COMPLETED,
         result_text=_text(conn, lease.job_id),
         finished_at=as_datetime(read_clock(conn)),
         alone=False,
         **NO_LEASE,
-        **TIME_SPENT,
         **NO_ERROR,
     )
     if not row.plan_complete or row.windows_done != row.windows_planned:
@@ -53,7 +61,7 @@ def fail(conn: Connection, lease: Lease, error: ErrorRecord, retryable: bool, po
 
 def release(conn: Connection, lease: Lease) -> Job:
     """Give the job back, uncounted: it keeps its windows and its place in the queue."""
-    row = fenced(conn, lease, 1, status=JobStatus.PENDING, **NO_LEASE, **TIME_SPENT)
+    row = fenced(conn, lease, 1, _ENDED, status=JobStatus.PENDING, **NO_LEASE)
     events.append(conn, row.id, row.last_seq, [("released", {})])
     outbox.dispatch(conn, row)
     return as_job(row)
@@ -72,9 +80,8 @@ def release_unknown(conn: Connection, worker_id: str, tokens: Collection[str]) -
 def _text(conn: Connection, job_id: str) -> str:
     """The text of all windows, read a page at a time: results with words are many times longer."""
     parts: list[str] = []
-    question = select(window.c.number, window.c.result).where(window.c.job_id == job_id, window.c.result.is_not(None))
     last = -1
-    while rows := conn.execute(question.where(window.c.number > last).order_by(window.c.number).limit(_PAGE)).all():
+    while rows := conn.execute(_RESULTS, {"of_job": job_id, "last": last}).all():
         for row in rows:
             parts.extend(segment["text"].strip() for segment in row.result["segments"])
         last = rows[-1].number

@@ -19,6 +19,8 @@ from dictograph.store.tables import api_key as table
 #: `last_used_at` is written no more often than this (s): a key in use must not cost a write for each request.
 TOUCHED_EVERY_S = 60.0
 
+_ANY = select(exists(select(table.c.id)))
+
 
 @dataclass(frozen=True, slots=True)
 class KeyRates:
@@ -79,7 +81,7 @@ def create_key(conn: Connection, new: NewKey) -> Key:
 
 def any_keys(conn: Connection) -> bool:
     """Whether there is a key, or ever was one."""
-    return bool(conn.execute(select(exists(select(table.c.id)))).scalar_one())
+    return bool(conn.execute(_ANY).scalar_one())
 
 
 def find_key(conn: Connection, hash: str) -> Key | None:

@@ -47,9 +47,26 @@ def make_backend(url: str, pool: int, bells: Bells) -> Backend:
 def migrating(url: str) -> Iterator[Connection]:
     """A connection for one migration, in a transaction that keeps every other migration out."""
     make = sqlite.migrating if kind_of(url) == _SQLITE else postgres.migrating
+    with _in_words(), make(url) as connection:
+        yield connection
+
+
+def check_writable(url: str) -> None:
+    """See whether this user may write to a database that is a file; a server says so when it is written to.
+
+    Raises:
+        DatabaseUnavailable, StorageFull: with what to do.
+    """
+    if kind_of(url) == _SQLITE:
+        with _in_words():
+            sqlite.try_to_write(url)
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """What a driver raises becomes what it means for a person, if it is the database that failed."""
     try:
-        with make(url) as connection:
-            yield connection
+        yield
     except Exception as error:
         if (outage := as_outage(error)) is not None:
             raise outage from error

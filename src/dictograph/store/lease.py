@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Update, bindparam, select, tuple_, update
 
 from dictograph.errors import LeaseLost, LostWorker
 from dictograph.job import ErrorRecord, JobStatus, Lease, backoff_seconds
@@ -15,6 +15,19 @@ from dictograph.store import events, outbox, webhooks
 from dictograph.store.clock import as_datetime, now_epoch, read_clock
 from dictograph.store.rows import JOB_COLUMNS, NO_LEASE, TIME_SPENT, JobRow, error_values, move
 from dictograph.store.tables import job, status_is
+
+#: The change of a job's row as its worker may make it: see `fenced`.
+FENCED = (
+    update(job)
+    .where(
+        job.c.id == bindparam("of_job"),
+        job.c.attempt == bindparam("of_attempt"),
+        job.c.lease_token == bindparam("of_token"),
+        job.c.status == JobStatus.PROCESSING,
+    )
+    .values(last_seq=job.c.last_seq + bindparam("events"))
+    .returning(*JOB_COLUMNS)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +54,14 @@ def fence(conn: Connection, lease: Lease, events: int, **values: Any) -> int:
     return int(fenced(conn, lease, events, **values).last_seq) - events + 1
 
 
-def fenced(conn: Connection, lease: Lease, events: int, **values: Any) -> JobRow:
-    """As `fence`, but returns the new row, whose `last_seq` is the number of the last event."""
-    change = (
-        update(job)
-        .where(
-            job.c.id == lease.job_id,
-            job.c.attempt == lease.attempt,
-            job.c.lease_token == lease.token,
-            job.c.status == JobStatus.PROCESSING,
-        )
-        .values(last_seq=job.c.last_seq + events, update_date=as_datetime(read_clock(conn)), **values)
-        .returning(*JOB_COLUMNS)
-    )
-    row = conn.execute(change).one_or_none()
+def fenced(conn: Connection, lease: Lease, events: int, change: Update = FENCED, **values: Any) -> JobRow:
+    """As `fence`, but returns the new row, whose `last_seq` is the number of the last event.
+
+    `change` is FENCED, with what the database itself has to compute; `values` are all others, and its parameters.
+    """
+    owned = {"of_job": lease.job_id, "of_attempt": lease.attempt, "of_token": lease.token}
+    now = as_datetime(read_clock(conn))
+    row = conn.execute(change, {**owned, "events": events, "update_date": now, **values}).one_or_none()
     if row is None:
         raise LeaseLost(f"Attempt {lease.attempt} of job {lease.job_id} is over.")
     return row

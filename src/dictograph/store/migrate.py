@@ -27,7 +27,7 @@ def upgrade(url: str, revision: str = "head") -> str:
     """
     with migrating(url) as connection:
         old = older.set_aside(connection)
-        _check_known(_current(connection))
+        check_known(_current(connection))
         command.upgrade(_config(connection), "head" if old else revision)
         if old is not None:
             adopt.take_over(connection, old)
@@ -57,10 +57,12 @@ def knows(revision: str) -> bool:
         return False
 
 
-def _check_known(revision: str | None) -> None:
+def check_known(revision: str | None) -> None:
+    """Raises DatabaseUnavailable when only a newer version of the program can have made that revision."""
     if revision is not None and not knows(revision):
         raise DatabaseUnavailable(
-            f"The database has revision {revision}, which this version does not know; install the newer version again."
+            f"The database has revision {revision}, which this version does not know: "
+            "the program is older than its database; install the newer version again."
         )
 
 

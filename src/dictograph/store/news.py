@@ -1,4 +1,4 @@
-"""What a transaction has to tell when it is committed: whose log has grown, and whether there is work."""
+"""What a transaction has to tell when it is committed: whose log has grown, whether there is work, or what to send."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ _KEY = "dictograph.news"
 
 @dataclass(slots=True)
 class News:
-    """`jobs` are those whose log has grown or that are gone; `work`: a job may be claimed now."""
+    """`jobs` are those whose log has grown or that are gone; `work`: a job may be claimed now; `messages` and
+    `webhooks`: the outbox has one that it had not."""
 
     jobs: set[str] = field(default_factory=set)
     work: bool = False
+    messages: bool = False
+    webhooks: bool = False
 
 
 def begin(conn: Connection) -> News:
@@ -39,6 +42,18 @@ def of_work(conn: Connection) -> None:
     """After this transaction there is something to claim."""
     if (news := _of(conn)) is not None:
         news.work = True
+
+
+def of_message(conn: Connection) -> None:
+    """After this transaction there is a message to be sent, or it is another one's turn."""
+    if (news := _of(conn)) is not None:
+        news.messages = True
+
+
+def of_webhook(conn: Connection) -> None:
+    """After this transaction there is a webhook to be sent."""
+    if (news := _of(conn)) is not None:
+        news.webhooks = True
 
 
 def _of(conn: Connection) -> News | None:

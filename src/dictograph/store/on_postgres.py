@@ -180,4 +180,4 @@ class _Write(_Run[T]):
             conn.execute(text(call[0]), call[1])
         self._committing = True
         transaction.commit()
-        self._bells.committed(frozenset(told.jobs))
+        self._bells.committed(told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -60,7 +61,7 @@ class SqliteBackend:
                 answer = question(conn)
                 snapshot.rollback()
                 return answer
-        except DBAPIError as error:
+        except (DBAPIError, sqlite3.Error) as error:
             outage = sqlite.as_outage(error)
             if outage is None:
                 raise

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Integer, Select, bindparam, delete, exists, insert, select, update
 
 from dictograph.job import ErrorRecord
 from dictograph.store import news
@@ -21,6 +21,24 @@ DISPATCH = "dispatch"
 WEBHOOK = "webhook:"
 
 _older = outbox.alias("older")
+_goes_before = exists().where(
+    _older.c.job_id == outbox.c.job_id, _older.c.destination == outbox.c.destination, _older.c.id < outbox.c.id
+)
+
+#: The condition for a webhook.
+IS_WEBHOOK: ColumnElement[bool] = outbox.c.destination.startswith(WEBHOOK, autoescape=True)
+
+# Made once, as all statements that every job needs: to put one together takes longer than its answer.
+_PUT = insert(outbox)
+_DUE = (
+    select(outbox)
+    .where(outbox.c.available_at <= now_epoch(), ~IS_WEBHOOK, ~_goes_before)
+    .order_by(outbox.c.available_at, outbox.c.id)
+    .limit(bindparam("most", type_=Integer))
+)
+# Two relays may have sent the same: the one that comes later leaves to the other what that is deleting.
+_free = select(outbox.c.id).where(outbox.c.id.in_(bindparam("ids", expanding=True))).order_by(outbox.c.id)
+_SENT = delete(outbox).where(outbox.c.id.in_(_free.with_for_update(skip_locked=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,46 +58,34 @@ def dispatch(conn: Connection, row: JobRow) -> None:
     now = read_clock(conn)
     if row.available_at <= now:
         news.of_work(conn)
-    conn.execute(
-        insert(outbox).values(
-            job_id=row.id,
-            destination=DISPATCH,
-            message_id=f"{row.id}:{DISPATCH}:{row.last_seq}",
-            payload={"job_id": row.id},
-            attempts=0,
-            available_at=row.available_at,
-            created_at=as_datetime(now),
-        )
+    news.of_message(conn)
+    put(
+        conn,
+        now,
+        job_id=row.id,
+        destination=DISPATCH,
+        message_id=f"{row.id}:{DISPATCH}:{row.last_seq}",
+        payload={"job_id": row.id},
+        available_at=row.available_at,
     )
+
+
+def put(conn: Connection, now: float, **values: Any) -> None:
+    """Put a message or webhook into the outbox; `values` are those of its row, but for what every new one has."""
+    conn.execute(_PUT, {"attempts": 0, "created_at": as_datetime(now), **values})
 
 
 def due(conn: Connection, limit: int) -> list[Message]:
     """Messages to be sent now, but for webhooks: of each job and destination only the oldest, at most `limit`."""
-    goes_before = exists().where(
-        _older.c.job_id == outbox.c.job_id, _older.c.destination == outbox.c.destination, _older.c.id < outbox.c.id
-    )
-    question = (
-        select(outbox)
-        .where(outbox.c.available_at <= now_epoch(), ~is_webhook(), ~goes_before)
-        .order_by(outbox.c.available_at, outbox.c.id)
-        .limit(limit)
-    )
     return [
         Message(row.id, row.job_id, row.destination, row.message_id, row.payload, row.attempts)
-        for row in conn.execute(question)
+        for row in conn.execute(_DUE, {"most": limit})
     ]
-
-
-def is_webhook() -> ColumnElement[bool]:
-    """The condition for a webhook."""
-    return outbox.c.destination.startswith(WEBHOOK, autoescape=True)
 
 
 def sent(conn: Connection, ids: Sequence[int]) -> None:
     """These have arrived."""
-    # Two relays may have sent the same: the one that comes later leaves to the other what that is deleting.
-    free = select(outbox.c.id).where(outbox.c.id.in_(ids)).order_by(outbox.c.id).with_for_update(skip_locked=True)
-    conn.execute(delete(outbox).where(outbox.c.id.in_(free)))
+    conn.execute(_SENT, {"ids": list(ids)})
 
 
 def postpone(conn: Connection, id: int, seconds: float, error: str) -> bool:
@@ -96,6 +102,7 @@ def bury(conn: Connection, id: int, error: ErrorRecord) -> bool:
     row = conn.execute(delete(outbox).where(outbox.c.id == id).returning(outbox)).one_or_none()
     if row is None:
         return False
+    news.of_message(conn)
     conn.execute(
         insert(dead_letter).values(
             job_id=row.job_id,

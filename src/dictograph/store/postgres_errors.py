@@ -80,7 +80,7 @@ def as_outage(error: BaseException) -> DictographError | None:
     advice = _advice(original, state)
     if advice is None:
         return None
-    return DatabaseUnavailable(f"PostgreSQL cannot be used: {advice} ({_first_line(original)}).")
+    return DatabaseUnavailable(f"PostgreSQL cannot be used: {advice}.", detail=_first_line(original))
 
 
 def sqlstate(error: BaseException) -> str:

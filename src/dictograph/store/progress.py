@@ -6,17 +6,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from dictograph.errors import DictographError
 from dictograph.job import FrozenEngine, Lease, StoredAudio
 from dictograph.store import events
-from dictograph.store.lease import fence, fenced
+from dictograph.store.lease import FENCED, fence, fenced
 from dictograph.store.rows import JobRow
 from dictograph.store.tables import job, window
 from dictograph.store.words import cleaned
 
 WarningDict = Mapping[str, Any]
+
+_PLANNED = FENCED.values(windows_planned=job.c.windows_planned + bindparam("more"))
+_end = select(window.c.end_s).where(window.c.job_id == job.c.id, window.c.number == bindparam("last"))
+_COMMITTED = FENCED.values(
+    windows_done=job.c.windows_done + bindparam("more"),
+    seconds_done=func.coalesce(_end.correlate(job).scalar_subquery(), job.c.seconds_done),
+)
+_PLAN = insert(window)
+_RESULT = (
+    update(window)
+    .where(window.c.job_id == bindparam("of_job"), window.c.number == bindparam("index"), window.c.result.is_(None))
+    .returning(window.c.start_s, window.c.end_s)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +61,7 @@ def record_audio(conn: Connection, lease: Lease, audio: StoredAudio) -> None:
 
 def freeze_engine(conn: Connection, lease: Lease, frozen: FrozenEngine, warnings: Sequence[WarningDict]) -> None:
     """Engine and exact model are decided, for this attempt and all later ones."""
-    fresh, together = _new_warnings(conn, lease, warnings)
+    fresh, grown = _new_warnings(conn, lease, warnings)
     first = fence(
         conn,
         lease,
@@ -58,7 +71,7 @@ def freeze_engine(conn: Connection, lease: Lease, frozen: FrozenEngine, warnings
         frozen_revision=frozen.revision,
         claim_engine=frozen.engine,
         claim_model=frozen.model,
-        warnings=together,
+        **grown,
     )
     told = {"engine": frozen.engine, "model": frozen.model, "revision": frozen.revision}
     events.append(conn, lease.job_id, first, [("engine", told), *_as_events(fresh)])
@@ -72,20 +85,19 @@ def freeze_language(conn: Connection, lease: Lease, language: str | None, probab
 
 def plan_windows(conn: Connection, lease: Lease, windows: Sequence[PlannedWindow], duration: float) -> None:
     """Append windows to the plan. `duration` is what is known so far of the audio, in seconds."""
-    planned = job.c.windows_planned + len(windows)
-    row = fenced(conn, lease, 1, windows_planned=planned, duration=duration)
+    row = fenced(conn, lease, 1, _PLANNED, more=len(windows), duration=duration)
     if row.plan_complete:
         raise DictographError(f"The plan of job {lease.job_id} is complete; no window can be added.")
     _check_run([w.index for w in windows], row.windows_planned - len(windows), lease)
     if windows:
-        conn.execute(insert(window), [_planned_values(lease.job_id, w) for w in windows])
+        conn.execute(_PLAN, [_planned_values(lease.job_id, w) for w in windows])
     events.append(conn, lease.job_id, row.last_seq, [("plan", _plan_data(row))])
 
 
 def finish_plan(conn: Connection, lease: Lease, duration: float, warnings: Sequence[WarningDict]) -> None:
     """All windows are planned, and the audio's exact length is known."""
-    fresh, together = _new_warnings(conn, lease, warnings)
-    row = fenced(conn, lease, 1 + len(fresh), plan_complete=True, duration=duration, warnings=together)
+    fresh, grown = _new_warnings(conn, lease, warnings)
+    row = fenced(conn, lease, 1 + len(fresh), plan_complete=True, duration=duration, **grown)
     first = row.last_seq - len(fresh)
     events.append(conn, lease.job_id, first, [("plan", _plan_data(row)), *_as_events(fresh)])
 
@@ -119,8 +131,9 @@ def commit_windows(conn: Connection, lease: Lease, results: Sequence[tuple[int, 
         conn,
         lease,
         len(results),
-        windows_done=job.c.windows_done + len(results),
-        seconds_done=_end_of(lease.job_id, results[-1][0]),
+        _COMMITTED,
+        more=len(results),
+        last=results[-1][0],
         failures=0,
         alone=False,
     )
@@ -130,13 +143,7 @@ def commit_windows(conn: Connection, lease: Lease, results: Sequence[tuple[int, 
 
 
 def _commit_window(conn: Connection, row: JobRow, index: int, result: dict[str, Any]) -> dict[str, Any]:
-    change = (
-        update(window)
-        .where(window.c.job_id == row.id, window.c.number == index, window.c.result.is_(None))
-        .values(result=result)
-        .returning(window.c.start_s, window.c.end_s)
-    )
-    stored = conn.execute(change).one_or_none()
+    stored = conn.execute(_RESULT, {"of_job": row.id, "index": index, "result": result}).one_or_none()
     if stored is None:
         raise DictographError(f"Window {index} of job {row.id} was never planned, or is committed already.")
     return {
@@ -152,11 +159,6 @@ def _commit_window(conn: Connection, row: JobRow, index: int, result: dict[str, 
 
 def _progress(seconds_done: float, duration: float | None) -> float:
     return round(min(seconds_done / duration, 0.999), 4) if duration else 0.0
-
-
-def _end_of(job_id: str, index: int) -> Any:
-    end = select(window.c.end_s).where(window.c.job_id == job_id, window.c.number == index).scalar_subquery()
-    return func.coalesce(end, job.c.seconds_done)
 
 
 def _check_run(given: Sequence[int], expected: int, lease: Lease) -> None:
@@ -185,12 +187,15 @@ def _as_events(warnings: Sequence[WarningDict]) -> list[tuple[str, WarningDict]]
 
 def _new_warnings(
     conn: Connection, lease: Lease, warnings: Sequence[WarningDict]
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Those that the job does not have yet (an attempt that resumes finds the same again), and all."""
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Those that the job does not have yet (an attempt that resumes finds the same again), and what changes in its
+    row."""
+    if not warnings:
+        return [], {}
     locked = select(job.c.warnings).where(job.c.id == lease.job_id).with_for_update()
     before = conn.execute(locked).scalar_one_or_none() or []
     fresh: list[dict[str, Any]] = []
     for warning in map(cleaned, map(dict, warnings)):
         if warning not in before and warning not in fresh:
             fresh.append(warning)
-    return fresh, [*before, *fresh]
+    return fresh, {"warnings": [*before, *fresh]}

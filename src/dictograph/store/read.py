@@ -6,13 +6,24 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select, tuple_, union_all
+from sqlalchemy import ColumnElement, Connection, bindparam, func, or_, select, tuple_, union_all
 
 from dictograph.job import Job, JobStatus, StoredAudio
 from dictograph.store.cursor import beyond, cursor_after
 from dictograph.store.progress import StoredWindow
 from dictograph.store.rows import JOB_COLUMNS, as_job, find
 from dictograph.store.tables import job, status_is, upload_slot, window
+
+_WAITING = select(job.c.id, job.c.priority, job.c.available_at).where(
+    job.c.id == bindparam("of_job"), status_is(JobStatus.PENDING)
+)
+_priority = bindparam("priority", type_=job.c.priority.type)
+_older = tuple_(job.c.available_at, job.c.id) < tuple_(
+    bindparam("available_at", type_=job.c.available_at.type), bindparam("id", type_=job.c.id.type)
+)
+_BEFORE = select(func.count()).where(
+    status_is(JobStatus.PENDING), or_(job.c.priority > _priority, (job.c.priority == _priority) & _older)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +106,8 @@ def windows(
 def queue_position(conn: Connection, job_id: str) -> int | None:
     """How many pending jobs are to be run until this one is, itself included (1 is next); None when
     it is not pending. Fairness between owners is left out of the count."""
-    mine = conn.execute(select(*JOB_COLUMNS).where(job.c.id == job_id, status_is(JobStatus.PENDING))).one_or_none()
-    if mine is None:
-        return None
-    older = tuple_(job.c.available_at, job.c.id) < tuple_(mine.available_at, mine.id)
-    before = or_(job.c.priority > mine.priority, (job.c.priority == mine.priority) & older)
-    question = select(func.count()).where(status_is(JobStatus.PENDING), before)
-    return int(conn.execute(question).scalar_one()) + 1
+    mine = conn.execute(_WAITING, {"of_job": job_id}).one_or_none()
+    return None if mine is None else int(conn.execute(_BEFORE, mine._asdict()).scalar_one()) + 1
 
 
 def queue_order(conn: Connection, limit: int) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Integer, Row, case, cast, func, select, update
+from sqlalchemy import ColumnElement, Connection, Integer, Row, bindparam, case, cast, func, select, update
 
 from dictograph.contract import Contract, JobLimits
 from dictograph.errors import NotFound
@@ -33,6 +33,10 @@ TIME_SPENT: dict[str, Any] = {
     "processing_seconds": _SPENT,
     "processing_time_seconds": cast(func.round(_SPENT), Integer),
 }
+
+
+_ONE = select(*JOB_COLUMNS).where(job.c.id == bindparam("of_job"))
+_OF_OWNER = _ONE.where(job.c.owner == bindparam("of_owner"))
 
 
 def as_job(row: JobRow) -> Job:
@@ -90,12 +94,10 @@ def find(conn: Connection, owner: str | None, job_id: str, *, locked: bool = Fal
 
     `locked`: nobody else may change it until the end of the transaction.
     """
-    question = select(*JOB_COLUMNS).where(job.c.id == job_id)
+    question = _ONE if owner is None else _OF_OWNER
     if locked:
         question = question.with_for_update()
-    if owner is not None:
-        question = question.where(job.c.owner == owner)
-    row = conn.execute(question).one_or_none()
+    row = conn.execute(question, {"of_job": job_id, "of_owner": owner}).one_or_none()
     if row is None:
         raise NotFound(f"There is no job {job_id}.")
     return row

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.engine import URL, make_url
@@ -24,6 +23,9 @@ TOO_OLD = f"SQLite {sqlite3.sqlite_version} is too old; use a Python with SQLite
 
 #: The write-ahead log is cut back to this after a checkpoint, in bytes.
 _JOURNAL_SIZE_LIMIT = 64 * 2**20
+
+#: What is said of a full disk when the database is opened: there is no room for the index of its write-ahead log.
+_NO_ROOM_TO_OPEN = "SQLITE_IOERR_SHMSIZE"
 
 _WHAT_TO_DO = {
     "SQLITE_BUSY": "another process has held its lock for more than 15 s; end it, or try again",
@@ -82,6 +84,19 @@ def migrating(url: str) -> Iterator[Connection]:
         engine.dispose()
 
 
+def try_to_write(url: str) -> None:
+    """Write to the database, and take it back. One that may only be read lets a transaction begin, and more than that
+    no migration needs that has nothing to do."""
+    engine = make_engine(url)
+    try:
+        with engine.connect().execution_options(writes=True) as connection, connection.begin() as trial:
+            version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+            connection.exec_driver_sql(f"PRAGMA user_version = {version}")
+            trial.rollback()
+    finally:
+        engine.dispose()
+
+
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
@@ -119,13 +134,19 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 
 def _on_begin(conn: Connection) -> None:
     # A writer takes the lock at once: one that read first could not become a writer when another wrote in between.
-    conn.exec_driver_sql("BEGIN IMMEDIATE" if conn.get_execution_options().get("writes") else "BEGIN")
+    driver_of(conn).execute("BEGIN IMMEDIATE" if conn.get_execution_options().get("writes") else "BEGIN")
+
+
+def driver_of(conn: Connection) -> sqlite3.Connection:
+    """The driver's connection, for what comes with every transaction: SQLAlchemy takes many times as long for it."""
+    driver = conn.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    return driver
 
 
 def data_version(conn: Connection) -> int:
     """A number that changes when another connection has committed. Must be asked outside a transaction."""
-    driver: Any = conn.connection.driver_connection
-    return int(driver.execute("PRAGMA data_version").fetchone()[0])
+    return int(driver_of(conn).execute("PRAGMA data_version").fetchone()[0])
 
 
 def as_outage(error: BaseException) -> DictographError | None:
@@ -136,10 +157,10 @@ def as_outage(error: BaseException) -> DictographError | None:
     if "no such table" in str(original) or "no such column: " in str(original):
         return DatabaseUnavailable("The database has not been prepared for this version; run `dictograph db upgrade`.")
     name = _name(original)
-    if name == "SQLITE_FULL":
+    if name == "SQLITE_FULL" or getattr(original, "sqlite_errorname", "") == _NO_ROOM_TO_OPEN:
         return StorageFull("The disk that holds the database is full; free some space.")
     if name in _WHAT_TO_DO:
-        return DatabaseUnavailable(f"The database cannot be used: {_WHAT_TO_DO[name]} ({original}).")
+        return DatabaseUnavailable(f"The database cannot be used: {_WHAT_TO_DO[name]}.", detail=str(original))
     return None
 
 

@@ -135,8 +135,8 @@ class Tail:
         try:
             while True:
                 await self._turn()
-        except Exception as error:
-            ended = f"The event log cannot be watched: {error}"
+        except Exception:
+            ended = "The event log cannot be watched any more; the log of the service says why."
             log.exception("the tail of the event log has died")
             raise
         finally:

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, and_, case, or_, update
 
 from dictograph.job import JobStatus
 from dictograph.store.clock import read_clock
-from dictograph.store.outbox import is_webhook
+from dictograph.store.outbox import IS_WEBHOOK
 from dictograph.store.tables import job, outbox, status_is
 from dictograph.webhooks.schedule import LONGEST_WAIT_S
 
@@ -25,6 +25,6 @@ def cut_short(conn: Connection, longest_retry_s: float, longest_resend_s: float)
     unfailed = and_(job.c.failures == 0, job.c.available_at > now + _CORRECTION_S)
     too_long = or_(unfailed, job.c.available_at > now + longest_retry_s)
     jobs = conn.execute(update(job).where(status_is(JobStatus.PENDING), too_long).values(available_at=now))
-    longest = case((is_webhook(), LONGEST_WAIT_S), else_=max(longest_retry_s, longest_resend_s))
+    longest = case((IS_WEBHOOK, LONGEST_WAIT_S), else_=max(longest_retry_s, longest_resend_s))
     conn.execute(update(outbox).where(outbox.c.available_at > now + longest).values(available_at=now))
     return jobs.rowcount

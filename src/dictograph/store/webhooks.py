@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, case, delete, exists, insert, select, update
+from sqlalchemy import Connection, Integer, bindparam, case, delete, exists, insert, select, update
 
 from dictograph.errors import PublishError
 from dictograph.job import ErrorRecord
-from dictograph.store import outbox
+from dictograph.store import news, outbox
 from dictograph.store.clock import as_datetime, now_epoch, read_clock
 from dictograph.store.rows import JobRow, as_job
 from dictograph.store.tables import api_key, job
@@ -26,6 +26,13 @@ from dictograph.webhooks.delivery import DeliveryState
 from dictograph.webhooks.payload import job_payload
 
 log = logging.getLogger(__name__)
+
+_WAITING = (
+    select(messages.c.id, messages.c.destination, messages.c.attempts)
+    .where(messages.c.available_at <= now_epoch(), outbox.IS_WEBHOOK)
+    .order_by(messages.c.available_at, messages.c.id)
+    .limit(bindparam("most", type_=Integer))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,28 +88,24 @@ def tell_end(conn: Connection, row: JobRow) -> None:
 
 def add_message(conn: Connection, job_id: str, delivery_id: str, now: float) -> None:
     """Put a delivery into the outbox, due at once."""
-    conn.execute(
-        insert(messages).values(
-            job_id=job_id,
-            destination=outbox.WEBHOOK + delivery_id,
-            message_id=outbox.WEBHOOK + delivery_id,
-            payload={"delivery": delivery_id},
-            attempts=0,
-            available_at=now,
-            created_at=as_datetime(now),
-        )
+    news.of_webhook(conn)
+    outbox.put(
+        conn,
+        now,
+        job_id=job_id,
+        destination=outbox.WEBHOOK + delivery_id,
+        message_id=outbox.WEBHOOK + delivery_id,
+        payload={"delivery": delivery_id},
+        available_at=now,
     )
 
 
 def due(conn: Connection, limit: int) -> list[Due]:
     """Webhooks to be sent now, the longest due first, at most `limit`."""
-    waiting = (
-        select(messages.c.id, messages.c.destination, messages.c.attempts)
-        .where(messages.c.available_at <= now_epoch(), outbox.is_webhook())
-        .order_by(messages.c.available_at, messages.c.id)
-        .limit(limit)
-    )
-    found = {row.destination.removeprefix(outbox.WEBHOOK): row for row in conn.execute(waiting)}
+    waiting = conn.execute(_WAITING, {"most": limit})
+    found = {row.destination.removeprefix(outbox.WEBHOOK): row for row in waiting}
+    if not found:
+        return []
     told = conn.execute(select(deliveries).where(deliveries.c.id.in_(list(found)))).all()
     rows = {row.id: row for row in told}
     return [_due(found[id], rows[id]) for id in found if id in rows]

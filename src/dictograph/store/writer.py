@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine
 
 from dictograph.errors import DatabaseUnavailable
 from dictograph.store import news, sqlite
+from dictograph.store.news import News
 
 T = TypeVar("T")
 
@@ -34,7 +35,7 @@ class _Ask:
 class Writer:
     """Runs questions one after the other, each in a SAVEPOINT, and answers when they are committed."""
 
-    def __init__(self, engine: Engine, committed: Callable[[frozenset[str]], None]) -> None:
+    def __init__(self, engine: Engine, committed: Callable[[News], None]) -> None:
         self._engine = engine
         self._committed = committed
         self._asks: queue.SimpleQueue[_Ask | None] = queue.SimpleQueue()
@@ -117,21 +118,23 @@ class Writer:
             else:
                 ask.future.set_exception(refusal)
         if any(refusal is None for _, _, refusal in outcomes):
-            self._committed(frozenset(told.jobs))
+            self._committed(told)
 
     def _in_savepoint(self, ask: _Ask) -> tuple[Any, Exception | None]:
         """The answer or the question's own error. An outage ends the whole transaction."""
         assert ask.question is not None
         conn = self._connection()
-        savepoint = conn.begin_nested()
+        driver = sqlite.driver_of(conn)
+        driver.execute("SAVEPOINT question")
         try:
             answer = ask.question(conn)
-            savepoint.commit()
+            driver.execute("RELEASE question")
         except Exception as error:
             # SQLite rolls all back by itself on a full disk and the like: there is no savepoint left.
-            if sqlite.as_outage(error) is not None or not _in_transaction(conn):
+            if sqlite.as_outage(error) is not None or not driver.in_transaction:
                 raise
-            savepoint.rollback()
+            driver.execute("ROLLBACK TO question")
+            driver.execute("RELEASE question")
             return None, error
         return answer, None
 
@@ -151,8 +154,3 @@ class Writer:
         if conn is not None:
             conn.invalidate()
             conn.close()
-
-
-def _in_transaction(conn: Connection) -> bool:
-    driver: Any = conn.connection.driver_connection
-    return bool(driver.in_transaction)

@@ -10,11 +10,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import psutil
-
 from dictograph.child.sandbox.policy import Mode
-from dictograph.engine.client import MAX_WINDOWS, EngineChild
+from dictograph.engine.client import EngineChild
 from dictograph.engine.protocol import Capabilities, EngineSpec, Window, WindowOptions, WindowResult
+from dictograph.engine.sizing import engine_memory
 from dictograph.errors import (
     DictographError,
     EngineCrashed,
@@ -22,7 +21,7 @@ from dictograph.errors import (
     EngineOutOfMemory,
     EngineTimeout,
 )
-from dictograph.worker.batch import Batch, read_windows, settle
+from dictograph.worker.batch import Batch, Room, read_windows, settle
 from dictograph.worker.lanes import Detect, Lane, Lanes
 
 log = logging.getLogger(__name__)
@@ -47,7 +46,7 @@ Proof = Callable[[EngineChild], Awaitable[float]]
 
 @dataclass(frozen=True, slots=True)
 class EngineLimits:
-    """`memory` in bytes of one child (0: three quarters of the machine's), times in seconds; `confined`: whether
+    """`memory` in bytes of one child (0: three quarters of what there is), times in seconds; `confined`: whether
     it is confined."""
 
     memory: int = 0
@@ -58,7 +57,7 @@ class EngineLimits:
 
     @property
     def memory_bytes(self) -> int:
-        return self.memory or psutil.virtual_memory().total * 3 // 4
+        return engine_memory(self.memory)
 
 
 class _MakeWay(Exception):
@@ -75,6 +74,7 @@ class Desk:
         self._proof = proof
         self._child: EngineChild | None = None
         self._loading = asyncio.Lock()
+        self._room = Room(spec.batch_size)
         self._speed: float | None = None
         self._guess = _UNMEASURED
         self._abandoned = asyncio.Event()
@@ -121,6 +121,7 @@ class Desk:
         except TimeoutError:
             if self.lanes.idle:
                 await self._unload()
+                self._room.forget()
             return False
         return True
 
@@ -131,7 +132,7 @@ class Desk:
             self.lanes.fail(error)
             return
         # The first batch is one window: it measures the speed that later deadlines follow from.
-        most = _most_together(child.capabilities) if self._speed is not None else 1
+        most = self._room.most(child.capabilities) if self._speed is not None else 1
         await self.lanes.gather(most, _GATHER_S)
         batch = self.lanes.take(most, child.capabilities.prepares)
         windows = await read_windows(batch)
@@ -154,12 +155,19 @@ class Desk:
                 settle(item, result)
 
     def _blame(self, batch: Batch, error: DictographError) -> None:
-        """A window that fails alone fails its job; a batch that fails is done again, one by one."""
+        """A window that fails alone fails its job. A batch that fails is done again: in halves where it took too much
+        memory, else one by one."""
+        outgrown = isinstance(error, EngineOutOfMemory)
         if len(batch) == 1:
+            if outgrown:
+                self._room.forget()  # it was this window, and not how many there were
             settle(batch[0][1], error)
             return
-        log.warning("a batch of %d windows failed (%s); each is tried alone", len(batch), error)
-        self._put_back(batch, alone=True)
+        if outgrown:
+            self._room.too_many(len(batch), error)
+        else:
+            log.warning("a batch of %d windows failed (%s); each is tried alone", len(batch), error)
+        self._put_back(batch, alone=not outgrown)
 
     def _put_back(self, batch: Batch, *, alone: bool) -> None:
         for lane, _ in batch:
@@ -272,8 +280,8 @@ class Desk:
         if child is not None:
             if child.alive:
                 log.info("engine %s %s unloaded", self.spec.name, self.spec.model)
-            await child.close()
-
-
-def _most_together(capabilities: Capabilities) -> int:
-    return max(1, min(capabilities.max_batch, MAX_WINDOWS))
+            try:
+                await child.close()
+            finally:
+                if child.alive:  # the service ends while it was given a moment to go by itself
+                    await child.kill()

@@ -79,8 +79,8 @@ class Pruner:
             await self._delete(name)
 
     async def _sweep(self) -> None:
-        """Delete what is old, and was named by no row at the turn before either: if the clock was set forward, what
-        is being taken in at this moment is old too."""
+        """Delete what is old, and was named by no row at the turn before either: if the clock of the files was set
+        forward, what is being taken in at this moment is old too."""
         before, self._strays = self._strays, set()
         batch: list[str] = []
         async for name in self._blobs.older_than(self._keep.orphans):

@@ -26,7 +26,7 @@ RESEND_CAP_S = 60.0
 
 
 class Relay:
-    """Sends unsent messages after every commit of this process, and looks for others' now and then."""
+    """Sends what this process puts into the outbox at once, and looks for others' now and then."""
 
     name = "relay"
 
@@ -37,7 +37,7 @@ class Relay:
         self._interval = poll_interval
         self._chance = random.Random()
         self._bell = asyncio.Event()
-        database.on_commit(self._bell.set)
+        database.on_messages(self._bell.set)
 
     async def run(self) -> None:
         while True:

@@ -26,14 +26,18 @@ class Sweeper:
         self._uploads = uploads
         self._kept = kept
         self._unfinished = unfinished
+        self._due: set[str] = set()
         self._interval = max(0.5, min([60.0, *(seconds / 2 for seconds in (kept, unfinished) if seconds)]))
 
     async def run(self) -> None:
         await every(self._interval, self.turn, self.name)
 
     async def turn(self) -> None:
-        """Remove all that is due."""
-        due = await self._uploads.older_than(self._kept, self._unfinished)
+        """Remove what is due, and was at the turn before: if the clock of the files was set forward, what is being
+        taken in at this moment is due too."""
+        found = await self._uploads.older_than(self._kept, self._unfinished)
+        due = [path for path in found if path in self._due]
+        self._due = set(found)
         for first in range(0, len(due), _BATCH):
             await self._remove_unneeded(due[first : first + _BATCH])
 

@@ -36,7 +36,7 @@ _GRACE_S = 1.0
 
 
 class WebhookRelay:
-    """Sends webhooks after every commit of this process, and looks for others' now and then; several at a time."""
+    """Sends those of this process at once, and looks for others' now and then; several at a time."""
 
     name = "webhooks"
 
@@ -52,7 +52,7 @@ class WebhookRelay:
         self._look_in = poll_interval
         self._fault: BaseException | None = None
         self._bell = asyncio.Event()
-        database.on_commit(self._bell.set)
+        database.on_webhooks(self._bell.set)
 
     async def run(self) -> None:
         try:

@@ -85,10 +85,14 @@ class Worker:
 
     async def start(self) -> None:
         await asyncio.to_thread(self._tools.scratch.mkdir, parents=True, exist_ok=True)
-        await self._tools.listener.start()
-        if self._tools.decoders is not None:
-            with contextlib.suppress(OSError):  # the first job will say it
-                await self._tools.decoders.start()
+        try:
+            await self._tools.listener.start()
+            if self._tools.decoders is not None:
+                with contextlib.suppress(OSError):  # the first job will say it
+                    await self._tools.decoders.start()
+        except BaseException:
+            await self._end_children()
+            raise
         self._crew.start()
 
     async def died(self) -> BaseException:
@@ -101,13 +105,17 @@ class Worker:
             await self._claimer.stop(grace)
             await self._crew.stop()
         finally:
-            await self._tools.engines.close()
-            await self._tools.listener.close()
-            if self._tools.decoders is not None:
-                await self._tools.decoders.close()
+            await self._end_children()
             # Nobody else ever would: a process that has left counts as one that left nothing.
             await asyncio.to_thread(shutil.rmtree, self._tools.scratch, ignore_errors=True)
         await self._announcer.leave()
+
+    async def _end_children(self) -> None:
+        async with contextlib.AsyncExitStack() as stack:  # each, whatever becomes of the others
+            if self._tools.decoders is not None:
+                stack.push_async_callback(self._tools.decoders.close)
+            stack.push_async_callback(self._tools.listener.close)
+            stack.push_async_callback(self._tools.engines.close)
 
 
 class _Named:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import subprocess
 import time
@@ -110,6 +111,18 @@ def test_too_large_a_file_is_refused_and_gone(one: Service) -> None:
     assert uploads(one) == before
     answer = requests.post(f"{one.base}/upload", files={"file": ("empty.wav", b"")}, timeout=30)
     assert answer.status_code == 400
+    assert uploads(one) == before
+
+
+@pytest.mark.contract("path", "POST /upload", "415 as JSON when the body is encoded, and nothing is left")
+def test_an_upload_that_is_encoded_is_refused(one: Service) -> None:
+    before = uploads(one)
+    body = gzip.compress(
+        b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\nsound\r\n--x--\r\n'
+    )
+    headers = {"content-type": "multipart/form-data; boundary=x", "content-encoding": "gzip"}
+    answer = httpx.post(f"{one.base}/upload", content=body, headers=headers)
+    assert (answer.status_code, list(answer.json())) == (415, ["error"])
     assert uploads(one) == before
 
 

@@ -37,6 +37,7 @@ from dictograph.store.migrate import upgrade
 from dictograph.store.progress import PlannedWindow
 from dictograph.store.tail import Tail
 from dictograph.transcript import Segment, Word
+from tests.service import NO_TLS
 
 MODELS = (
     {"id": "small", "engine": "whisper", "default": True, "state": "ready", "progress": None, "reason": None},
@@ -111,7 +112,7 @@ class Live:
         self.started.set()
 
     def client(self, **more: Any) -> httpx.Client:
-        return httpx.Client(base_url=self.base, timeout=20, **more)
+        return httpx.Client(base_url=self.base, timeout=20, verify=NO_TLS, **more)
 
     @property
     def ws_base(self) -> str:

@@ -62,6 +62,33 @@ def test_several_processes_on_one_sqlite_file_are_told_of(settings: Settings) ->
     first.close()
 
 
+HOLD = """
+import sys
+from pathlib import Path
+from dictograph.presence import Presence
+from dictograph.settings import Settings
+from dictograph.store.database import Database
+settings = Settings(data_dir=Path(sys.argv[1]), database_url=sys.argv[2])
+presence, database = Presence(settings.processes), Database.open(settings.database)
+print("here", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_processes_on_other_data_folders_that_share_a_sqlite_file_are_found(settings: Settings, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    command = [sys.executable, "-c", HOLD, str(other), settings.database]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "here\n"
+        verdict, detail, advice = service_checks.sharing(settings)
+        process.communicate()
+    assert verdict is Verdict.WARN
+    assert detail == f"this SQLite file is used from other data folders too: {other} (1 process)"
+    assert "one DICTOGRAPH_DATA_DIR" in advice
+    assert service_checks.sharing(settings)[:2] == (Verdict.OK, "no process runs on this data folder")
+
+
 def test_workers_of_another_machine_on_a_sqlite_file_are_a_failure(settings: Settings) -> None:
     with_database(settings, lambda conn: announce(conn, WorkerState("w", "elsewhere", 1, datetime.now(UTC))))
     verdict, detail, advice = service_checks.sharing(settings)

@@ -148,14 +148,33 @@ def test_the_batch_size_is_taken_from_the_spec() -> None:
     assert engine.transcribe(windows * 2, OPTIONS)[4:] == engine.transcribe(windows, OPTIONS)
 
 
+def test_a_batch_that_did_not_fit_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = whisper.load(replace(SPEC, batch_size=4))
+    decode, sizes = engine._model.decode, []
+
+    def in_little_memory(encoded: Sequence[Any], *how: Any) -> Any:
+        sizes.append(len(encoded))
+        if len(encoded) > 2:
+            raise RuntimeError("CUDA failed with error out of memory")
+        return decode(encoded, *how)
+
+    expected = engine.transcribe(_windows(), OPTIONS)
+    monkeypatch.setattr(engine._model, "decode", in_little_memory)
+    assert engine.transcribe(_windows(), OPTIONS) == expected
+    assert engine.transcribe(_windows(), OPTIONS) == expected
+    assert [size for size in sizes if size > 1] == [4, 2, 2, 2, 2]
+    assert engine.capabilities.max_batch == 2
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_threads_are_the_specs(threads: int) -> None:
     assert _texts(whisper.load(replace(SPEC, threads=threads)), OPTIONS, _windows()[2:3]) == ["nine eight"]
 
 
 def test_a_broken_model_is_named(tmp_path: object) -> None:
-    with pytest.raises(ModelUnavailable, match="no converted Whisper model"):
+    with pytest.raises(ModelUnavailable, match="no converted Whisper model") as caught:
         whisper.load(replace(SPEC, model_path=str(tmp_path)))
+    assert str(tmp_path) not in caught.value.message, "clients are told"
 
 
 def test_a_damaged_model_is_named(tmp_path: object) -> None:
@@ -164,5 +183,6 @@ def test_a_damaged_model_is_named(tmp_path: object) -> None:
 
     folder = copytree(TINY, Path(str(tmp_path)) / "model")
     (folder / "model.bin").write_bytes(b"no weights at all")
-    with pytest.raises(ModelUnavailable, match="cannot be loaded"):
+    with pytest.raises(ModelUnavailable, match="cannot be loaded") as caught:
         whisper.load(replace(SPEC, model_path=str(folder)))
+    assert str(tmp_path) not in caught.value.message, "clients are told"

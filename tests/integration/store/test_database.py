@@ -114,16 +114,30 @@ def test_listeners_are_called_in_the_loop_after_a_commit(bench: Bench, database:
     async def listen() -> None:
         heard = asyncio.Event()
         threads: list[int] = []
-        database.on_commit(lambda: (threads.append(threading.get_ident()), heard.set()))
+        database.on_messages(lambda: (threads.append(threading.get_ident()), heard.set()))
         await database.write(lambda conn: None)
-        await asyncio.wait_for(heard.wait(), 20)
-        assert set(threads) == {threading.get_ident()}
-        heard.clear()
+        await database.write(lambda conn: None)  # by now whoever was told of the first has been called
+        assert not threads, "there is nothing to send"
         await asyncio.to_thread(bench.create)
         await asyncio.wait_for(heard.wait(), 20)
+        assert set(threads) == {threading.get_ident()}
 
     asyncio.run(listen())
     bench.create()  # the loop is closed by now: nobody is told, and nothing breaks
+
+
+def test_only_a_webhook_calls_for_the_relay_of_webhooks(bench: Bench, database: Database) -> None:
+    async def listen() -> None:
+        heard = asyncio.Event()
+        database.on_webhooks(heard.set)
+        await asyncio.to_thread(bench.create, "a", webhook_url="https://receiver.example/")
+        await database.write(lambda conn: None)
+        await database.write(lambda conn: None)
+        assert not heard.is_set(), "a job that waits is told to nobody"
+        await asyncio.to_thread(bench.cancel, "a")
+        await asyncio.wait_for(heard.wait(), 20)
+
+    asyncio.run(listen())
 
 
 def test_changed_tells_of_other_processes(bench: Bench, database: Database, url: str) -> None:

@@ -311,6 +311,7 @@ def test_what_cannot_be_used_says_what_to_do_and_no_password(url: str, change: C
         Database.open(change(url))
     for secret in ("wrong-secret", url.split(":")[2].split("@")[0], "ss@"):
         assert secret not in str(refused.value)
+    assert "127.0.0.1" not in refused.value.message, "clients are told"
 
 
 def test_an_old_server_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +16,28 @@ import pytest
 
 from dictograph.audio.pcm import MissingSamples
 from dictograph.engine.protocol import EngineSpec, Window, WindowOptions
-from dictograph.errors import StorageUnavailable
+from dictograph.errors import EngineOutOfMemory, StorageUnavailable
 from dictograph.worker.desk import Desk, EngineLimits
 from dictograph.worker.lanes import Item, Lane
 from tests.integration.worker.bench import behave
+from tests.processes import children
 
+#: Little enough for four windows of 110 MiB to be too many, and two not: the engine itself has some 40 to 90.
+SCANT = EngineLimits(memory=400 * 2**20)
+HUNGRY = EngineSpec("hungry", "tests.engines.hungry:Hungry", "hungry")
+MODEST = EngineSpec("modest", "tests.engines.hungry:Modest", "modest")
 SPEC = EngineSpec("digest", "tests.engines.digest:DigestEngine", "digest")
 ENGLISH = WindowOptions(language="en")
 
 
 @asynccontextmanager
-async def open_desk(limits: EngineLimits | None = None) -> AsyncIterator[tuple[Desk, asyncio.Task[None]]]:
-    desk = Desk(SPEC, limits or EngineLimits())
+async def open_desk(
+    limits: EngineLimits | None = None, spec: EngineSpec = SPEC
+) -> AsyncIterator[tuple[Desk, asyncio.Task[None]]]:
+    desk = Desk(spec, limits or EngineLimits())
     running = asyncio.create_task(desk.run())
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             yield desk, running
     finally:
         running.cancel()
@@ -36,6 +46,38 @@ async def open_desk(limits: EngineLimits | None = None) -> AsyncIterator[tuple[D
 
 async def samples() -> Window:
     return Window(np.zeros(16_000, np.int16))
+
+
+def taking(mib: int) -> Callable[[], Awaitable[Window]]:
+    """Reads a window for which the hungry engine takes so much memory."""
+
+    async def read() -> Window:
+        return Window(np.full(16_000, mib, np.int16))
+
+    return read
+
+
+async def ends(desk: Desk, lane: Lane, *mib: int) -> list[str]:
+    """What becomes of windows that take so much memory each, brought together."""
+    results, told = [put(desk, lane, taking(each)) for each in mib], []
+    for result in results:
+        try:
+            await result
+            told.append("done")
+        except EngineOutOfMemory as error:
+            told.append(error.code)
+        desk.lanes.let_go(lane)
+    return told
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    ours = [record for record in caplog.records if record.name.startswith("dictograph")]
+    return [record.message for record in ours if record.levelname == "WARNING"]
+
+
+def begun(folder: Path) -> list[int]:
+    """The sizes of the batches that the hungry engine began, those that failed too."""
+    return [int(size) for size in (folder / "hungry.log").read_text().split()]
 
 
 def put(desk: Desk, lane: Lane, read: Callable[[], Awaitable[Window]] = samples) -> asyncio.Future[Any]:
@@ -136,3 +178,88 @@ def test_a_newcomer_does_not_wait_for_windows_that_are_only_prepared(folder: Pat
     asyncio.run(test())
     assert ended == ["note", "long"]
     assert len((folder / "digest.log").read_text().split()) == 6, "a window was transcribed twice"
+
+
+def test_one_that_is_unloading_when_the_service_ends_leaves_no_process(folder: Path) -> None:
+    async def test() -> None:
+        async with open_desk(EngineLimits(idle=0.2)) as (desk, _):
+            await desk.capabilities()
+            os.kill(desk.describe()["pid"], signal.SIGSTOP)  # it does not go by itself
+            while desk.loaded:
+                await asyncio.sleep(0.01)
+        assert children() == []
+
+    asyncio.run(test())
+
+
+def test_the_batch_size_of_the_settings_holds_for_engines_that_do_not_heed_it(folder: Path) -> None:
+    async def test() -> None:
+        async with open_desk(spec=replace(HUNGRY, batch_size=2)) as (desk, _):
+            lane = desk.lanes.open("a", "local", 0)
+            assert await ends(desk, lane, 1) == ["done"]
+            assert await ends(desk, lane, 1, 1, 1, 1) == ["done"] * 4
+
+    asyncio.run(test())
+    assert begun(folder) == [1, 2, 2]
+
+
+def test_a_batch_that_outgrows_the_memory_is_halved_and_so_are_those_after_it(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        async with open_desk(SCANT, HUNGRY) as (desk, _):
+            lane = desk.lanes.open("a", "local", 0)
+            assert await ends(desk, lane, 110) == ["done"]
+            assert await ends(desk, lane, *[110] * 6) == ["done"] * 6
+
+    with caplog.at_level("INFO"):
+        asyncio.run(test())
+    assert begun(folder) == [1, 4, 2, 2, 2]
+    assert caplog.text.count("loaded in") == 2
+    (warning,) = warnings(caplog)
+    assert "From now on it gets 2 at once" in warning
+    assert "DICTOGRAPH_ENGINE_MEMORY" in warning
+    assert "DICTOGRAPH_BATCH_SIZE=2" in warning
+
+
+def test_a_window_that_takes_too_much_fails_alone_and_others_are_done_together_again(folder: Path) -> None:
+    async def test() -> None:
+        async with open_desk(SCANT, HUNGRY) as (desk, _):
+            lane = desk.lanes.open("a", "local", 0)
+            assert await ends(desk, lane, 1) == ["done"]
+            assert await ends(desk, lane, 1, 1, 600, 1) == ["done", "done", "engine_out_of_memory", "done"]
+            assert await ends(desk, lane, 1, 1, 1, 1) == ["done"] * 4
+
+    asyncio.run(test())
+    assert begun(folder) == [1, 4, 2, 2, 1, 1, 4]
+
+
+def test_an_engine_that_was_unloaded_is_given_whole_batches_again(folder: Path) -> None:
+    async def test() -> None:
+        async with open_desk(EngineLimits(SCANT.memory, idle=0.5), HUNGRY) as (desk, _):
+            for most in (110, 1):
+                lane = desk.lanes.open("a", "local", 0)
+                assert await ends(desk, lane, 1) == ["done"]
+                assert await ends(desk, lane, *[most] * 4) == ["done"] * 4
+                desk.close_lane(lane)
+                while desk.loaded:
+                    await asyncio.sleep(0.01)
+
+    asyncio.run(test())
+    assert begun(folder) == [1, 4, 2, 2, 1, 4]
+
+
+def test_an_engine_that_halved_a_batch_itself_is_given_no_larger_ones(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        async with open_desk(spec=MODEST) as (desk, _):
+            lane = desk.lanes.open("a", "local", 0)
+            assert await ends(desk, lane, 100) == ["done"]
+            assert await ends(desk, lane, *[100] * 8) == ["done"] * 8
+            assert await ends(desk, lane, *[100] * 8) == ["done"] * 8
+
+    asyncio.run(test())
+    assert begun(folder) == [1, 8, 4, 4, 4, 4]
+    (warning,) = warnings(caplog)
+    assert "DICTOGRAPH_BATCH_SIZE=4" in warning

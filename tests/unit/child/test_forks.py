@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +165,7 @@ def test_one_that_nobody_waits_for_any_more_is_ended() -> None:
         server.resume()
         kept = await started(forks)
         await asyncio.to_thread(eventually, lambda: [child.pid for child in server.children()] == [kept.pid])
+        await kept.kill()
 
     run(test)
 
@@ -199,3 +202,86 @@ def _runs(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def test_nothing_is_imported_from_the_folder_that_the_service_runs_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who can write there has no business in an unconfined process."""
+    (tmp_path / "struct.py").write_text("raise ImportError('I was here')")
+    monkeypatch.chdir(tmp_path)
+
+    async def test(forks: Forks) -> None:
+        assert (await look(await started(forks)))["read"] == []
+
+    run(test)
+
+
+def test_one_that_is_closed_makes_no_more() -> None:
+    async def test(forks: Forks) -> None:
+        await forks.start()
+        _servers()[0].suspend()
+        starting = asyncio.create_task(started(forks))
+        await asyncio.sleep(0.1)
+        await forks.close()
+        with pytest.raises(ChildCrashed, match="the fork server is closed"):
+            await starting
+
+    run(test)
+
+
+def test_a_server_whose_child_crashed_makes_no_more() -> None:
+    """The next one has its libraries elsewhere; children that work go on meanwhile."""
+
+    async def test(forks: Forks) -> None:
+        neighbour, crashing = await started(forks), await started(forks)
+        (first,) = _servers()
+        with pytest.raises(ChildCrashed, match="SIGSEGV"):
+            async for _ in crashing.stream(Frame({"do": "crash"}), timeout=60):
+                pass
+        after = await started(forks)
+        assert psutil.Process(after.pid).ppid() != first.pid
+        assert (await look(neighbour))["pid"] == neighbour.pid
+        await neighbour.kill()
+        await asyncio.to_thread(eventually, lambda: not first.children())
+        await started(forks)
+        assert first.pid not in [server.pid for server in _servers()]
+
+    run(test)
+
+
+def test_where_no_descriptor_is_left_only_that_child_fails() -> None:
+    """And that at once: its neighbour works on, and so does the next."""
+
+    async def test(forks: Forks) -> None:
+        neighbour = await started(forks)
+        (server,) = _servers()
+        server.suspend()
+        starting = asyncio.create_task(started(forks))
+        await asyncio.sleep(0.2)  # its request is in the socket
+        with _no_descriptor_left():
+            os.kill(server.pid, signal.SIGCONT)
+            with pytest.raises(ChildCrashed, match="Too many open files"):
+                async with asyncio.timeout(30):
+                    await starting
+        assert (await look(neighbour))["pid"] == neighbour.pid
+        assert (await look(await started(forks)))["read"] == []
+        assert len(_servers()) == 1
+
+    run(test)
+
+
+@contextlib.contextmanager
+def _no_descriptor_left() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 1, hard))
+    taken = []
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.dup(0))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for one in taken:
+            os.close(one)

@@ -10,7 +10,7 @@ import pytest
 from dictograph.child.frames import Frame
 from dictograph.child.loop import ChildError
 from dictograph.engine.host import Host
-from dictograph.engine.memory import in_batches
+from dictograph.engine.memory import Batches
 from dictograph.engine.protocol import Capabilities, EngineSpec, Window
 from dictograph.engine.wire import (
     capabilities_as_dict,
@@ -75,8 +75,13 @@ def test_a_batch_too_large_for_the_memory_is_halved() -> None:
             raise RuntimeError("CUDA failed with error out of memory")
         return [item * 10 for item in part]
 
-    assert in_batches(work, list(range(9)), 8) == [item * 10 for item in range(9)]
+    batches = Batches(8)
+    assert batches.run(work, list(range(9))) == [item * 10 for item in range(9)]
     assert sizes == [8, 4, 2, 2, 2, 2, 1]
+    sizes.clear()
+    batches.run(work, list(range(4)))
+    batches.run(work, list(range(2)), at_most=1)
+    assert sizes == [2, 2, 1, 1], "it forgot that four are too many"
 
 
 def test_what_does_not_fit_alone_is_an_error_and_other_errors_are_not_retried() -> None:
@@ -89,9 +94,9 @@ def test_what_does_not_fit_alone_is_an_error_and_other_errors_are_not_retried() 
 
     sizes: list[int] = []
     with pytest.raises(RuntimeError, match="out of memory"):
-        in_batches(no_memory, [1, 2, 3], 2)
+        Batches(2).run(no_memory, [1, 2, 3])
     with pytest.raises(RuntimeError, match="wrong shape"):
-        in_batches(broken, [1, 2, 3], 2)
+        Batches(2).run(broken, [1, 2, 3])
     assert sizes == [2]
 
 

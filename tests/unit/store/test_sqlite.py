@@ -21,6 +21,7 @@ def _error(name: str, message: str = "as the driver says") -> sqlite3.Operationa
     ("name", "kind", "what"),
     [
         ("SQLITE_FULL", StorageFull, "free some space"),
+        ("SQLITE_IOERR_SHMSIZE", StorageFull, "free some space"),
         ("SQLITE_BUSY", DatabaseUnavailable, "another process"),
         ("SQLITE_BUSY_SNAPSHOT", DatabaseUnavailable, "another process"),
         ("SQLITE_IOERR_WRITE", DatabaseUnavailable, "check the disk"),

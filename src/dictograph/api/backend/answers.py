@@ -23,6 +23,7 @@ _SAID = {
     408: "The request stopped coming in the middle.",
     409: "Another file was uploaded to this address, or a request with this key is still being received.",
     413: "The file is too large.",
+    415: "The body is encoded.",
     422: "The request is not of this form.",
     429: "There were too many requests.",
     500: "A fault of the service.",

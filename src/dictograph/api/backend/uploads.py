@@ -94,7 +94,7 @@ def upload_routes(parts: Parts, entrance: Entrance) -> APIRouter:
     @router.put(
         f"{OBJECTS}/{{slot_id}}/{{filename}}",
         openapi_extra=_body(),
-        responses=details(400, 404, 408, 409, 413, 422, 507),
+        responses=details(400, 404, 408, 409, 413, 415, 422, 507),
     )
     async def put(request: Request, slot_id: str, filename: str, expires: str = "", signature: str = "") -> Response:
         """Upload the file, to an address that was given for it. The signature is the right to do so."""

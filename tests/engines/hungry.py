@@ -1,0 +1,65 @@
+"""Engines that take much memory for each window while they work: a window's first sample says how many MiB.
+
+They write the size of every batch that they begin to `hungry.log` in their TMPDIR. What a process holds is looked at
+several times a second: they hold it for longer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from dictograph.engine.memory import Batches
+from dictograph.engine.protocol import Capabilities, EngineSpec, Window, WindowOptions, WindowResult
+from tests.engines.digest import FOLDER
+
+_HELD_S = 0.6
+_MIB = 2**20
+
+
+class Hungry:
+    """Knows nothing of its limit: it outgrows it."""
+
+    capabilities = Capabilities(frozenset({"en"}), words=False, max_batch=4)
+
+    def __init__(self, spec: EngineSpec) -> None:
+        pass
+
+    def detect(self, windows: Sequence[Window]) -> list[dict[str, float]]:
+        return [{"en": 1.0} for _ in windows]
+
+    def transcribe(self, windows: Sequence[Window], options: WindowOptions) -> list[WindowResult]:
+        _note(windows)
+        hoard = bytearray(b"x") * _taken(windows)
+        time.sleep(_HELD_S if len(hoard) > 100 * _MIB else 0)
+        return [WindowResult() for _ in windows]
+
+
+class Modest(Hungry):
+    """Is told when its memory, 400 MiB, does not hold a batch, as by a GPU's driver; and does the rest as others do."""
+
+    def __init__(self, spec: EngineSpec) -> None:
+        self._batches = Batches(8)
+
+    @property
+    def capabilities(self) -> Capabilities:  # type: ignore[override] # it sinks, and the other's does not
+        return Capabilities(frozenset({"en"}), words=False, max_batch=self._batches.most)
+
+    def transcribe(self, windows: Sequence[Window], options: WindowOptions) -> list[WindowResult]:
+        return self._batches.run(_work, windows)
+
+
+def _work(windows: Sequence[Window]) -> list[WindowResult]:
+    _note(windows)
+    if _taken(windows) > 400 * _MIB:
+        raise RuntimeError("CUDA failed with error out of memory")
+    return [WindowResult() for _ in windows]
+
+
+def _taken(windows: Sequence[Window]) -> int:
+    return sum(int(window.samples[0]) for window in windows) * _MIB
+
+
+def _note(windows: Sequence[Window]) -> None:
+    with (FOLDER / "hungry.log").open("a") as log:
+        log.write(f"{len(windows)}\n")

@@ -23,7 +23,7 @@ from dictograph.store.database import Database
 from tests.service import Service, eventually
 
 NAME = "subscribers"
-TITLE = "5,000 idle and 200 stalled subscribers on one process while jobs run: delay of everybody else"
+TITLE = "5,000 idle and 200 stalled subscribers on one process while jobs run: longest delay of everybody else"
 GOAL = Goal(AT_MOST, 1.0, "s")
 
 #: A client that takes nothing is given up after so long (s); the default is longer.
@@ -81,7 +81,7 @@ class _Run:
         eventually(lambda: self._crowd.tell("stalled")["alive"] == 0, 3 * _UNREAD_S, "stalled clients are kept")
         after = self._memory()
         self._room.say(f"once they are there, memory grows by {after - filled:.1f} MiB")
-        value = max(_percentile(delays, 99), _percentile(requests.took, 99))
+        value = max(*delays, *requests.took)
         return Measured(
             value=round(value, 3),
             checks=self._checks(filled - before, after - filled, requests.failed),

@@ -17,10 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SUITES = ("unit", "integration", "e2e", "chaos")
 
-#: Files of a suite share nothing, and run side by side: so many for each core, and so many at most. Whoever starts a
-#: service mostly waits for it, so there is one more than there are cores. In the chaos suite a crowd of neighbours
-#: would starve, by accident, what is starved on purpose.
-PER_CORE = {"unit": 1.0, "integration": 1.5, "e2e": 1.5, "chaos": 1.0}
+#: Files of a suite share nothing, and run side by side: one for each core, and so many at most. In the chaos suite a
+#: crowd of neighbours would starve, by accident, what is starved on purpose.
 AT_MOST = {"unit": 4, "integration": 4, "e2e": 4, "chaos": 2}
 
 #: A test that takes longer hangs; it is ended with the stacks of all threads.
@@ -45,7 +43,7 @@ def has_tests(suite: str) -> bool:
 
 def workers_for(suite: str) -> int:
     """How many processes run the files of a suite."""
-    return min(int((os.cpu_count() or 1) * PER_CORE[suite]), AT_MOST[suite])
+    return min(os.cpu_count() or 1, AT_MOST[suite])
 
 
 def run(suite: str) -> tuple[str, float, bool]:

@@ -130,7 +130,7 @@ def test_the_doctor_finds_a_healthy_machine_healthy(shell: Shell) -> None:
         "settings",
         "libraries",
         "database",
-        "sharing",
+        *("sharing", "processes"),
         "clock",
         "storage",
         "scratch",
@@ -160,7 +160,7 @@ def test_the_doctor_says_what_is_wrong_and_what_to_do(shell: Shell) -> None:
     findings = {finding["subject"]: finding for finding in json.loads(out)}
     assert code == 1
     assert {subject for subject, finding in findings.items() if finding["verdict"] == "fail"} == {
-        *("database", "storage", "scratch", "inference")
+        *("database", "processes", "storage", "scratch", "inference")
     }
     assert findings["model"]["verdict"] == "warn"
     code, out, _ = shell.run("doctor", DICTOGRAPH_LEASE="soon")

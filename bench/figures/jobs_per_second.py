@@ -119,7 +119,10 @@ def _wait_for(service: Service, ended: int) -> None:
 
 
 def _cpu(service: Service) -> tuple[float, float]:
-    """Seconds of CPU so far: of the service's own process, and of its children that have ended."""
+    """Seconds of CPU so far: of the service's own process, and of decoders that have ended: children of it, or of its
+    fork server."""
     assert service.process is not None
-    times = psutil.Process(service.process.pid).cpu_times()
-    return times.user + times.system, times.children_user + times.children_system
+    own = psutil.Process(service.process.pid)
+    parents = [own, *(child for child in own.children() if "dictograph.child.fork_server" in child.cmdline())]
+    ended = [parent.cpu_times() for parent in parents]
+    return ended[0].user + ended[0].system, sum(times.children_user + times.children_system for times in ended)

@@ -26,7 +26,7 @@ from dictograph.child.sandbox.policy import Sandbox
 log = logging.getLogger(__name__)
 
 _MEMORY_CHECK_S = 0.2
-_LAST_WORDS_S = 0.5
+_LAST_WORDS_S = 1.0
 
 #: A process that is stuck in the kernel, in a driver say, cannot be ended; nobody waits longer for it (s).
 _KILL_S = 5.0

@@ -42,8 +42,12 @@ def run(test: Callable[[Forks], Awaitable[None]], module: str = MODULE) -> None:
 
 
 def _servers(parent: int | None = None) -> list[psutil.Process]:
-    children = psutil.Process(parent).children()
-    return [child for child in children if "dictograph.child.fork_server" in child.cmdline()]
+    found = []
+    for child in psutil.Process(parent).children():
+        with contextlib.suppress(psutil.Error):  # somebody else's, that is just ending
+            if "dictograph.child.fork_server" in child.cmdline():
+                found.append(child)
+    return found
 
 
 async def started(forks: Forks, **more: Any) -> Child:

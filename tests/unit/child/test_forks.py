@@ -50,6 +50,12 @@ def _servers(parent: int | None = None) -> list[psutil.Process]:
     return found
 
 
+def _server(forks: Forks) -> psutil.Process:
+    """Also one that has only just been started, and does not show its command line yet."""
+    assert forks._server is not None
+    return psutil.Process(forks._server._process.pid)
+
+
 async def started(forks: Forks, **more: Any) -> Child:
     return await Child.start(ChildSpec("naughty", MODULE, **more), forks)
 
@@ -128,7 +134,7 @@ def test_a_server_that_is_killed_takes_its_children_with_it_and_another_one_come
         child = await started(forks)
         asking = asyncio.create_task(child.call(Frame({"do": "sleep"}), timeout=600))
         await asyncio.sleep(0)
-        _servers()[0].kill()
+        _server(forks).kill()
         with pytest.raises(ChildCrashed, match="ended by SIGKILL"):
             await asking
         another = await started(forks)
@@ -159,7 +165,7 @@ def test_a_folder_that_is_gone_ends_that_child_and_no_other(tmp_path: Path) -> N
 def test_one_that_nobody_waits_for_any_more_is_ended() -> None:
     async def test(forks: Forks) -> None:
         await forks.start()
-        server = _servers()[0]
+        server = _server(forks)
         server.suspend()
         starting = [asyncio.create_task(started(forks)) for _ in range(3)]
         await asyncio.sleep(0.1)  # their requests are in the socket
@@ -224,7 +230,7 @@ def test_nothing_is_imported_from_the_folder_that_the_service_runs_in(
 def test_one_that_is_closed_makes_no_more() -> None:
     async def test(forks: Forks) -> None:
         await forks.start()
-        _servers()[0].suspend()
+        _server(forks).suspend()
         starting = asyncio.create_task(started(forks))
         await asyncio.sleep(0.1)
         await forks.close()
@@ -239,7 +245,7 @@ def test_a_server_whose_child_crashed_makes_no_more() -> None:
 
     async def test(forks: Forks) -> None:
         neighbour, crashing = await started(forks), await started(forks)
-        (first,) = _servers()
+        first = _server(forks)
         with pytest.raises(ChildCrashed, match="SIGSEGV"):
             async for _ in crashing.stream(Frame({"do": "crash"}), timeout=60):
                 pass
@@ -259,7 +265,7 @@ def test_where_no_descriptor_is_left_only_that_child_fails() -> None:
 
     async def test(forks: Forks) -> None:
         neighbour = await started(forks)
-        (server,) = _servers()
+        server = _server(forks)
         server.suspend()
         starting = asyncio.create_task(started(forks))
         await asyncio.sleep(0.2)  # its request is in the socket

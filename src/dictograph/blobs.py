@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import hashlib
 import os
 import re
@@ -17,7 +16,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from dictograph.disk import check_room, time_of_files
+from dictograph.disk import FULL, check_room, time_of_files
 from dictograph.durable import sync_folder
 from dictograph.errors import DictographError, NotFound, StorageFull, StorageUnavailable
 from dictograph.job import StoredAudio
@@ -196,6 +195,6 @@ class _storage_errors:  # noqa: N801 - reads as a statement
 
 
 def _storage_error(error: OSError) -> DictographError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in FULL:
         return StorageFull("The storage is full. Free some space, or remove old jobs, and try again.")
     return StorageUnavailable(f"The storage cannot be written: {error.strerror or error}.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import os
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ from dictograph.child.frames import Frame
 from dictograph.child.pipes import variables
 from dictograph.child.process import Child, ChildFailed, ChildOutOfMemory, ChildSpec, ChildTimeout, ChildTrouble
 from dictograph.child.sandbox.policy import Mode, Sandbox, sealed
-from dictograph.disk import check_room
+from dictograph.disk import FULL, check_room
 from dictograph.engine.protocol import SAMPLE_RATE
 from dictograph.errors import (
     AudioTooLong,
@@ -183,7 +182,7 @@ def _storage_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL:
             raise StorageFull("There is no room for the decoded samples. Free some space and try again.") from error
         raise StorageUnavailable(f"A file cannot be opened for decoding: {error.strerror}.") from error
 

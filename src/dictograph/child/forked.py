@@ -9,7 +9,7 @@ import signal
 from asyncio import StreamReader, StreamReaderProtocol, StreamWriter
 from io import FileIO
 
-_BUFFER = 2**16
+from dictograph.child.pipes import BUFFER
 
 
 class ThreePipes:
@@ -60,7 +60,7 @@ class ThreePipes:
         loop = asyncio.get_running_loop()
         own, theirs = os.pipe()
         self.theirs.append(theirs)
-        reader = StreamReader(limit=_BUFFER)
+        reader = StreamReader(limit=BUFFER)
         transport, _ = await loop.connect_read_pipe(lambda: StreamReaderProtocol(reader), FileIO(own, "r"))
         self._transports.append(transport)
         return reader

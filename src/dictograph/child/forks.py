@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 
 from dictograph.child.forked import Forked, ThreePipes
-from dictograph.child.pipes import Running, start_python
+from dictograph.child.pipes import KILL_S, LAST_WORDS_S, Running, start_python
 
 log = logging.getLogger(__name__)
 
@@ -27,10 +27,6 @@ _LONGEST_NEWS = 4096
 #: The server imports its module when it is started, on a machine that may be busy; a fork takes milliseconds.
 _ANSWER_S = 60.0
 _CLOSE_S = 1.0
-_LAST_WORDS_S = 0.5
-
-#: A process that is stuck in the kernel cannot be ended; nobody waits longer for it (s).
-_KILL_S = 5.0
 
 #: By these a child is ended by others; by any other signal it has crashed.
 _ORDERLY = (signal.SIGKILL, signal.SIGTERM, signal.SIGXFSZ, signal.SIGXCPU)
@@ -166,7 +162,7 @@ class _Server:
             await self._has_ended(_CLOSE_S)
         finally:
             self._process.kill()
-        await self._has_ended(_KILL_S)
+        await self._has_ended(KILL_S)
         self._listening.cancel()
         self._process.close()
 
@@ -235,7 +231,7 @@ class _Server:
 
     async def _heard_out(self) -> str:
         # What it said last may still be in the pipe when it is gone already.
-        await asyncio.wait([self._listening], timeout=_LAST_WORDS_S)
+        await asyncio.wait([self._listening], timeout=LAST_WORDS_S)
         return self._last_words[0]
 
     async def _listen(self) -> None:

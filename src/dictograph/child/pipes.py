@@ -14,7 +14,14 @@ from typing import Protocol
 from dictograph.child.loop import PARENT
 from dictograph.child.sandbox.policy import VARIABLE, Sandbox
 
-_BUFFER = 2**16
+BUFFER = 2**16
+
+#: A process that is stuck in the kernel, in a driver say, cannot be ended; nobody waits longer for it (s).
+KILL_S = 5.0
+
+#: What it said last may still be in its pipe when it is gone already; nobody waits longer for that (s).
+LAST_WORDS_S = 1.0
+
 _PASSED_ON = (
     *("PATH", "PYTHONPATH", "LANG", "LC_ALL", "TZ", "SYSTEMROOT", "TMPDIR", "LD_LIBRARY_PATH"),
     *("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"),  # which devices are ours is the operator's to say
@@ -68,7 +75,7 @@ class _Pipes(SubprocessStreamProtocol):
     """
 
     def __init__(self) -> None:
-        super().__init__(limit=_BUFFER, loop=asyncio.get_running_loop())
+        super().__init__(limit=BUFFER, loop=asyncio.get_running_loop())
         self.ended = asyncio.Event()
 
     def process_exited(self) -> None:

@@ -20,16 +20,12 @@ import psutil
 from dictograph.child.forks import Forks
 from dictograph.child.frames import BrokenFrame, Frame, encode, receive_frame
 from dictograph.child.oom import ended_for_memory
-from dictograph.child.pipes import Running, start_python, variables
+from dictograph.child.pipes import KILL_S, LAST_WORDS_S, Running, start_python, variables
 from dictograph.child.sandbox.policy import Sandbox
 
 log = logging.getLogger(__name__)
 
 _MEMORY_CHECK_S = 0.2
-_LAST_WORDS_S = 1.0
-
-#: A process that is stuck in the kernel, in a driver say, cannot be ended; nobody waits longer for it (s).
-_KILL_S = 5.0
 
 
 class ChildTrouble(Exception):
@@ -191,7 +187,7 @@ class Child:
         self._killed = True
         self._process.kill()
         try:
-            async with asyncio.timeout(_KILL_S):
+            async with asyncio.timeout(KILL_S):
                 await self._process.ended.wait()
         except TimeoutError:
             log.error("the %s process %d does not end, though it was killed", self.spec.name, self.pid)
@@ -240,7 +236,7 @@ class Child:
     async def _hear_out(self) -> None:
         # Its last words may still be in the pipe when it is gone already.
         await self._process.ended.wait()
-        await asyncio.wait(self._watchers[:1], timeout=_LAST_WORDS_S)
+        await asyncio.wait(self._watchers[:1], timeout=LAST_WORDS_S)
 
     def _trouble(self) -> ChildTrouble:
         name, limit = self.spec.name, self.spec.memory_limit

@@ -6,7 +6,6 @@ import io
 import json
 import logging
 import re
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,15 +13,6 @@ from dictograph.logs import configure
 from dictograph.masking import is_secret, masked
 
 log = logging.getLogger("dictograph.worker.runner")
-
-
-@pytest.fixture(autouse=True)
-def restored() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 def written(level: str, format: str) -> io.StringIO:

@@ -219,9 +219,10 @@ class Desk:
         return answers
 
     async def _prepare(self, child: EngineChild, batch: Batch, windows: list[Window], timeout: float) -> None:
-        """Have the windows of a batch encoded, a few at a time. A newcomer need not wait for the rest: _MakeWay."""
+        """Have the windows of a batch encoded, a few at a time. A newcomer need not wait for the rest, nor for them to
+        be decoded: _MakeWay."""
         some = child.capabilities.prepares
-        if not some or len(batch) <= some:
+        if not some or not self.lanes.yields:
             return
         waiting = list(batch)
         for first in range(0, len(windows), some):

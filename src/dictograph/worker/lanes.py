@@ -5,7 +5,8 @@ owner that was served longest ago, then the job that was served longest ago. So 
 for one batch, whatever else runs, and nobody's hundred jobs hold up another's one. Nor does a job's
 first text wait for windows of those that had theirs: a batch that begins with a newcomer's window
 carries only newcomers', and no more of them than can be decoded side by side. While newcomers come to
-an engine that is busy, all batches are that small: who comes next waits for the one under way.
+an engine that is busy, all batches are that small: who comes next waits for the one under way. However
+many come, every few batches one is for a job that had its first text: it goes on, if slowly.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Hashable, Iterable
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from dictograph.engine.protocol import Window, WindowOptions, WindowResult
@@ -25,6 +26,9 @@ _LATELY_S = 30.0
 
 #: How long a job that was told its language may take to send its first window: a commit on a busy machine (s).
 _ANSWER_S = 0.5
+
+#: So many batches of newcomers may go before the others in a row.
+_IN_A_ROW = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,8 @@ class Lanes:
         self._lanes: list[Lane] = []
         self._owner_served: dict[str, int] = {}
         self._turn = 0
-        self._of_newcomers = False  # whether the batch under way is one
+        self._in_a_row = 0  # batches of newcomers
+        self._yields = False
         self._crowded_until = 0.0
         self._changed = asyncio.Event()
 
@@ -182,44 +187,65 @@ class Lanes:
             if enough and crowded and not newcomers:
                 break
             given = [lane for lane, _ in batch] if enough and newcomers else []
-            lane = self._next_lane(kind, first=not batch, newcomers=newcomers, given=given)
+            lane = self._next_lane(kind, newcomers=newcomers, given=given) if batch else self._first_lane()
             if lane is None:
                 break
             newcomers = newcomers or (not batch and not lane.begun)
             item = lane.waiting.popleft()
             batch.append((lane, item))
             kind = item.what
-            self._served(lane)
+            self._served(lane, item)
             if item.single:
                 break
-        self._of_newcomers = newcomers
-        for lane, item in batch:
-            lane.held = True
-            lane.begun = lane.begun or isinstance(item.what, WindowOptions)
+        self._taken(batch, newcomers=newcomers)
         return batch
 
-    def newcomer_before(self, batch: Iterable[tuple[Lane, Item]]) -> bool:
-        """Whether a newcomer has come that goes before the batch under way, were that put back.
+    @property
+    def yields(self) -> bool:
+        """Whether a newcomer may go before the batch that was taken last: not before one of newcomers, or one that they
+        let go before them."""
+        return self._yields
 
-        It may be, once: a batch of newcomers is not put off for others of them.
-        """
+    def newcomer_before(self, batch: Iterable[tuple[Lane, Item]]) -> bool:
+        """Whether a newcomer has come that goes before the batch under way, were that put back."""
         best = min((lane for lane in self._lanes if lane.ready), key=self._rank, default=None)
-        if best is None or best.begun or self._of_newcomers:
+        if best is None or best.begun or not self._yields:
             return False
         return all(self._rank(best) < self._rank(lane) for lane, _ in batch)
 
-    def _next_lane(self, kind: Hashable, *, first: bool, newcomers: bool, given: list[Lane]) -> Lane | None:
+    def _first_lane(self) -> Lane | None:
+        ready = [lane for lane in self._lanes if lane.ready]
+        best = min(ready, key=self._rank, default=None)
+        if best is None or best.begun or self._in_a_row < _IN_A_ROW:
+            return best
+        others = (lane for lane in ready if lane.begun and lane.priority == best.priority)
+        return min(others, key=self._rank, default=best)
+
+    def _next_lane(self, kind: Hashable, *, newcomers: bool, given: list[Lane]) -> Lane | None:
         def fits(lane: Lane) -> bool:
             if not lane.ready or (newcomers and lane.begun) or lane in given:
                 return False
-            return first or (lane.waiting[0].what == kind and not lane.waiting[0].single)
+            return lane.waiting[0].what == kind and not lane.waiting[0].single
 
         return min(filter(fits, self._lanes), key=self._rank, default=None)
+
+    def _taken(self, batch: Sequence[tuple[Lane, Item]], *, newcomers: bool) -> None:
+        self._yields = not newcomers and self._in_a_row < _IN_A_ROW
+        transcribed = any(isinstance(item.what, WindowOptions) for _, item in batch)
+        if batch and not newcomers:
+            self._in_a_row = 0
+        elif transcribed:
+            self._in_a_row += 1
+        for lane, _ in batch:
+            lane.held = True
+            lane.begun = lane.begun or transcribed
 
     def _rank(self, lane: Lane) -> tuple[int, int, int]:
         return (-lane.priority, self._owner_served.get(lane.owner, 0), lane.served)
 
-    def _served(self, lane: Lane) -> None:
+    def _served(self, lane: Lane, item: Item) -> None:
+        if isinstance(item.what, Detect):  # else its first text would wait behind others that had theirs
+            return
         self._turn += 1
         lane.served = self._owner_served[lane.owner] = self._turn
 

@@ -35,7 +35,9 @@ def error_of(answer: Any) -> dict[str, Any]:
     return error
 
 
-@pytest.mark.parametrize("kind", list(kinds()), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(
+    "kind", [kind for kind in kinds() if kind.__module__ == "dictograph.errors"], ids=lambda kind: kind.__name__
+)
 def test_every_error_has_all_four_keys_and_a_status_that_clients_know(kind: type[DictographError]) -> None:
     for answer in (refusal(made(kind)), render_natively(NOBODY, made(kind))):
         error = error_of(answer)

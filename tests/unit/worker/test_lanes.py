@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from dictograph.engine.protocol import Window, WindowOptions
-from dictograph.worker.lanes import Item, Lane, Lanes
+from dictograph.worker.lanes import Detect, Item, Lane, Lanes
 
 ENGLISH, GERMAN = WindowOptions(language="en"), WindowOptions(language="de")
 SAMPLED = WindowOptions(temperature=0.5)
@@ -17,7 +17,7 @@ async def _no_samples() -> Window:
     raise AssertionError("nobody reads in these tests")
 
 
-def _fill(lanes: Lanes, lane: Lane, count: int, what: WindowOptions = ENGLISH) -> None:
+def _fill(lanes: Lanes, lane: Lane, count: int, what: WindowOptions | Detect = ENGLISH) -> None:
     for index in range(count):
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         lanes.put(lane, Item(index, 30.0, what, _no_samples, done))
@@ -83,6 +83,76 @@ def test_while_newcomers_come_nobodys_batch_is_large() -> None:
         assert _names(lanes.take(8, small=2)) == ["N0"]
         lanes.close(note)
         assert _names(lanes.take(8, small=2)) == ["L2", "L3"]
+
+    _in_loop(test)
+
+
+def test_to_be_told_its_language_is_no_turn_of_a_job() -> None:
+    async def test(lanes: Lanes) -> None:
+        long = lanes.open("L", "local", 0)
+        _fill(lanes, long, 20)
+        lanes.take(1)
+        lanes.let_go(long)
+        note = lanes.open("N", "local", 0)
+        _fill(lanes, note, 1, Detect())
+        assert _names(lanes.take(4)) == ["N0"]
+        lanes.let_go(note)
+        _fill(lanes, note, 1)
+        assert _names(lanes.take(4)) == ["N0"]
+
+    _in_loop(test)
+
+
+def test_a_long_file_goes_on_though_newcomers_never_end() -> None:
+    async def test(lanes: Lanes) -> None:
+        long = lanes.open("L", "local", 0)
+        _fill(lanes, long, 100)
+        lanes.take(1)
+        lanes.let_go(long)
+        taken: list[str] = []
+        for number in range(25):
+            note = lanes.open(f"n{number}-", "local", 0)
+            for what in (Detect(), ENGLISH):
+                _fill(lanes, note, 1, what)
+            for _ in range(2):
+                batch = lanes.take(2, small=1)
+                taken += [lane.job_id[0] for lane, item in batch if item.what == ENGLISH]
+                for lane, _ in batch:
+                    lanes.let_go(lane)
+        assert "".join(taken) == "nnnLnnnnLnnnnnLnnnnLnnnnnLnnn"  # two notes that have waited share a batch
+
+    _in_loop(test)
+
+
+def test_newcomers_of_higher_priority_need_not_let_others_go_first() -> None:
+    async def test(lanes: Lanes) -> None:
+        long = lanes.open("L", "local", 0)
+        _fill(lanes, long, 100)
+        lanes.take(1)
+        lanes.let_go(long)
+        for number in range(20):
+            _fill(lanes, lanes.open(f"n{number}-", "local", 1), 1)
+            assert _names(lanes.take(2, small=1)) == [f"n{number}-0"]
+
+    _in_loop(test)
+
+
+def test_a_batch_that_newcomers_let_go_first_is_not_put_off_for_one() -> None:
+    async def test(lanes: Lanes) -> None:
+        long = lanes.open("L", "local", 0)
+        _fill(lanes, long, 100)
+        for _ in range(2):
+            lanes.take(1)
+            lanes.let_go(long)
+        for number in range(5):
+            _fill(lanes, lanes.open(f"n{number}-", "local", 0), 1)
+        for _ in range(4):
+            lanes.take(1)
+        batch = lanes.take(1)
+        assert _names(batch) == ["L2"]
+        assert not lanes.yields
+        assert not lanes.newcomer_before(batch)
+        assert _names(lanes.take(1)) == ["n4-0"]
 
     _in_loop(test)
 

@@ -8,11 +8,9 @@ from dictograph.audio.pcm import MissingSamples
 from dictograph.engine.client import MAX_WINDOWS
 from dictograph.engine.protocol import Capabilities, Window, WindowResult
 from dictograph.errors import DictographError, StorageUnavailable
-from dictograph.worker.lanes import Item, Lane
+from dictograph.worker.lane import Batch, Item
 
 log = logging.getLogger(__name__)
-
-Batch = list[tuple[Lane, Item]]
 
 
 class Room:

@@ -21,8 +21,9 @@ from dictograph.errors import (
     EngineOutOfMemory,
     EngineTimeout,
 )
-from dictograph.worker.batch import Batch, Room, read_windows, settle
-from dictograph.worker.lanes import Detect, Lane, Lanes
+from dictograph.worker.batch import Room, read_windows, settle
+from dictograph.worker.lane import Batch, Lane
+from dictograph.worker.lanes import Lanes
 
 log = logging.getLogger(__name__)
 
@@ -143,15 +144,15 @@ class Desk:
         try:
             results = await self._finish_or_abandon(child, batch, windows)
         except _MakeWay:
-            self._put_back(batch, alone=False)
+            self.lanes.make_way(batch)
         except _FATAL as error:
             self._blame(batch, error)
         except DictographError as error:
             for _, item in batch:
                 settle(item, error)
         else:
-            for (lane, item), result in zip(batch, results, strict=True):
-                lane.answered = isinstance(item.what, Detect) and not lane.closed
+            self.lanes.done(batch)
+            for (_, item), result in zip(batch, results, strict=True):
                 settle(item, result)
 
     def _blame(self, batch: Batch, error: DictographError) -> None:
@@ -167,12 +168,7 @@ class Desk:
             self._room.too_many(len(batch), error)
         else:
             log.warning("a batch of %d windows failed (%s); each is tried alone", len(batch), error)
-        self._put_back(batch, alone=not outgrown)
-
-    def _put_back(self, batch: Batch, *, alone: bool) -> None:
-        for lane, _ in batch:
-            self.lanes.let_go(lane)
-        self.lanes.put_back(batch, alone=alone)
+        self.lanes.put_back(batch, alone=not outgrown)
 
     async def _finish_or_abandon(self, child: EngineChild, batch: Batch, windows: list[Window]) -> Answers:
         seconds = sum(item.seconds for _, item in batch)
@@ -202,7 +198,7 @@ class Desk:
         work.cancel()
         with contextlib.suppress(asyncio.CancelledError, DictographError):
             await work
-        self._put_back([(lane, item) for lane, item in batch if not lane.closed], alone=False)
+        self.lanes.put_back([(lane, item) for lane, item in batch if not lane.closed], alone=False)
         batch.clear()
         return []
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from dictograph.engine.protocol import Window, WindowOptions
-from dictograph.worker.lanes import Detect, Item, Lane, Lanes
+from dictograph.worker.lane import Batch, Detect, Item, Lane
+from dictograph.worker.lanes import Lanes
 
 ENGLISH, GERMAN = WindowOptions(language="en"), WindowOptions(language="de")
 SAMPLED = WindowOptions(temperature=0.5)
@@ -23,8 +24,16 @@ def _fill(lanes: Lanes, lane: Lane, count: int, what: WindowOptions | Detect = E
         lanes.put(lane, Item(index, 30.0, what, _no_samples, done))
 
 
-def _names(batch: list[tuple[Lane, Item]]) -> list[str]:
+def _names(batch: Batch) -> list[str]:
     return [f"{lane.job_id}{item.index}" for lane, item in batch]
+
+
+def _done(lanes: Lanes, batch: Batch) -> list[str]:
+    """The batch was decoded, and committed."""
+    lanes.done(batch)
+    for lane, _ in batch:
+        lanes.let_go(lane)
+    return _names(batch)
 
 
 def _in_loop(test: Callable[[Lanes], Coroutine[Any, Any, None]]) -> None:
@@ -48,10 +57,9 @@ def test_a_note_that_comes_later_has_the_very_next_batch_to_itself() -> None:
     async def test(lanes: Lanes) -> None:
         long = lanes.open("L", "local", 0)
         _fill(lanes, long, 100)
-        assert _names(lanes.take(2)) == ["L0", "L1"]
+        assert _done(lanes, lanes.take(2)) == ["L0", "L1"]
         note = lanes.open("N", "local", 0)
         _fill(lanes, note, 1)
-        lanes.let_go(long)
         assert _names(lanes.take(2)) == ["N0"]
         assert _names(lanes.take(2)) == ["L2", "L3"]
 
@@ -62,8 +70,7 @@ def test_a_newcomers_first_batch_is_small_unless_there_are_many_of_them() -> Non
     async def test(lanes: Lanes) -> None:
         long = lanes.open("L", "local", 0)
         _fill(lanes, long, 10)
-        assert _names(lanes.take(8, small=2)) == ["L0", "L1"]
-        lanes.let_go(long)
+        assert _done(lanes, lanes.take(8, small=2)) == ["L0", "L1"]
         assert _names(lanes.take(8, small=2)) == ["L2", "L3", "L4", "L5", "L6", "L7", "L8", "L9"]
         for number in range(3):
             _fill(lanes, lanes.open(f"n{number}-", "local", 0), 2)
@@ -76,8 +83,7 @@ def test_while_newcomers_come_nobodys_batch_is_large() -> None:
     async def test(lanes: Lanes) -> None:
         long = lanes.open("L", "local", 0)
         _fill(lanes, long, 20)
-        lanes.take(8, small=2)
-        lanes.let_go(long)
+        _done(lanes, lanes.take(8, small=2))
         note = lanes.open("N", "local", 0)
         _fill(lanes, note, 1)
         assert _names(lanes.take(8, small=2)) == ["N0"]
@@ -91,12 +97,10 @@ def test_to_be_told_its_language_is_no_turn_of_a_job() -> None:
     async def test(lanes: Lanes) -> None:
         long = lanes.open("L", "local", 0)
         _fill(lanes, long, 20)
-        lanes.take(1)
-        lanes.let_go(long)
+        _done(lanes, lanes.take(1))
         note = lanes.open("N", "local", 0)
         _fill(lanes, note, 1, Detect())
-        assert _names(lanes.take(4)) == ["N0"]
-        lanes.let_go(note)
+        assert _done(lanes, lanes.take(4)) == ["N0"]
         _fill(lanes, note, 1)
         assert _names(lanes.take(4)) == ["N0"]
 
@@ -107,8 +111,7 @@ def test_a_long_file_goes_on_though_newcomers_never_end() -> None:
     async def test(lanes: Lanes) -> None:
         long = lanes.open("L", "local", 0)
         _fill(lanes, long, 100)
-        lanes.take(1)
-        lanes.let_go(long)
+        _done(lanes, lanes.take(1))
         taken: list[str] = []
         for number in range(25):
             note = lanes.open(f"n{number}-", "local", 0)
@@ -117,9 +120,8 @@ def test_a_long_file_goes_on_though_newcomers_never_end() -> None:
             for _ in range(2):
                 batch = lanes.take(2, small=1)
                 taken += [lane.job_id[0] for lane, item in batch if item.what == ENGLISH]
-                for lane, _ in batch:
-                    lanes.let_go(lane)
-        assert "".join(taken) == "nnnLnnnnLnnnnnLnnnnLnnnnnLnnn"  # two notes that have waited share a batch
+                _done(lanes, batch)
+        assert "".join(taken) == "nnnnLnnnnLnnnnnLnnnnLnnnnnLnn"  # two notes that have waited share a batch
 
     _in_loop(test)
 
@@ -128,11 +130,61 @@ def test_newcomers_of_higher_priority_need_not_let_others_go_first() -> None:
     async def test(lanes: Lanes) -> None:
         long = lanes.open("L", "local", 0)
         _fill(lanes, long, 100)
-        lanes.take(1)
-        lanes.let_go(long)
+        _done(lanes, lanes.take(1))
         for number in range(20):
             _fill(lanes, lanes.open(f"n{number}-", "local", 1), 1)
             assert _names(lanes.take(2, small=1)) == [f"n{number}-0"]
+
+    _in_loop(test)
+
+
+def test_a_batch_that_made_way_again_and_again_is_let_go_first_too() -> None:
+    async def test(lanes: Lanes) -> None:
+        for name in "KLM":
+            _fill(lanes, lanes.open(name, "local", 0), 9)
+        _done(lanes, lanes.take(3))
+        for number in range(4):
+            batch = lanes.take(2)
+            assert _names(batch) == ["K1", "L1"], "another was taken though these had been put off"
+            _fill(lanes, lanes.open(f"n{number}-", "local", 0), 1)
+            assert lanes.newcomer_before(batch)
+            lanes.make_way(batch)
+            assert _done(lanes, lanes.take(2)) == [f"n{number}-0"]
+        batch = lanes.take(2)
+        assert _names(batch) == ["K1", "L1"]
+        _fill(lanes, lanes.open("N", "local", 0), 1)
+        assert not lanes.newcomer_before(batch)
+
+    _in_loop(test)
+
+
+def test_notes_that_nobody_waited_behind_are_not_held_against_the_next() -> None:
+    async def test(lanes: Lanes) -> None:
+        for number in range(9):
+            note = lanes.open(f"n{number}-", "local", 0)
+            _fill(lanes, note, 1)
+            _done(lanes, lanes.take(4))
+            lanes.close(note)
+        _fill(lanes, lanes.open("L", "local", 0), 20)
+        _done(lanes, lanes.take(2))
+        lanes.take(4)
+        assert lanes.yields
+
+    _in_loop(test)
+
+
+def test_a_newcomer_whose_batch_failed_still_is_one() -> None:
+    async def test(lanes: Lanes) -> None:
+        long = lanes.open("L", "local", 0)
+        _fill(lanes, long, 9)
+        _done(lanes, lanes.take(1))
+        _fill(lanes, lanes.open("A", "ann", 0), 2)
+        _fill(lanes, lanes.open("B", "bob", 0), 2)
+        batch = lanes.take(2)
+        assert _names(batch) == ["A0", "B0"]
+        lanes.put_back(batch, alone=False)
+        _fill(lanes, lanes.open("C", "cid", 0), 1)
+        assert _names(lanes.take(4, small=1)) == ["C0", "A0", "B0"]
 
     _in_loop(test)
 
@@ -142,12 +194,11 @@ def test_a_batch_that_newcomers_let_go_first_is_not_put_off_for_one() -> None:
         long = lanes.open("L", "local", 0)
         _fill(lanes, long, 100)
         for _ in range(2):
-            lanes.take(1)
-            lanes.let_go(long)
+            _done(lanes, lanes.take(1))
         for number in range(5):
             _fill(lanes, lanes.open(f"n{number}-", "local", 0), 1)
         for _ in range(4):
-            lanes.take(1)
+            _done(lanes, lanes.take(1))
         batch = lanes.take(1)
         assert _names(batch) == ["L2"]
         assert not lanes.yields
@@ -191,8 +242,7 @@ def test_a_sampled_window_is_decoded_alone() -> None:
     async def test(lanes: Lanes) -> None:
         lane = lanes.open("s", "local", 0)
         _fill(lanes, lane, 2, SAMPLED)
-        assert _names(lanes.take(4)) == ["s0"]
-        lanes.let_go(lane)
+        assert _done(lanes, lanes.take(4)) == ["s0"]
         assert _names(lanes.take(4)) == ["s1"]
 
     _in_loop(test)
@@ -243,13 +293,11 @@ def test_newcomers_share_a_batch_and_what_follows_their_first_waits_its_turn_wit
     async def test(lanes: Lanes) -> None:
         long = lanes.open("L", "local", 0)
         _fill(lanes, long, 100)
-        lanes.take(1)
-        lanes.let_go(long)
+        _done(lanes, lanes.take(1))
         one, other = lanes.open("A", "local", 0), lanes.open("B", "local", 0)
         _fill(lanes, one, 3)
         _fill(lanes, other, 1)
-        assert _names(lanes.take(3)) == ["A0", "B0", "A1"]
-        lanes.let_go(one)
+        assert _done(lanes, lanes.take(3)) == ["A0", "B0", "A1"]
         assert _names(lanes.take(3)) == ["L1", "A2", "L2"]
 
     _in_loop(test)
@@ -259,8 +307,7 @@ def test_a_higher_priority_takes_a_newcomer_along() -> None:
     async def test(lanes: Lanes) -> None:
         high = lanes.open("high", "local", 5)
         _fill(lanes, high, 2)
-        lanes.take(1)
-        lanes.let_go(high)
+        _done(lanes, lanes.take(1))
         _fill(lanes, lanes.open("note", "local", 0), 1)
         assert _names(lanes.take(3)) == ["high1", "note0"]
 
@@ -271,8 +318,7 @@ def test_the_first_window_of_a_job_that_was_told_its_language_is_waited_for() ->
     async def test(lanes: Lanes) -> None:
         long, note = lanes.open("L", "local", 0), lanes.open("N", "local", 0)
         _fill(lanes, long, 9)
-        lanes.take(1)
-        lanes.let_go(long)
+        _done(lanes, lanes.take(1))
         note.answered = True
         asyncio.get_running_loop().call_later(0.01, _fill, lanes, note, 1)
         await lanes.gather(4, 30)
@@ -316,8 +362,7 @@ def test_a_newcomer_goes_before_a_batch_under_way_but_not_before_one_of_newcomer
     async def test(lanes: Lanes) -> None:
         long = lanes.open("L", "local", 0)
         _fill(lanes, long, 9)
-        lanes.take(1)
-        lanes.let_go(long)
+        _done(lanes, lanes.take(1))
         batch = lanes.take(4)
         assert not lanes.newcomer_before(batch)
         note = lanes.open("N", "local", 0)
@@ -335,8 +380,7 @@ def test_a_newcomer_of_lower_priority_waits() -> None:
     async def test(lanes: Lanes) -> None:
         high = lanes.open("high", "local", 5)
         _fill(lanes, high, 9)
-        lanes.take(1)
-        lanes.let_go(high)
+        _done(lanes, lanes.take(1))
         batch = lanes.take(4)
         _fill(lanes, lanes.open("note", "local", 0), 1)
         assert not lanes.newcomer_before(batch)

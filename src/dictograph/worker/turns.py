@@ -1,0 +1,72 @@
+"""Who goes next: by priority, then the owner that was served longest ago, then the job that was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from dictograph.worker.lane import Batch, Lane
+
+#: So many batches of newcomers may go before the others in a row.
+_IN_A_ROW = 4
+
+
+class Turns:
+    """The turns that lanes and their owners had.
+
+    `yields`: whether a newcomer may go before the batch that was taken last. Not before one of newcomers, nor before
+    one that they let go first.
+    """
+
+    def __init__(self) -> None:
+        self.yields = False
+        self._turn = 0
+        self._of_owners: dict[str, int] = {}
+        self._in_a_row = 0  # batches of newcomers, while others waited
+        self._before: tuple[dict[str, int], dict[Lane, int]] = {}, {}
+
+    def rank(self, lane: Lane) -> tuple[int, int, int]:
+        """The lowest goes first."""
+        return (-lane.priority, self._of_owners.get(lane.owner, 0), lane.served)
+
+    def first(self, ready: Sequence[Lane]) -> Lane | None:
+        """Who begins a batch."""
+        best = min(ready, key=self.rank, default=None)
+        if best is None or best.begun or self._in_a_row < _IN_A_ROW:
+            return best
+        others = (lane for lane in ready if lane.begun and lane.priority == best.priority)
+        return min(others, key=self.rank, default=best)
+
+    def next_batch(self, lanes: Iterable[Lane]) -> None:
+        """A batch is about to be taken."""
+        self._before = dict(self._of_owners), {lane: lane.served for lane in lanes}
+
+    def served(self, lane: Lane) -> None:
+        """It gave a window to be transcribed."""
+        self._turn += 1
+        lane.served = self._of_owners[lane.owner] = self._turn
+
+    def taken(self, batch: Batch, lanes: Iterable[Lane]) -> None:
+        """This batch goes to be transcribed."""
+        self.yields = batch[0][0].begun and self._in_a_row < _IN_A_ROW
+        if not batch[0][0].begun:
+            waited = any(lane.begun and lane.waiting for lane in lanes)
+            self._in_a_row = self._in_a_row + 1 if waited else 0
+
+    def transcribed(self, batch: Batch) -> None:
+        """The batch that was taken last is done."""
+        if any(lane.begun for lane, _ in batch):
+            self._in_a_row = 0
+        for lane, _ in batch:
+            lane.begun = True
+
+    def take_back(self, batch: Batch) -> None:
+        """The batch that was taken last makes way: its lanes did not have their turns."""
+        of_owners, of_lanes = self._before
+        for lane, _ in batch:
+            lane.served = of_lanes[lane]
+            if lane.owner in self._of_owners:
+                self._of_owners[lane.owner] = of_owners.get(lane.owner, 0)
+
+    def forget(self, owner: str) -> None:
+        """None of its jobs is here any more."""
+        self._of_owners.pop(owner, None)

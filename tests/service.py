@@ -180,7 +180,8 @@ class Service:
         if not self.running:
             raise AssertionError(f"the service ended:\n{self.words_of_log()[-3000:]}")
         for line in self.words_of_log().splitlines():
-            if (at := line.find("http://127.0.0.1:")) >= 0:
+            # Lines before it may tell of other addresses, as of a hub that does not answer.
+            if "Dictograph listens on " in line and (at := line.find("http://127.0.0.1:")) >= 0:
                 self.base = line[at:].split()[0].rstrip("/.,")
                 return True
         return False

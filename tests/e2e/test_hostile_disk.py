@@ -12,6 +12,7 @@ from dictograph.cli.machine_checks import storage
 from dictograph.settings import Settings
 from tests.audio_files import write_noise
 from tests.disks import Disk, small_disk
+from tests.files import files_below
 from tests.service import Service, eventually, service
 
 MIB = 2**20
@@ -48,7 +49,11 @@ def refused_at_last(one: Service, audio: Path, disk: Disk) -> list[str]:
 
 
 def stored(one: Service) -> set[Path]:
-    return {path for path in Path(str(one.settings["storage_url"])).rglob("*") if path.is_file()}
+    return set(files_below(Path(str(one.settings["storage_url"]))))
+
+
+def samples(disk: Disk) -> list[Path]:
+    return [path for path in files_below(disk.folder / "scratch") if path.suffix == ".pcm"]
 
 
 def ready(one: Service) -> httpx.Response:
@@ -68,7 +73,7 @@ def test_storage_and_scratch_leave_the_reserve_alone(tmp_path: Path) -> None:
             job = one.wait_for(starved)
             assert (job["status"], job["error"]["code"]) == ("failed", "storage_full")
             assert disk.free >= RESERVE
-            eventually(lambda: not list((disk.folder / "scratch").rglob("*.pcm")), what="samples are gone")
+            eventually(lambda: not samples(disk), what="samples are gone")
             refused(one, audio)
             assert disk.free >= RESERVE
 

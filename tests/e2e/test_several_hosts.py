@@ -75,6 +75,8 @@ def test_events_of_a_worker_elsewhere_are_streamed_by_the_api(hosts: Hosts) -> N
 
 
 def test_the_jobs_of_a_machine_that_is_gone_are_finished_by_the_other(hosts: Hosts) -> None:
+    for worker in hosts.workers:
+        worker.behave(max_batch=1, delay=0.6)  # so that there is time to see which of them runs it
     job = hosts.api.submit(hosts.audio[0], **OPTIONS)
     eventually(lambda: hosts.api.job(job)["progress"] > 0.2, what="the job is under way")
     before = [len(worker.engine_log()) for worker in hosts.workers]

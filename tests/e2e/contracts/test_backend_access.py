@@ -102,7 +102,7 @@ def test_nothing_is_mailed_without_a_server_or_a_text(backend: Backend, tmp_path
     audio = write_noise(tmp_path / "talk.wav", 2, 1)
     url = backend.url_for(audio).replace(PUBLIC, backend.base)
     assert backend.put(url, audio.read_bytes()).status_code == 200
-    backend.service.behave(delay=0.5)
+    backend.service.behave(delay=2)
     job = backend.transcribe(filename=audio.name, url=url).json()["id"]
     for words in ("not completed", "no mail server"):
         email = f"{backend.base}/api/v1/job/{job}/email"
@@ -110,6 +110,7 @@ def test_nothing_is_mailed_without_a_server_or_a_text(backend: Backend, tmp_path
         assert (answer.status_code, answer.json()["success"]) == (200, False)
         assert words in answer.json()["message"]
         backend.ended(job)
+    backend.service.behave()
 
 
 @pytest.mark.contract("backend", "GET /api/v1/job/read", "with a key: that owner's jobs, which all can be looked up")

@@ -106,6 +106,7 @@ def test_a_failed_job(backend: Backend, tmp_path: Path) -> None:
 
 @pytest.mark.contract("backend", WS, "a cancelled job is failed, with a reason")
 def test_a_cancelled_job(backend: Backend, long_job: str) -> None:
+    backend.service.behave(delay=1.5, max_batch=1)
     eventually(lambda: backend.status(long_job)["progress"] > 0)
     backend.cancel(long_job)
     frames, code = backend.frames(long_job)
@@ -145,7 +146,7 @@ def test_echo_and_ping(backend: Backend, tmp_path: Path) -> None:
             while (frame := json.loads(socket.recv(timeout=20)))["type"] == "job_update":
                 assert frame["status"] in ("pending", "processing")
             assert (frame["type"], frame["data"], frame["job_id"]) == ("echo", "Hällo\n", job)
-            while (frame := json.loads(socket.recv(timeout=12)))["type"] == "job_update":
+            while (frame := json.loads(socket.recv(timeout=20)))["type"] == "job_update":
                 assert frame["status"] in ("pending", "processing")
             assert frame["type"] == "ping"
             assert frame["connection_id"] == connection

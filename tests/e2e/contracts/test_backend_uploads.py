@@ -15,6 +15,7 @@ import requests
 
 from tests.audio_files import write_noise
 from tests.e2e.contracts.backend_client import SETTINGS, Backend
+from tests.files import files_below
 from tests.needs import need
 from tests.service import eventually, service
 
@@ -35,8 +36,7 @@ def audio(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def stored(backend: Backend) -> list[Path]:
-    folder = backend.service.data / "blobs"
-    return [path for path in folder.rglob("*") if path.is_file()]
+    return files_below(backend.service.data / "blobs")
 
 
 @pytest.mark.contract("backend", GET, "200 with a `url` that takes the file")
@@ -209,7 +209,7 @@ def test_a_form_that_is_not_kept(backend: Backend) -> None:
 
 @pytest.mark.contract("backend", PUT, "403 once the address has expired; uploads go after a while, used or not")
 def test_addresses_expire_and_uploads_go(tmp_path: Path, audio: Path) -> None:
-    keep = {"audio_retention": "300ms", "orphan_age": "300ms", "backend_upload_expiry": "1s"}
+    keep = {"audio_retention": "300ms", "orphan_age": "300ms", "backend_upload_expiry": "3s"}
     with service(tmp_path, **SETTINGS, **keep) as up:
         backend = Backend(up)
         late, unused = backend.url_for(audio), backend.uploaded(audio)

@@ -80,7 +80,7 @@ def test_the_state_is_told_to_anybody(one: Service, path: str, origin: str | Non
 @pytest.mark.contract("gateway", "status_update", "idle or processing, with the current task and figures")
 @pytest.mark.contract("gateway", "transcription_complete", "figures, transcription and prompts, once the request ends")
 def test_two_requests_from_their_queue_to_their_end(one: Service) -> None:
-    one.behave(delay=1.0)
+    one.behave(delay=2.5)
     first, second = upload(one, TALK), upload(one, TALK, "second.ogg")
     with connect(url(one)) as client:
         for request in (first, second):

@@ -58,7 +58,7 @@ def ended(one: Service, path: str | Path) -> dict[str, Any]:
 @pytest.mark.contract("path", "POST /transcribe", "202 with status and id, and Location leads to the status")
 @pytest.mark.contract("path", "GET /status", "processing, then completed with the text")
 def test_a_path_is_sent_and_asked_for_until_its_text_is_there(one: Service, roots: Path) -> None:
-    one.behave(delay=0.5)
+    one.behave(delay=2)
     answer = transcribe(one, roots / "talk.wav")
     assert answer.status_code == 202
     assert answer.json() == {"status": "processing", "id": answer.json()["id"]}
@@ -212,7 +212,7 @@ def plain_address(one: Service) -> str:
 def test_on_a_plain_address_the_path_routes_are_there_too(one: Service, roots: Path) -> None:
     base = plain_address(one)
     assert base != one.base
-    answer = httpx.post(f"{base}/transcribe", json={"path": str(roots / "talk.wav")})
+    answer = httpx.post(f"{base}/transcribe", json={"path": str(roots / "talk.wav")}, timeout=30)
     assert answer.status_code == 202
-    assert httpx.get(base + answer.headers["location"]).json()["status"] in ("processing", "completed")
-    assert httpx.get(f"{base}/health").text != "OK"
+    assert httpx.get(base + answer.headers["location"], timeout=30).json()["status"] in ("processing", "completed")
+    assert httpx.get(f"{base}/health", timeout=30).text != "OK"

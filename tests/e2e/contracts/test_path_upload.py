@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 import requests
 
@@ -121,7 +120,7 @@ def test_an_upload_that_is_encoded_is_refused(one: Service) -> None:
         b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\nsound\r\n--x--\r\n'
     )
     headers = {"content-type": "multipart/form-data; boundary=x", "content-encoding": "gzip"}
-    answer = httpx.post(f"{one.base}/upload", content=body, headers=headers)
+    answer = one.post("/upload", content=body, headers=headers)
     assert (answer.status_code, list(answer.json())) == (415, ["error"])
     assert uploads(one) == before
 
@@ -135,7 +134,7 @@ def test_an_upload_that_breaks_off_leaves_no_half_file(one: Service) -> None:
         raise ConnectionAbortedError
 
     with pytest.raises(ConnectionAbortedError):
-        httpx.post(f"{one.base}/upload", content=body(), headers={"content-type": "multipart/form-data; boundary=x"})
+        one.post("/upload", content=body(), headers={"content-type": "multipart/form-data; boundary=x"})
     eventually(lambda: uploads(one) == before, 20)
 
 
@@ -153,8 +152,8 @@ def test_uploads_are_removed_when_they_were_kept_long_enough(tmp_path: Path) -> 
     with service(tmp_path, **contract) as one:
         one.wait_until_ready()
         one.behave(delay=3)
-        needed = send(one, "needed.wav", (Path(TINY).parents[2] / "fixtures" / "jfk.flac").read_bytes()).json()["path"]
         unused = send(one, "unused.wav", b"never asked for").json()["path"]
+        needed = send(one, "needed.wav", (Path(TINY).parents[2] / "fixtures" / "jfk.flac").read_bytes()).json()["path"]
         began = time.monotonic()
         assert transcribe(one, needed).status_code == 202
         eventually(lambda: not Path(unused).exists(), 20)

@@ -150,11 +150,11 @@ def test_several_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("PORT", "0")
     with old(tmp_path, "gateway,path,backend", 5000, 8765, 4000, 3203) as one:
         assert one.get("/health").json()["status"] == "Audio-Gateway is healthy"
-        assert httpx.get("http://127.0.0.1:4000/health").text == "OK"
-        assert "message" in httpx.get("http://127.0.0.1:3203/").json()
+        assert httpx.get("http://127.0.0.1:4000/health", timeout=30).text == "OK"
+        assert "message" in httpx.get("http://127.0.0.1:3203/", timeout=30).json()
         listening = next(line for line in one.words_of_log().splitlines() if "listens on" in line)
         platform = listening.rpartition("http://0.0.0.0:")[2]  # the port is a free one
-        assert httpx.get(f"http://127.0.0.1:{platform}/health").json()["kafka"] == "disconnected"
+        assert httpx.get(f"http://127.0.0.1:{platform}/health", timeout=30).json()["kafka"] == "disconnected"
 
 
 @pytest.mark.contract(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
+import time
 from pathlib import Path
 
 #: What the system says when there is no room: none on the disk, or none for this user.
@@ -37,10 +38,16 @@ def time_of_files(folder: Path) -> float:
     """Now, in seconds since 1970, by the clock that stamps the files of this folder.
 
     That of a network file system is its server's, and no machine's that mounts it: how old a file is can be told
-    only by another file, which is made and removed for it.
+    only by another file, which is made and removed for it. On a full disk none can be made, and this machine's clock
+    has to do: whoever asks is about to remove what is old, and would otherwise never make room again.
 
     Raises:
-        OSError: none can be made there.
+        OSError: none can be made there, for another reason.
     """
-    with tempfile.TemporaryFile(dir=folder, prefix=".clock-") as file:
-        return os.fstat(file.fileno()).st_mtime
+    try:
+        with tempfile.TemporaryFile(dir=folder, prefix=".clock-") as file:
+            return os.fstat(file.fileno()).st_mtime
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        return time.time()

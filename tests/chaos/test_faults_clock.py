@@ -49,7 +49,7 @@ def _postgresql(folder: Path, clock: Clock) -> Iterator[House]:
 def test_jobs_survive_a_clock_that_jumps(kind: Kind, tmp_path: Path) -> None:
     audio = write_noise(tmp_path / "a.wav", 600, 1)
     with contextlib.closing(Clock()) as clock, kind(tmp_path, clock) as here:
-        here.api.behave(delay=1.0, max_batch=1)
+        here.api.behave(delay=2.0, max_batch=1)  # for longer than it may take until the dead are noticed
         alive, first, second = (here.worker(name) for name in ("alive", "first", "second"))
         jobs = {here.api.submit(audio, **PLAIN): audio for _ in range(3)}
         eventually(lambda: all(here.api.job(job)["seconds_done"] > 0 for job in jobs))
@@ -81,7 +81,7 @@ def _returns(here: House, lost: dict[str, int], why: str) -> None:
         lambda: all(
             here.api.job(job)["failures"] > 0 or here.api.job(job)["attempt"] > last for job, last in lost.items()
         ),
-        3 * LEASE,
+        6 * LEASE,
         why,
     )
 

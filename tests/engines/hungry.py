@@ -1,7 +1,7 @@
 """Engines that take much memory for each window while they work: a window's first sample says how many MiB.
 
 They write the size of every batch that they begin to `hungry.log` in their TMPDIR. What a process holds is looked at
-several times a second: they hold it for longer.
+now and then: what is more than their memory, 400 MiB, they hold until they are killed for it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from dictograph.engine.memory import Batches
 from dictograph.engine.protocol import Capabilities, EngineSpec, Window, WindowOptions, WindowResult
 from tests.engines.digest import FOLDER
 
-_HELD_S = 0.6
 _MIB = 2**20
+_MOST = 400 * _MIB
+_UNTIL_KILLED_S = 60
 
 
 class Hungry:
@@ -31,7 +32,7 @@ class Hungry:
     def transcribe(self, windows: Sequence[Window], options: WindowOptions) -> list[WindowResult]:
         _note(windows)
         hoard = bytearray(b"x") * _taken(windows)
-        time.sleep(_HELD_S if len(hoard) > 100 * _MIB else 0)
+        time.sleep(_UNTIL_KILLED_S if len(hoard) > _MOST else 0)
         return [WindowResult() for _ in windows]
 
 
@@ -51,7 +52,7 @@ class Modest(Hungry):
 
 def _work(windows: Sequence[Window]) -> list[WindowResult]:
     _note(windows)
-    if _taken(windows) > 400 * _MIB:
+    if _taken(windows) > _MOST:
         raise RuntimeError("CUDA failed with error out of memory")
     return [WindowResult() for _ in windows]
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.files import files_below
 from tests.service import Service
 
 #: Each fault with what it means.
@@ -61,9 +62,10 @@ def find_faults(service: Service, seen: Seen) -> dict[str, list[str]]:
 def unnamed_files(service: Service) -> list[str]:
     """Stored objects that no row names, and decoded audio that no attempt uses."""
     blobs, scratch = service.data / "blobs", service.data / "scratch"
-    stored = [str(path.relative_to(blobs)) for path in blobs.rglob("*") if path.is_file()]
+    stored = [str(path.relative_to(blobs)) for path in files_below(blobs)]
     named = {name for (name,) in service.rows("SELECT audio_name FROM transcription_job WHERE audio_name IS NOT NULL")}
-    return [name for name in stored if name not in named] + [str(path) for path in scratch.rglob("*.pcm")]
+    decoded = [str(path) for path in files_below(scratch) if path.suffix == ".pcm"]
+    return [name for name in stored if name not in named] + decoded
 
 
 def stored_windows(service: Service) -> dict[str, list[dict[str, Any]]]:

@@ -26,6 +26,7 @@ from dictograph.child.sandbox.policy import Sandbox
 log = logging.getLogger(__name__)
 
 _MEMORY_CHECK_S = 0.2
+_AGAIN_S = 0.15
 
 
 class ChildTrouble(Exception):
@@ -171,8 +172,12 @@ class Child:
             return
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, self.pid, nice)
-        with contextlib.suppress(OSError):
+        try:
             Path(f"/proc/{self.pid}/autogroup").write_text(str(nice))
+        except BlockingIOError:  # the kernel takes one such wish in a tenth of a second, from all but root
+            asyncio.get_running_loop().call_later(_AGAIN_S, self.stand_back, nice)
+        except OSError:
+            return
 
     async def close(self, grace: float = 1.0) -> None:
         """End the process: its input is closed, and after `grace` seconds it is killed."""

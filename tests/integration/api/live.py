@@ -37,6 +37,7 @@ from dictograph.store.migrate import upgrade
 from dictograph.store.progress import PlannedWindow
 from dictograph.store.tail import Tail
 from dictograph.transcript import Segment, Word
+from tests.files import files_below
 from tests.service import NO_TLS
 
 MODELS = (
@@ -121,7 +122,7 @@ class Live:
     def files(self) -> list[str]:
         """Everything in the blob folder."""
         folder = self.settings.storage
-        return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+        return sorted(str(path.relative_to(folder)) for path in files_below(folder))
 
 
 @contextmanager

@@ -411,7 +411,7 @@ def test_a_fault_of_ours_says_nothing_of_itself(api: Live, monkeypatch: pytest.M
 
 @pytest.mark.contract("gateway", "WS /", "a silent connection stays open")
 def test_who_says_nothing_stays_connected(tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Times go a hundred times faster here."""
+    """Pings are a hundred times as frequent here. An answer has a tenth of its time: busy machines take some."""
     made = server._config
 
     def faster(*given: Any) -> Any:
@@ -419,13 +419,13 @@ def test_who_says_nothing_stays_connected(tmp_path: Path, migrated: Path, monkey
         assert config.ws_ping_interval is not None
         assert config.ws_ping_timeout is not None
         assert config.ws_ping_interval + config.ws_ping_timeout > 35  # that of a client that answers no ping
-        config.ws_ping_interval, config.ws_ping_timeout = config.ws_ping_interval / 100, config.ws_ping_timeout / 100
+        config.ws_ping_interval, config.ws_ping_timeout = config.ws_ping_interval / 100, config.ws_ping_timeout / 10
         return config
 
     monkeypatch.setattr(server, "_config", faster)
     with live(tmp_path, migrated=migrated) as api, connect(api.ws_base) as socket:
         with pytest.raises(TimeoutError):
-            socket.recv(timeout=1.2)
+            socket.recv(timeout=2.5)
         assert asked(socket, type="get_status")["type"] == "status_update"
 
 

@@ -18,7 +18,7 @@ from dictograph.audio.pcm import MissingSamples
 from dictograph.engine.protocol import EngineSpec, Window, WindowOptions
 from dictograph.errors import EngineOutOfMemory, StorageUnavailable
 from dictograph.worker.desk import Desk, EngineLimits
-from dictograph.worker.lanes import Item, Lane
+from dictograph.worker.lane import Item, Lane
 from tests.integration.worker.bench import behave
 from tests.processes import children
 

@@ -14,6 +14,7 @@ from dictograph.errors import LostWorker
 from dictograph.local import transcribe
 from dictograph.worker.claimer import Claimer
 from tests.audio_files import write_noise
+from tests.files import files_below
 from tests.service import eventually
 
 #: As a notebook does it: the loop is not asyncio.run's, which would take Ctrl-C for itself.
@@ -49,8 +50,12 @@ def test_an_interrupted_notebook_leaves_nothing_running_and_nothing_behind(tmp_p
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as cell:
-        eventually(lambda: list(temporary.rglob("*.pcm")) or cell.poll() is not None)
+        eventually(lambda: _decoded(temporary) or cell.poll() is not None)
         cell.send_signal(signal.SIGINT)
         said, complaints = cell.communicate(timeout=20)
     assert (said, complaints) == (b"interrupted\n", b"")
     assert not list(temporary.iterdir())
+
+
+def _decoded(folder: Path) -> list[Path]:
+    return [path for path in files_below(folder) if path.suffix == ".pcm"]

@@ -15,6 +15,7 @@ from dictograph.job import JobStatus
 from dictograph.store import finish
 from dictograph.store.claim import Claim, Claimant, claim_job
 from dictograph.worker import announcer, claimer
+from dictograph.worker.claimer import Claimer
 from tests.audio_files import write_noise
 from tests.integration.worker.bench import application, behave, rows, until, upload
 
@@ -23,7 +24,7 @@ WAITING = ("pending", 0, None, 0)
 
 
 class SlowClaim:
-    """A claim whose transaction takes until `go` is set, or for a second."""
+    """A claim whose transaction takes until `go` is set, or for ten seconds."""
 
     def __init__(self) -> None:
         self.under_way = threading.Event()
@@ -33,7 +34,7 @@ class SlowClaim:
         claim = claim_job(conn, claimant)
         if claim is not None:
             self.under_way.set()
-            self.go.wait(1)
+            self.go.wait(10)
         return claim
 
 
@@ -41,7 +42,11 @@ class SlowClaim:
 def test_a_job_claimed_in_the_moment_of_stopping_is_given_back(
     folder: Path, monkeypatch: pytest.MonkeyPatch, busy: bool
 ) -> None:
-    slow = SlowClaim()
+    slow, stop = SlowClaim(), Claimer.stop
+
+    async def stop_meanwhile(stopping: Claimer, grace: float) -> None:
+        slow.go.set()
+        await stop(stopping, grace)
 
     async def test() -> None:
         async with application(folder, shutdown_grace=4) as opened:
@@ -52,6 +57,7 @@ def test_a_job_claimed_in_the_moment_of_stopping_is_given_back(
                 await upload(opened, write_noise(folder / "a.wav", 100, 1))
                 await until(lambda: _running(worker, 1))
             monkeypatch.setattr(claimer, "claim_job", slow)
+            monkeypatch.setattr(Claimer, "stop", stop_meanwhile)
             await upload(opened, write_noise(folder / "b.wav", 70, 2))
             await until(lambda: asyncio.to_thread(slow.under_way.is_set))
 

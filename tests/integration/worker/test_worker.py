@@ -23,6 +23,7 @@ from dictograph.store.events import read_events
 from dictograph.store.read import windows
 from dictograph.store.tables import window
 from tests.audio_files import write_noise
+from tests.files import files_below
 from tests.integration.worker.bench import PLAIN, application, behave, until, upload
 
 
@@ -45,7 +46,7 @@ def test_an_upload_is_transcribed_window_by_window(folder: Path) -> None:
             assert types[:3] == ["created", "started", "engine"]
             told = [type for type in types if type != "plan"]
             assert told[-5:] == ["language", "segments", "segments", "segments", "completed"]
-            assert not list((folder / "data" / "scratch").rglob("*.pcm"))
+            assert not _decoded(folder)
 
     asyncio.run(test())
 
@@ -102,7 +103,7 @@ def test_a_url_is_fetched_where_that_is_allowed_and_nowhere_else(folder: Path) -
 
 def job_audio_name(folder: Path) -> str:
     """The one object there should be: that of the job that succeeded."""
-    (path,) = [path for path in (folder / "data" / "blobs").rglob("*") if path.is_file()]
+    (path,) = files_below(folder / "data" / "blobs")
     return str(path.relative_to(folder / "data" / "blobs"))
 
 
@@ -123,7 +124,7 @@ def test_a_cancelled_job_stops_and_leaves_nothing_in_scratch(folder: Path, caplo
             assert (await opened.services.jobs.get(None, job.id)).status is JobStatus.CANCELLED
             assert "no longer ours" not in caplog.text, "it was not lost, somebody wanted that"
             assert f"job {job.id}: cancelled or deleted; attempt 1 ends" in caplog.messages
-            assert not list((folder / "data" / "scratch").rglob("*.pcm"))
+            assert not _decoded(folder)
             behave(folder)
             retried = await opened.services.jobs.retry(None, job.id)
             assert (await ended(opened, retried)).status is JobStatus.COMPLETED
@@ -136,7 +137,11 @@ async def _is_ready(opened: Application) -> bool:
 
 
 async def _engine_is_busy(folder: Path) -> bool:
-    return bool(list((folder / "data" / "scratch").rglob("*.pcm")))
+    return bool(_decoded(folder))
+
+
+def _decoded(folder: Path) -> list[Path]:
+    return [path for path in files_below(folder / "data" / "scratch") if path.suffix == ".pcm"]
 
 
 async def _nothing_runs(opened: Application) -> bool:
@@ -224,12 +229,8 @@ async def _audio_is_gone(opened: Application, job: Job) -> bool:
     return (await opened.services.jobs.get(None, job.id)).audio is None
 
 
-def _files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
-
-
 async def _no_file_is_left(folder: Path) -> bool:
-    return not _files(folder)  # the row goes first, then the file
+    return not files_below(folder)  # the row goes first, then the file
 
 
 async def _job_is_gone(opened: Application, job: Job) -> bool:

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +29,23 @@ ROOT = Path(__file__).parents[3]
 MODULE = "tests.unit.child.misbehaving"
 
 
-def run(test: Callable[[Forks], Awaitable[None]], module: str = MODULE) -> None:
+class _Remembered(Forks):
+    """With the children that `started` made of them: their pipes and tasks have to go before the loop does."""
+
+    def __init__(self, module: str, variables: Mapping[str, str]) -> None:
+        super().__init__(module, variables)
+        self.made: list[Child] = []
+
+
+def run(test: Callable[[_Remembered], Awaitable[None]], module: str = MODULE) -> None:
     async def all_of_it() -> None:
-        forks = Forks(module, {"PYTHONPATH": str(ROOT)})
+        forks = _Remembered(module, {"PYTHONPATH": str(ROOT)})
         try:
             await test(forks)
         finally:
             await forks.close()
+            for child in forks.made:
+                await child.kill()
         assert not _servers()
 
     asyncio.run(all_of_it())
@@ -56,8 +66,10 @@ def _server(forks: Forks) -> psutil.Process:
     return psutil.Process(forks._server._process.pid)
 
 
-async def started(forks: Forks, **more: Any) -> Child:
-    return await Child.start(ChildSpec("naughty", MODULE, **more), forks)
+async def started(forks: _Remembered, **more: Any) -> Child:
+    child = await Child.start(ChildSpec("naughty", MODULE, **more), forks)
+    forks.made.append(child)
+    return child
 
 
 async def look(child: Child) -> dict[str, Any]:
@@ -69,7 +81,7 @@ def test_it_has_what_it_was_given_and_nothing_else(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).write_text(name)
 
-    async def test(forks: Forks) -> None:
+    async def test(forks: _Remembered) -> None:
         neighbour = await started(forks)
         files = [os.open(tmp_path / name, os.O_RDONLY) for name in ("one", "two")]
         child = await started(forks, folder=tmp_path, environment={"OWN": "yes"}, pass_fds=files)
@@ -103,7 +115,7 @@ def test_it_has_what_it_was_given_and_nothing_else(tmp_path: Path) -> None:
     ],
 )
 def test_it_ends_as_any_child_does(what: str, trouble: type[Exception], words: str) -> None:
-    async def test(forks: Forks) -> None:
+    async def test(forks: _Remembered) -> None:
         child = await started(forks, memory_limit=200 * 2**20)
         with pytest.raises(trouble, match=words):
             async for _ in child.stream(Frame({"do": what}), timeout=1 if what == "hang" else 60):
@@ -118,7 +130,7 @@ def test_it_ends_as_any_child_does(what: str, trouble: type[Exception], words: s
 
 
 def test_many_at_once_do_not_get_in_each_others_way() -> None:
-    async def test(forks: Forks) -> None:
+    async def test(forks: _Remembered) -> None:
         children = await asyncio.gather(*(started(forks, environment={"OWN": str(n)}) for n in range(12)))
         seen = await asyncio.gather(*(look(child) for child in children))
         assert [one["variables"]["OWN"] for one in seen] == [str(n) for n in range(12)]
@@ -130,7 +142,7 @@ def test_many_at_once_do_not_get_in_each_others_way() -> None:
 
 
 def test_a_server_that_is_killed_takes_its_children_with_it_and_another_one_comes() -> None:
-    async def test(forks: Forks) -> None:
+    async def test(forks: _Remembered) -> None:
         child = await started(forks)
         asking = asyncio.create_task(child.call(Frame({"do": "sleep"}), timeout=600))
         await asyncio.sleep(0)
@@ -144,7 +156,7 @@ def test_a_server_that_is_killed_takes_its_children_with_it_and_another_one_come
 
 
 def test_a_module_that_cannot_be_imported_is_said() -> None:
-    async def test(forks: Forks) -> None:
+    async def test(forks: _Remembered) -> None:
         for _ in range(2):
             with pytest.raises(ChildCrashed, match=r"No module named 'tests\.no_such_module'"):
                 await started(forks)
@@ -153,7 +165,7 @@ def test_a_module_that_cannot_be_imported_is_said() -> None:
 
 
 def test_a_folder_that_is_gone_ends_that_child_and_no_other(tmp_path: Path) -> None:
-    async def test(forks: Forks) -> None:
+    async def test(forks: _Remembered) -> None:
         child = await started(forks, folder=tmp_path / "missing")
         with pytest.raises(ChildCrashed, match="No such file"):
             await look(child)
@@ -163,7 +175,7 @@ def test_a_folder_that_is_gone_ends_that_child_and_no_other(tmp_path: Path) -> N
 
 
 def test_one_that_nobody_waits_for_any_more_is_ended() -> None:
-    async def test(forks: Forks) -> None:
+    async def test(forks: _Remembered) -> None:
         await forks.start()
         server = _server(forks)
         server.suspend()
@@ -221,14 +233,14 @@ def test_nothing_is_imported_from_the_folder_that_the_service_runs_in(
     (tmp_path / "struct.py").write_text("raise ImportError('I was here')")
     monkeypatch.chdir(tmp_path)
 
-    async def test(forks: Forks) -> None:
+    async def test(forks: _Remembered) -> None:
         assert (await look(await started(forks)))["read"] == []
 
     run(test)
 
 
 def test_one_that_is_closed_makes_no_more() -> None:
-    async def test(forks: Forks) -> None:
+    async def test(forks: _Remembered) -> None:
         await forks.start()
         _server(forks).suspend()
         starting = asyncio.create_task(started(forks))
@@ -243,7 +255,7 @@ def test_one_that_is_closed_makes_no_more() -> None:
 def test_a_server_whose_child_crashed_makes_no_more() -> None:
     """The next one has its libraries elsewhere; children that work go on meanwhile."""
 
-    async def test(forks: Forks) -> None:
+    async def test(forks: _Remembered) -> None:
         neighbour, crashing = await started(forks), await started(forks)
         first = _server(forks)
         with pytest.raises(ChildCrashed, match="SIGSEGV"):
@@ -263,7 +275,7 @@ def test_a_server_whose_child_crashed_makes_no_more() -> None:
 def test_where_no_descriptor_is_left_only_that_child_fails() -> None:
     """And that at once: its neighbour works on, and so does the next."""
 
-    async def test(forks: Forks) -> None:
+    async def test(forks: _Remembered) -> None:
         neighbour = await started(forks)
         server = _server(forks)
         server.suspend()

@@ -33,7 +33,8 @@ Each class carries a stable `code` that clients may test for, the `stage` it bel
 whether another attempt may help (`retryable`), and the HTTP `status` it is answered with. The
 message is written for the person who reads it: what was wrong, and what to do. `param` names the
 option, field or header that was at fault, where one was. `detail` is what only the operator may know, such as hosts
-and folders: `str(error)` has it, for logs and the command line; no client is shown it.
+and folders: `str(error)` has it, for logs and the command line; no client is shown it. `in_doubt` says that the
+database was lost in the middle of a commit: what was to be written may be there all the same.
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ class DictographError(Exception):
         self.message = message
         self.param = param
         self.detail = detail
+        self.in_doubt = False
 
     def __str__(self) -> str:
         return f"{self.message.removesuffix('.')} ({self.detail})." if self.detail else self.message

@@ -25,10 +25,10 @@ from dictograph.service.naming import display_name, name_of_url
 from dictograph.service.quota import check_room
 from dictograph.service.reception import Accepted, Reception
 from dictograph.service.request import Order, check_key, check_url, fingerprint, join_mark
+from dictograph.service.reserved import Reserved
 from dictograph.service.uncut import to_its_end
 from dictograph.service.webhooks import ALLOWED_BY, check_receiver
 from dictograph.settings import Settings
-from dictograph.store import idempotency
 from dictograph.store.accept import NewJob, create_job
 from dictograph.store.database import Database
 from dictograph.store.idempotency import Known
@@ -98,16 +98,16 @@ class Intake:
         the end of the context, unless `accept` made a job of it.
         """
         check_key(key)
-        known = await self._begin(owner, key)
-        name = str(uuid4())
-        writer = Hasher.opened if known else partial(self._blobs.create, audio_name(name, 0))
-        reception = Reception(
-            name, owner, key, known, Arrival(writer, min(max_bytes or self.max_upload, self.max_upload)), self._accept
-        )
+        reserved = self._reserved(owner, key)
+        known = await reserved.begin()
+        writer = Hasher.opened if known else partial(self._blobs.create, audio_name(reserved.job_id, 0))
+        arrival = Arrival(writer, min(max_bytes or self.max_upload, self.max_upload))
+        reception = Reception(reserved, arrival, self._accept)
         try:
-            yield reception
+            async with reserved.renewed():
+                yield reception
         finally:
-            if reception.accepted is None and not reception.undecided:
+            if reception.accepted is None:
                 await to_its_end(self._undo(reception))
 
     async def upload(self, order: Order, filename: str, file: BinaryIO) -> Accepted:
@@ -155,23 +155,21 @@ class Intake:
 
     async def _reference(self, order: Order, filename: str, source: Source) -> Accepted:
         mark = fingerprint(order, source)
-        known = await self._begin(order.owner, order.key)
+        reserved = self._reserved(order.owner, order.key)
+        known = await reserved.begin()
         if known is not None:
             return await self._repeated(order.owner, known, mark)
-        return await to_its_end(self._refer(order, filename, source, mark))
+        return await to_its_end(self._refer(reserved, order, filename, source, mark))
 
-    async def _refer(self, order: Order, filename: str, source: Source, mark: str) -> Accepted:
+    async def _refer(self, reserved: Reserved, order: Order, filename: str, source: Source, mark: str) -> Accepted:
         try:
-            return await self._create(order, filename, source, None, mark, str(uuid4()))
+            return await self._create(reserved, order, filename, source, None, mark)
         except Exception:
-            await self._abandon(order.owner, order.key)
+            await reserved.abandon()
             raise
 
-    async def _begin(self, owner: str, key: str | None) -> Known | None:
-        if key is None:
-            return None
-        reserve = partial(idempotency.begin, owner=owner, key=key, process_id=self._process_id)
-        return await self._database.write(reserve)
+    def _reserved(self, owner: str, key: str | None) -> Reserved:
+        return Reserved(self._database, self._process_id, owner, key, str(uuid4()))
 
     async def _repeated(self, owner: str, known: Known, mark: str) -> Accepted:
         if known.fingerprint != mark:
@@ -183,10 +181,16 @@ class Intake:
         return Accepted(job, created=False)
 
     async def _create(
-        self, order: Order, filename: str, source: Source, audio: StoredAudio | None, mark: str, job_id: str
+        self,
+        reserved: Reserved,
+        order: Order,
+        filename: str,
+        source: Source,
+        audio: StoredAudio | None,
+        mark: str,
     ) -> Accepted:
         new = NewJob(
-            id=job_id,
+            id=reserved.job_id,
             owner=order.owner,
             filename=filename,
             source=source,
@@ -202,18 +206,19 @@ class Intake:
             max_attempts=order.limits.max_attempts or self._settings.max_attempts,
         )
 
-        def create(conn: Connection) -> Accepted:
+        def create(conn: Connection) -> Accepted | Known:
+            if (known := reserved.take(conn)) is not None:
+                return known
             joined = _joined(conn, new)
             if joined is None:
                 check_room(conn, new.owner, self._settings.max_pending)
             job = joined or create_job(conn, new)
-            if order.key is not None:
-                idempotency.settle(conn, order.owner, order.key, job.id, mark)
+            reserved.settle(conn, job.id, mark)
             return Accepted(job, created=joined is None)
 
-        accepted = await self._database.write(create)
+        made = await self._database.write(create)
         self._crash.reach(Point.JOB_CREATED)
-        return accepted
+        return await self._repeated(order.owner, made, mark) if isinstance(made, Known) else made
 
     def _join_mark(self, order: Order, audio: StoredAudio | None) -> str | None:
         if not order.joins or audio is None:
@@ -221,7 +226,7 @@ class Intake:
         return join_mark(order, audio.sha256, (self._settings.engine, self._settings.model))
 
     async def _accept(self, reception: Reception, filename: str, order: Order) -> Accepted:
-        order = replace(order, owner=reception.owner, key=reception.key)
+        order = replace(order, owner=reception.reserved.owner, key=reception.reserved.key)
         self.check(order)
         if not reception.arrival.size:
             raise EmptyUpload("The uploaded file is empty.", param="file")
@@ -232,33 +237,29 @@ class Intake:
         audio = await reception.arrival.commit()
         source = Source(SourceKind.UPLOAD)
         mark = fingerprint(order, source, audio.sha256)
-        if reception.known is not None:
-            return await self._repeated(order.owner, reception.known, mark)
+        if reception.reserved.known is not None:
+            return await self._repeated(order.owner, reception.reserved.known, mark)
         self._crash.reach(Point.UPLOAD_STORED)
         reception.undecided = True
         try:
-            accepted = await self._create(order, display_name(filename), source, audio, mark, reception.job_id)
-        except Exception:
-            reception.undecided = False
+            accepted = await self._create(reception.reserved, order, display_name(filename), source, audio, mark)
+        except Exception as error:
+            reception.undecided = isinstance(error, DictographError) and error.in_doubt
             raise
         if accepted.created:
             reception.accepted = accepted
         else:
-            reception.undecided = False  # it joined a job that has these bytes: its own are not needed
+            reception.undecided = False  # another job has these bytes: its own are not needed
         return accepted
 
     async def _undo(self, reception: Reception) -> None:
         try:
-            await reception.arrival.undo(self._blobs, audio_name(reception.job_id, 0))
+            if not reception.undecided:
+                await reception.arrival.undo(self._blobs, audio_name(reception.job_id, 0))
         except (OSError, DictographError):
             # The sweeper removes what no row names; the client must hear of what went wrong first.
             log.warning("the remains of an upload could not be removed", exc_info=True)
-        if reception.known is None:
-            await self._abandon(reception.owner, reception.key)
-
-    async def _abandon(self, owner: str, key: str | None) -> None:
-        if key is not None:
-            await self._database.write(lambda conn: idempotency.abandon(conn, owner, key, self._process_id))
+        await reception.reserved.abandon()
 
 
 def _joined(conn: Connection, new: NewJob) -> Job | None:

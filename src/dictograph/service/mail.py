@@ -8,6 +8,7 @@ import re
 import smtplib
 import ssl
 from dataclasses import dataclass
+from email.errors import MessageError
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from urllib.parse import unquote, urlsplit
@@ -63,13 +64,13 @@ class Mailer:
             await self._rates.take("mails to this address", to.lower(), _PER_ADDRESS)
         except TooManyRequests as error:
             return Sent(False, error.message)
-        message = _message(self._sender, to, subject, text)
         try:
+            message = _message(self._sender, to, subject, text)
             async with self._turn:
                 await asyncio.to_thread(_deliver, self._url, message)
         except smtplib.SMTPRecipientsRefused:
             return Sent(False, "The mail server does not take mail for this address.")
-        except (smtplib.SMTPException, OSError, ValueError) as error:
+        except (smtplib.SMTPException, MessageError, OSError, ValueError) as error:
             log.warning("a transcript could not be mailed: %s: %s", type(error).__name__, error)
             return Sent(False, "The mail server could not be reached, or did not take the message.")
         return Sent(True)
@@ -77,8 +78,9 @@ class Mailer:
 
 def _message(sender: str, to: str, subject: str, text: str) -> EmailMessage:
     message = EmailMessage()
-    # Names of files that an older system has kept may have anything in them, and the end of a line ends a header.
-    subject = "".join(sign if sign.isprintable() else " " for sign in subject)
+    # Names of files that an older system has kept may have anything in them, and the end of a line ends a header; in
+    # anybody's names an encoded word may hide one (RFC 2047), which Pythons before 3.11.10 and 3.12.5 write out.
+    subject = "".join(sign if sign.isprintable() else " " for sign in subject).replace("=?", "= ?")
     message["From"], message["To"], message["Subject"] = sender, to, subject
     message["Date"], message["Message-ID"] = formatdate(), make_msgid(domain="dictograph.invalid")
     message.set_content(text)

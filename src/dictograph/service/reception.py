@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dictograph.job import Job
 from dictograph.service.arrival import Arrival
 from dictograph.service.request import Order
-from dictograph.store.idempotency import Known
+from dictograph.service.reserved import Reserved
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +24,19 @@ class Accepted:
 class Reception:
     """One upload on its way in.
 
-    `undecided` says that its row is being written: if that is cut off (the loop is closing), nobody
-    knows whether it was, and its audio must stay; the sweeper removes it if there is no row.
+    `undecided` says that its row is being written: if that is cut off (the loop is closing, the database goes away),
+    nobody knows whether it was, and its audio must stay; the sweeper removes it if there is no row.
     """
 
-    job_id: str
-    owner: str
-    key: str | None
-    known: Known | None
+    reserved: Reserved
     arrival: Arrival
     _accept: Callable[[Reception, str, Order], Awaitable[Accepted]]
     accepted: Accepted | None = None
     undecided: bool = False
+
+    @property
+    def job_id(self) -> str:
+        return self.reserved.job_id
 
     async def write(self, data: bytes) -> None:
         """Take some bytes. Raises UploadTooLarge as soon as there are too many."""

@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from dictograph.blobs import Blobs
 from dictograph.contract import Contract
-from dictograph.errors import EmptyUpload, JobStateConflict, NotFound, RequestError
+from dictograph.errors import DictographError, EmptyUpload, JobStateConflict, NotFound, RequestError
 from dictograph.job import StoredAudio
 from dictograph.service.arrival import Arrival
 from dictograph.service.naming import display_name
@@ -99,10 +99,15 @@ class Uploads:
     async def keep(self, receipt: Receipt) -> StoredAudio:
         """See Receipt.keep."""
         audio = await receipt.arrival.commit()
-        slot = await self._database.write(lambda conn: fill_slot(conn, receipt.slot.id, audio))
+        receipt.kept = True  # until it is known that no row names it
+        try:
+            slot = await self._database.write(lambda conn: fill_slot(conn, receipt.slot.id, audio))
+        except Exception as error:
+            receipt.kept = isinstance(error, DictographError) and error.in_doubt
+            raise
+        receipt.kept = slot is not None and slot.audio is not None and slot.audio.name == audio.name
         if slot is None or slot.audio is None:
             raise NotFound(_GONE)
-        receipt.kept = slot.audio.name == audio.name
         if slot.audio.sha256 != audio.sha256:
             raise JobStateConflict("Another file was uploaded to this address before: ask for another one.")
         return slot.audio

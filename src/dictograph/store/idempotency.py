@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from dictograph.errors import IdempotencyInProgress
@@ -14,6 +14,9 @@ from dictograph.store.tables import idempotency_key as table
 
 #: How long a key is remembered.
 KEPT_S = 24 * 3600.0
+
+#: A reservation that was not renewed for so long (s) is nobody's any more.
+SILENT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +27,26 @@ class Known:
     fingerprint: str
 
 
-def begin(conn: Connection, owner: str, key: str, process_id: str) -> Known | None:
-    """Reserve a key; None when it is now ours to create a job for.
+def begin(conn: Connection, owner: str, key: str, process_id: str, token: str) -> Known | None:
+    """Reserve a key; None when it is ours, now or still, to create a job for: until the end of the transaction, and
+    afterwards for as long as it is renewed.
 
-    Raises IdempotencyInProgress while the first request with this key is still being received.
+    `token` names this reservation, and no other. A fingerprint belongs to a job; until there is one, the token stands
+    in its place.
+
+    Raises IdempotencyInProgress while another request with this key is still being received.
     """
+    if renew(conn, owner, key, token):
+        return None
     mine = (table.c.owner == owner, table.c.key == key)
-    conn.execute(delete(table).where(*mine, table.c.created_at < now_epoch() - KEPT_S))
+    age = now_epoch() - table.c.created_at
+    # One that was renewed in the future was so before the clock was set back.
+    over = or_(age > KEPT_S, and_(table.c.job_id.is_(None), func.abs(age) > SILENT_S))
+    conn.execute(delete(table).where(*mine, over))
     try:
         with conn.begin_nested():
-            values = {"owner": owner, "key": key, "process_id": process_id, "created_at": now_epoch()}
-            conn.execute(insert(table).values(**values))
+            named = {"owner": owner, "key": key, "process_id": process_id, "fingerprint": token}
+            conn.execute(insert(table).values(created_at=now_epoch(), **named))
         return None
     except IntegrityError:
         row = conn.execute(select(table).where(*mine)).one_or_none()
@@ -43,22 +55,22 @@ def begin(conn: Connection, owner: str, key: str, process_id: str) -> Known | No
     return Known(row.job_id, row.fingerprint)
 
 
+def renew(conn: Connection, owner: str, key: str, token: str) -> bool:
+    """The request is still being received. False when the reservation is lost."""
+    change = update(table).where(*_reserved(owner, key, token)).values(created_at=now_epoch())
+    return conn.execute(change).rowcount == 1
+
+
 def settle(conn: Connection, owner: str, key: str, job_id: str, fingerprint: str) -> None:
-    """The key now stands for this job. Belongs into the transaction that creates it."""
+    """The key now stands for this job. Belongs into the transaction that creates it, after a `begin` that said that
+    the key is ours."""
     change = update(table).where(table.c.owner == owner, table.c.key == key)
     conn.execute(change.values(job_id=job_id, fingerprint=fingerprint))
 
 
-def abandon(conn: Connection, owner: str, key: str, process_id: str) -> None:
+def abandon(conn: Connection, owner: str, key: str, token: str) -> None:
     """No job came of it: the key is free again."""
-    conn.execute(
-        delete(table).where(
-            table.c.owner == owner,
-            table.c.key == key,
-            table.c.process_id == process_id,
-            table.c.job_id.is_(None),
-        )
-    )
+    conn.execute(delete(table).where(*_reserved(owner, key, token)))
 
 
 def abandon_processes(conn: Connection, process_ids: Iterable[str]) -> None:
@@ -69,3 +81,7 @@ def abandon_processes(conn: Connection, process_ids: Iterable[str]) -> None:
 def expire(conn: Connection) -> int:
     """Forget keys that are older than a day; returns how many."""
     return conn.execute(delete(table).where(table.c.created_at < now_epoch() - KEPT_S)).rowcount
+
+
+def _reserved(owner: str, key: str, token: str) -> tuple[ColumnElement[bool], ...]:
+    return (table.c.owner == owner, table.c.key == key, table.c.fingerprint == token, table.c.job_id.is_(None))

@@ -40,7 +40,9 @@ def find_joined(conn: Connection, owner: str, mark: str, *, repeatable: bool) ->
     question = select(*JOB_COLUMNS).where(
         job.c.join_mark == mark, job.c.owner == owner, or_(alive, done, in_vain) if repeatable else alive
     )
-    row = conn.execute(question.order_by(job.c.creation_date.desc(), job.c.id.desc()).limit(1)).one_or_none()
+    newest = question.order_by(job.c.creation_date.desc(), job.c.id.desc()).limit(1)
+    # Nobody deletes it before what refers to it is committed (on SQLite nobody else writes meanwhile).
+    row = conn.execute(newest.with_for_update(read=True, key_share=True)).one_or_none()
     return None if row is None else as_job(row)
 
 

@@ -107,6 +107,7 @@ class PostgresBackend:
                 outage = as_outage(error)
                 if outage is None:
                     raise
+                outage.in_doubt = run.in_doubt(error)
                 raise outage from error
 
     def _connect(self) -> PatientConnection:
@@ -161,6 +162,10 @@ class _Run(Generic[T]):
             time.sleep(random.uniform(0.0, 0.01 * 2**self._tries))
             return self._tries < _TRIES
         return error.connection_invalidated and not self._committing and self._tries == 1
+
+    def in_doubt(self, error: DBAPIError) -> bool:
+        """Whether it may be committed all the same: the connection was lost before the server said so, or not."""
+        return error.connection_invalidated and self._committing
 
     def _end(self, transaction: RootTransaction) -> None:
         transaction.rollback()

@@ -105,12 +105,15 @@ class Writer:
     def _answer(self, asks: Sequence[_Ask]) -> None:
         if not asks:
             return
+        committing = False
         try:
-            with self._connection().begin():
+            with self._connection().begin() as transaction:
                 told = news.begin(self._connection())
                 outcomes = [(ask, *self._in_savepoint(ask)) for ask in asks]
+                committing = True
+                transaction.commit()
         except BaseException as error:  # noqa: BLE001 - the thread outlives whatever a question raises
-            self._fail(asks, error)
+            self._fail(asks, error, in_doubt=committing)
             return
         for ask, answer, refusal in outcomes:
             if refusal is None:
@@ -138,9 +141,13 @@ class Writer:
             return None, error
         return answer, None
 
-    def _fail(self, asks: Sequence[_Ask], error: BaseException) -> None:
+    def _fail(self, asks: Sequence[_Ask], error: BaseException, *, in_doubt: bool = False) -> None:
         self._drop_connection()
-        told = sqlite.as_outage(error) or error
+        told: BaseException = error
+        if (outage := sqlite.as_outage(error)) is not None:
+            # A commit that could not be synced may be in the log for whoever recovers it.
+            outage.in_doubt = in_doubt and isinstance(outage, DatabaseUnavailable)
+            told = outage
         for ask in asks:
             ask.future.set_exception(told)
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import Connection, text, update
 
 from dictograph.job import ErrorRecord, Job, Options, Source, SourceKind
-from dictograph.store import finish
+from dictograph.store import control, finish, idempotency
 from dictograph.store.accept import NewJob, create_job
 from dictograph.store.database import Database
 from dictograph.store.joining import DONE_S, FAILED_S, find_joined
@@ -109,6 +110,23 @@ def test_of_many_at_once_one_makes_the_job(bench: Bench, neighbour: Bench) -> No
 
     with ThreadPoolExecutor(12) as threads:
         assert len(set(threads.map(make, range(12)))) == 1
+
+
+def test_a_job_that_is_being_joined_is_deleted_afterwards(bench: Bench, neighbour: Bench) -> None:
+    id = marked(bench).id
+    removals: list[Future[Job]] = []
+
+    def join(conn: Connection) -> None:
+        assert idempotency.begin(conn, "ann", "key", "p", "t") is None
+        assert find_joined(conn, "ann", MARK, repeatable=True) is not None
+        removals.append(neighbour.database._backend.write(lambda c: control.remove(c, "ann", id)))
+        with suppress(TimeoutError):  # it waits for us
+            removals[0].result(0.3)
+        idempotency.settle(conn, "ann", "key", id, "print")
+
+    bench.write(join)
+    assert removals[0].result(20).id == id
+    assert bench.write(idempotency.begin, "ann", "key", "p", "t") is None, "the key went with its job"
 
 
 def test_it_is_found_by_its_index(bench: Bench, kind: str) -> None:

@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -22,6 +23,8 @@ from dictograph.errors import DictographError, NotFound, StorageFull, StorageUna
 from dictograph.job import StoredAudio
 
 _PART = ".part"
+#: So many objects are looked at in one go, away from the event loop.
+_LOOKED_AT_ONCE = 500
 #: The names of objects, finished or not; other files in the folder belong to somebody else.
 _OBJECT = re.compile(r"[^/]+/[0-9a-f]+-(audio|upload|check)(\.part)?")
 
@@ -44,16 +47,21 @@ class Blobs(Protocol):
         ...
 
     def local(self, name: str) -> AbstractAsyncContextManager[Path]:
-        """A context manager that gives the object as a local file; NotFound when it is gone."""
+        """A context manager that gives the object as a local file; NotFound when it is gone, StorageUnavailable."""
         ...
 
     async def delete(self, name: str) -> None:
         """Remove an object; one that is not there is no error."""
         ...
 
-    def older_than(self, seconds: float) -> AsyncIterator[str]:
+    def older_than(self, seconds: float) -> AsyncIterator[list[str]]:
         """The names of all objects, unfinished ones too, last written more than `seconds` ago, by the clock
-        that stamps them. What lies there beside them, as in the upload folder of an older system, is none of ours."""
+        that stamps them: some at a time, for there may be millions. What lies there beside them, as in the upload
+        folder of an older system, is none of ours."""
+        ...
+
+    async def is_empty(self) -> bool:
+        """Whether nothing at all lies there, as where a disk is not mounted; raises StorageUnavailable."""
         ...
 
     async def check(self) -> None:
@@ -84,17 +92,21 @@ class FolderBlobs:
     @asynccontextmanager
     async def local(self, name: str) -> AsyncIterator[Path]:
         path = self._folder / name
-        if not await asyncio.to_thread(path.is_file):
+        if not await asyncio.to_thread(self._is_file, path):
             raise NotFound("The stored audio of this job is gone.")
         yield path
 
     async def delete(self, name: str) -> None:
         await asyncio.to_thread(self._delete, name)
 
-    async def older_than(self, seconds: float) -> AsyncIterator[str]:
-        names = iter(self._names(seconds))
-        while (name := await asyncio.to_thread(next, names, None)) is not None:
-            yield name
+    async def older_than(self, seconds: float) -> AsyncIterator[list[str]]:
+        ages = self._ages()
+        while some := await asyncio.to_thread(lambda: list(islice(ages, _LOOKED_AT_ONCE))):
+            if names := [name for name, age in some if age > seconds]:
+                yield names
+
+    async def is_empty(self) -> bool:
+        return await asyncio.to_thread(self._is_empty)
 
     async def check(self) -> None:
         writer = await self.create(f"check/{os.getpid()}-check")
@@ -114,6 +126,15 @@ class FolderBlobs:
             self._folder.mkdir(parents=True, exist_ok=True)
             check_room(self._folder, 1, self._reserve)
 
+    def _is_file(self, path: Path) -> bool:
+        with _storage_errors():
+            return path.is_file()
+
+    def _is_empty(self) -> bool:
+        with _storage_errors(), contextlib.suppress(FileNotFoundError), os.scandir(self._folder) as found:
+            return next(found, None) is None
+        return True
+
     def _delete(self, name: str) -> None:
         path = self._folder / name
         path.unlink(missing_ok=True)
@@ -122,21 +143,28 @@ class FolderBlobs:
         except OSError:  # it holds other objects still, or is gone
             return
 
-    def _names(self, seconds: float) -> Iterator[str]:
+    def _ages(self) -> Iterator[tuple[str, float]]:
+        """All objects, and how old they are (s). Holds no list of them, nor of their folders."""
         if not self._folder.is_dir():
             return
-        before = time_of_files(self._folder) - seconds
-        for folder, _, files in os.walk(self._folder):
-            for file in files:
-                path = Path(folder, file)
-                if not _OBJECT.fullmatch(str(path.relative_to(self._folder))):
-                    continue
-                try:
-                    old = path.stat().st_mtime < before
-                except FileNotFoundError:
-                    continue
-                if old:
-                    yield str(path.relative_to(self._folder))
+        now = time_of_files(self._folder)
+        for folder in _folders(self._folder):
+            for file in _files(folder):
+                name = f"{folder.name}/{file.name}"
+                if _OBJECT.fullmatch(name):
+                    with contextlib.suppress(FileNotFoundError):
+                        yield name, now - file.stat().st_mtime
+
+
+def _folders(folder: Path) -> Iterator[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        yield from (entry for entry in entries if entry.is_dir(follow_symlinks=False))
+
+
+def _files(folder: os.DirEntry[str]) -> Iterator[os.DirEntry[str]]:
+    """The files of a folder; none, if it is gone, or is somebody else's and cannot be looked into."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        yield from (entry for entry in entries if not entry.is_dir())
 
 
 class _FileWriter:
@@ -197,4 +225,4 @@ class _storage_errors:  # noqa: N801 - reads as a statement
 def _storage_error(error: OSError) -> DictographError:
     if error.errno in FULL:
         return StorageFull("The storage is full. Free some space, or remove old jobs, and try again.")
-    return StorageUnavailable(f"The storage cannot be written: {error.strerror or error}.")
+    return StorageUnavailable(f"The storage cannot be used: {error.strerror or error}.")

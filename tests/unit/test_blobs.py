@@ -35,7 +35,7 @@ def files(folder: Path) -> list[str]:
 
 
 async def names_older_than(blobs: FolderBlobs, seconds: float) -> list[str]:
-    return sorted([name async for name in blobs.older_than(seconds)])
+    return sorted([name async for names in blobs.older_than(seconds) for name in names])
 
 
 def test_an_object_is_what_was_written_with_its_hash_and_size(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_the_check_leaves_nothing_behind(tmp_path: Path) -> None:
 
 def test_a_storage_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(StorageUnavailable, match="cannot be written"):
+    with pytest.raises(StorageUnavailable, match="cannot be used"):
         asyncio.run(FolderBlobs(tmp_path / "file").check())
 
 

@@ -62,7 +62,7 @@ def test_a_full_disk_is_freed_of_what_is_old(tmp_path: Path, monkeypatch: pytest
     _ago(uploads / name / "talk.wav", 2 * HOUR)
 
     async def found() -> tuple[list[str], list[str]]:
-        objects = [name async for name in FolderBlobs(tmp_path).older_than(HOUR)]
+        objects = [name async for names in FolderBlobs(tmp_path).older_than(HOUR) for name in names]
         return objects, await PathUploads(uploads, 0, 0).older_than(HOUR, HOUR)
 
     assert asyncio.run(found()) == (["old/0-audio"], [str(uploads / name / "talk.wav")])

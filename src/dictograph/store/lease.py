@@ -32,18 +32,25 @@ FENCED = (
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How long a job waits after a failure: `base` seconds, doubling, at most `cap`."""
+    """How long a job waits after a failure: `base` seconds, doubling, at most `cap`. After one that its worker could
+    do nothing about and that may pass, it has `patience` seconds, if that is longer: see `patient`."""
 
     base: float
     cap: float
+    patience: float = 0.0
+
+    @property
+    def longest(self) -> float:
+        """The longest wait that there is, in seconds."""
+        return max(self.cap, self.patience)
 
     def delay(self, failures: int) -> float:
         """Seconds to wait after so many failures, by chance between a half and the whole."""
         return backoff_seconds(failures, self.base, self.cap, random.Random())
 
-    def spread_over(self, seconds: float) -> RetryPolicy:
-        """These waits, but long enough that the second and third attempt come in about so many seconds."""
-        return RetryPolicy(max(self.base, seconds / 3), max(self.cap, seconds))
+    def patient(self) -> RetryPolicy:
+        """These waits, but long enough that the second and third attempt come in about `patience` seconds."""
+        return RetryPolicy(max(self.base, self.patience / 3), self.longest)
 
 
 def fence(conn: Connection, lease: Lease, events: int, **values: Any) -> int:

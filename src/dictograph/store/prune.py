@@ -6,24 +6,36 @@ prune at once share the work, and a job that is being run again keeps what it ha
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import accumulate
+from typing import Any
 
-from sqlalchemy import Connection, Select, delete, select, union_all, update
+from sqlalchemy import Connection, Row, Select, case, delete, select, union_all, update
 
 from dictograph.job import SourceKind
-from dictograph.store import news
+from dictograph.store import events, news
 from dictograph.store.clock import as_datetime, now_epoch, read_clock
 from dictograph.store.tables import event, job, upload_slot, webhook_delivery
 from dictograph.webhooks.delivery import DeliveryState
 
-#: One batch removes no more than about so many events for each job of its limit, so that the
-#: write lock is never held for long.
-_EVENTS_PER_JOB = 100
+#: One batch of jobs has no more than about so many events and windows: SQLite removes some ten thousand in a second,
+#: and for as long nobody else writes.
+_MOST_ROWS = 2000
 
 
-def prune_audio(conn: Connection, older_than_s: float, limit: int) -> list[str]:
-    """Take the audio from jobs that ended so long ago; returns the objects' names, to be deleted."""
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What one batch came to. `more`: there may be more that is due; `objects`: the names of those that no row names
+    any more, to be deleted."""
+
+    more: bool
+    objects: list[str] = field(default_factory=list)
+
+
+def prune_audio(conn: Connection, older_than_s: float, limit: int) -> Pruned:
+    """Take the audio from jobs that ended so long ago."""
     question = (
         select(job.c.id, job.c.audio_name)
         .where(job.c.audio_name.is_not(None), job.c.finished_at < _before(conn, older_than_s))
@@ -33,52 +45,68 @@ def prune_audio(conn: Connection, older_than_s: float, limit: int) -> list[str]:
     )
     rows = conn.execute(question).all()
     conn.execute(update(job).where(job.c.id.in_([row.id for row in rows])).values(audio_name=None))
-    return [row.audio_name for row in rows]
+    return Pruned(len(rows) == limit, [row.audio_name for row in rows])
 
 
-def prune_jobs(conn: Connection, older_than_s: float, limit: int) -> list[str]:
-    """Remove jobs that ended so long ago, with all they have; returns the names of their audio."""
+def prune_jobs(conn: Connection, older_than_s: float, limit: int) -> Pruned:
+    """Remove jobs that ended so long ago, with all they have."""
+    logged = case((job.c.events_pruned, 0), else_=job.c.last_seq)
     question = (
-        select(job.c.id, job.c.audio_name)
+        select(job.c.id, job.c.audio_name, logged.label("events"), (logged + job.c.windows_planned).label("weight"))
         .where(job.c.finished_at < _before(conn, older_than_s))
         .order_by(job.c.finished_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
     )
-    rows = conn.execute(question).all()
+    rows, more = _batch(conn, question, limit)
+    if _is_shortened(conn, rows):
+        return Pruned(more=True)
     conn.execute(delete(job).where(job.c.id.in_([row.id for row in rows])))
     for row in rows:
         news.of_job(conn, row.id)
-    return [row.audio_name for row in rows if row.audio_name]
+    return Pruned(more, [row.audio_name for row in rows if row.audio_name])
 
 
-def prune_events(conn: Connection, older_than_s: float, limit: int) -> int:
-    """Remove the events of at most `limit` jobs that ended so long ago, and the log of their webhooks; returns how
-    many events.
+def prune_events(conn: Connection, older_than_s: float, limit: int) -> Pruned:
+    """Remove the events of jobs that ended so long ago, and the log of their webhooks.
 
     A job keeps its `last_seq`: what comes after is numbered on.
     """
     question = (
-        select(job.c.id)
+        select(job.c.id, job.c.last_seq.label("events"), job.c.last_seq.label("weight"))
         .where(job.c.events_pruned.is_(False), job.c.finished_at < _before(conn, older_than_s))
         .order_by(job.c.finished_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
     )
-    removed = 0
-    for job_id in conn.execute(question).scalars().all():
-        removed += conn.execute(delete(event).where(event.c.job_id == job_id)).rowcount
-        over = webhook_delivery.c.state != DeliveryState.PENDING.value
-        conn.execute(delete(webhook_delivery).where(webhook_delivery.c.job_id == job_id, over))
-        conn.execute(update(job).where(job.c.id == job_id).values(events_pruned=True))
-        if removed >= limit * _EVENTS_PER_JOB:
-            break
-    return removed
+    rows, more = _batch(conn, question, limit)
+    if _is_shortened(conn, rows):
+        return Pruned(more=True)
+    ids = [row.id for row in rows]
+    over = webhook_delivery.c.state != DeliveryState.PENDING.value
+    conn.execute(delete(event).where(event.c.job_id.in_(ids)))
+    conn.execute(delete(webhook_delivery).where(webhook_delivery.c.job_id.in_(ids), over))
+    conn.execute(update(job).where(job.c.id.in_(ids)).values(events_pruned=True))
+    return Pruned(more)
 
 
-def prune_uploads(conn: Connection, expired_for_s: float, limit: int) -> list[str]:
-    """Remove addresses to upload to that expired so long ago, but for those whose object a job still waits for;
-    returns the names of their objects."""
+def _batch(conn: Connection, question: Select[Any], limit: int) -> tuple[Sequence[Row[Any]], bool]:
+    """The first jobs asked for, locked: at least one, and no more than have `_MOST_ROWS` between them by their
+    `weight`; and whether there may be more."""
+    found = conn.execute(question.limit(limit).with_for_update(skip_locked=True)).all()
+    light = sum(total <= _MOST_ROWS for total in accumulate(row.weight for row in found))
+    rows = found[: max(1, light)]
+    return rows, len(rows) < len(found) or len(found) == limit
+
+
+def _is_shortened(conn: Connection, rows: Sequence[Row[Any]]) -> bool:
+    """Whether the job of a batch has so many events that only the oldest went this time. Its windows are no such
+    matter: how long audio may be bounds them, and without them a job could not be run again."""
+    if not rows or rows[0].events <= _MOST_ROWS:
+        return False
+    first = events.first_seq(conn, rows[0].id) or 0
+    oldest = delete(event).where(event.c.job_id == rows[0].id, event.c.seq < first + _MOST_ROWS)
+    return conn.execute(oldest).rowcount == _MOST_ROWS
+
+
+def prune_uploads(conn: Connection, expired_for_s: float, limit: int) -> Pruned:
+    """Remove addresses to upload to that expired so long ago, but for those whose object a job still waits for."""
     question = (
         select(upload_slot.c.id, upload_slot.c.object_name, upload_slot.c.size)
         .where(upload_slot.c.expires_at < now_epoch() - expired_for_s, upload_slot.c.object_name.not_in(_wanted()))
@@ -88,17 +116,17 @@ def prune_uploads(conn: Connection, expired_for_s: float, limit: int) -> list[st
     )
     rows = conn.execute(question).all()
     conn.execute(delete(upload_slot).where(upload_slot.c.id.in_([row.id for row in rows])))
-    return [row.object_name for row in rows if row.size is not None]
+    return Pruned(len(rows) == limit, [row.object_name for row in rows if row.size is not None])
 
 
-def prune_empty_uploads(conn: Connection, expired_for_s: float, limit: int) -> int:
-    """Remove addresses that expired so long ago, and to which nothing was uploaded; returns how many. Nobody misses
-    them, and whoever may ask for addresses can have very many."""
+def prune_empty_uploads(conn: Connection, expired_for_s: float, limit: int) -> Pruned:
+    """Remove addresses that expired so long ago, and to which nothing was uploaded. Nobody misses them, and whoever
+    may ask for addresses can have very many."""
     due = select(upload_slot.c.id).where(
         upload_slot.c.size.is_(None), upload_slot.c.expires_at < now_epoch() - expired_for_s
     )
     first = due.order_by(upload_slot.c.created_at).limit(limit)
-    return conn.execute(delete(upload_slot).where(upload_slot.c.id.in_(first))).rowcount
+    return Pruned(conn.execute(delete(upload_slot).where(upload_slot.c.id.in_(first))).rowcount == limit)
 
 
 def unnamed(conn: Connection, names: Iterable[str]) -> list[str]:

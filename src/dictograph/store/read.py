@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, or_, select, tuple_, union_all
 
-from dictograph.job import Job, JobStatus, StoredAudio
+from dictograph.job import Job, JobStatus, SourceKind, StoredAudio
 from dictograph.store.cursor import beyond, cursor_after
 from dictograph.store.progress import StoredWindow
 from dictograph.store.rows import JOB_COLUMNS, as_job, find
@@ -23,6 +23,15 @@ _older = tuple_(job.c.available_at, job.c.id) < tuple_(
 )
 _BEFORE = select(func.count()).where(
     status_is(JobStatus.PENDING), or_(job.c.priority > _priority, (job.c.priority == _priority) & _older)
+)
+
+_OF_STORED_AUDIO = (
+    select(job.c.id)
+    .where(
+        or_(status_is(JobStatus.PENDING), status_is(JobStatus.PROCESSING)),
+        or_(job.c.audio_name.is_not(None), job.c.source_kind == SourceKind.OBJECT.value),
+    )
+    .limit(1)
 )
 
 
@@ -52,6 +61,11 @@ def stored_audio(conn: Connection, after: str, limit: int) -> list[StoredAudio]:
     both = union_all(*some).subquery()
     rows = conn.execute(select(both).order_by(both.c.name).limit(limit))
     return [StoredAudio(row.name, row.sha256, row.size) for row in rows]
+
+
+def needs_stored_audio(conn: Connection) -> bool:
+    """Whether there is a job under way whose audio lies in the storage."""
+    return conn.execute(_OF_STORED_AUDIO).first() is not None
 
 
 def list_jobs(

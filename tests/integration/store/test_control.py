@@ -56,14 +56,14 @@ def test_an_upload_that_is_gone_cannot_be_run_again_but_a_url_can(bench: Bench) 
     bench.create("url", source=Source(SourceKind.URL, "https://example.org/a.mp3"))
     for id in ("upload", "url"):
         bench.cancel(id)
-    assert len(bench.write(prune.prune_audio, -1.0, 10)) == 2
+    assert len(bench.write(prune.prune_audio, -1.0, 10).objects) == 2
     with pytest.raises(JobStateConflict, match="no longer kept"):
         bench.retry("upload")
     assert bench.retry("url").audio is None
 
 
 def test_remove_leaves_nothing(bench: Bench) -> None:
-    bench.write(idempotency.begin, "local", "key", "p")
+    bench.write(idempotency.begin, "local", "key", "p", "a")
     bench.create("a")
     bench.write(idempotency.settle, "local", "key", "a", "f")
     held = bench.claim().lease

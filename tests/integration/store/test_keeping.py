@@ -7,49 +7,13 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import select, update
 
-from dictograph.errors import IdempotencyInProgress
 from dictograph.job import ErrorRecord, Source, SourceKind
-from dictograph.store import events, idempotency, outbox, prune, workers
-from dictograph.store.idempotency import Known
-from dictograph.store.tables import dead_letter, idempotency_key, worker
+from dictograph.store import events, outbox, prune, workers
+from dictograph.store.lease import fence
+from dictograph.store.prune import Pruned
+from dictograph.store.tables import dead_letter, worker
 from dictograph.store.workers import WorkerState
 from tests.integration.store.bench import Bench
-
-
-def test_a_key_is_ours_then_in_progress_then_known(bench: Bench) -> None:
-    bench.create("a")
-    assert bench.write(idempotency.begin, "local", "k", "p1") is None
-    with pytest.raises(IdempotencyInProgress):
-        bench.write(idempotency.begin, "local", "k", "p2")
-    assert bench.write(idempotency.begin, "other", "k", "p2") is None, "keys are each owner's own"
-    bench.write(idempotency.settle, "local", "k", "a", "print")
-    assert bench.write(idempotency.begin, "local", "k", "p2") == Known("a", "print")
-
-
-def test_a_key_without_a_job_is_freed(bench: Bench) -> None:
-    bench.create("a")
-    for key in ("refused", "settled", "crashed"):
-        bench.write(idempotency.begin, "local", key, "p1")
-    bench.write(idempotency.settle, "local", "settled", "a", "print")
-    bench.write(idempotency.abandon, "local", "refused", "somebody else")
-    with pytest.raises(IdempotencyInProgress):
-        bench.write(idempotency.begin, "local", "refused", "p2")
-    bench.write(idempotency.abandon, "local", "refused", "p1")
-    assert bench.write(idempotency.begin, "local", "refused", "p2") is None
-    bench.write(idempotency.abandon_processes, ["p1"])
-    assert bench.write(idempotency.begin, "local", "crashed", "p2") is None
-    assert bench.write(idempotency.begin, "local", "settled", "p2") == Known("a", "print")
-
-
-def test_keys_are_kept_for_a_day(bench: Bench) -> None:
-    for key in ("old", "older", "new"):
-        bench.write(idempotency.begin, "local", key, "p1")
-    aged = update(idempotency_key).where(idempotency_key.c.key != "new")
-    bench.write(lambda c: c.execute(aged.values(created_at=idempotency_key.c.created_at - 24 * 3600)))
-    assert bench.write(idempotency.begin, "local", "old", "p2") is None
-    assert bench.write(idempotency.expire) == 1
-    with pytest.raises(IdempotencyInProgress):
-        bench.write(idempotency.begin, "local", "new", "p2")
 
 
 def test_a_postponed_message_waits_and_holds_back_the_next(bench: Bench) -> None:
@@ -109,9 +73,9 @@ def test_audio_is_pruned_from_ended_jobs_only(bench: Bench) -> None:
     ended = _ended(bench, 3)
     bench.create("waiting")
     bench.create("no-audio", audio=None, source=Source(SourceKind.URL, "https://example.org/a"))
-    assert bench.write(prune.prune_audio, 60.0, 10) == [], "they ended just now"
-    assert bench.write(prune.prune_audio, -1.0, 2) == [f"{id}/0-audio" for id in ended[:2]]
-    assert bench.write(prune.prune_audio, -1.0, 2) == [f"{ended[2]}/0-audio"]
+    assert bench.write(prune.prune_audio, 60.0, 10) == Pruned(more=False), "they ended just now"
+    assert bench.write(prune.prune_audio, -1.0, 2) == Pruned(True, [f"{id}/0-audio" for id in ended[:2]])
+    assert bench.write(prune.prune_audio, -1.0, 2) == Pruned(False, [f"{ended[2]}/0-audio"])
     assert bench.job(ended[0]).audio is None
     assert bench.job("waiting").audio is not None
     names = [f"{ended[0]}/0-audio", "waiting/0-audio", "nobody/0-audio"]
@@ -121,20 +85,65 @@ def test_audio_is_pruned_from_ended_jobs_only(bench: Bench) -> None:
 def test_jobs_are_pruned_with_all_they_have(bench: Bench) -> None:
     ended = _ended(bench, 2)
     bench.create("waiting")
-    assert bench.write(prune.prune_jobs, 60.0, 10) == []
-    assert bench.write(prune.prune_jobs, -1.0, 10) == [f"{id}/0-audio" for id in ended]
+    assert bench.write(prune.prune_jobs, 60.0, 10) == Pruned(more=False)
+    assert bench.write(prune.prune_jobs, -1.0, 10) == Pruned(False, [f"{id}/0-audio" for id in ended])
     assert bench.read(events.last_seqs, [*ended, "waiting"]) == {"waiting": 1}
 
 
 def test_pruned_events_leave_their_numbers(bench: Bench) -> None:
     ended = _ended(bench, 2)
-    assert bench.write(prune.prune_events, 60.0, 10) == 0
-    assert bench.write(prune.prune_events, -1.0, 1) == 2
-    assert bench.write(prune.prune_events, -1.0, 10) == 2
-    assert bench.write(prune.prune_events, -1.0, 10) == 0
-    assert bench.read(events.first_seq, ended[0]) is None
+    bench.write(prune.prune_events, 60.0, 10)
+    assert bench.log(ended[0]) == ["created", "cancelled"]
+    assert bench.write(prune.prune_events, -1.0, 1).more
+    assert (bench.log(ended[0]), bench.log(ended[1])) == ([], ["created", "cancelled"])
+    assert not bench.write(prune.prune_events, -1.0, 10).more
+    assert bench.log(ended[1]) == []
     assert bench.read(events.last_seqs, ended) == dict.fromkeys(ended, 2)
     bench.retry(ended[0])
     assert bench.read(events.first_seq, ended[0]) == 3
     bench.cancel(ended[0])
-    assert bench.write(prune.prune_events, -1.0, 10) == 2, "a job that ran again is pruned again"
+    bench.write(prune.prune_events, -1.0, 10)
+    assert bench.log(ended[0]) == [], "a job that ran again is pruned again"
+
+
+def _with_many_events(bench: Bench, count: int) -> str:
+    """A job that ended before all others, and so is due first."""
+    lease = bench.running(id="long")
+    bench.plan(lease, 2)
+    bench.commit(lease, 0)
+    more = [("said", {})] * (count - len(bench.log("long")) - 1)
+    bench.write(lambda c: events.append(c, "long", fence(c, lease, len(more)), more))
+    bench.cancel("long")
+    assert len(bench.log("long")) == count
+    return "long"
+
+
+def test_jobs_with_much_go_few_at_a_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prune, "_MOST_ROWS", 5)
+    ended = _ended(bench, 5)
+    assert bench.write(prune.prune_jobs, -1.0, 10) == Pruned(True, [f"{id}/0-audio" for id in ended[:2]])
+    assert bench.write(prune.prune_events, -1.0, 10).more
+    assert [len(bench.log(id)) for id in ended] == [0, 0, 0, 0, 2]
+    assert bench.write(prune.prune_jobs, -1.0, 10) == Pruned(False, [f"{id}/0-audio" for id in ended[2:]])
+
+
+def test_a_job_with_very_many_events_goes_a_part_at_a_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prune, "_MOST_ROWS", 10)
+    long = _with_many_events(bench, 25)
+    ended = _ended(bench, 1)
+    for left in (15, 5):
+        assert bench.write(prune.prune_jobs, -1.0, 10) == Pruned(more=True)
+        assert [one.seq for one in bench.events(long)] == list(range(26 - left, 26)), "the oldest go first"
+        assert bench.job(long).windows_done == 1
+    assert bench.write(prune.prune_jobs, -1.0, 10) == Pruned(True, ["long/0-audio"])
+    assert bench.write(prune.prune_jobs, -1.0, 10) == Pruned(False, [f"{ended[0]}/0-audio"])
+    assert bench.read(events.last_seqs, [long, *ended]) == {}
+
+
+def test_very_many_events_of_a_job_go_a_part_at_a_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prune, "_MOST_ROWS", 10)
+    long = _with_many_events(bench, 25)
+    left = []
+    while bench.write(prune.prune_events, -1.0, 10).more:
+        left.append(len(bench.log(long)))
+    assert (left, bench.log(long), bench.job(long).last_seq) == ([15, 5], [], 25)

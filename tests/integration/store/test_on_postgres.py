@@ -129,7 +129,7 @@ def test_of_two_transactions_in_a_ring_one_is_run_again(bench: Bench, database: 
     with ThreadPoolExecutor(2) as threads:
         for done in [threads.submit(database.write_now, change(*ids)) for ids in (("a", "b"), ("b", "a"))]:
             done.result(30)
-    assert len(runs) == 3
+    assert len(runs) > 2  # who is run again may be quicker at the first row than who waits for it, and meet him again
     assert [bench.job(id).priority for id in ("a", "b")] == [2, 2]
 
 
@@ -287,7 +287,7 @@ def test_pruning_hundreds_of_jobs_tells_of_it(bench: Bench, database: Database) 
     copies = f"SELECT lpad(i::text, 50, '0'), {columns} FROM transcription_job, generate_series(1, 249) i"
     bench.write(lambda c: c.execute(text(f"INSERT INTO transcription_job (id, {columns}) {copies}")))
     bench.write(lambda c: c.execute(text("UPDATE transcription_job SET status = 'failed', finished_at = now()")))
-    assert len(bench.write(prune.prune_jobs, -1.0, 250)) == 250
+    assert len(bench.write(prune.prune_jobs, -1.0, 251).objects) == 250
 
 
 # --- what cannot be opened

@@ -6,14 +6,16 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import Connection, text
 
 from dictograph.errors import IdempotencyInProgress, JobStateConflict, LeaseLost
-from dictograph.job import JobStatus
-from dictograph.store import finish, idempotency, lease, outbox, prune
+from dictograph.job import Job, JobStatus
+from dictograph.store import control, finish, idempotency, lease, outbox, prune
 from dictograph.store.database import Database
 from tests.integration.store.bench import AT_ONCE, Bench
 
@@ -86,6 +88,34 @@ def test_a_job_that_somebody_is_taking_is_passed_over(bench: Bench, neighbour: B
     assert neighbour.claim().job.id == "00"
 
 
+@pytest.mark.parametrize("end", [control.cancel, control.remove])
+def test_a_job_that_somebody_ends_is_not_given_back(
+    bench: Bench, neighbour: Bench, kind: str, end: Callable[[Connection, None, str], Job]
+) -> None:
+    """A claim whose answer got lost is put right: its worker must not die of a cancel in the same moment."""
+    if kind == "sqlite":
+        pytest.skip("SQLite has one writer at a time")
+    ended, other = bench.running(), bench.running()
+    entered, go = threading.Event(), threading.Event()
+
+    def end_and_wait(conn: Connection) -> None:
+        end(conn, None, ended.job_id)
+        entered.set()
+        assert go.wait(20)
+
+    ending = neighbour.database._backend.write(end_and_wait)
+    try:
+        assert entered.wait(20)
+        given_back = bench.database._backend.write(lambda c: finish.release_unknown(c, "w1", []))
+        with suppress(TimeoutError):
+            given_back.result(3)
+    finally:
+        go.set()
+    ending.result(20)
+    assert given_back.result(20) == [other.job_id]
+    assert bench.write(finish.release_unknown, "w1", []) == []
+
+
 def test_cancel_and_a_worker_at_once(bench: Bench, neighbour: Bench) -> None:
     """Whoever is first: one end, no gap, and what came too late is refused."""
     for _ in range(8):
@@ -144,8 +174,8 @@ def test_pruners_and_a_retry_at_once(bench: Bench, neighbour: Bench) -> None:
         bench.create(id)
         bench.cancel(id)
         pruned, other, again = _at_once(
-            lambda: bench.write(prune.prune_audio, -1.0, 10),
-            lambda: neighbour.write(prune.prune_audio, -1.0, 10),
+            lambda: bench.write(prune.prune_audio, -1.0, 10).objects,
+            lambda: neighbour.write(prune.prune_audio, -1.0, 10).objects,
             lambda job=id: neighbour.retry(job),
         )
         assert len(pruned + other) == len(set(pruned + other)) <= 1
@@ -157,7 +187,7 @@ def test_of_requests_with_one_key_one_is_first(bench: Bench, neighbour: Bench) -
     for number in range(5):
         begun = _at_once(
             *[
-                lambda who=who, key=f"key-{number}": who.write(idempotency.begin, "local", key, "p")
+                lambda who=who, key=f"key-{number}": who.write(idempotency.begin, "local", key, "p", str(uuid4()))
                 for who in (bench, neighbour) * 2
             ]
         )

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from dictograph.errors import InvalidRequest
-from dictograph.job import JobStatus
+from dictograph.job import JobStatus, Source, SourceKind
 from dictograph.store import read
 from tests.integration.store.bench import Bench
 
@@ -87,3 +87,20 @@ def test_counts_name_every_state(bench: Bench) -> None:
         JobStatus.CANCELLED: 1,
     }
     assert bench.read(read.counts, "otto")[JobStatus.PENDING] == 1
+
+
+def test_stored_audio_is_needed_while_a_job_that_has_it_is_under_way(bench: Bench) -> None:
+    bench.create(audio=None, source=Source(SourceKind.URL, "https://example.org/a.wav"))
+    assert not bench.read(read.needs_stored_audio)
+    bench.create("upload", priority=1)
+    assert bench.read(read.needs_stored_audio)
+    lease = bench.claim().lease
+    assert lease.job_id == "upload"
+    assert bench.read(read.needs_stored_audio)
+    for _ in range(3):
+        bench.fail(lease)
+        if (claim := bench.try_claim()) is not None:
+            lease = claim.lease
+    assert not bench.read(read.needs_stored_audio), "a job that has ended needs none"
+    bench.create(audio=None, source=Source(SourceKind.OBJECT, "upload/0-upload"))
+    assert bench.read(read.needs_stored_audio)

@@ -43,20 +43,20 @@ def job_of(database: Database, audio: StoredAudio, name: str) -> str:
 def test_what_is_expired_and_not_needed_goes(database: Database) -> None:
     unused, waited_for, fresh = slot(database, "unused"), slot(database, "waited-for"), slot(database, "fresh", 60)
     job = job_of(database, waited_for, "job")
-    assert database.write_now(lambda c: prune_uploads(c, 5, 100)) == [unused.name]
+    assert database.write_now(lambda c: prune_uploads(c, 5, 100)).objects == [unused.name]
     assert database.read_now(lambda c: find_slot(c, "unused")) is None
     names = [unused.name, waited_for.name, fresh.name]
     assert database.read_now(lambda c: unnamed(c, names)) == [unused.name]
     assert [one.name for one in database.read_now(lambda c: stored_audio(c, "", 10))] == [fresh.name, waited_for.name]
     database.write_now(lambda c: control.cancel(c, None, job))
-    assert database.write_now(lambda c: prune_uploads(c, 60, 100)) == []
-    assert database.write_now(lambda c: prune_uploads(c, 5, 100)) == [waited_for.name]
+    assert database.write_now(lambda c: prune_uploads(c, 60, 100)).objects == []
+    assert database.write_now(lambda c: prune_uploads(c, 5, 100)).objects == [waited_for.name]
 
 
 def test_an_address_to_which_nothing_came_goes_without_an_object(database: Database) -> None:
     new = NewSlot("empty", "backend", Contract.BACKEND, "a.mp3", "", 3, -10)
     database.write_now(lambda c: create_slot(c, new))
-    assert database.write_now(lambda c: prune_uploads(c, 5, 100)) == []
+    assert database.write_now(lambda c: prune_uploads(c, 5, 100)).objects == []
     assert database.read_now(lambda c: find_slot(c, "empty")) is None
     assert database.write_now(lambda c: fill_slot(c, "empty", StoredAudio("empty/1-upload", "0" * 64, 3))) is None
 

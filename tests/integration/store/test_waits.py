@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
 from sqlalchemy import Connection, select, update
 
-from dictograph.store import outbox, waits
+from dictograph.presence import Presence
+from dictograph.store import finish, outbox, waits
 from dictograph.store.clock import now_epoch, read_clock
+from dictograph.store.lease import RetryPolicy
 from dictograph.store.tables import job
 from dictograph.store.tables import outbox as messages
-from tests.integration.store.bench import Bench
+from dictograph.worker import reaper
+from tests.integration.store.bench import OOPS, Bench
+from tests.service import eventually
 
 LONGEST = 300.0
 
@@ -55,3 +67,73 @@ def test_running_jobs_are_left_as_they_are(bench: Bench) -> None:
     before = bench.read(lambda conn: conn.execute(select(job)).one())
     assert bench.write(waits.cut_short, LONGEST, 60.0) == 0
     assert bench.read(lambda conn: conn.execute(select(job)).one()) == before
+
+
+@asynccontextmanager
+async def _reaping(database: Any, folder: Path, policy: RetryPolicy, lease_s: float = 30.0) -> AsyncIterator[None]:
+    with closing(Presence(folder / "processes")) as presence:
+        agent = reaper.Reaper(database, presence, folder, policy, lease_s)
+        task = asyncio.create_task(agent.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def _eventually(question: Callable[[], object]) -> None:
+    await asyncio.to_thread(eventually, question, 20)
+
+
+def test_a_reaper_that_begins_leaves_the_longest_wait_there_is(bench: Bench, tmp_path: Path) -> None:
+    """Weights that cannot be had are waited for longer than anything else."""
+    policy = RetryPolicy(2.0, 300.0, patience=2000.0)
+    patient = bench.running()
+    bench.write(finish.fail, patient, OOPS, True, policy.patient())
+    bench.create("far")
+    bench.write(_as_if_created_before_the_clock_was_set_back, "far", 3600.0)
+
+    async def test() -> None:
+        async with _reaping(bench.database, tmp_path, policy):
+            await _eventually(lambda: _wait(bench, "far") <= 0)
+
+    before = bench.column(patient.job_id, "available_at")
+    asyncio.run(test())
+    assert _wait(bench, patient.job_id) > 300
+    assert bench.column(patient.job_id, "available_at") == before
+
+
+class _SlowCommits:
+    """A database whose commits take a minute, every other one."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self.now = 1000.0
+        self.looks = 0
+
+    async def write(self, question: Callable[[Connection], Any]) -> Any:
+        answer = await self._bench.database.write(question)
+        self.looks += 1
+        self.now += 60.0 * (self.looks % 2)
+        return answer
+
+
+def test_a_slow_commit_is_no_clock_that_was_set_back(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = _SlowCommits(bench)
+    monkeypatch.setattr(reaper, "_TURN_S", 0.0)
+    monkeypatch.setattr(reaper, "read_clock", lambda _: 2e9 + slow.now)
+    monkeypatch.setattr(reaper, "time", SimpleNamespace(monotonic=lambda: slow.now))
+
+    async def test() -> None:
+        async with _reaping(slow, tmp_path, RetryPolicy(2.0, 300.0), lease_s=0.0):
+            await _eventually(lambda: slow.looks > 3)
+            await asyncio.to_thread(bench.create, "far")
+            change = _as_if_created_before_the_clock_was_set_back
+            await asyncio.to_thread(bench.write, change, "far", 3600.0)
+            seen = slow.looks
+            await _eventually(lambda: slow.looks > seen + 6)
+        assert _wait(bench, "far") > 3000
+
+    asyncio.run(test())

@@ -1,15 +1,24 @@
-"""What was kept long enough goes, and one object that cannot go keeps no other."""
+"""What was kept long enough goes, however much it is, and one object that cannot go keeps no other."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, func, select
 
 from dictograph.blobs import FolderBlobs
 from dictograph.errors import StorageUnavailable
+from dictograph.job import Options, Source, SourceKind, StoredAudio
+from dictograph.store import control
+from dictograph.store.accept import NewJob, create_job
 from dictograph.store.database import Database
 from dictograph.store.migrate import upgrade
+from dictograph.store.tables import event, job
+from dictograph.worker import pruner
 from dictograph.worker.pruner import Pruner, Retention
 
 
@@ -26,52 +35,171 @@ class _Stubborn(FolderBlobs):
         await super().delete(name)
 
 
-def test_an_object_that_cannot_be_removed_keeps_no_other(tmp_path: Path) -> None:
-    for job in ("a", "stuck", "z"):
-        stray = tmp_path / "blobs" / job / "0-audio"
-        stray.parent.mkdir(parents=True)
-        stray.write_bytes(b"nobody names this")
-        os.utime(stray, (1, 1))
+class _Clock:
+    """A clock that only goes when it is told to."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
     upgrade(f"sqlite:///{tmp_path / 'd.db'}")
-
-    async def test(error: Exception) -> None:
-        database = Database.open(f"sqlite:///{tmp_path / 'd.db'}")
-        pruner = Pruner(database, _Stubborn(tmp_path / "blobs", error), Retention(0, 0, 0, orphans=1.0))
-        await pruner.turn()
-        await pruner.turn()
-        await database.close()
-
-    for error in (PermissionError("not yours"), StorageUnavailable("The storage is away.")):
-        asyncio.run(test(error))
-        assert [path.parent.name for path in (tmp_path / "blobs").rglob("0-audio")] == ["stuck"]
+    database = Database.open(f"sqlite:///{tmp_path / 'd.db'}")
+    yield database
+    database.close_now()
 
 
-def test_what_just_became_old_stays_for_a_turn_more(tmp_path: Path) -> None:
+def _stray(folder: Path, name: str) -> Path:
+    """An object that no row names, written long ago."""
+    stray = folder / "blobs" / name / "0-audio"
+    stray.parent.mkdir(parents=True)
+    stray.write_bytes(b"nobody names this")
+    os.utime(stray, (1, 1))
+    return stray
+
+
+def _left(folder: Path) -> list[str]:
+    return sorted(path.parent.name for path in (folder / "blobs").rglob("0-audio"))
+
+
+@pytest.mark.parametrize("error", [PermissionError("not yours"), StorageUnavailable("The storage is away.")])
+def test_an_object_that_cannot_be_removed_keeps_no_other(tmp_path: Path, database: Database, error: Exception) -> None:
+    for name in ("a", "stuck", "z"):
+        _stray(tmp_path, name)
+    clock = _Clock()
+
+    async def test() -> None:
+        blobs = _Stubborn(tmp_path / "blobs", error)
+        agent = Pruner(database, blobs, Retention(0, 0, 0, orphans=1.0), clock)
+        for clock.now in (0.0, 1.0):
+            await agent.turn()
+
+    asyncio.run(test())
+    assert _left(tmp_path) == ["stuck"]
+
+
+def test_what_just_became_old_stays_for_a_sweep_more(tmp_path: Path, database: Database) -> None:
     """The clock was set forward by hours while an upload was being taken in: its row comes a moment later."""
-    incoming = tmp_path / "blobs" / "job" / "0-audio"
-    incoming.parent.mkdir(parents=True)
-    incoming.write_bytes(b"accepted in a moment")
-    os.utime(incoming, (1, 1))
-    upgrade(f"sqlite:///{tmp_path / 'd.db'}")
+    incoming, clock = _stray(tmp_path, "job"), _Clock()
+    there = []
 
     async def test() -> None:
-        database = Database.open(f"sqlite:///{tmp_path / 'd.db'}")
-        pruner = Pruner(database, FolderBlobs(tmp_path / "blobs"), Retention(0, 0, 0, orphans=3600.0))
-        await pruner.turn()
-        assert incoming.exists()
-        await pruner.turn()
-        assert not incoming.exists()
-        await database.close()
+        agent = Pruner(database, FolderBlobs(tmp_path / "blobs"), Retention(0, 0, 0, orphans=3600.0), clock)
+        for clock.now in (0.0, 60.0, 1740.0, 1800.0):
+            await agent.turn()
+            there.append(incoming.exists())
 
     asyncio.run(test())
+    assert there == [True, True, True, False], "a sweep looks at all there is: it is made when half the time has passed"
 
 
-def test_everything_can_be_kept_for_ever(tmp_path: Path) -> None:
-    upgrade(f"sqlite:///{tmp_path / 'd.db'}")
+def test_a_sweep_that_failed_is_made_at_the_next_turn(tmp_path: Path, database: Database) -> None:
+    incoming, clock = _stray(tmp_path, "job"), _Clock()
+
+    class Away(FolderBlobs):
+        away = True
+
+        async def older_than(self, seconds: float) -> AsyncIterator[list[str]]:
+            if self.away:
+                raise StorageUnavailable("The storage is away.")
+            async for names in super().older_than(seconds):
+                yield names
 
     async def test() -> None:
-        database = Database.open(f"sqlite:///{tmp_path / 'd.db'}")
-        await Pruner(database, FolderBlobs(tmp_path / "blobs"), Retention(0, 0, 0, orphans=0)).turn()
-        await database.close()
+        blobs = Away(tmp_path / "blobs")
+        agent = Pruner(database, blobs, Retention(0, 0, 0, orphans=3600.0), clock)
+        with pytest.raises(StorageUnavailable):
+            await agent.turn()
+        blobs.away = False
+        for clock.now in (60.0, 1860.0):
+            await agent.turn()
 
     asyncio.run(test())
+    assert not incoming.exists()
+
+
+def test_of_very_many_strays_only_so_many_are_remembered(
+    tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pruner, "_MOST_STRAYS", 3)
+    clock, left = _Clock(), []
+    for number in range(8):
+        _stray(tmp_path, f"job-{number}")
+
+    async def test() -> None:
+        agent = Pruner(database, FolderBlobs(tmp_path / "blobs"), Retention(0, 0, 0, orphans=2.0), clock)
+        for clock.now in range(6):
+            await agent.turn()
+            left.append(len(_left(tmp_path)))
+
+    asyncio.run(test())
+    assert left == [8, 5, 2, 0, 0, 0]
+
+
+def _ended(database: Database, count: int) -> None:
+    def question(conn: Connection) -> None:
+        for number in range(count):
+            audio = StoredAudio(f"job-{number}/0-audio", "0" * 64, 1)
+            source = Source(SourceKind.UPLOAD)
+            create_job(conn, NewJob(f"job-{number}", "local", "a.wav", source, Options(), audio=audio))
+            control.cancel(conn, None, f"job-{number}")
+
+    database.write_now(question)
+
+
+def _kept(database: Database) -> tuple[int, int, int]:
+    """How many jobs there are, how many have audio, and how many events there are."""
+    counts = (func.count(job.c.id), func.count(job.c.audio_name))
+    jobs, audio = database.read_now(lambda c: c.execute(select(*counts)).one())
+    return jobs, audio, database.read_now(lambda c: c.execute(select(func.count(event.c.seq))).scalar_one())
+
+
+@pytest.mark.parametrize(
+    ("keep", "left"),
+    [
+        (Retention(audio=-1, results=0, events=0, orphans=3600), (20, 0, 40)),
+        (Retention(audio=0, results=-1, events=0, orphans=3600), (0, 0, 0)),
+        (Retention(audio=0, results=0, events=-1, orphans=3600), (20, 20, 0)),
+    ],
+    ids=["audio", "jobs", "events"],
+)
+def test_all_that_is_due_goes_in_one_turn(
+    tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch, keep: Retention, left: tuple[int, int, int]
+) -> None:
+    """A batch a turn would not do: more jobs end in a minute than one has."""
+    monkeypatch.setattr(pruner, "_BATCH", 8)
+    monkeypatch.setattr(pruner, "_PAUSE_S", 0.001)
+    _ended(database, 20)
+    asyncio.run(Pruner(database, FolderBlobs(tmp_path / "blobs"), keep).turn())
+    assert _kept(database) == left
+
+
+def test_between_two_batches_others_write_and_the_worker_may_stop(
+    tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pruner, "_BATCH", 8)
+    monkeypatch.setattr(pruner, "_PAUSE_S", 600)
+    _ended(database, 20)
+    other = Database.open(f"sqlite:///{tmp_path / 'd.db'}")
+
+    async def test() -> None:
+        keep = Retention(audio=0, results=-1, events=0, orphans=3600)
+        turn = asyncio.create_task(Pruner(database, FolderBlobs(tmp_path / "blobs"), keep).turn())
+        seen = [20]
+        while seen.count(12) < 10:
+            seen.append(await other.write(lambda c: c.execute(select(func.count(job.c.id))).scalar_one()))
+            assert set(seen) <= {20, 12}, "it goes on at once"
+        turn.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await turn
+
+    asyncio.run(test())
+    assert _kept(other) == (12, 12, 24)
+    other.close_now()
+
+
+def test_everything_can_be_kept_for_ever(tmp_path: Path, database: Database) -> None:
+    asyncio.run(Pruner(database, FolderBlobs(tmp_path / "blobs"), Retention(0, 0, 0, orphans=0)).turn())

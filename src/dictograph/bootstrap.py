@@ -140,8 +140,11 @@ async def _keeping(crew: Crew) -> AsyncIterator[None]:
 def _reaper(core: Core) -> Reaper:
     """For a machine without a worker: what a killed API was just receiving is nobody's, and must not stay so."""
     settings = core.settings
-    policy = RetryPolicy(settings.retry_base, settings.retry_max)
-    return Reaper(core.database, core.presence, settings.scratch, policy, settings.lease)
+    return Reaper(core.database, core.presence, settings.scratch, _retry_policy(settings), settings.lease)
+
+
+def _retry_policy(settings: Settings) -> RetryPolicy:
+    return RetryPolicy(settings.retry_base, settings.retry_max, settings.weights_patience)
 
 
 def _sweeper(core: Core) -> Sweeper:
@@ -193,8 +196,7 @@ def make_worker(core: Core) -> Worker:
             settings.storage_reserve,
             settings.sandbox,
         ),
-        policy=RetryPolicy(settings.retry_base, settings.retry_max),
-        weights_patience=settings.weights_patience,
+        policy=_retry_policy(settings),
     )
     return Worker(
         tools,
@@ -219,9 +221,8 @@ def _webhooks(core: Core) -> WebhookRelay:
 
 def _readiness_of(worker: Worker) -> Callable[[], Readiness]:
     def ask() -> Readiness:
-        own = worker.readiness
         state = worker.state()
-        return Readiness(own.ready, own.reason, tuple(state["models"]), tuple(state["warnings"]))
+        return Readiness(state["ready"], state["reason"], tuple(state["models"]), tuple(state["warnings"]))
 
     return ask
 

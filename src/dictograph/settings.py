@@ -140,7 +140,8 @@ class Settings(ContractSettings):
     weights_patience: Seconds = Field(
         600,
         description="Jobs wait so long for weights that cannot be had for a reason that may pass (a hub that does not "
-        "answer, a full disk), before they fail.",
+        "answer, a full disk), before they fail; and the attempts of those that found no room in the storage, or not "
+        "their audio, are spread over it. 0: nothing waits, not for room either.",
     )
     shutdown_grace: Seconds = Field(20, description="Time for a stopping service to reach the next window of its jobs.")
 

@@ -62,7 +62,7 @@ def test_a_database_whose_disk_is_full(tmp_path: Path) -> None:
     audio = write_noise(tmp_path / "a.wav", 240, 1)
     with (
         small_disk(tmp_path / "disk", 16 * 2**20) as disk,
-        house(tmp_path, f"sqlite:///{disk.folder / 'shared.db'}", lease=f"{LEASE}s") as here,
+        house(tmp_path, f"sqlite:///{disk.folder / 'shared.db'}", lease=f"{LEASE}s", weights_patience="1s") as here,
     ):
         jobs = _busy(here, audio)
         disk.fill()

@@ -56,6 +56,11 @@ def samples(disk: Disk) -> list[Path]:
     return [path for path in files_below(disk.folder / "scratch") if path.suffix == ".pcm"]
 
 
+def says_that_it_is_full(one: Service) -> bool:
+    """The worker itself, which then begins no job."""
+    return "full" in one.get("/v1/workers").json()["data"][0]["reason"]
+
+
 def ready(one: Service) -> httpx.Response:
     return one.get("/ready")
 
@@ -84,10 +89,13 @@ def test_storage_and_scratch_leave_the_reserve_alone(tmp_path: Path) -> None:
             settings = Settings(data_dir=one.data, storage_url=str(places["storage_url"]), storage_reserve=RESERVE)
             finding = asyncio.run(find("storage", in_thread(storage), settings))
             assert (finding.verdict, "full" in finding.detail) == (Verdict.FAIL, True)
+            eventually(lambda: says_that_it_is_full(one))
+            assert one.post(f"/v1/transcriptions/{starved}/retry").status_code == 200
+            eventually(lambda: one.words_of_log().count("no job is begun") == 1)
+            assert one.job(starved)["status"] == "pending", "it would spend its only attempt"
 
             disk.empty()
-            assert ready(one).status_code == 200
-            assert one.post(f"/v1/transcriptions/{starved}/retry").status_code == 200
+            eventually(lambda: ready(one).status_code == 200)
             assert one.wait_for(starved)["status"] == "completed"
             again = httpx.post(
                 f"{one.base}/v1/transcriptions",
@@ -106,7 +114,7 @@ def test_a_disk_that_others_filled_to_the_last_byte_stops_the_database_but_loses
     with small_disk(tmp_path / "disk", 48 * MIB) as disk:
         data = disk.folder / "data"
         places = {"data_dir": data, "storage_url": data / "blobs", "database_url": f"sqlite:///{data}/dictograph.db"}
-        with service(tmp_path, **places, storage_reserve=0, lease="3s") as one:
+        with service(tmp_path, **places, storage_reserve=0, lease="3s", weights_patience="1s") as one:
             one.behave(delay=0.3, max_batch=1)
             running = [one.submit(audio) for _ in range(3)]
             eventually(lambda: one.job(running[0])["status"] in ("processing", "completed"))

@@ -15,6 +15,9 @@ def refuse_unable(options: Options, capabilities: Capabilities, engine: EngineSp
         raise UnsupportedByEngine(f"The {name} cannot do the task {options.task!r}.")
     if options.language is not None and options.language not in capabilities.languages:
         raise UnsupportedByEngine(f"The {name} does not know the language {options.language!r}.")
+    if options.language is None and not capabilities.detects_language and len(capabilities.languages) != 1:
+        known = ", ".join(sorted(capabilities.languages))
+        raise UnsupportedByEngine(f"The {name} cannot tell languages apart: name the language of the speech ({known}).")
 
 
 def unheeded_options(options: Options, capabilities: Capabilities, engine: str) -> list[Caution]:

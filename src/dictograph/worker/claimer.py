@@ -21,6 +21,7 @@ from dictograph.store.finish import release_unknown
 from dictograph.worker.agent import PASSING
 from dictograph.worker.keeper import Keeper
 from dictograph.worker.runner import Runner, Tools
+from dictograph.worker.storage import Storage
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class Claimer:
         tools: Tools,
         queue: Queue,
         keeper: Keeper,
+        storage: Storage,
         *,
         worker_id: str,
         lease_seconds: float,
@@ -47,6 +49,7 @@ class Claimer:
         self._tools = tools
         self._queue = queue
         self._keeper = keeper
+        self._storage = storage
         self._worker_id = worker_id
         self._lease_seconds = lease_seconds
         self._slots = slots
@@ -68,7 +71,8 @@ class Claimer:
     async def run(self) -> None:
         while True:
             try:
-                claimed = self._may_claim() and await self._claim_in_order()
+                can_run = await self._storage.is_there()
+                claimed = self._may_claim() and await self._claim_in_order(can_run)
             except PASSING as error:
                 log.warning("claimer: %s", error)
                 claimed = False
@@ -100,8 +104,10 @@ class Claimer:
     def _may_claim(self) -> bool:
         return not self._stopping and self._alone is None and len(self._running) < self._slots
 
-    async def _claim_in_order(self) -> bool:
+    async def _claim_in_order(self, can_run: bool) -> bool:
         await self._put_right()
+        if not can_run:
+            return False
         await self._look_for_starving()
         if self._making_room and self._running:
             return False

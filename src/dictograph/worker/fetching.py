@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -12,10 +12,12 @@ from typing import BinaryIO
 from dictograph.audio.fetch import FetchLimits, fetch
 from dictograph.audio.local_path import open_allowed
 from dictograph.blobs import Blobs, audio_name
-from dictograph.errors import FetchTimeout, SourceTooLarge
+from dictograph.errors import FetchTimeout, NotFound, SourceTooLarge, StorageUnavailable
 from dictograph.job import Job, Lease, Source, SourceKind, StoredAudio
 
 _CHUNK = 2**20
+
+HOLDS_NOTHING = "The storage holds nothing, though audio of jobs was stored there: is it mounted?"
 
 Write = Callable[[bytes], Awaitable[None]]
 
@@ -48,12 +50,27 @@ async def bring(job: Job, lease: Lease, blobs: Blobs, rules: SourceRules) -> Sto
         raise
 
 
+@asynccontextmanager
+async def recorded(blobs: Blobs, name: str) -> AsyncIterator[Path]:
+    """Audio that was stored, as a local file.
+
+    Raises StorageUnavailable when it is not there: this machine may see the storage later, or another one does now.
+    """
+    async with AsyncExitStack() as stack:
+        try:
+            path = await stack.enter_async_context(blobs.local(name))
+        except NotFound as error:
+            missing = HOLDS_NOTHING if await blobs.is_empty() else error.message
+            raise StorageUnavailable(missing) from error
+        yield path
+
+
 async def _copy(source: Source, write: Write, blobs: Blobs, rules: SourceRules) -> None:
     match source.kind:
         case SourceKind.URL:
             await fetch(source.location, write, rules.limits)
         case SourceKind.OBJECT:
-            async with blobs.local(source.location) as path:
+            async with recorded(blobs, source.location) as path:
                 with await asyncio.to_thread(path.open, "rb") as file:
                     await _copy_file(file, write, rules)
         case _:

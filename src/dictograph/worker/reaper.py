@@ -58,8 +58,7 @@ class Reaper:
             await self._look()
 
     async def _look(self) -> None:
-        clock, held = await self._database.write(self._watch)
-        now = time.monotonic()
+        clock, now, held = await self._database.write(self._watch)
         if self._clock.was_set_back(clock, now):
             await self._end_long_waits()
         silent = self._silence.look(held, now)[:_BATCH]
@@ -67,13 +66,14 @@ class Reaper:
             for job in await self._database.write(lambda c: lease.lose_silent(c, silent, self._policy)):
                 log.warning("job %s: its lease has run out", job)
 
-    def _watch(self, conn: Connection) -> tuple[float, list[HeldLease]]:
+    def _watch(self, conn: Connection) -> tuple[float, float, list[HeldLease]]:
         # It writes, so that it fails when nothing can be written: then nobody can renew, and no time counts.
         workers.touch(conn, self._presence.id)
-        return read_clock(conn), lease.held_leases(conn)
+        # Both clocks are read here: after a slow commit the database's would seem to have been set back.
+        return read_clock(conn), time.monotonic(), lease.held_leases(conn)
 
     async def _end_long_waits(self) -> None:
-        if count := await self._database.write(lambda c: waits.cut_short(c, self._policy.cap, RESEND_CAP_S)):
+        if count := await self._database.write(lambda c: waits.cut_short(c, self._policy.longest, RESEND_CAP_S)):
             log.warning("the database's clock was set back; jobs that wait no longer: %d", count)
 
     async def _bury(self, process: str) -> None:

@@ -26,6 +26,8 @@ from dictograph.errors import (
     LeaseLost,
     ModelOutOfReach,
     NotFound,
+    StorageFull,
+    StorageUnavailable,
     UnexpectedError,
 )
 from dictograph.job import ErrorRecord, JobStatus, StoredAudio
@@ -37,7 +39,7 @@ from dictograph.store.read import get_job
 from dictograph.worker.agent import PASSING
 from dictograph.worker.desk import Desk
 from dictograph.worker.engines import Engines
-from dictograph.worker.fetching import SourceRules, bring
+from dictograph.worker.fetching import SourceRules, bring, recorded
 from dictograph.worker.hearing import Hearing
 from dictograph.worker.outcome import Completed, Failed, GivenBack, Lost, Outcome, PlanChanged, Released
 from dictograph.worker.transcription import Transcription
@@ -46,6 +48,9 @@ log = logging.getLogger(__name__)
 
 #: Attempts that an unavailable database ended are not counted as failures, up to so many times the budget.
 _OUTAGES = 10
+
+#: What a job cannot help, and time may mend: its attempts are spread over the policy's patience.
+_OUT_OF_REACH = (ModelOutOfReach, StorageFull, StorageUnavailable)
 
 #: How long to wait before an outcome that could not be written is written again, in seconds.
 _AGAIN_S = 1.0
@@ -66,7 +71,6 @@ class Tools:
     sources: SourceRules
     decoding: DecodeLimits
     policy: RetryPolicy
-    weights_patience: float = 0.0  # seconds over which attempts are spread that weights out of reach have ended
 
 
 class Runner:
@@ -247,7 +251,7 @@ class Runner:
         tools = self._tools
         await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)
         async with contextlib.AsyncExitStack() as stack:
-            source = await stack.enter_async_context(tools.blobs.local(audio.name))
+            source = await stack.enter_async_context(recorded(tools.blobs, audio.name))
             limits = tools.decoding.no_longer_than(self.job.limits.max_audio)
             hearing = Hearing(
                 source, self._folder / "audio.pcm", self.job.options, limits, tools.listener, tools.decoders
@@ -266,7 +270,7 @@ class Runner:
     async def _fail(self, error: DictographError) -> None:
         record = ErrorRecord(error.code, error.message, error.stage.value if error.stage else None)
         policy = self._tools.policy
-        if isinstance(error, ModelOutOfReach):
-            policy = policy.spread_over(self._tools.weights_patience)
+        if isinstance(error, _OUT_OF_REACH):
+            policy = policy.patient()
         job = await self._write(lambda c: finish.fail(c, self.lease, record, error.retryable, policy))
         log.warning("job %s: attempt %d failed (%s: %s); now %s", job.id, job.attempt, error.code, error, job.status)

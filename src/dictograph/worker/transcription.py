@@ -18,7 +18,9 @@ from sqlalchemy import Connection
 
 from dictograph.audio import pcm
 from dictograph.crash import CrashPoints, Point
+from dictograph.engine.loudness import is_empty
 from dictograph.engine.protocol import Capabilities, Window, WindowOptions, WindowResult
+from dictograph.errors import EngineFailed
 from dictograph.job import Job, Lease
 from dictograph.store import progress
 from dictograph.store.database import Database
@@ -32,6 +34,10 @@ from dictograph.worker.planning import Numbered, Planning
 _OPENING = 4
 _FIRST_LOOK = 2
 _SURE = 0.9
+
+#: Windows without any sound tell no language. So many windows are waited for until there are enough that sound:
+#: eight hours, and as only their places are kept, less than a megabyte.
+_LONGEST_OPENING = 1000
 
 #: How many windows of a job may be planned ahead of their results, in batches, and at the least: to listen further
 #: ahead would only take time from the engine.
@@ -86,16 +92,23 @@ class Transcription:
 
     async def _feed(self, lane: Lane, capabilities: Capabilities) -> None:
         opening: list[Numbered] = []
-        enough = _OPENING if self._must_detect(capabilities) else 1
+        telling: list[Numbered] = []
+        enough = _OPENING if self._must_detect(capabilities) else 0
         async with contextlib.aclosing(self._planning(capabilities).windows()) as planned:
             async for window in planned:
                 opening.append(window)
-                if self._language is not None or len(opening) >= enough:
-                    await self._send_all(lane, capabilities, opening)
+                if self._language is None and enough and await self._sounds(window):
+                    telling.append(window)
+                if self._language is not None or len(telling) >= enough or len(opening) >= _LONGEST_OPENING:
+                    await self._send_all(lane, capabilities, opening, telling)
                     opening.clear()
-        await self._send_all(lane, capabilities, opening)
+        await self._send_all(lane, capabilities, opening, telling)
         self._fed = True
         self._news.set()
+
+    async def _sounds(self, window: Numbered) -> bool:
+        span = window.heard.span
+        return not is_empty(await asyncio.to_thread(pcm.read, self._hearing.pcm, span.start, span.end))
 
     def _planning(self, capabilities: Capabilities) -> Planning:
         cautions = unheeded_options(self._job.options, capabilities, self._desk.spec.name)
@@ -120,6 +133,11 @@ class Transcription:
         heard = 0.0
         for windows in (opening[:_FIRST_LOOK], opening[_FIRST_LOOK:]):
             await self._weigh(lane, windows, sums)
+            if not sums:
+                name = self._desk.spec.name
+                raise EngineFailed(
+                    f"The engine {name} named no language for the speech: this is a fault of the engine."
+                )
             heard += sum(window.seconds for window in windows)
             language = max(sorted(sums), key=sums.__getitem__)
             if sums[language] > _SURE * heard:
@@ -136,9 +154,12 @@ class Transcription:
             for language, probability in probabilities.items():
                 sums[language] += probability * window.seconds
 
-    async def _send_all(self, lane: Lane, capabilities: Capabilities, windows: Sequence[Numbered]) -> None:
+    async def _send_all(
+        self, lane: Lane, capabilities: Capabilities, windows: Sequence[Numbered], telling: Sequence[Numbered]
+    ) -> None:
+        """Send the windows; if need be, the language is decided before, from those that are `telling`, if any."""
         if windows and self._language is None:
-            await self._decide_language(lane, capabilities, windows)
+            await self._decide_language(lane, capabilities, telling or windows[:_OPENING])
         for window in windows:
             await self._slots.acquire()
             flight = self._put(lane, window, self._window_options())

@@ -22,6 +22,7 @@ from dictograph.worker.readiness import Readiness
 from dictograph.worker.reaper import Reaper
 from dictograph.worker.relay import Relay
 from dictograph.worker.runner import Tools
+from dictograph.worker.storage import Storage
 
 
 class Worker:
@@ -44,11 +45,15 @@ class Worker:
         self._tools = tools
         self._slots = slots
         self.readiness = Readiness(tools.catalog, tools.engines)
+        self._storage = Storage(
+            tools.database, tools.blobs, tools.scratch, tools.decoding.reserve, patient=tools.policy.patience > 0
+        )
         keeper = Keeper(tools.database, lease_seconds)
         self._claimer = Claimer(
             tools,
             queue,
             keeper,
+            self._storage,
             worker_id=presence.id,
             lease_seconds=lease_seconds,
             slots=slots,
@@ -73,8 +78,8 @@ class Worker:
         """What the worker says of itself."""
         return {
             "running": self._claimer.running,
-            "ready": self.readiness.ready,
-            "reason": self.readiness.reason,
+            "ready": self.readiness.ready and not self._storage.reason,
+            "reason": self.readiness.reason or self._storage.reason,
             "engine": self.readiness.engine,
             "model": self.readiness.model,
             "models": self._tools.catalog.describe(),

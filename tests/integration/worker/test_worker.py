@@ -65,6 +65,27 @@ def test_a_path_is_copied_into_storage(folder: Path) -> None:
     asyncio.run(test())
 
 
+@pytest.mark.parametrize(
+    ("behaviour", "code", "says"),
+    [
+        ({"languages": ["en", "de"]}, "unsupported_by_engine", "name the language of the speech (de, en)"),
+        ({"languages": ["en", "de"], "detects": {}}, "engine_failed", "named no language"),
+    ],
+)
+def test_an_engine_that_cannot_tell_the_language_says_so(
+    folder: Path, behaviour: dict[str, Any], code: str, says: str
+) -> None:
+    async def test() -> None:
+        async with application(folder, max_attempts=1) as opened:
+            job = await ended(opened, await upload(opened, write_noise(folder / "a.wav", 1, 1)))
+            assert job.error is not None
+            assert job.error.code == code
+            assert says in job.error.message
+
+    behave(folder, **behaviour)
+    asyncio.run(test())
+
+
 @contextmanager
 def web_server(folder: Path) -> Iterator[int]:
     handler = functools.partial(_Quiet, directory=str(folder))
@@ -108,7 +129,7 @@ def job_audio_name(folder: Path) -> str:
 
 
 async def _stored_objects(opened: Application, folder: Path) -> set[str]:
-    return {name async for name in opened.core.blobs.older_than(-60)}
+    return {name async for names in opened.core.blobs.older_than(-60) for name in names}
 
 
 def test_a_cancelled_job_stops_and_leaves_nothing_in_scratch(folder: Path, caplog: pytest.LogCaptureFixture) -> None:

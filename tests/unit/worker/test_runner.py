@@ -11,7 +11,15 @@ from typing import Any, cast
 import pytest
 from sqlalchemy import Connection
 
-from dictograph.errors import DatabaseUnavailable, DictographError, EngineFailed, ModelOutOfReach, ModelUnavailable
+from dictograph.errors import (
+    DatabaseUnavailable,
+    DictographError,
+    EngineFailed,
+    ModelOutOfReach,
+    ModelUnavailable,
+    StorageFull,
+    StorageUnavailable,
+)
 from dictograph.job import ErrorRecord, Job, JobStatus, Lease, Options, Source, SourceKind
 from dictograph.store.claim import Claim
 from dictograph.store.lease import RetryPolicy
@@ -181,7 +189,7 @@ def test_audio_that_decodes_differently_in_the_moment_of_stopping_is_not_begun_a
     assert asyncio.run(test()) == ["_resolve"]
 
 
-def test_attempts_that_weights_out_of_reach_ended_are_minutes_apart(
+def test_attempts_that_weights_or_storage_out_of_reach_ended_are_minutes_apart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits: dict[str, float] = {}
@@ -203,10 +211,10 @@ def test_attempts_that_weights_out_of_reach_ended_are_minutes_apart(
 
     database = Database()
     monkeypatch.setattr(runner.finish, "fail", fail)
-    monkeypatch.setattr(_Tools, "policy", RetryPolicy(2, 300), raising=False)
-    monkeypatch.setattr(_Tools, "weights_patience", 600.0, raising=False)
-    for error in (ModelOutOfReach("out of reach"), ModelUnavailable("nowhere"), EngineFailed("ill")):
+    monkeypatch.setattr(_Tools, "policy", RetryPolicy(2, 300, patience=600), raising=False)
+    patient = (ModelOutOfReach("out of reach"), StorageFull("full"), StorageUnavailable("away"))
+    for error in (*patient, ModelUnavailable("nowhere"), EngineFailed("ill")):
         asyncio.run(test(error))
-    assert 60 <= waits["out of reach"] <= 600
+    assert all(60 <= waits[error.message] <= 600 for error in patient)
     assert waits["nowhere"] == 0
     assert 1 <= waits["ill"] <= 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
@@ -10,6 +11,7 @@ from typing import Any
 
 from dictograph.engine.protocol import Capabilities, EngineSpec, Window, WindowOptions, WindowResult
 from dictograph.errors import ModelUnavailable, UnsupportedByEngine
+from dictograph.transcript import Segment, Word
 
 
 def load(spec: EngineSpec) -> BadEngine:
@@ -85,6 +87,20 @@ def _nonsense(windows: Sequence[Window]) -> list[Any]:
     return [_Nonsense() for _ in windows]
 
 
+def _mistyped(windows: Sequence[Window]) -> list[Any]:
+    return [WindowResult((Segment(0.0, 0.1, 5),)) for _ in windows]  # type: ignore[arg-type]
+
+
+def _unmeasured(windows: Sequence[Window]) -> list[Any]:
+    return [WindowResult((Segment(math.nan, 0.1, "hello"),)) for _ in windows]
+
+
+def _beyond(windows: Sequence[Window]) -> list[Any]:
+    """Times outside of the window, and ends before starts."""
+    words = (Word(-1.0, 0.05, "well", 0.9), Word(0.08, 0.02, "then", 0.9), Word(0.05, 7.0, "so", 0.9))
+    return [WindowResult((Segment(-3.0, 99.0, "well then so", words),)) for _ in windows]
+
+
 def _chatter(windows: Sequence[Window]) -> list[Any]:
     """Native code that prints on standard output must not break the protocol."""
     os.write(1, b"loading kernels...\n" * 1000)
@@ -101,5 +117,8 @@ WAYS: Mapping[str, Callable[[Sequence[Window]], list[Any]]] = {
     "refuse": _refuse,
     "too-few": _too_few,
     "nonsense": _nonsense,
+    "mistyped": _mistyped,
+    "unmeasured": _unmeasured,
+    "beyond": _beyond,
     "chatter": _chatter,
 }

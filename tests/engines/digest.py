@@ -2,8 +2,9 @@
 
 It writes a line to `digest.log` in its TMPDIR for every window it transcribes, so that a test can
 count; and reads `digest.json` there, so that a test can make it slow, crash, hang or grow:
-{"delay": seconds per batch, "max_batch": n, "prepare": seconds per window, and lists of digests to misbehave on:
-"crash_on", "hang_on", "grow_on", "raise_on", "kill_parent_on"}
+{"delay": seconds per batch, "max_batch": n, "prepare": seconds per window, "languages": [codes],
+"detects": {code: probability}, "detects_in_silence": the same for windows without sound, and lists of
+digests to misbehave on: "crash_on", "hang_on", "grow_on", "raise_on", "kill_parent_on"}
 """
 
 from __future__ import annotations
@@ -35,8 +36,9 @@ class DigestEngine:
     @property
     def capabilities(self) -> Capabilities:
         return Capabilities(
-            frozenset({"en"}),
+            frozenset(_behaviour().get("languages", ["en"])),
             words=False,
+            detects_language="detects" in _behaviour(),
             max_batch=_behaviour().get("max_batch", 4),
             prepares=int("prepare" in _behaviour()),
         )
@@ -45,7 +47,9 @@ class DigestEngine:
         time.sleep(_behaviour()["prepare"] * len(windows))
 
     def detect(self, windows: Sequence[Window]) -> list[dict[str, float]]:
-        return [{"en": 1.0} for _ in windows]
+        found = _behaviour().get("detects", {"en": 1.0})
+        in_silence = _behaviour().get("detects_in_silence", found)
+        return [found if window.samples.any() else in_silence for window in windows]
 
     def transcribe(self, windows: Sequence[Window], options: WindowOptions) -> list[WindowResult]:
         behaviour = _behaviour()

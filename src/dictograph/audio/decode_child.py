@@ -43,7 +43,8 @@ def handle(request: Frame) -> Iterator[Frame]:
 
 
 def _decode(source: FileIO, pcm: FileIO, max_seconds: float) -> Iterator[Frame]:
-    media = within(OPENING_CPU_S, lambda: open_media(source))
+    with within(OPENING_CPU_S):
+        media = open_media(source)
     writer = PcmWriter(pcm, max_seconds)
     decoding = Decoding(media, writer, max_seconds)
     hint = None if media.hint is None else min(max(media.hint, 0.0), max_seconds)

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
+import signal
+import time
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from dictograph.audio.pcm import SAMPLE_BYTES
 from dictograph.child.forks import Forks, can_fork
-from dictograph.child.frames import Frame
+from dictograph.child.frames import SMALL_HEADER, Frame, Largest
 from dictograph.child.pipes import variables
-from dictograph.child.process import Child, ChildFailed, ChildOutOfMemory, ChildSpec, ChildTimeout, ChildTrouble
+from dictograph.child.process import (
+    Child,
+    ChildCrashed,
+    ChildFailed,
+    ChildOutOfMemory,
+    ChildSpec,
+    ChildTimeout,
+    ChildTrouble,
+)
+from dictograph.child.sandbox.lacking import tell
 from dictograph.child.sandbox.policy import Mode, Sandbox, sealed
 from dictograph.disk import FULL, check_room
 from dictograph.engine.protocol import SAMPLE_RATE
@@ -83,6 +96,10 @@ class Decoded:
     warnings: tuple[Notice, ...] = ()
 
 
+#: What a second of decoded sound earns a decoder before it has to show the next (s): a tenth of the speed of sound is
+#: slower than any machine, and ends one that only pretends.
+_EARNED_S = 10.0
+
 #: From here on there is enough to work with, and the processor belongs to those who have less (samples).
 _ENOUGH = 5 * 60 * SAMPLE_RATE
 _NICE = 10
@@ -115,10 +132,9 @@ async def decode(
     child, request = await _start(source, pcm, limits, module, forks)
     complete = standing_back = False
     try:
-        async with contextlib.aclosing(child.stream(request, timeout=limits.quiet_timeout)) as answers:
-            async for answer in answers:
-                news = _parsed(answer)
-                await asyncio.to_thread(_check_room, pcm.parent, limits.reserve)
+        async with contextlib.aclosing(_news(child, request, limits)) as told:
+            async for news in told:
+                await asyncio.to_thread(check_room_for_samples, pcm.parent, limits.reserve)
                 complete = isinstance(news, Decoded)
                 if news.samples > _ENOUGH and not standing_back:
                     child.stand_back(_NICE)
@@ -128,15 +144,38 @@ async def decode(
         raise _error(trouble, limits) from trouble
     finally:
         await child.kill()
+        tell(child.lacks)
     if not complete:
         raise DecoderCrashed("The decoder ended without an answer.")
+
+
+async def _news(child: Child, request: Frame, limits: DecodeLimits) -> AsyncGenerator[DecodeProgress | Decoded, None]:
+    """What the process tells until it has told all. One that was taken over may tell anything, but not for ever:
+    each second of sound earns it time, and without any it has the quiet timeout. Raises ChildTrouble, DecoderCrashed.
+    """
+    left, samples, since = limits.quiet_timeout, -1, time.monotonic()
+    async with contextlib.aclosing(child.stream(request, timeout=limits.quiet_timeout)) as answers:
+        async for answer in answers:
+            news = _parsed(answer, limits)
+            if isinstance(news, Decoded):
+                yield news
+                return
+            grown, now = max(0, news.samples - samples), time.monotonic()
+            left = min(limits.quiet_timeout, left - (now - since) + grown * _EARNED_S / SAMPLE_RATE)
+            if left <= 0:
+                raise ChildTimeout("the decoder process does not get on")
+            since = now
+            if grown:
+                samples = news.samples
+                yield news
+                since = time.monotonic()  # how long whoever listens takes is not the decoder's time
 
 
 async def _start(
     source: Path, pcm: Path, limits: DecodeLimits, module: str, forks: Forks | None
 ) -> tuple[Child, Frame]:
     descriptors: list[int] = []
-    await asyncio.to_thread(_check_room, pcm.parent, limits.reserve)
+    await asyncio.to_thread(check_room_for_samples, pcm.parent, limits.reserve)
     opening = asyncio.create_task(asyncio.to_thread(_open, source, pcm, descriptors))
     try:
         await asyncio.shield(opening)
@@ -148,6 +187,7 @@ async def _start(
                 memory_limit=limits.memory,
                 pass_fds=descriptors,
                 sandbox=limits.sandbox(),
+                largest=Largest(SMALL_HEADER, 0),
             ),
             forks,
         )
@@ -167,7 +207,8 @@ def _open(source: Path, pcm: Path, descriptors: list[int]) -> None:
         descriptors.append(os.open(pcm, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600))
 
 
-def _check_room(folder: Path, reserve: int) -> None:
+def check_room_for_samples(folder: Path, reserve: int) -> None:
+    """Whether samples can be written there and `reserve` bytes stay free. Raises StorageFull, StorageUnavailable."""
     with _storage_errors():
         check_room(folder, 0, reserve)
 
@@ -187,14 +228,41 @@ def _storage_errors() -> Iterator[None]:
         raise StorageUnavailable(f"A file cannot be opened for decoding: {error.strerror}.") from error
 
 
-def _parsed(answer: Frame) -> DecodeProgress | Decoded:
+def _parsed(answer: Frame, limits: DecodeLimits) -> DecodeProgress | Decoded:
+    header = answer.header
     try:
-        if (summary := answer.header.get("decoded")) is None:
-            return DecodeProgress(int(answer.header["samples"]), answer.header.get("duration_hint"))
-        warnings = tuple(Notice(**warning) for warning in summary["warnings"])
-        return Decoded(int(summary["samples"]), str(summary["container"]), str(summary["codec"]), warnings)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if (summary := header.get("decoded")) is None:
+            return DecodeProgress(_count(header["samples"], limits), _number(header.get("duration_hint")))
+        warnings = tuple(_notice(**warning) for warning in summary["warnings"])
+        samples = _count(summary["samples"], limits)
+        return Decoded(samples, _text(summary["container"]), _text(summary["codec"]), warnings)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise DecoderCrashed("The decoder gave an answer that cannot be understood.") from error
+
+
+def _count(value: Any, limits: DecodeLimits) -> int:
+    if type(value) is not int or not 0 <= value <= round(limits.max_seconds * SAMPLE_RATE):
+        raise ValueError("that is no number of samples")
+    return value
+
+
+def _notice(code: Any, message: Any, start: Any = None, end: Any = None) -> Notice:
+    return Notice(_text(code), _text(message), _number(start), _number(end))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("that is no text")
+    return value
+
+
+def _number(value: Any) -> float | None:
+    """Seconds, as far as anything is known."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not math.isfinite(value) or value < 0:
+        raise ValueError("that is no time")
+    return float(value)
 
 
 def _error(trouble: ChildTrouble, limits: DecodeLimits) -> DictographError:
@@ -210,4 +278,6 @@ def _error(trouble: ChildTrouble, limits: DecodeLimits) -> DictographError:
                 f"The audio could not be decoded for want of memory: {trouble.detail}. A decoder may have "
                 f"{limits.memory // 2**20} MiB (DICTOGRAPH_DECODER_MEMORY)."
             )
+        case ChildCrashed(returncode=code) if code == -signal.SIGPROF:  # see `bounds.within`
+            return CorruptAudio("It takes too long to open the file: it has more tags or parts than any audio.")
     return DecoderCrashed(f"The audio could not be decoded: {trouble.detail}.")

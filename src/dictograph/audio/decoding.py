@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
+from typing import cast
 
 from av import AudioFrame, AudioResampler, Packet
 from av.audio.stream import AudioStream
@@ -47,6 +49,8 @@ class Decoding:
         self._timeline = Timeline(media.origin, stamped=media.container_name in STAMPED)
         self._notes = Notes()
         self._decoded = 0.0
+        self._held: AudioFrame | None = None
+        self._read_to = 0
         self._run: _Run | None = None
 
     def run(self) -> Iterator[int]:
@@ -63,41 +67,45 @@ class Decoding:
             if due and self._decoded > told_decoded:
                 told, told_at, told_decoded = self._writer.flush(), time.monotonic(), self._decoded
                 yield told
+        self._settle()
         self._end_run(self._timeline.position)
         self._writer.flush()
 
     @property
     def anything(self) -> bool:
         """Whether any audio was decoded."""
-        return self._decoded > 0
+        return self._decoded > 0 or self._held is not None
 
     def warnings(self) -> list[Notice]:
         """What there is to say about the file, once it was decoded."""
-        return self._notes.finish(self._writer.position, self._missing())
+        unread = self._media.unread(self._read_to) if self._read_to else 0
+        return self._notes.finish(self._writer.position, self._missing(), unread=unread, more=self._media.goes_on)
 
     def _packets(self) -> Iterator[Packet[AudioStream] | None]:
         """The stream's packets, and at last one None to empty the decoder with."""
         failures = 0
         while failures < _MAX_READ_FAILURES:
             try:
-                for packet in self._media.container.demux(self._media.stream):
-                    if packet.size:
+                for packet in self._media.container.demux():
+                    if packet.pos is not None:
+                        self._read_to = max(self._read_to, packet.pos + packet.size)
+                    if packet.size and packet.stream_index == self._media.stream.index:
                         failures = 0
-                        yield packet
+                        yield cast("Packet[AudioStream]", packet)
                 break
             except IndexError:
                 # So PyAV ends when streams were found on the way that were not there at first.
                 break
             except FFmpegError:  # its MemoryError too: damage can announce a thousand streams
                 failures += 1
-                self._notes.damage(self._timeline.position)
+                self._damage()
         yield None
 
     def _frames(self, packet: Packet[AudioStream] | None) -> list[AudioFrame]:
         if packet is not None and self._lost_something(packet):
-            self._notes.damage(self._timeline.position)
+            self._damage()
         if packet is not None and packet.size > MAX_PACKET_BYTES:
-            self._notes.damage(self._timeline.position)
+            self._damage()
             return []
         try:
             return self._media.stream.codec_context.decode(packet)
@@ -106,21 +114,36 @@ class Decoding:
         except EOFError:
             return []
         except FFmpegError:
-            self._notes.damage(self._timeline.position)
+            self._damage()
             return []
+
+    def _damage(self) -> None:
+        self._settle()
+        self._notes.damage(self._timeline.position)
 
     def _lost_something(self, packet: Packet[AudioStream]) -> bool:
         # Only transport streams number their packets; elsewhere the mark means a short last packet.
         return packet.is_corrupt and self._media.container_name == "mpegts" and self.anything
 
     def _take(self, frame: AudioFrame) -> None:
+        """Hold the frame until the next one, whose stamp may show that this one's is wrong."""
         if not frame.samples or not frame.sample_rate:
             return
         if not is_sound(frame):
-            self._notes.damage(self._timeline.position)
+            self._damage()
             return
+        self._settle(_time(frame))
+        self._held = frame
+
+    def _settle(self, next_time: float | None = None) -> None:
+        """Put the frame that is held to its place; the one behind it is stamped with `next_time`."""
+        frame, self._held = self._held, None
+        if frame is not None:
+            self._put(frame, None if next_time is None else next_time - frame.samples / frame.sample_rate)
+
+    def _put(self, frame: AudioFrame, by_next: float | None) -> None:
         here = self._timeline.position
-        place = self._timeline.place(frame.time, damaged=self._notes.damaged)
+        place = self._timeline.place(_time(frame), damaged=self._notes.damaged, by_next=by_next)
         self._note(place, here)
         if place.move in (Move.AFTER_GAP, Move.OVERLAPS):
             self._end_run(here)
@@ -146,6 +169,8 @@ class Decoding:
         least = _SHORT_PAUSE if self._media.codec_name in _PAUSING_CODECS else 0
         if place.move is Move.AFTER_GAP and self.anything and place.position - here > least:
             self._notes.gap(here, place.position)
+        if place.move is Move.OVERLAPS:
+            self._notes.overlap(place.position, here)
         self._notes.sound(place.position)
 
     def _advance(self, seconds: float) -> None:
@@ -197,6 +222,11 @@ class _Run:
 
 def _form(frame: AudioFrame) -> tuple[str, str, int]:
     return frame.format.name, frame.layout.name, frame.sample_rate
+
+
+def _time(frame: AudioFrame) -> float | None:
+    # What a decoder gives at the end, without a packet, has no time base, and PyAV no number for its time.
+    return None if frame.time is None or math.isnan(frame.time) else frame.time
 
 
 def _bytes(frames: list[AudioFrame]) -> bytes:

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dictograph.audio.pcm import SAMPLE_BYTES
-from dictograph.audio.vad import BLOCK_SAMPLES, MAX_BLOCKS, Listened, ListenRequest, VadState
-from dictograph.child.process import Child, ChildFailed, ChildSpec, ChildTrouble
+from dictograph.audio.vad import BLOCK_SAMPLES, MAX_BLOCKS, MAX_LISTENED, Listened, ListenRequest, VadState
+from dictograph.child.frames import SMALL_HEADER, Frame, Largest
+from dictograph.child.process import Child, ChildCrashed, ChildFailed, ChildSpec, ChildTrouble
+from dictograph.child.sandbox.lacking import tell
 from dictograph.child.sandbox.policy import Mode, sealed
 from dictograph.errors import DecodeError, ListenerFailed, SandboxUnavailable
 
@@ -29,7 +31,12 @@ def voice_detector(confined: Mode, folder: Path | None = None) -> ChildSpec:
     """How to start the voice detector; what it needs of the disk lies in `folder`, else where temporary files are."""
     sandbox = sealed(confined, memory=_MEMORY)
     return ChildSpec(
-        "voice detector", "dictograph.audio.vad_child", folder=folder, memory_limit=_MEMORY, sandbox=sandbox
+        "voice detector",
+        "dictograph.audio.vad_child",
+        folder=folder,
+        memory_limit=_MEMORY,
+        sandbox=sandbox,
+        largest=Largest(SMALL_HEADER, MAX_LISTENED),
     )
 
 
@@ -107,7 +114,13 @@ class Listener:
 
     async def _ask(self, request: ListenRequest) -> Listened:
         child = await self._running()
-        return Listened.from_frame(await child.call(request.frame(), timeout=self._timeout))
+        answer = await child.call(request.frame(), timeout=self._timeout)
+        tell(child.lacks)
+        try:
+            return _understood(answer, request)
+        except ChildCrashed:
+            await child.kill()
+            raise
 
     async def _running(self) -> Child:
         if self._child is not None and self._child.alive and not self._closed.is_set():
@@ -119,6 +132,19 @@ class Listener:
                 return child
             await child.close()  # it was too late for `close` to see this one
         raise ListenerFailed("The voice detector is closed.")
+
+
+def _understood(answer: Frame, request: ListenRequest) -> Listened:
+    try:
+        heard = Listened.from_frame(answer)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise ChildCrashed("its answer cannot be understood") from error
+    if (
+        len(heard.probabilities) != -(-len(request.samples) // BLOCK_SAMPLES)
+        or not np.isfinite(heard.probabilities).all()
+    ):
+        raise ChildCrashed("its answer is not one to the question")
+    return heard
 
 
 def _refusal(error: ChildFailed) -> DecodeError:

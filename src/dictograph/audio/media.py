@@ -25,6 +25,7 @@ from dictograph.audio.containers import (
     tag_size,
     why_not_audio,
 )
+from dictograph.audio.rest import goes_on, unread
 from dictograph.child.loop import ChildError
 from dictograph.errors import CorruptAudio, NoAudioStream, UnsupportedFormat
 
@@ -54,9 +55,11 @@ class Media:
 
     `origin` is the container's time in seconds that is time zero, None for that of the first frame.
     `hint` is how long the audio may be; `announced` how long it must be by a header that is no
-    estimate, both in seconds from time zero. `bytes_missing` is what the file lacks by its header.
+    estimate, both in seconds from time zero. `bytes_missing` is what the file lacks by its header, and
+    `goes_on` whether it has more than its header says.
     """
 
+    file: FileIO
     container: InputContainer
     stream: AudioStream
     container_name: str
@@ -65,6 +68,11 @@ class Media:
     hint: float | None
     announced: float | None
     bytes_missing: int
+    goes_on: bool
+
+    def unread(self, read_to: int) -> int:
+        """How many bytes lie behind the last packet, which ends at `read_to`, if these may be sound; else 0."""
+        return unread(self.file, self.container_name, read_to)
 
 
 class _Bytes:
@@ -97,7 +105,8 @@ def open_media(file: FileIO) -> Media:
     head = os.pread(file.fileno(), HEAD_SIZE, 0)
     if (reason := why_not_audio(head)) is not None:
         raise ChildError(UnsupportedFormat.code, reason)
-    container = _open(file, head)
+    more = goes_on(file)
+    container = _open(file, head, {"ignore_length": "1"} if more else {})
     stream = _best_audio(container)
     codec = stream.codec_context
     codec.thread_count = 1
@@ -105,6 +114,7 @@ def open_media(file: FileIO) -> Media:
     name = main_name(container.format.name)
     body = os.pread(file.fileno(), HEAD_SIZE, tag_size(head))
     return Media(
+        file=file,
         container=container,
         stream=stream,
         container_name=name,
@@ -113,15 +123,16 @@ def open_media(file: FileIO) -> Media:
         hint=_stream_end(stream) or _seconds(container.duration),
         announced=_announced(container, stream, name) if states_length(name, body) else None,
         bytes_missing=bytes_missing(head, os.fstat(file.fileno()).st_size),
+        goes_on=more,
     )
 
 
-def _open(file: FileIO, head: bytes) -> InputContainer:
+def _open(file: FileIO, head: bytes, options: dict[str, str]) -> InputContainer:
     try:
         return av.open(
             _Bytes(file),
             "r",
-            container_options=_OPTIONS,
+            container_options=_OPTIONS | options,
             buffer_size=_BUFFER_BYTES,
             metadata_errors="replace",
             io_open=_refuse_to_open,

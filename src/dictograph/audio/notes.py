@@ -1,4 +1,4 @@
-"""What a decoder has to say about a file: damage with its times, clocks that jumped, an early end."""
+"""What a decoder has to say about a file: damage with its times, clocks that jumped, an early end, a rest."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Notes:
     """Collects warnings while decoding. Positions are in samples of the original's time line."""
 
     def __init__(self) -> None:
-        self._damage, self._gaps, self._jumps = _Ranges(), _Ranges(), _Ranges()
+        self._damage, self._gaps, self._overlaps, self._jumps = _Ranges(), _Ranges(), _Ranges(), _Ranges()
         self._open_since: int | None = None
 
     @property
@@ -65,12 +65,21 @@ class Notes:
         if self._open_since is None:
             self._gaps.add(start, end)
 
+    def overlap(self, start: int, end: int) -> None:
+        """What comes next belongs, by its stamps, to where there is audio already, up to `end`; that was kept."""
+        if self._open_since is None:
+            self._overlaps.add(start, end)
+
     def clock_changed(self, position: int) -> None:
         """The time stamps jumped here, and were not followed."""
         self._jumps.add(position, position)
 
-    def finish(self, samples: int, missing: str | None) -> list[Notice]:
-        """All warnings of a file of `samples`. `missing` says in words what its end lacks, if anything."""
+    def finish(self, samples: int, missing: str | None, *, unread: int = 0, more: bool = False) -> list[Notice]:
+        """All warnings of a file of `samples`.
+
+        `missing` says in words what its end lacks, if anything; `unread` is how many bytes lie behind
+        what was read, if those may be sound; `more` says that sound beyond the header's end was read.
+        """
         warnings = [
             *self._damage.notices(
                 "damaged_audio",
@@ -81,6 +90,11 @@ class Notes:
                 "missing_audio",
                 "The file holds no audio between {start} and {end}; silence was taken for it.",
                 "The file holds no audio in {count} further places.",
+            ),
+            *self._overlaps.notices(
+                "overlapping_audio",
+                "By its times the file holds the audio between {start} and {end} twice; the second was left out.",
+                "The file holds audio twice in {count} further places.",
             ),
             *self._jumps.notices(
                 "timestamps_ignored",
@@ -93,6 +107,14 @@ class Notes:
         if missing is not None:
             text = f"The audio breaks off at {_clock(samples)}: {missing}."
             warnings.append(Notice("truncated_audio", text, _seconds(samples)))
+        if more:
+            text = (
+                "The file holds more sound than its header says; everything behind the header's end was taken for it."
+            )
+            warnings.append(Notice("header_ignored", text))
+        if unread:
+            text = f"The file's last {unread} bytes were not read: it may be several files joined, or its header wrong."
+            warnings.append(Notice("unread_data", text, _seconds(samples)))
         return warnings
 
 

@@ -2,7 +2,7 @@
 
 Times come in seconds of the container's clock, positions go out in samples at 16 kHz. Audio that
 follows where it should goes on seamlessly; a gap is told, so that silence can fill it; what overlaps
-is to be dropped; and a clock that jumps absurdly is not believed.
+is to be dropped; a clock that jumps absurdly is not believed, and one that begins again is a new file.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ MAX_SILENCE_SHARE = 60.0
 
 #: A stamp further back than this (s) is a clock that began again (files joined end to end), no overlap.
 MAX_OVERLAP_S = 1.0
+
+#: One this near (s) to where the clock began is as well, however short it ran: a packet of FLAC may lack its stamp.
+BEGINNING_S = 0.15
 
 
 class Move(Enum):
@@ -71,6 +74,7 @@ class Timeline:
         self._start = 0
         self._seconds = 0.0
         self._begun = False
+        self._first_stamp = float("-inf")  # of the clock that now runs, as far as it is known
         self._heard = 0.0
         self._silent = 0.0
 
@@ -79,10 +83,12 @@ class Timeline:
         """Where the next frame begins when it follows seamlessly, in samples."""
         return self._start + round(self._seconds * SAMPLE_RATE)
 
-    def place(self, time: float | None, *, damaged: bool = False) -> Place:
+    def place(self, time: float | None, *, damaged: bool = False, by_next: float | None = None) -> Place:
         """The place of a frame that the container stamped with `time` seconds (None: not stamped).
 
-        `damaged` says that something just before it was lost.
+        `damaged` says that something just before it was lost. `by_next` is the time at which the frame
+        begins by the stamp of the one behind it, if that is known: a stamp by which it follows is
+        believed, and the frame's own, which says otherwise, is wrong.
         """
         here = self.position
         if time is None:
@@ -92,11 +98,13 @@ class Timeline:
             return self._first(time)
         if self._origin is None or not (self._stamped or damaged):
             self._origin = time - here / SAMPLE_RATE
-        drift = (time - self._origin) - here / SAMPLE_RATE
-        if abs(drift) <= (TOLERANCE_AFTER_DAMAGE_S if damaged else TOLERANCE_S):
+        expected = self._origin + here / SAMPLE_RATE
+        tolerance = TOLERANCE_AFTER_DAMAGE_S if damaged else TOLERANCE_S
+        if any(stamp is not None and abs(stamp - expected) <= tolerance for stamp in (time, by_next)):
             return Place(Move.FOLLOWS, here)
-        if drift < -MAX_OVERLAP_S or not self._may_be_silent(drift):
-            self._origin += drift
+        drift = time - expected
+        if self._begins_again(time, drift) or not self._may_be_silent(drift):
+            self._origin, self._first_stamp = self._origin + drift, time
             return Place(Move.CLOCK_CHANGED, here)
         self._silent += max(0.0, drift)
         target = max(0, round((time - self._origin) * SAMPLE_RATE))
@@ -108,7 +116,7 @@ class Timeline:
         self._heard += seconds
 
     def _first(self, time: float) -> Place:
-        self._begun = True
+        self._begun, self._first_stamp = True, time
         if self._origin is None:
             self._origin = time
         offset = time - self._origin
@@ -117,6 +125,10 @@ class Timeline:
         self._silent += offset
         position = round(offset * SAMPLE_RATE)
         return self._restart(Move.AFTER_GAP if position else Move.FOLLOWS, position)
+
+    def _begins_again(self, time: float, drift: float) -> bool:
+        """Whether the clock was set back: far, or, however short it ran, to where it began."""
+        return drift < -MAX_OVERLAP_S or (drift < 0 and time <= self._first_stamp + BEGINNING_S)
 
     def _may_be_silent(self, gap: float) -> bool:
         return gap <= min(MAX_GAP_S, MAX_SILENCE_S + MAX_SILENCE_SHARE * self._heard - self._silent)

@@ -28,6 +28,9 @@ _FLOAT = np.dtype("<f4")
 _INT16 = np.dtype("<i2")
 _STATE_BYTES = _STATE_NUMBERS * _FLOAT.itemsize
 
+#: The most that the body of an answer has, in bytes.
+MAX_LISTENED = MAX_BLOCKS * _FLOAT.itemsize + _STATE_BYTES
+
 
 @dataclass(frozen=True, slots=True)
 class VadState:

@@ -19,6 +19,7 @@ from dictograph.child.process import (
     ChildTrouble,
 )
 from dictograph.child.sandbox.policy import Mode, open_to_read
+from dictograph.engine.answers import result_from_dict, within
 from dictograph.engine.gpu import has_gpu
 from dictograph.engine.protocol import (
     MAX_WINDOW_S,
@@ -132,9 +133,10 @@ class EngineChild:
         """
         frames = await self._ask({"op": "transcribe", "options": asdict(options)}, windows, timeout)
         with _named(self.spec):
-            results = [WindowResult.from_dict(shape) for frame in frames for shape in frame.header["results"]]
+            results = [result_from_dict(shape) for frame in frames for shape in frame.header["results"]]
             self._heed(max([1, *(int(frame.header["max_batch"]) for frame in frames[-1:])]))
-        return self._counted(results, windows)
+        counted = self._counted(results, windows)
+        return [within(result, window) for result, window in zip(counted, windows, strict=True)]
 
     async def detect(self, windows: Sequence[Window], timeout: float) -> list[dict[str, float]]:
         """For each window the probability of every language, by code."""

@@ -34,7 +34,7 @@ from dictograph.transcript import Segment
 #: Nothing shorter is listened to: no word is, and the alignment needs some frames to stand on.
 SHORTEST_S = 0.1
 
-#: A bad window is cut in two only if both parts are worth reading.
+#: A stretch is cut in two only if both parts are worth reading.
 _SHORTEST_TO_CUT_S = 4.0
 
 #: How many stretches, beside those of a batch, are remembered as the encoder saw them until they are read.
@@ -116,9 +116,10 @@ class WhisperEngine:
     def _batch(self, windows: Sequence[Window], speech: Speech, options: WindowOptions) -> list[WindowResult]:
         stretches = self._heard([window.samples for window in windows])
         if options.temperature > 0:
-            readings = self._decoded(stretches, speech, Decoding(temperature=options.temperature))
+            readings = self._read(stretches, speech, [Decoding(temperature=options.temperature)], cut=False)
         else:
-            readings = self._read(stretches, speech, options.beam_size, cut=True)
+            ways = [Decoding(options.beam_size), _strict(options.beam_size)]
+            readings = self._read(stretches, speech, ways, cut=True)
         words = self._words(readings, speech)
         return [_result(reading, timed, options) for reading, timed in zip(readings, words, strict=True)]
 
@@ -153,24 +154,32 @@ class WhisperEngine:
         return [Reading(((stretch, take),)) for stretch, take in zip(stretches, takes, strict=True)]
 
     def _read(
-        self, stretches: Sequence[Stretch], speech: Speech, beam_size: int, *, cut: bool
+        self, stretches: Sequence[Stretch], speech: Speech, ways: Sequence[Decoding], *, cut: bool
     ) -> list[Reading[Stretch]]:
-        """Read plainly; what looks wrong again, strictly; what still does in two halves. The best is kept."""
+        """Read in one way after another until it looks right, and keep the best.
+
+        In two halves as well where none does, if `cut`; and in halves alone where more is said than an answer holds.
+        """
         made: list[list[Reading[Stretch]]] = [[] for _ in stretches]
-        for how in (Decoding(beam_size), _strict(beam_size)):
+        for how in ways:
             doubtful = [index for index, readings in enumerate(made) if _doubtful(readings)]
             again = self._decoded([stretches[index] for index in doubtful], speech, how)
             for index, reading in zip(doubtful, again, strict=True):
                 made[index].append(reading)
-        for stretch, readings in zip(stretches, made, strict=True):
-            if cut and _doubtful(readings) and _seconds(stretch.samples) >= _SHORTEST_TO_CUT_S:
-                readings.append(self._halved(stretch, speech, beam_size))
-        return [best(readings) for readings in made]
+        kept = [best(readings) for readings in made]
+        worth = [n for n, reading in enumerate(kept) if _worth_cutting(stretches[n], reading, doubtful=cut)]
+        for n, halves in zip(worth, self._halved([stretches[n] for n in worth], speech, ways), strict=True):
+            kept[n] = halves if kept[n].unfinished else best([*made[n], halves])
+        return kept
 
-    def _halved(self, stretch: Stretch, speech: Speech, beam_size: int) -> Reading[Stretch]:
-        halves = self._heard(*_cut(stretch))
-        first, second = self._read(halves, speech, beam_size, cut=False)
-        return first.followed_by(second)
+    def _halved(self, stretches: Sequence[Stretch], speech: Speech, ways: Sequence[Decoding]) -> list[Reading[Stretch]]:
+        """Each read in two parts: all first ones together, then all second ones, so that no batch grows."""
+        cuts = [_cut(stretch) for stretch in stretches]
+        halves = [
+            self._read(self._heard(*zip(*side, strict=True)), speech, ways, cut=False)
+            for side in zip(*cuts, strict=True)
+        ]
+        return [first.followed_by(second) for first, second in zip(*halves, strict=True)]
 
     def _words(self, readings: Sequence[Reading[Stretch]], speech: Speech) -> list[list[TimedWord]]:
         """The words of each reading, in the time of its window."""
@@ -188,6 +197,7 @@ class WhisperEngine:
             [take.tokens for _, _, take in spoken],
             [stretch.frames for _, stretch, _ in spoken],
             speech,
+            at_most=len(readings),  # halves are more than the windows that fit into the memory together
         )
         for (index, stretch, _), raw in zip(spoken, aligned, strict=True):
             timed = tidied(raw, Loudness(stretch.samples), _seconds(stretch.samples))
@@ -203,12 +213,17 @@ def _doubtful(readings: Sequence[Reading[Stretch]]) -> bool:
     return not any(reading.good for reading in readings)
 
 
-def _cut(stretch: Stretch) -> tuple[list[Samples], list[float]]:
-    """Two parts and their starts, cut at the quietest point of the middle third."""
+def _worth_cutting(stretch: Stretch, kept: Reading[Stretch], *, doubtful: bool) -> bool:
+    """Whether two halves may give more: where speech is left unread, or, if `doubtful`, where nothing looks right."""
+    return _seconds(stretch.samples) >= _SHORTEST_TO_CUT_S and (kept.unfinished or (doubtful and not kept.good))
+
+
+def _cut(stretch: Stretch) -> tuple[tuple[Samples, float], tuple[Samples, float]]:
+    """Two parts with their starts, cut at the quietest point of the middle third."""
     duration = _seconds(stretch.samples)
     cut = Loudness(stretch.samples).quietest(duration / 3, 2 * duration / 3)
     position = round(cut * SAMPLE_RATE)
-    return [stretch.samples[:position], stretch.samples[position:]], [stretch.start, stretch.start + cut]
+    return (stretch.samples[:position], stretch.start), (stretch.samples[position:], stretch.start + cut)
 
 
 def _digest(samples: Samples) -> bytes:

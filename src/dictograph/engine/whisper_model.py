@@ -27,7 +27,7 @@ from dictograph.engine.whisper_quality import Take
 from dictograph.engine.whisper_words import Piece, aligned_words, with_punctuation
 from dictograph.errors import ModelUnavailable
 
-#: Positions that the decoder has for prompt and answer together.
+#: Positions that the decoder has for prompt and answer together. CTranslate2 gives an answer half of them at most.
 MAX_TOKENS = 448
 
 #: Hypotheses drawn when sampling, of which the most probable is kept (openai/whisper's `best_of`).
@@ -135,16 +135,23 @@ class Model:
         return [_take(answer, speech.tokenizer) for answer in answers]
 
     def align(
-        self, encoded: Sequence[Encoded], texts: Sequence[Sequence[int]], frames: Sequence[int], speech: Speech
+        self,
+        encoded: Sequence[Encoded],
+        texts: Sequence[Sequence[int]],
+        frames: Sequence[int],
+        speech: Speech,
+        at_most: int,
     ) -> list[list[TimedWord]]:
         """Words with times for texts of at least one token, from the cross-attention to the sound."""
         spoken = list(zip(encoded, texts, frames, strict=True))
-        return self._decoders.run(lambda part: self._align(part, speech), spoken)
+        return self._decoders.run(lambda part: self._align(part, speech, at_most), spoken)
 
-    def _align(self, spoken: Sequence[tuple[Encoded, Sequence[int], int]], speech: Speech) -> list[list[TimedWord]]:
-        """On a GPU all together. On CPU one by one, which is no slower: the tokens of each are read side by side
-        already, and what comes of them, a score for every token and every word of the vocabulary, is large."""
-        size = len(spoken) if self.on_gpu else 1
+    def _align(
+        self, spoken: Sequence[tuple[Encoded, Sequence[int], int]], speech: Speech, at_most: int
+    ) -> list[list[TimedWord]]:
+        """On a GPU at most so many together. On CPU one by one, which is no slower: the tokens of each are read side
+        by side already, and what comes of them, a score for every token and every word of the vocabulary, is large."""
+        size = at_most if self.on_gpu else 1
         words: list[list[TimedWord]] = []
         for first in range(0, len(spoken), size):
             words += self._aligned(spoken[first : first + size], speech)
@@ -231,6 +238,7 @@ def _take(answer: Any, tokenizer: Tokenizer) -> Take:
         text=tokenizer.decode(text_tokens).strip(),
         avg_logprob=round(float(logprob), 4),
         no_speech_prob=round(float(answer.no_speech_prob), 4),
+        full=len(sequence) >= MAX_TOKENS // 2,
     )
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-#: Tokens that fit between <|startofprev|> and <|startoftranscript|>: half of the decoder's 448, less
-#: one for <|startofprev|> itself (Radford et al. 2022; openai/whisper, `decoding.py`).
-ROOM = 223
+#: Tokens that fit between <|startofprev|> and <|startoftranscript|>. An answer may take half of the decoder's 448
+#: positions (openai/whisper, `decoding.py`), and should have all of these whatever the prompt: its own four tokens
+#: and <|startofprev|> leave this much, for the last of them takes no position of the prompt's in CTranslate2.
+ROOM = 220
 
 
 def previous_text(encode: Callable[[str], Sequence[int]], prompt: str | None, hotwords: str | None) -> list[int]:

@@ -3,7 +3,7 @@
 The two tests and their thresholds are Whisper's own (Radford et al. 2022, section 4.5): a low mean
 log-probability, and text that compresses too well, which betrays a loop. In place of its sampling at
 rising temperatures, which chance has a part in, a bad window is read again more strictly, and then
-in two halves.
+in two halves. In halves is also read what more is said in than one answer can hold.
 """
 
 from __future__ import annotations
@@ -27,12 +27,16 @@ Where = TypeVar("Where")
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """What was heard in one stretch of sound: text tokens and Whisper's figures for them."""
+    """What was heard in one stretch of sound: text tokens and Whisper's figures for them.
+
+    `full` says that the answer has as many tokens as there is room for, and so was not ended by the model.
+    """
 
     tokens: tuple[int, ...]
     text: str
     avg_logprob: float
     no_speech_prob: float
+    full: bool = False
 
     @property
     def compression_ratio(self) -> float:
@@ -48,7 +52,13 @@ class Take:
         return self.compression_ratio > HIGHEST_COMPRESSION and repeats_itself(self.tokens)
 
     @property
+    def unfinished(self) -> bool:
+        """Whether more is said than the answer holds: it had to stop, and not in a loop or in made-up words."""
+        return self.full and not self.looping and not self.silent
+
+    @property
     def good(self) -> bool:
+        """Whether the words can be believed, be they all or not."""
         return self.silent or (self.avg_logprob >= LOWEST_LOGPROB and not self.looping)
 
 
@@ -65,6 +75,10 @@ class Reading(Generic[Where]):
     @property
     def looping(self) -> bool:
         return any(take.looping for _, take in self.takes)
+
+    @property
+    def unfinished(self) -> bool:
+        return any(take.unfinished for _, take in self.takes)
 
     @property
     def avg_logprob(self) -> float:

@@ -30,14 +30,33 @@ LIMITS = DecodeLimits(max_seconds=60, memory=400 * 2**20, quiet_timeout=20)
         ("fail", DecoderCrashed, "a bug in the decoder"),
         ("nonsense", DecoderCrashed, "understood"),
         ("silence", DecoderCrashed, "without an answer"),
+        ("talk", DecoderCrashed, "over the limit"),
+        ("send", DecoderCrashed, "over the limit"),
+        ("lament", DecoderCrashed, "its error cannot be understood"),
     ],
 )
 def test_a_decoder_that_misbehaves(tmp_path: Path, behaviour: str, kind: type[DecodeError], words: str) -> None:
     _misbehaves(tmp_path, behaviour, kind, words, LIMITS)
 
 
-def test_a_decoder_that_hangs(tmp_path: Path) -> None:
-    _misbehaves(tmp_path, "hang", DecoderTimeout, "no progress", DecodeLimits(60, 2**30, quiet_timeout=2.0))
+@pytest.mark.parametrize("behaviour", ["hang", "repeat", "crawl"])
+def test_a_decoder_that_does_not_get_on(tmp_path: Path, behaviour: str) -> None:
+    """Whether it says nothing, always the same, or so little more that it would take years."""
+    _misbehaves(tmp_path, behaviour, DecoderTimeout, "no progress", DecodeLimits(60, 2**30, quiet_timeout=2.0))
+
+
+def test_whoever_takes_long_over_the_news_takes_none_of_the_decoders_time(tmp_path: Path) -> None:
+    (tmp_path / "source").write_text("little")
+    limits = DecodeLimits(60, 2**30, quiet_timeout=2.0)
+
+    async def listen() -> list[int]:
+        told = []
+        async for step in decode(tmp_path / "source", tmp_path / "pcm", limits, module="tests.children.bad_decoder"):
+            told.append(step.samples)
+            await asyncio.sleep(2.3 if step.samples == 160 else 0)
+        return told
+
+    assert asyncio.run(listen()) == [0, 160, 320, 320]
 
 
 def _misbehaves(folder: Path, behaviour: str, kind: type[DecodeError], words: str, limits: DecodeLimits) -> None:

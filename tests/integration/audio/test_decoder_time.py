@@ -108,6 +108,13 @@ def test_damage_in_the_middle_is_told_with_its_times(tmp_path: Path, name: str, 
     assert all(2 < w.start <= w.end < 12 for w in damage)
 
 
+def test_what_a_decoder_holds_back_until_the_end_follows(tmp_path: Path) -> None:
+    ffmpeg(*tone(3), "-ac", 1, "-c:a", "libopus", "-b:a", "6k", tmp_path / "a.mkv")
+    decoded, samples = decode_file(tmp_path / "a.mkv", tmp_path)
+    assert decoded.warnings == ()
+    assert samples.size == 3 * 16_000
+
+
 def test_a_click_keeps_its_place_for_ten_minutes(tmp_path: Path) -> None:
     # 44.1 kHz to 16 kHz is no whole number: a rounding that adds up would show.
     file = tmp_path / "long.flac"

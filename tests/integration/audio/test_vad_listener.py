@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 from dictograph.audio import listener as listener_module
-from dictograph.audio.listener import Listener
+from dictograph.audio.listener import Listener, voice_detector
 from dictograph.audio.silero import Silero, model_file
 from dictograph.audio.vad import MAX_BLOCKS, VadState
 from dictograph.child.process import ChildSpec
@@ -137,6 +138,28 @@ def test_a_process_that_never_lives_is_a_named_error(pcm: Path) -> None:
         assert isinstance(caught.value, DecodeError)
 
     run(test, Listener(ChildSpec(name="voice detector", module="dictograph.audio.no_such_module")))
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ("none", "not one to the question"),
+        ("huge", "cannot be understood"),
+        ("words", "cannot be understood"),
+        ("odd", "cannot be understood"),
+        ("more", "not one to the question"),
+        ("long", "over the limit"),
+    ],
+)
+def test_a_process_that_answers_anything_is_a_named_error_and_gone(pcm: Path, answer: str, words: str) -> None:
+    async def test(listener: Listener) -> None:
+        with pytest.raises(ListenerFailed, match=f"failed twice: .*{words}"):
+            await listener.probabilities(pcm, 0, 1, None)
+        assert not psutil.pid_exists(pid(listener))
+
+    spec = voice_detector("auto")
+    own = {"PYTHONPATH": str(Path(__file__).parents[3])}
+    run(test, Listener(replace(spec, module="tests.children.bad_listener", arguments=[answer], environment=own)))
 
 
 def test_what_cannot_be_heard_is_an_error_that_costs_no_process(tmp_path: Path, pcm: Path) -> None:

@@ -54,6 +54,8 @@ async def _trouble(way: str, timeout: float = LONG, memory: int = 0) -> tuple[Di
         ("refuse", UnsupportedByEngine, "Latin only", True),
         ("too-few", EngineFailed, "1 answers for 2 windows", True),
         ("nonsense", EngineFailed, "cannot be understood", True),
+        ("mistyped", EngineFailed, "segments.0.text: Input should be a valid string", True),
+        ("unmeasured", EngineFailed, "Out of range float values", True),
     ],
 )
 def test_every_trouble_has_a_name(way: str, error: type[DictographError], says: str, lives: bool) -> None:
@@ -113,6 +115,19 @@ def test_what_native_code_prints_breaks_nothing() -> None:
             assert not child.alive
 
     assert asyncio.run(chat()) == [WindowResult(), WindowResult()]
+
+
+def test_times_are_kept_within_the_window() -> None:
+    async def ask() -> list[WindowResult]:
+        child = await EngineChild.start(_spec("beyond"), 0, LONG)
+        try:
+            return await child.transcribe(WINDOWS, OPTIONS, LONG)
+        finally:
+            await child.kill()
+
+    (segment,), (_short,) = (result.segments for result in asyncio.run(ask()))
+    assert (segment.start, segment.end) == (0.0, 0.1)
+    assert [(word.start, word.end) for word in segment.words] == [(0.0, 0.05), (0.08, 0.08), (0.05, 0.1)]
 
 
 def test_a_request_over_the_wires_limit_is_refused_before_it_is_sent() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dictograph.engine import whisper, whisper_quality
+from dictograph.engine import whisper, whisper_model, whisper_quality
 from dictograph.engine.protocol import EngineSpec, Window, WindowOptions
 from dictograph.errors import ModelUnavailable, UnsupportedByEngine
 from tests.integration.engine.cases import TINY
@@ -100,6 +100,53 @@ def test_words_of_the_second_half_stand_in_the_windows_time(
     times = [[word.start for segment in result.segments for word in segment.words] for result in (whole, halved)]
     assert [s.text for s in halved.segments] == ["one two three", "nine eight"]
     assert times[1] == pytest.approx(times[0], abs=0.1)
+
+
+def _long(*phrases: str) -> Window:
+    return Window(np.concatenate([part for phrase in phrases for part in (say(phrase), silence(1.0))]))
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.01])
+def test_speech_behind_the_longest_answer_is_read(
+    engine: whisper.WhisperEngine, monkeypatch: pytest.MonkeyPatch, temperature: float
+) -> None:
+    """Fourteen digits, where an answer holds eight: as Malayalam fills the 224 of real ones in seven seconds."""
+    window = _long("one two three four", "nine eight two", "four zero five seven", "six three one")
+    options = replace(OPTIONS, temperature=temperature)
+    (whole,) = engine.transcribe([window], OPTIONS)
+    monkeypatch.setattr(whisper_model, "MAX_TOKENS", 16)
+    neighbours = [window, *_windows()[1:], window]
+    first, *_, last = engine.transcribe(neighbours, options)
+    assert [s.text for s in first.segments] == [s.text for s in whole.segments]
+    times = [[word.start for segment in result.segments for word in segment.words] for result in (whole, first)]
+    assert times[1] == pytest.approx(times[0], abs=0.1)
+    assert last == first == engine.transcribe([window], options)[0]
+
+
+def _never_ending(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = whisper_model._suppressed
+    monkeypatch.setattr(whisper_model, "_suppressed", lambda tokenizer: (*usual(tokenizer), tokenizer.eot))
+
+
+def test_a_model_that_never_ends_is_not_asked_for_ever(
+    engine: whisper.WhisperEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(whisper_model, "MAX_TOKENS", 16)
+    _never_ending(monkeypatch)
+    decode, calls = engine._model.decode, []
+    monkeypatch.setattr(engine._model, "decode", lambda encoded, *how: calls.append(how) or decode(encoded, *how))
+    engine.transcribe([_long("one two three four", "nine eight two", "four zero five seven")], OPTIONS)
+    assert 1 < len(calls) < 10
+
+
+def test_a_long_prompt_leaves_an_answer_all_its_room(
+    engine: whisper.WhisperEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _never_ending(monkeypatch)
+    (stretch,) = engine._heard([say("one two three")])
+    speech = engine._model.speech("en", "transcribe", "five six " * 300, None)
+    (take,) = engine._model.decode([stretch.encoded], speech, whisper_model.Decoding(beam_size=1))
+    assert (len(take.tokens), take.full) == (224, True)
 
 
 def test_the_language_is_heard(engine: whisper.WhisperEngine) -> None:

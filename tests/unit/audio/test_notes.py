@@ -29,6 +29,21 @@ def test_damage_until_the_end_is_an_early_end_and_many_warnings_are_counted() ->
     assert warnings[-1].start == 300.0
 
 
+def test_what_is_left_out_is_told_and_bounded() -> None:
+    notes = Notes()
+    for place in range(30):
+        notes.overlap(place * 10 * RATE, (place * 10 + 1) * RATE)
+    notes.damage(400 * RATE)
+    notes.overlap(399 * RATE, 400 * RATE)  # the damage says enough
+    notes.sound(401 * RATE)
+    warnings = notes.finish(500 * RATE, None, unread=7, more=True)
+    codes = ["damaged_audio"] + ["overlapping_audio"] * 21 + ["header_ignored", "unread_data"]
+    assert [w.code for w in warnings] == codes
+    assert (warnings[1].start, warnings[1].end) == (0.0, 1.0)
+    assert "10 further places" in warnings[21].message
+    assert "last 7 bytes" in warnings[-1].message
+
+
 def test_a_gap_is_told_unless_damage_explains_it() -> None:
     notes = Notes()
     notes.gap(RATE, 2 * RATE)

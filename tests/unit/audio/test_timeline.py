@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,6 +47,33 @@ def test_a_gap_an_overlap_and_clocks_that_jump() -> None:
     timeline.advance(1.0)
     assert timeline.place(1.0) == Place(Move.FOLLOWS, 5 * RATE + RATE // 2)
     assert timeline.place(1e9).move is Move.CLOCK_CHANGED
+
+
+def test_a_clock_that_begins_again_is_no_overlap_however_short_it_ran() -> None:
+    """Files of less than a second, joined end to end: all of each is kept."""
+    timeline = Timeline(1.4)
+    for piece in range(5):
+        for frame in range(40):
+            place = timeline.place(1.4 + frame * 0.02)
+            assert place.move is (Move.CLOCK_CHANGED if piece and not frame else Move.FOLLOWS)
+            assert place.position == (piece * 40 + frame) * 320
+            timeline.advance(0.02)
+
+
+@pytest.mark.parametrize("wrong", [0.1, -0.1, 5.0, -5.0, 1e9])
+def test_one_wrong_stamp_moves_nothing_if_the_next_is_right(wrong: float) -> None:
+    timeline = Timeline(0.0)
+    for frame in range(20):
+        stamp = frame * 0.02 + (wrong if frame == 5 else 0)
+        assert timeline.place(stamp, by_next=frame * 0.02) == Place(Move.FOLLOWS, frame * 320)
+        timeline.advance(0.02)
+
+
+def test_a_gap_that_the_next_stamp_tells_as_well_is_one() -> None:
+    timeline = Timeline(0.0)
+    timeline.place(0.0, by_next=0.1)
+    timeline.advance(0.02)
+    assert timeline.place(0.12, by_next=0.12) == Place(Move.AFTER_GAP, 1920)
 
 
 def test_after_damage_a_small_gap_counts() -> None:

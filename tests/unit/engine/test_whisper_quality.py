@@ -10,8 +10,8 @@ from dictograph.engine.whisper_quality import Reading, Take, best, compression_r
 LOOP = " ".join(["and so on"] * 40)
 
 
-def _take(logprob: float = -0.2, text: str = "some words", no_speech: float = 0.01) -> Take:
-    return Take(tuple(text.encode()), text, logprob, no_speech)
+def _take(logprob: float = -0.2, text: str = "some words", no_speech: float = 0.01, full: bool = False) -> Take:
+    return Take(tuple(text.encode()), text, logprob, no_speech, full)
 
 
 def _reading(*takes: Take) -> Reading[int]:
@@ -49,6 +49,16 @@ def test_what_repeats_itself() -> None:
     assert not repeats_itself([1, 2, 3, 4, 5] * 2)
     assert not repeats_itself(list(range(50)))
     assert not repeats_itself([])
+
+
+def test_only_speech_is_unfinished_and_neither_a_loop_nor_silence() -> None:
+    assert _take(full=True).unfinished
+    assert _take(-1.3, full=True).unfinished
+    assert not _take().unfinished
+    assert not _take(-0.05, LOOP, full=True).unfinished
+    assert not _take(-1.3, no_speech=0.8, full=True).unfinished
+    assert _reading(_take(), _take(full=True)).unfinished
+    assert not _reading(_take()).unfinished
 
 
 def test_the_first_good_reading_is_kept() -> None:

@@ -1,0 +1,82 @@
+"""What lies in a file behind the sound that its header knows of. Runs in the decoder child only.
+
+A recorder that lost its power leaves a header that is older than the sound behind it, and files that were
+joined byte by byte have a second header in the middle, where FFmpeg often ends without a word.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from io import FileIO
+from typing import Final
+
+#: How a file of each container begins: found behind the sound, another file begins there.
+_BEGINNINGS: Final = {
+    "wav": re.compile(rb"RIFF....WAVE", re.DOTALL),
+    "aiff": re.compile(rb"FORM....AIF[FC]", re.DOTALL),
+    "mov": re.compile(rb"\x00\x00..ftyp", re.DOTALL),
+    "matroska": re.compile(rb"\x1aE\xdf\xa3"),
+    "flv": re.compile(rb"FLV\x01"),
+    "asf": re.compile(rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c"),
+}
+
+#: Bytes that are searched for it: an index or the like may lie before it, of some MB in a day's recording.
+_SEARCHED: Final = 2**23
+
+#: A rest of more than this share of the file is told, whatever it is, unless it may well be an index with
+#: pictures (MP4) or chunks of other things (WAV). It has to have more bytes than a page of Ogg, of whose packets
+#: FFmpeg only says where the page begins.
+_LARGE_REST: Final = 0.25
+_PAGE: Final = 2**16
+_MAY_HAVE_MORE: Final = frozenset({"mov", "wav"})
+
+#: Chunks before the sound of a WAV file are a handful, and what is no chunk behind it is one of these tags or sound.
+_MAX_CHUNKS: Final = 100
+_TAGS: Final = (b"ID3", b"TAG", b"APET")
+
+#: Sizes of a data chunk of which FFmpeg itself thinks nothing.
+_UNKNOWN_SIZES: Final = frozenset({0, 0xFFFFFFFF})
+
+
+def unread(file: FileIO, container: str, read_to: int) -> int:
+    """How many bytes lie behind `read_to`, the end of the last packet, if these may be sound; else 0."""
+    size = os.fstat(file.fileno()).st_size
+    rest = max(0, size - read_to)
+    if rest > max(_PAGE, _LARGE_REST * size) and container not in _MAY_HAVE_MORE:
+        return rest
+    beginning = _BEGINNINGS.get(container)
+    found = beginning.search(os.pread(file.fileno(), min(rest, _SEARCHED), read_to)) if beginning else None
+    return rest - found.start() if found else 0
+
+
+def goes_on(file: FileIO) -> bool:
+    """Whether a WAV file has more than a second of sound behind the end that its header states."""
+    end, second = _stated_end(file)
+    rest = os.fstat(file.fileno()).st_size - end
+    return end > 0 and rest > second and not (_is_chunk(file, end, rest) or _is_chunk(file, end + 1, rest - 1))
+
+
+def _stated_end(file: FileIO) -> tuple[int, int]:
+    """Where the sound of a WAV file ends (0: nothing is stated), and how many bytes a second of it has."""
+    if os.pread(file.fileno(), 4, 0) != b"RIFF":
+        return 0, 0
+    position, second = 12, 0
+    for _ in range(_MAX_CHUNKS):
+        name, size = _chunk(file, position)
+        if name == b"data":
+            return (0 if size in _UNKNOWN_SIZES else position + 8 + size), second
+        if name == b"fmt ":
+            second = int.from_bytes(os.pread(file.fileno(), 4, position + 16), "little")
+        position += 8 + size + size % 2
+    return 0, 0
+
+
+def _is_chunk(file: FileIO, position: int, rest: int) -> bool:
+    name, size = _chunk(file, position)
+    return name.startswith(_TAGS) or (size <= rest - 8 and all(0x20 <= byte < 0x7F for byte in name))
+
+
+def _chunk(file: FileIO, position: int) -> tuple[bytes, int]:
+    head = os.pread(file.fileno(), 8, position)
+    return head[:4], int.from_bytes(head[4:], "little")

@@ -1,4 +1,4 @@
-"""A decoder that does what the file's first word says: crash, hang, grow, lie, vanish, babble."""
+"""A decoder that does what the file's first word says: crash, hang, grow, lie, vanish, babble, talk for ever."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from itertools import count
 
 from dictograph.child.frames import Frame
 from dictograph.child.loop import serve
@@ -36,6 +37,30 @@ def handle(request: Frame) -> Iterator[Frame]:
             yield Frame({"decoded": {"samples": "many"}})
         case "silence":
             return
+        case _:
+            yield from _talk(word, request.header["pcm_fd"])
+
+
+def _talk(word: str, pcm: int) -> Iterator[Frame]:
+    match word:
+        case "repeat":
+            while True:
+                yield Frame({"samples": 0, "duration_hint": None})
+        case "crawl":
+            for samples in count():
+                time.sleep(0.01)
+                os.ftruncate(pcm, samples * 2)
+                yield Frame({"samples": samples, "duration_hint": None})
+        case "little":
+            for samples in (160, 320):
+                yield Frame({"samples": samples, "duration_hint": None})
+            yield Frame({"decoded": {"samples": 320, "container": "", "codec": "", "warnings": []}})
+        case "talk":
+            yield Frame({"samples": 1, "duration_hint": None, "more to say": "x" * 2**22})
+        case "send":
+            yield Frame({"samples": 1, "duration_hint": None}, b"x")
+        case "lament":
+            yield Frame({"error": 1})
 
 
 if __name__ == "__main__":

@@ -119,6 +119,13 @@ def _work_in_threads(_: str) -> object:
     return sorted(done)
 
 
+def _reserve(descriptor: str) -> object:
+    """Beyond the end of the file, where no limit on its size counts."""
+    keep_size, room = 1, 2**26
+    _checked(_LIBC.fallocate(int(descriptor), keep_size, ctypes.c_long(0), ctypes.c_long(room)))
+    return os.fstat(int(descriptor)).st_blocks * 512
+
+
 ATTEMPTS: dict[str, Callable[[str], object]] = {
     "connect": _connect,
     "send": _send,
@@ -142,6 +149,8 @@ ATTEMPTS: dict[str, Callable[[str], object]] = {
     "x32": lambda _: _checked(_LIBC.syscall(ctypes.c_long(_GETPID_X32))),
     "i386": _native,
     "threads": _work_in_threads,
+    "reserve": _reserve,
+    "samples": lambda descriptor: os.write(int(descriptor), b"ab"),
     "user": lambda _: [os.getuid(), os.geteuid(), os.getgid(), os.getegid()],
     "burst": lambda size: len(bytearray(int(size))),
     "environment": lambda _: sorted(os.environ),
@@ -152,8 +161,9 @@ def handle(request: Frame) -> Iterator[Frame]:
     came = {}
     for attempt, argument in json.loads(os.pread(request.header["source_fd"], 2**16, 0)):
         try:
-            came[f"{attempt} {argument}".strip()] = f"DONE: {ATTEMPTS[attempt](argument)!r}"
-        except (OSError, MemoryError) as error:
+            given = argument.replace("{pcm}", str(request.header["pcm_fd"]))
+            came[f"{attempt} {argument}".strip()] = f"DONE: {ATTEMPTS[attempt](given)!r}"
+        except (OSError, MemoryError, RuntimeError) as error:  # the last is Python's for a thread that cannot start
             came[f"{attempt} {argument}".strip()] = f"refused: {error!r}"
     yield Frame({"decoded": {"samples": 0, "container": "", "codec": json.dumps(came), "warnings": []}})
 

@@ -87,7 +87,7 @@ class _Batch:
             room=self._pcm.stat().st_blocks * 512,
             detail="" if trouble is None else trouble.detail,
             retryable=error is not None and error.retryable,
-            broken=error is not None and not (isinstance(trouble, ChildFailed) and error.code != "decoder_crashed"),
+            broken=error is not None and error.code != "corrupt_audio" and not _is_answer(trouble, error.code),
         )
 
     async def close(self) -> None:
@@ -107,6 +107,10 @@ class _Batch:
                 self._child = await Child.start(spec)
             await self._child.call(Frame({"op": "hello"}), timeout=60)
         return self._child
+
+
+def _is_answer(trouble: ChildTrouble | None, code: str) -> bool:
+    return isinstance(trouble, ChildFailed) and code != "decoder_crashed"
 
 
 async def _last_count(child: Child, limits: DecodeLimits) -> int:

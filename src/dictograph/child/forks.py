@@ -29,7 +29,7 @@ _ANSWER_S = 60.0
 _CLOSE_S = 1.0
 
 #: By these a child is ended by others; by any other signal it has crashed.
-_ORDERLY = (signal.SIGKILL, signal.SIGTERM, signal.SIGXFSZ, signal.SIGXCPU)
+_ORDERLY = (signal.SIGKILL, signal.SIGTERM, signal.SIGXFSZ, signal.SIGXCPU, signal.SIGPROF)
 
 
 def can_fork() -> bool:

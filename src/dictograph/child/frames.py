@@ -1,7 +1,7 @@
 """The wire between parent and child: a JSON header and raw bytes, each with its length in front.
 
 A frame is two big-endian unsigned 32-bit lengths, the header (JSON in UTF-8), the body. Both are
-bounded: a child that was taken over cannot make its parent allocate at will.
+bounded: a child that was taken over cannot make its parent allocate at will, nor keep its loop busy.
 """
 
 from __future__ import annotations
@@ -9,14 +9,29 @@ from __future__ import annotations
 import json
 import struct
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 if TYPE_CHECKING:  # a child has no use for it, and it takes a good part of a child's start
     import asyncio
 
 MAX_HEADER = 16 * 1024 * 1024
 MAX_BODY = 64 * 1024 * 1024
+
+#: Enough for the headers of those who work on hostile bytes; the parent parses them on its loop, in a millisecond.
+SMALL_HEADER = 2**16
+
+
 _LENGTHS = struct.Struct(">II")
+
+
+class Largest(NamedTuple):
+    """How large a frame may be, in bytes."""
+
+    header: int
+    body: int
+
+
+ANY = Largest(MAX_HEADER, MAX_BODY)
 
 
 class BrokenFrame(Exception):
@@ -42,7 +57,7 @@ def read_frame(stream: BinaryIO) -> Frame | None:
     lengths = _read_exactly(stream, _LENGTHS.size)
     if not lengths:
         return None
-    header_size, body_size = _checked(lengths)
+    header_size, body_size = _checked(lengths, ANY)
     header = _read_exactly(stream, header_size)
     body = _read_exactly(stream, body_size)
     if len(header) != header_size or len(body) != body_size:
@@ -56,10 +71,10 @@ def write_frame(stream: BinaryIO, frame: Frame) -> None:
     stream.flush()
 
 
-async def receive_frame(reader: asyncio.StreamReader) -> Frame | None:
+async def receive_frame(reader: asyncio.StreamReader, largest: Largest = ANY) -> Frame | None:
     """The next frame of an asyncio stream; None when it ended, even in the middle of a frame."""
     try:
-        header_size, body_size = _checked(await reader.readexactly(_LENGTHS.size))
+        header_size, body_size = _checked(await reader.readexactly(_LENGTHS.size), largest)
         header = await reader.readexactly(header_size)
         body = await reader.readexactly(body_size)
     except (EOFError, ConnectionError):  # asyncio's IncompleteReadError is an EOFError
@@ -67,11 +82,11 @@ async def receive_frame(reader: asyncio.StreamReader) -> Frame | None:
     return _parsed(header, body)
 
 
-def _checked(lengths: bytes) -> tuple[int, int]:
+def _checked(lengths: bytes, largest: Largest) -> tuple[int, int]:
     if len(lengths) != _LENGTHS.size:
         raise BrokenFrame("the stream ended in the middle of a frame")
     header_size, body_size = _LENGTHS.unpack(lengths)
-    if header_size > MAX_HEADER or body_size > MAX_BODY:
+    if header_size > largest.header or body_size > largest.body:
         raise BrokenFrame(f"a frame of {header_size} + {body_size} bytes is over the limit")
     return header_size, body_size
 
@@ -79,7 +94,7 @@ def _checked(lengths: bytes) -> tuple[int, int]:
 def _parsed(header: bytes, body: bytes) -> Frame:
     try:
         shape = json.loads(header)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BrokenFrame("a frame's header is not JSON") from error
     if not isinstance(shape, dict):
         raise BrokenFrame("a frame's header is not a JSON object")

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import BinaryIO
 
 from dictograph.child.frames import Frame, read_frame, write_frame
 from dictograph.child.sandbox.confine import confine
-from dictograph.child.sandbox.policy import MISSING, UNAVAILABLE, Sandbox
+from dictograph.child.sandbox.policy import LACKS, UNAVAILABLE, Layer, Sandbox
 
 #: What answers a request: every frame it yields but the last is progress, the last is the answer.
 Handler = Callable[[Frame], Iterable[Frame]]
@@ -42,23 +42,30 @@ def serve(handler: Handler) -> int:
     it. Anything that native code prints goes to standard error, so that it cannot break a frame.
 
     A sealed child (see `Sandbox`) gives up its rights here: everything that it needs is imported, nothing that
-    somebody sent has been read, and no other thread runs yet.
+    somebody sent has been read, and no other thread runs yet. What it could not give up stands in its first frame:
+    `"lacks": {layer: why}`.
     """
-    parent = _end_with_parent()
+    start_watching = partial(_start_watching, _end_with_parent())
     requests, answers = _take_over_pipes()
     sandbox = Sandbox.of(os.environ)
+    news: dict[str, Mapping[Layer, str]] = {}
     if sandbox is not None and sandbox.sealed:
-        handler = _sealed(handler, sandbox)
-    _start_watching(parent)
+        missing = confine(sandbox, start_watching)
+        handler = _sealed(handler, sandbox, missing)
+        news = {LACKS: missing} if missing else {}
+    else:
+        start_watching()
+
+    def send(frame: Frame) -> None:
+        write_frame(answers, Frame({**frame.header, **news}, frame.body))
+        news.clear()
+
     while (request := read_frame(requests)) is not None:
-        for answer in _answers(handler, request):
-            write_frame(answers, answer)
+        _answer(handler, request, send)
     return 0
 
 
-def _sealed(handler: Handler, sandbox: Sandbox) -> Handler:
-    missing = confine(sandbox)
-    os.environ[MISSING] = json.dumps(missing)
+def _sealed(handler: Handler, sandbox: Sandbox, missing: Mapping[Layer, str]) -> Handler:
     lacking = ", ".join(f"{layer} ({missing[layer]})" for layer in missing if layer in sandbox.needed)
 
     def refuse(_: Frame) -> Iterator[Frame]:
@@ -67,20 +74,21 @@ def _sealed(handler: Handler, sandbox: Sandbox) -> Handler:
     return refuse if lacking else handler
 
 
-def _answers(handler: Handler, request: Frame) -> Iterator[Frame]:
+def _answer(handler: Handler, request: Frame, send: Callable[[Frame], None]) -> None:
+    """What a frame cannot hold (NaN, say) is an error of the handler's like any other: nothing of it has been sent."""
     number = request.header.get("id")
     try:
         for frame in handler(request):
-            yield Frame({**frame.header, "id": number, "more": True}, frame.body)
-        yield Frame({"id": number, "done": True})
+            send(Frame({**frame.header, "id": number, "more": True}, frame.body))
+        send(Frame({"id": number, "done": True}))
     except ChildError as error:
-        yield Frame({"id": number, "error": {"code": error.code, "message": error.message}})
+        send(Frame({"id": number, "error": {"code": error.code, "message": error.message}}))
     except MemoryError:
-        yield Frame({"id": number, "error": {"code": "out_of_memory", "message": "the process ran out of memory"}})
+        send(Frame({"id": number, "error": {"code": "out_of_memory", "message": "the process ran out of memory"}}))
     except Exception as error:  # noqa: BLE001 - the boundary of the process: the parent must hear of everything
         sys.excepthook(*sys.exc_info())
         message = f"{type(error).__name__}: {error}"
-        yield Frame({"id": number, "error": {"code": "failed", "message": message[:2000]}})
+        send(Frame({"id": number, "error": {"code": "failed", "message": message[:2000]}}))
 
 
 def _take_over_pipes() -> tuple[BinaryIO, BinaryIO]:

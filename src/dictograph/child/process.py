@@ -18,43 +18,35 @@ from pathlib import Path
 import psutil
 
 from dictograph.child.forks import Forks
-from dictograph.child.frames import BrokenFrame, Frame, encode, receive_frame
+from dictograph.child.frames import ANY, BrokenFrame, Frame, Largest, encode, receive_frame
 from dictograph.child.oom import ended_for_memory
 from dictograph.child.pipes import KILL_S, LAST_WORDS_S, Running, start_python, variables
-from dictograph.child.sandbox.policy import Sandbox
+from dictograph.child.sandbox import lacking
+from dictograph.child.sandbox.policy import LACKS, Sandbox
+from dictograph.child.trouble import (
+    ChildCrashed,
+    ChildFailed,
+    ChildOutOfMemory,
+    ChildTimeout,
+    ChildTrouble,
+    failure,
+    how_it_ended,
+)
+
+__all__ = [
+    "Child",
+    "ChildCrashed",
+    "ChildFailed",
+    "ChildOutOfMemory",
+    "ChildSpec",
+    "ChildTimeout",
+    "ChildTrouble",
+]
 
 log = logging.getLogger(__name__)
 
 _MEMORY_CHECK_S = 0.2
 _AGAIN_S = 0.15
-
-
-class ChildTrouble(Exception):
-    """Base of what a child can do wrong. `detail` says it in words."""
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail)
-        self.detail = detail
-
-
-class ChildCrashed(ChildTrouble):
-    """The process ended, or broke the protocol, in the middle of a request."""
-
-
-class ChildTimeout(ChildTrouble):
-    """The process did not answer in time and was ended."""
-
-
-class ChildOutOfMemory(ChildTrouble):
-    """The process outgrew its resident memory and was ended, or said that it ran out."""
-
-
-class ChildFailed(ChildTrouble):
-    """The process answered with an error, and lives on. `code` is the error's own."""
-
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +56,7 @@ class ChildSpec:
     `memory_limit` is in bytes of resident memory (0: none); `folder` its working folder;
     `environment` is added to the few variables that a child gets at all. `sandbox` says what it may keep, None:
     everything; a sealed child works in an empty folder of its own, made in `folder` and removed at its end.
+    `largest` is how large its answers may be.
     """
 
     name: str
@@ -74,6 +67,7 @@ class ChildSpec:
     environment: Mapping[str, str] = field(default_factory=dict)
     pass_fds: Sequence[int] = ()
     sandbox: Sandbox | None = None
+    largest: Largest = ANY
 
     @property
     def command(self) -> tuple[str, ...]:
@@ -83,7 +77,10 @@ class ChildSpec:
 
 
 class Child:
-    """One running child. A request is answered by frames; only one is under way at a time."""
+    """One running child. A request is answered by frames; only one is under way at a time.
+
+    `lacks` are the layers of its sandbox that it could not put on, with the reasons: known from its first frame on.
+    """
 
     def __init__(
         self,
@@ -92,6 +89,7 @@ class Child:
         leave: Callable[[], None] = lambda: None,
     ) -> None:
         self.spec = spec
+        self.lacks: Mapping[str, str] = {}
         self._leave = leave
         self._process = process
         self._numbers = count(1)
@@ -228,14 +226,16 @@ class Child:
 
     async def _receive(self) -> Frame:
         try:
-            frame = await receive_frame(self._process.stdout)
+            frame = await receive_frame(self._process.stdout, self.spec.largest)
         except BrokenFrame as error:
             raise ChildCrashed(f"the {self.spec.name} process broke the protocol: {error}") from error
         if frame is None:
             await self._hear_out()
             raise self._trouble()
-        if failure := frame.header.get("error"):
-            raise _failure(self.spec.name, failure)
+        if told := frame.header.pop(LACKS, None):
+            self.lacks = lacking.parsed(told)
+        if wrong := frame.header.get("error"):
+            raise failure(self.spec.name, wrong)
         return frame
 
     async def _hear_out(self) -> None:
@@ -249,7 +249,8 @@ class Child:
             return ChildOutOfMemory(f"the {name} process outgrew its {limit // 2**20} MiB of memory")
         if self._process.returncode == -signal.SIGKILL and ended_for_memory() > self._kernel_ended:
             return ChildOutOfMemory(f"the kernel ended the {name} process, since memory ran out")
-        return ChildCrashed(f"the {name} process {_how_it_ended(self._process.returncode)}{self._last_words()}")
+        code = self._process.returncode
+        return ChildCrashed(f"the {name} process {how_it_ended(code)}{self._last_words()}", code)
 
     def _last_words(self) -> str:
         return f": {self._stderr[-1]}" if self._stderr else ""
@@ -283,19 +284,3 @@ def _working_folder(spec: ChildSpec) -> Iterator[Path | None]:
     finally:
         with contextlib.suppress(OSError):
             shutil.rmtree(folder)
-
-
-def _failure(name: str, error: Mapping[str, str]) -> ChildTrouble:
-    code, message = str(error.get("code", "failed")), str(error.get("message", ""))
-    if code == "out_of_memory":
-        return ChildOutOfMemory(f"the {name} process: {message}")
-    return ChildFailed(code, message)
-
-
-def _how_it_ended(code: int | None) -> str:
-    if code is not None and code < 0:
-        try:
-            return f"was ended by {signal.Signals(-code).name}"
-        except ValueError:
-            return f"was ended by signal {-code}"
-    return f"ended with exit code {code}"

@@ -12,6 +12,7 @@ import sys
 import sysconfig
 import threading
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import psutil
@@ -20,7 +21,7 @@ import pytest
 from dictograph.audio.decoder import Decoded, DecodeLimits, decode
 from dictograph.child.frames import Frame
 from dictograph.child.process import Child, ChildSpec
-from dictograph.child.sandbox import trial
+from dictograph.child.sandbox import lacking, trial
 from dictograph.child.sandbox.policy import Layer, sealed
 from dictograph.errors import AudioTooLong, DecoderCrashed, DecoderOutOfMemory, SandboxUnavailable
 from tests.children.robbery import rob
@@ -34,7 +35,7 @@ NOBODY = 65534
 Attempts = list[list[str]]
 
 #: What works inside, so that what is refused is not refused by an accident.
-HARMLESS = {"threads": "DONE: [0, 1, 2, 3]"}
+HARMLESS = {"samples {pcm}": "DONE: 2"}
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ def everything(loot: Path, port: int) -> Attempts:
         ["write", str(loot / "mark")], ["write", database], ["write", "mark"], ["delete", database],
         ["execute", "/bin/true"], ["spawn", "/bin/true"], ["fork", ""], ["kill", ""], ["ptrace", ""],
         ["descriptors", ""], ["root", ""], ["namespace", ""], ["lift", ""], ["executable", ""], ["shared", ""],
-        ["burst", str(2**33)], ["threads", ""],
+        ["burst", str(2**33)], ["threads", ""], ["reserve", "{pcm}"], ["samples", "{pcm}"],
     ]  # fmt: skip
 
 
@@ -167,7 +168,7 @@ ALONE: dict[Layer, list[str]] = {
     Layer.LANDLOCK: ["connect", "listen", "read", "list", "write", "delete", "execute", "spawn", "ptrace", "kill"],
     Layer.SECCOMP: [
         *("connect", "send", "listen", "unix", "read", "list", "write", "delete", "execute", "spawn", "fork", "kill"),
-        *("ptrace", "descriptors", "root", "namespace", "lift", "executable", "shared"),
+        *("ptrace", "descriptors", "root", "namespace", "lift", "executable", "shared", "threads", "reserve"),
     ],
 }
 
@@ -201,7 +202,7 @@ def _of(wanted: Sequence[str], attempts: Attempts) -> Attempts:
 
 def test_without_any_layer_the_thief_would_get_everything(tmp_path: Path, loot: Path, server: int) -> None:
     """What is refused above would be done, so it is the sandbox that refuses it."""
-    wanted = ["connect", "read", "list", "write", "spawn", "fork", "executable", "shared"]
+    wanted = ["connect", "read", "list", "write", "spawn", "fork", "executable", "shared", "threads", "reserve"]
     attempts = [one for one in _of(wanted, everything(loot, server)) if one[1] != "/proc/{parent}/mem"]
     came = asyncio.run(rob(tmp_path, Layer.LIMITS, attempts))
     assert {attempt: what for attempt, what in came.items() if not what.startswith("DONE")} == {}
@@ -214,17 +215,34 @@ def test_doctor_finds_what_holds_by_trying() -> None:
 
 
 def test_required_decodes_nothing_where_a_layer_cannot_be_put_on(tmp_path: Path) -> None:
-    """Here a process that has a second thread stands for a kernel without Landlock: both lack all layers."""
+    """Here a process that has a second thread stands for a kernel without Landlock: both have the filter only."""
     source = make_tone(tmp_path / "a.wav", 1)
     module = "tests.children.threaded_decoder"
     with pytest.raises(SandboxUnavailable, match=r"landlock \(.*threads") as caught:
         decode_file(source, tmp_path, DecodeLimits(60, 2**28, 60, confined="required"), module=module)
+    assert "seccomp" not in caught.value.message
     assert not caught.value.retryable
     for mode in ("auto", "off"):
         assert (
             decode_file(source, tmp_path, DecodeLimits(60, 2**28, 60, confined=mode), module=module)[1].size == 16_000
         )
     assert decode_file(source, tmp_path, DecodeLimits(60, 2**28, 60, confined="required"))[1].size == 16_000
+
+
+def test_what_a_decoder_lacks_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also what only this decoder lacks, and no trial of the machine could find."""
+    monkeypatch.setattr(lacking, "_tell", lru_cache(lacking._tell.__wrapped__))
+    source = make_tone(tmp_path / "a.wav", 1)
+    for _ in range(2):
+        decode_file(source, tmp_path, DecodeLimits(60, 2**28, 60), module="tests.children.threaded_decoder")
+    said = [record.getMessage() for record in caplog.records if "confined without" in record.getMessage()]
+    assert len(said) == len(set(said)) == 4
+    assert {line.partition("without ")[2].partition(":")[0] for line in said} == {
+        *("network", "folder", "user", "landlock")
+    }
+    assert all("2 threads already" in line for line in said)
 
 
 def test_a_burst_that_is_faster_than_the_watch_ends_as_out_of_memory(tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ def handle(request: Frame) -> Iterator[Frame]:
     elif what == "flood":
         while True:
             yield Frame({}, b"x" * 10_000)
+    elif what == "measure":
+        yield Frame({"seconds": float("nan")})
     elif what == "sleep":
         time.sleep(600)
     elif what == "print":

@@ -68,7 +68,7 @@ def test_lengths_over_the_limit_are_refused_at_once(sizes: tuple[int, int]) -> N
         asyncio.run(received(data))
 
 
-@pytest.mark.parametrize("header", [b"{", b"[]", b"\xff", b"1"])
+@pytest.mark.parametrize("header", [b"{", b"[]", b"\xff", b"1", b"[" * 2**16])
 def test_a_header_is_a_json_object(header: bytes) -> None:
     with pytest.raises(BrokenFrame, match="header is not"):
         read_frame(io.BytesIO(struct.pack(">II", len(header), 0) + header))

@@ -111,7 +111,11 @@ def test_native_printing_breaks_no_frame() -> None:
 
 @pytest.mark.parametrize(
     ("what", "code", "words"),
-    [("refuse", "unsupported_format", "not audio"), ("raise", "failed", "ValueError: of the wrong kind")],
+    [
+        ("refuse", "unsupported_format", "not audio"),
+        ("raise", "failed", "ValueError: of the wrong kind"),
+        ("measure", "failed", "ValueError: Out of range"),
+    ],
 )
 def test_an_error_has_its_code_and_the_child_lives_on(what: str, code: str, words: str) -> None:
     async def use(child: Child) -> None:

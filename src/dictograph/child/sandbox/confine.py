@@ -5,30 +5,40 @@ from __future__ import annotations
 import errno
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from dictograph.child.sandbox import landlock, limits, namespaces, privileges, seccomp
 from dictograph.child.sandbox.kernel import PR_SET_PDEATHSIG, prctl, threads
 from dictograph.child.sandbox.policy import Layer, Sandbox
 
 
-def confine(sandbox: Sandbox) -> dict[Layer, str]:
+def confine(sandbox: Sandbox, start_threads: Callable[[], None] = lambda: None) -> dict[Layer, str]:
     """Confine this process for good. Gives the layers that were asked for and cannot be had, each with the reason.
 
-    It has to be the only thread, since the kernel confines threads and not processes.
+    It has to be the only thread, since the kernel confines threads and not processes. `start_threads` starts those
+    that it needs later: a sealed process can start none once it has the filter of system calls, which is the only
+    layer that all threads get, also those that should not be there.
     """
     limits.limit(sandbox.file_size, sandbox.open_files, sandbox.data if sys.platform == "linux" else 0)
     layers = [layer for layer in Layer if layer in sandbox.layers - {Layer.LIMITS}]
     if sys.platform != "linux":
+        start_threads()
         return dict.fromkeys(layers, "only Linux has this")
     limits.go_first()
+    privileges.no_new_rights()
+    of_one_thread = [layer for layer in layers if layer is not Layer.SECCOMP]
+    missing = _put_on_alone(of_one_thread, _steps(sandbox))
+    start_threads()
+    return missing | _put_on(layers[len(of_one_thread) :], _steps(sandbox))
+
+
+def _put_on_alone(layers: Sequence[Layer], steps: Mapping[Layer, Callable[[], None]]) -> dict[Layer, str]:
     if (count := threads()) > 1:
         return dict.fromkeys(layers, f"the process had {count} threads already")
-    privileges.no_new_rights()
-    return _put_on(layers, _steps(sandbox))
+    return _put_on(layers, steps)
 
 
-def _put_on(layers: list[Layer], steps: Mapping[Layer, Callable[[], None]]) -> dict[Layer, str]:
+def _put_on(layers: Sequence[Layer], steps: Mapping[Layer, Callable[[], None]]) -> dict[Layer, str]:
     missing = {}
     for layer in layers:
         try:

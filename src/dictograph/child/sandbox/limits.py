@@ -11,7 +11,8 @@ def limit(file_size: int, open_files: int, data: int) -> None:
     """Limit this process; see `Sandbox` for the figures.
 
     No core dump: it would hold somebody's audio. There is no limit on processes, since RLIMIT_NPROC counts all
-    processes and threads of a user, whoever else runs something as that user; new processes are refused by seccomp.
+    processes and threads of a user, whoever else runs something as that user; new processes and new threads are
+    refused by seccomp.
     """
     if sys.platform == "win32":
         return

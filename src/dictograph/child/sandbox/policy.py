@@ -14,8 +14,8 @@ Mode = Literal["auto", "required", "off"]
 #: The variable that tells a child what it may keep.
 VARIABLE = "SANDBOX"
 
-#: The variable in which a child then finds which layers it lacks, and why: a JSON object.
-MISSING = "SANDBOX_MISSING"
+#: Where a child's first frame says which layers it lacks, and why: an object.
+LACKS = "lacks"
 
 #: The code of the error with which a child says that it cannot be confined as required.
 UNAVAILABLE = "sandbox_unavailable"

@@ -38,7 +38,7 @@ rt_sigaction 13 134 | rt_sigpending 127 136 | rt_sigprocmask 14 135 | rt_sigqueu
 rt_sigreturn 15 139 | rt_sigtimedwait 128 137 | rt_tgsigqueueinfo 297 240 | sched_getaffinity 204 123
 sched_setaffinity 203 122 | sched_setscheduler 144 119 | sched_yield 24 124 | select 23 - | semget 64 190
 sendmmsg 307 269 | sendmsg 46 211 | sendto 44 206 | set_robust_list 273 99 | set_tid_address 218 96
-setdomainname 171 162 | setfsgid 123 152 | setfsuid 122 151 | setgid 106 144 | setgroups 116 159
+setdomainname 171 162 | setfsgid 123 152 | setfsuid 122 151 | setgid 106 144 | setgroups 116 159 | setitimer 38 103
 sethostname 170 161 | setns 308 268 | setpriority 141 140 | setregid 114 143 | setresgid 119 149
 setresuid 117 147 | setreuid 113 145 | setrlimit 160 164 | settimeofday 164 170 | setuid 105 146
 shmat 30 196 | shmctl 31 195 | shmget 29 194 | sigaltstack 131 132 | socket 41 198 | socketpair 53 199

@@ -12,6 +12,7 @@ from typing import Any
 
 from dictograph.child.frames import Frame
 from dictograph.child.process import Child, ChildSpec, ChildTrouble
+from dictograph.child.sandbox.lacking import tell
 from dictograph.child.sandbox.policy import Layer, Mode, Sandbox, sealed
 
 log = logging.getLogger(__name__)
@@ -28,12 +29,12 @@ async def why_not(layer: Layer) -> str:
         file, root = sys.executable, os.geteuid() == 0
         alone = replace(_everything(), layers=frozenset({layer}))
         try:
-            answer = await _ask({"try": layer, "port": port, "file": file, "root": root}, alone)
+            missing, done = await _ask({"try": layer, "port": port, "file": file, "root": root}, alone)
         except ChildTrouble as trouble:
             return trouble.detail
-    if layer in answer["missing"]:
-        return str(answer["missing"][layer])
-    return f"a process could {' and '.join(answer['done'])}" if answer["done"] else ""
+    if layer in missing:
+        return missing[layer]
+    return f"a process could {' and '.join(done)}" if done else ""
 
 
 async def warn(mode: Mode) -> None:
@@ -46,18 +47,19 @@ async def warn(mode: Mode) -> None:
         )
         return
     try:
-        missing: Mapping[str, str] = (await _ask({}, _everything()))["missing"]
+        missing, _ = await _ask({}, _everything())
     except ChildTrouble as trouble:
         log.warning("whether children can be confined is not known: %s", trouble.detail)
         return
-    for layer, reason in missing.items():
-        log.warning("children are confined without %s: %s (`dictograph doctor` says what to do)", layer, reason)
+    tell(missing)
 
 
-async def _ask(request: Mapping[str, Any], sandbox: Sandbox) -> dict[str, Any]:
+async def _ask(request: Mapping[str, Any], sandbox: Sandbox) -> tuple[Mapping[str, str], list[str]]:
+    """The layers that a process with this sandbox lacks, with the reasons; and what it could do nevertheless."""
     child = await Child.start(ChildSpec("trial", _MODULE, sandbox=sandbox))
     try:
-        return dict((await child.call(Frame(dict(request)), timeout=_TIMEOUT_S)).header)
+        done = (await child.call(Frame(dict(request)), timeout=_TIMEOUT_S)).header["done"]
+        return child.lacks, done
     finally:
         await child.kill()
 

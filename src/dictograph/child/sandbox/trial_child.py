@@ -1,35 +1,38 @@
 """A process that tries what its one layer is to refuse: `python -m dictograph.child.sandbox.trial_child`.
 
 The request is {"try": layer, "port", "file", "root"}: a port of the loopback that somebody listens on, a file that
-everybody may read, whether the service is root. The answer is {"done": ["what succeeded although it must not"],
-"missing": {layer: why}}. Without a layer nothing is tried.
+everybody may read, whether the service is root. The answer is {"done": ["what succeeded although it must not"]}.
+Without a layer nothing is tried.
 """
 
 from __future__ import annotations
 
-import json
+import errno
 import os
 import socket
 import sys
+import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from dictograph.child.frames import Frame
 from dictograph.child.loop import serve
-from dictograph.child.sandbox.policy import MISSING, Layer
+from dictograph.child.sandbox.policy import Layer
 
 _PATIENCE_S = 2.0
 
 
-def handle(request: Frame) -> Iterator[Frame]:
-    """Try, and tell what could be done."""
+def handle(room: int, request: Frame) -> Iterator[Frame]:
+    """Try, and tell what could be done. `room` is a file that is open already."""
     layer = request.header.get("try")
-    attempts = _attempts(request.header)[Layer(layer)] if layer else {}
+    attempts = _attempts(request.header, room)[Layer(layer)] if layer else {}
     done = [name for name, attempt in attempts.items() if _works(attempt)]
-    yield Frame({"done": done, "missing": json.loads(os.environ.get(MISSING, "{}"))})
+    yield Frame({"done": done})
 
 
-def _attempts(request: Mapping[str, Any]) -> Mapping[Layer, Mapping[str, Callable[[], object]]]:
+def _attempts(request: Mapping[str, Any], room: int) -> Mapping[Layer, Mapping[str, Callable[[], object]]]:
     def connect() -> None:
         socket.create_connection(("127.0.0.1", request["port"]), _PATIENCE_S).close()
 
@@ -48,14 +51,19 @@ def _attempts(request: Mapping[str, Any]) -> Mapping[Layer, Mapping[str, Callabl
         Layer.FOLDER: {"read a file of this machine": read},
         Layer.USER: user,
         Layer.LANDLOCK: {"read a file of this machine": read, "write a file": write},
-        Layer.SECCOMP: {"open a socket": lambda: socket.socket().close(), "start a process": _fork},
+        Layer.SECCOMP: {
+            "open a socket": lambda: socket.socket().close(),
+            "start a process": _fork,
+            "start a thread": lambda: threading.Thread(target=int).start(),
+            "reserve room on the disk": lambda: _reserve(room),
+        },
     }
 
 
 def _works(attempt: Callable[[], object]) -> bool:
     try:
         attempt()
-    except (OSError, MemoryError):
+    except (OSError, MemoryError, RuntimeError):  # the last is how Python says that there is no new thread
         return False
     return True
 
@@ -84,5 +92,12 @@ def _fork() -> None:
     os.waitpid(child, 0)
 
 
+def _reserve(room: int) -> None:
+    if sys.platform != "linux":
+        raise OSError(errno.ENOSYS, "only Linux has this")
+    os.posix_fallocate(room, 0, 2**20)
+
+
 if __name__ == "__main__":
-    sys.exit(serve(handle))
+    with tempfile.TemporaryFile(dir=".") as own:
+        sys.exit(serve(partial(handle, own.fileno())))

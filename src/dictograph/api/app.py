@@ -86,8 +86,16 @@ def surfaces_of(services: Services, settings: Settings, first: Contract = Contra
 
 
 def _native(parts: Parts) -> Surface:
-    rooms = (result_routes, socket_routes, ticket_routes, house_routes, worker_routes, webhook_routes)
-    routers = [transcription_routes(parts.services, parts.pace), *(routes(parts.services) for routes in rooms)]
+    services, pace = parts.services, parts.pace
+    routers = [
+        transcription_routes(services, pace),
+        result_routes(services),
+        socket_routes(services),
+        ticket_routes(services, pace),
+        house_routes(services),
+        worker_routes(services),
+        webhook_routes(services),
+    ]
     return Surface(Contract.NATIVE, routers)
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from dictograph.api.problems import NotAcceptable
 from dictograph.formats import FORMATS, Format
 
 #: What `*/*` gets; then the order in which equally welcome types are tried.
 _PREFERRED = ("json", "txt", "srt", "vtt", "tsv")
+
+#: A weight, also as it is often written: with more digits than it may have, or without its zero.
+_WEIGHT = re.compile(r"[01]\.?|[01]?\.[0-9]+")
 
 
 def choose_format(name: str | None, accept: str | None) -> Format:
@@ -38,10 +43,7 @@ def _ranges(accept: str) -> dict[str, float]:
     for part in accept.split(",")[:64]:
         kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
         weight = next((piece[2:] for piece in parameters if piece.startswith("q=")), "1")
-        try:
-            ranges[kind] = min(max(float(weight), 0.0), 1.0)
-        except ValueError:
-            ranges[kind] = 1.0
+        ranges[kind] = min(float(weight), 1.0) if _WEIGHT.fullmatch(weight) else 1.0
     return ranges
 
 

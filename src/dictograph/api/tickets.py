@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
 from starlette.responses import Response
 
 from dictograph.api.access import Reader
 from dictograph.api.document import problems
+from dictograph.api.json_bodies import json_body, read_body
+from dictograph.api.pace import Pace
 from dictograph.api.problems import Json
 from dictograph.api.views import Moment
 from dictograph.service.services import Services
@@ -28,17 +31,23 @@ class TicketView(BaseModel):
     expires_at: Moment
 
 
-def ticket_routes(services: Services) -> APIRouter:
-    """POST /v1/tickets."""
+def ticket_routes(services: Services, pace: Pace) -> APIRouter:
+    """POST /v1/tickets. `pace` is asked of clients that send bodies."""
     router = APIRouter(tags=["access"])
 
-    @router.post("/v1/tickets", status_code=201, response_model=TicketView, responses=problems(404, 422))
-    async def create(caller: Reader, wanted: TicketRequest | None = None) -> Response:
+    @router.post(
+        "/v1/tickets",
+        status_code=201,
+        response_model=TicketView,
+        openapi_extra=json_body(TicketRequest, required=False),
+        responses=problems(404, 408, 413, 415, 422),
+    )
+    async def create(request: Request, caller: Reader) -> Response:
         """A ticket to read jobs with, good for a minute, for WebSockets and EventSources of a web page.
 
         It ends with the key that it was got with.
         """
-        job_id = wanted.job_id if wanted else None
+        job_id = (await read_body(request, pace, TicketRequest, required=False)).job_id
         if job_id is not None:
             await services.jobs.get(caller.owner, job_id)
         ticket = await services.authentication.tickets.issue(caller.key_id, job_id)

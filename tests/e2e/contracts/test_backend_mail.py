@@ -93,6 +93,24 @@ def test_a_name_that_would_be_a_header_is_none(mail: MailServer) -> None:
     assert message["Bcc"] is None
 
 
+@pytest.mark.parametrize("end", ["=0D=0A", "=0A", "=0D=0A=0D=0A"])
+def test_a_name_that_hides_a_header_in_an_encoded_word_is_none(mail: MailServer, end: str) -> None:
+    mailer = Mailer(f"smtp://127.0.0.1:{mail.port}", "dictograph@example.org")
+    name = f"=?utf-8?q?a{end}Bcc:=20x@y.z?=.mp3"
+    assert asyncio.run(mailer.send(ADDRESS, f"Transcript of {name}", "words", client="127.0.0.1")).success
+    _, message = mail.messages[-1]
+    assert message["Bcc"] is None
+    assert "\n" not in message["Subject"]
+    assert message["Subject"].startswith("Transcript of = ?utf-8?q?a")
+    assert message.get_content().strip() == "words"
+
+
+def test_a_message_that_cannot_be_written_is_an_answer(mail: MailServer) -> None:
+    mailer = Mailer(f"smtp://127.0.0.1:{mail.port}", "dictograph@example.org")
+    sent = asyncio.run(mailer.send(ADDRESS, "Text", "half a pair: \ud800", client="127.0.0.1"))
+    assert not sent.success
+
+
 @pytest.mark.contract("backend", EMAIL, '200 `{"success": false}` for more mail than a client may send, or one may get')
 def test_nobody_is_flooded(mail: MailServer) -> None:
     mailer = Mailer(f"smtp://127.0.0.1:{mail.port}", "dictograph@example.org")

@@ -25,7 +25,7 @@ from dictograph.store import control
 from dictograph.store import texts as store_texts
 from dictograph.store.database import Database
 from tests.integration.api.live import Hand, Live, live
-from tests.integration.api.raw import received
+from tests.integration.api.raw import END, exchange, head, part, received
 from tests.raw_websocket import all_of, close, dial, frame, handshake, heard, say
 from tests.service import ask, eventually
 
@@ -458,3 +458,11 @@ def test_reading_needs_a_key_unless_it_was_opened(tmp_path: Path, migrated: Path
             assert received(raw).startswith(b"HTTP/1.1 401 ")
         with connect(api.ws_base, additional_headers=key) as socket:
             assert join(socket, request)["queue_length"] == 1
+
+
+def test_a_name_that_is_written_in_two_ways_has_its_ending_in_the_better_one(api: Live) -> None:
+    """As .NET's MultipartFormDataContent writes every name that ASCII has no letters for."""
+    names = b"; filename=\"=?utf-8?B?YsOkci5tcDM=?=\"; filename*=utf-8''b%C3%A4r.mp3"
+    body = part("file", b"sound", names) + END
+    reply = exchange(api, head(f"content-length: {len(body)}", target="/upload") + body)
+    assert (reply.status, json.loads(reply.body)["original_filename"]) == (202, "bär.mp3")

@@ -299,6 +299,12 @@ def test_the_matrix_has_every_route() -> None:
     assert PUBLIC - {case.key for case in CASES} == set(), "named as public, and not there"
 
 
+def test_no_body_is_taken_in_before_it_is_known_who_calls() -> None:
+    """What FastAPI parses itself it reads before it asks who calls: whole, of any size and however slowly it comes."""
+    routes = [route for first in Contract for surface in _surfaces(first) for route in surface.routes]
+    assert [route for route in routes if getattr(route, "body_field", None) is not None] == []
+
+
 @pytest.mark.parametrize("case", [case for case in CASES if case.key in PUBLIC], ids=str)
 def test_public_routes_ask_nobody_and_tell_nobody_anything_of_jobs(closed: House, case: Case) -> None:
     for kind in ("none", "other", "right"):

@@ -13,6 +13,7 @@ from websockets.sync.client import connect
 
 from dictograph.service import tickets
 from tests.integration.api.live import Hand, Live, live
+from tests.integration.api.raw import connected, exchange, head, parsed, received
 from tests.keys import by_key, make_key, revoke
 
 JOBS = "/v1/transcriptions"
@@ -144,3 +145,42 @@ def test_without_keys_a_ticket_is_to_be_had_and_not_needed(client: httpx.Client,
     one = ticket(client, "")
     hand.finish_one()
     assert client.get(f"{JOBS}/{id}/transcript", params={"ticket": one}).status_code == 200
+
+
+def test_who_has_no_key_sends_no_body(client: httpx.Client, api: Live, secret: str) -> None:
+    assert client.post("/v1/tickets", headers=by_key(secret)).status_code == 201
+    for length in ("content-length: 50000000", "transfer-encoding: chunked"):
+        with connected(api) as raw:  # and nothing of the body: whoever waited for it would never answer
+            raw.sendall(head(length, target="/v1/tickets", kind="application/json"))
+            assert parsed(received(raw)).code == "unauthorized"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"", 201, None),
+        (b"null", 201, None),
+        (b"{}", 201, None),
+        (b'{"job_id": null}', 201, None),
+        (b'{"job_id": 7}', 422, "invalid_request"),
+        (b'{"job": "x"}', 422, "invalid_request"),
+        (b"[]", 422, "invalid_request"),
+        (b"{", 422, "invalid_request"),
+        (b'{"job_id": "\\u0000"}', 404, "not_found"),
+        (b'{"job_id": "%b"}' % (b"x" * 70_000), 413, "upload_too_large"),
+    ],
+    ids=lambda given: repr(given[:20]) if isinstance(given, bytes) else "",
+)
+def test_what_a_ticket_is_asked_for_with(api: Live, body: bytes, status: int, code: str | None) -> None:
+    told = head(f"content-length: {len(body)}", target="/v1/tickets", kind="application/json")
+    reply = exchange(api, told + body)
+    assert reply.status == status, reply
+    assert code is None or reply.code == code
+
+
+def test_the_document_says_what_a_ticket_is_asked_for_with(client: httpx.Client) -> None:
+    operation = client.get("/openapi.json").json()["paths"]["/v1/tickets"]["post"]
+    assert operation["requestBody"]["required"] is False
+    given, nothing = operation["requestBody"]["content"]["application/json"]["schema"]["anyOf"]
+    assert "job_id" in given["properties"]
+    assert nothing == {"type": "null"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import pairwise
 
 import pytest
@@ -103,3 +104,36 @@ def test_a_contract_says_what_its_form_is_like() -> None:
         list(Form(KIND, FormRules(file="audio")).feed(text))
     with pytest.raises(InvalidRequest, match="'file', not 'audio'"):
         list(Form(KIND, FormRules(repeated=True)).feed(text))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "name"),
+    [
+        (b"; filename*=utf-8''b%C3%A4r.mp3", "bär.mp3"),
+        (b"; filename=\"=?utf-8?B?YsOkci5tcDM=?=\"; filename*=utf-8''b%C3%A4r.mp3", "bär.mp3"),
+        (b";FILENAME*=\"UTF-8'de'b%c3%a4r (1).mp3\" ; filename=b.mp3", "bär (1).mp3"),
+        (b"; filename*=iso-8859-1''b%E4r.mp3", "bär.mp3"),
+        (b"; filename=b.mp3; filename*=utf-8''b%E4r.mp3", "b.mp3"),
+        (b"; filename=b.mp3; filename*=utf-8''b%zz.mp3", "b.mp3"),
+        (b"; filename=b.mp3; filename*=utf-7''b%2BAOQ-r.mp3", "b.mp3"),
+        (b"; filename=b.mp3; filename*=utf-8''", "b.mp3"),
+        (b"; filename=b.mp3; filename*=evil.mp3", "b.mp3"),
+        (b"; filename=\"a; filename*=utf-8''evil; .mp3\"", "a; filename*=utf-8''evil; .mp3"),
+    ],
+)
+def test_a_name_that_says_how_it_is_written(parameters: bytes, name: str) -> None:
+    head = b'--edge\r\nContent-Disposition: form-data; name="file"' + parameters
+    form, [begin], data = read(head + b"\r\n\r\nsound\r\n--edge--\r\n", [])
+    assert (begin.filename, form.finish(), data) == (name, name, b"sound")
+
+
+def test_no_body_costs_the_parser_more_than_its_share() -> None:
+    """A boundary of one letter, and a file in which nearly every line begins with it: each byte would be looked at."""
+    form = Form("multipart/form-data; boundary=b")
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+    list(form.feed(head))
+    assert sum(len(piece.data) for piece in form.feed(b"\r\n--ba" * 60) if isinstance(piece, FileBytes)) > 300
+    began = time.process_time()
+    with pytest.raises(MalformedBody, match="boundary"):
+        list(form.feed(b"\r\n--ba" * 2_000_000))
+    assert time.process_time() - began < 0.5

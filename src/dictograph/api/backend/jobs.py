@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -13,14 +13,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dictograph.api.backend.answers import FileRefused, Route, details
-from dictograph.api.backend.bodies import json_body, read_body
 from dictograph.api.backend.entrance import PREFIX, Entrance
 from dictograph.api.backend.references import Uploaded, resolve
 from dictograph.api.backend.views import BackendJobView, job_shape
+from dictograph.api.envelope import BrokenOff
+from dictograph.api.json_bodies import json_body, read_body
 from dictograph.api.problems import Json
+from dictograph.api.streams import Stream
 from dictograph.api.surface import Parts
 from dictograph.contract import Contract
-from dictograph.errors import NotFound
+from dictograph.errors import DatabaseUnavailable, NotFound
 from dictograph.job import Job, JobStatus, Options
 from dictograph.service.access import Caller
 from dictograph.service.contracts import limits_of, options_of
@@ -33,6 +35,9 @@ from dictograph.service.services import Services
 from dictograph.service.uploads import Uploads
 
 _JOB = f"{PREFIX}/job"
+#: Of the list: what is asked of the database, and held, at once.
+_TEXTS_AT_ONCE = 20
+
 _UNKNOWN = "Job not found"
 _UNREADABLE = "Nothing has been uploaded to this address, or it was kept long enough: upload the file first."
 
@@ -102,13 +107,9 @@ def job_routes(parts: Parts, entrance: Entrance) -> APIRouter:
     async def read(request: Request, query: Annotated[ReadQuery, Query()], caller: Caller = reader) -> Response:
         """The caller's jobs, newest first; header `Link` has the address of the next page."""
         page = await services.jobs.page(caller.owner, Listing(cursor=query.cursor, limit=query.limit))
-        texts, base = await services.jobs.texts(page.jobs), entrance.base(request)
+        base = entrance.base(request)
         headers = _next_page(base, query.limit, page.next_cursor)
-
-        def listed() -> Response:
-            return Json([job_shape(job, texts.get(job.id), base) for job in page.jobs], 200, headers)
-
-        return await run_in_threadpool(listed)
+        return Stream(_listed(services.jobs, page.jobs, base), "application/json", headers)
 
     @router.post(
         f"{_JOB}/{{job_id}}/email",
@@ -178,6 +179,25 @@ async def _told(services: Services, job: Job, base: str) -> Response:
     text = (await services.jobs.texts([job])).get(job.id)
     transcript = await services.transcripts.open(None, job.id)
     return await run_in_threadpool(lambda: Json(job_shape(job, text, base, transcript.segments)))
+
+
+async def _listed(jobs: Jobs, found: Sequence[Job], base: str) -> AsyncGenerator[bytes, None]:
+    """The jobs as a JSON array. Only so many texts are in memory at a time: each may be hours long."""
+    mark = b"["
+    for start in range(0, len(found), _TEXTS_AT_ONCE):
+        batch = found[start : start + _TEXTS_AT_ONCE]
+        try:
+            texts = await jobs.texts(batch)
+        except DatabaseUnavailable as error:
+            raise BrokenOff("the list of jobs could not be read to its end") from error
+        yield mark + await run_in_threadpool(_shaped, batch, texts, base)
+        mark = b","
+    yield b"]" if found else b"[]"
+
+
+def _shaped(jobs: Sequence[Job], texts: Mapping[str, str | None], base: str) -> bytes:
+    """The jobs in JSON, with commas between them."""
+    return bytes(Json([job_shape(job, texts.get(job.id), base) for job in jobs]).body)[1:-1]
 
 
 async def _mail(services: Services, job: Job, address: str, client: str) -> Sent:

@@ -16,18 +16,28 @@ from dictograph.errors import InvalidRequest
 Body = TypeVar("Body", bound=BaseModel)
 
 
-async def read_body(request: Request, pace: Pace, model: type[Body]) -> Body:
-    """The request's body. Raises InvalidRequest or RequestValidationError when it is not of the form."""
+async def read_body(request: Request, pace: Pace, model: type[Body], *, required: bool = True) -> Body:
+    """The request's body; one that need not be there may be empty or null, which stands for no field at all.
+
+    Raises:
+        InvalidRequest, RequestValidationError: it is not of the form.
+        UploadTooLarge, and what the pace does.
+    """
+    text = await whole(request, pace)
     try:
-        given = parsed(await whole(request, pace))
+        given = parsed(text) if text or required else None
     except MalformedBody as error:
         raise InvalidRequest(error.message) from error
+    if given is None and not required:
+        given = {}
     try:
         return model.model_validate(given)
     except ValidationError as error:
         raise RequestValidationError([{**one, "loc": ("body", *one["loc"])} for one in error.errors()]) from error
 
 
-def json_body(model: type[BaseModel]) -> dict[str, Any]:
+def json_body(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
     """How such a body stands in the document."""
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": model.model_json_schema()}}}}
+    schema = model.model_json_schema()
+    shape = schema if required else {"anyOf": [schema, {"type": "null"}]}
+    return {"requestBody": {"required": required, "content": {"application/json": {"schema": shape}}}}

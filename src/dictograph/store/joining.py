@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from functools import cache
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import Connection, and_, func, not_, or_, select
 
-from dictograph.errors import kinds
+from dictograph.errors import StorageUnavailable, kinds
 from dictograph.job import Job, JobStatus
 from dictograph.store.clock import as_datetime, read_clock
 from dictograph.store.rows import JOB_COLUMNS, as_job
@@ -30,7 +30,9 @@ def find_joined(conn: Connection, owner: str, mark: str, *, repeatable: bool) ->
     if conn.dialect.name == "postgresql":  # SQLite has one writer at a time
         conn.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(mark, 0))))
     now = read_clock(conn)
-    alive = job.c.status.in_([JobStatus.PENDING, JobStatus.PROCESSING])
+    # One whose audio could not be had may never get it, and who asks now may be bringing it again.
+    without = and_(job.c.status == JobStatus.PENDING, func.coalesce(job.c.error_code, "") == StorageUnavailable.code)
+    alive = and_(job.c.status.in_([JobStatus.PENDING, JobStatus.PROCESSING]), not_(without))
     done = and_(job.c.status == JobStatus.COMPLETED, job.c.finished_at > as_datetime(now - DONE_S))
     in_vain = and_(
         job.c.status == JobStatus.FAILED,

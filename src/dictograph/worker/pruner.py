@@ -60,6 +60,7 @@ class Pruner:
         self._clock = clock
         self._strays: set[str] = set()
         self._next_sweep = -math.inf
+        self._swept = False
         kept = (retention.audio, retention.results, retention.events, retention.orphans)
         self._interval = max(0.5, min([60.0, *(seconds / 2 for seconds in kept if seconds)]))
 
@@ -74,7 +75,9 @@ class Pruner:
         await self._database.write(webhook_secrets.expire)
         if self._clock() >= self._next_sweep:
             await self._sweep()
-            self._next_sweep = self._clock() + self._keep.orphans / 2
+            # The second comes soon: a worker that does not live for long removes something, too.
+            self._next_sweep = self._clock() + (self._keep.orphans / 2 if self._swept else self._interval)
+            self._swept = True
 
     async def _prune(self) -> None:
         keep = self._keep

@@ -32,14 +32,16 @@ class Storage:
     """Looked at when it is asked for, at most once a second, and never twice at once: a look may hang for as long
     as a server of files is away, and its thread with it."""
 
-    def __init__(self, database: Database, blobs: Blobs, scratch: Path, reserve: int, *, patient: bool) -> None:
-        """`reserve` bytes must be free where decoded audio goes; the storage knows its own. Where nobody is `patient`
-        nothing is looked at: whoever sits there and waits is told by the job."""
+    def __init__(self, database: Database, blobs: Blobs, scratch: Path, reserve: int, patience: float) -> None:
+        """`reserve` bytes must be free where decoded audio goes; the storage knows its own. A storage that holds
+        nothing is waited for for `patience` seconds, then the jobs shall tell. With 0 nothing is looked at: whoever
+        sits there and waits is told by the job in any case."""
         self._database = database
         self._blobs = blobs
         self._scratch = scratch
         self._reserve = reserve
-        self._patient = patient
+        self._patience = patience
+        self._bare_since: float | None = None
         self._trouble = Trouble(log, "storage, no job is begun")
         self._looking: asyncio.Task[None] | None = None
         self._began = -_LOOK_S
@@ -47,7 +49,7 @@ class Storage:
 
     async def is_there(self) -> bool:
         """Whether a job can be run; else `reason` says why not. Raises DatabaseUnavailable."""
-        if self._patient and (self._looking is not None or time.monotonic() - self._began >= _LOOK_S):
+        if self._patience and (self._looking is not None or time.monotonic() - self._began >= _LOOK_S):
             await self._see()
         return not self.reason
 
@@ -77,8 +79,29 @@ class Storage:
         looking.result()
 
     async def _check(self) -> None:
-        await self._blobs.check_room()
         await asyncio.to_thread(check_room_for_samples, self._scratch, self._reserve)
-        # Where it may be empty no folder can tell: a new one is, and so is the place where none is mounted.
-        if await self._blobs.is_empty() and await self._database.read(needs_stored_audio):
+        await self._check_room()
+        await self._check_mounted()
+
+    async def _check_room(self) -> None:
+        try:
+            await self._blobs.check_room()
+        except StorageFull:
+            # What lies there already needs no more room, and only its end makes some.
+            if not await self._database.read(needs_stored_audio):
+                raise
+
+    async def _check_mounted(self) -> None:
+        if not await self._is_bare():
+            self._bare_since = None
+            return
+        now = time.monotonic()
+        self._bare_since = now if self._bare_since is None else self._bare_since
+        if now - self._bare_since < self._patience:
             raise StorageUnavailable(HOLDS_NOTHING)
+
+    async def _is_bare(self) -> bool:
+        """Whether it holds nothing, though it should. That it is empty tells nothing: a new one is, and so is the
+        place where none is mounted. At last it is asked again: the very first upload may have come in between."""
+        empty = self._blobs.is_empty
+        return await empty() and await self._database.read(needs_stored_audio) and await empty()

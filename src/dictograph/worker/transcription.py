@@ -39,6 +39,9 @@ _SURE = 0.9
 #: eight hours, and as only their places are kept, less than a megabyte.
 _LONGEST_OPENING = 1000
 
+#: So many, where some of them sound: text that could be there is not held back for long.
+_LONG_OPENING = 16
+
 #: How many windows of a job may be planned ahead of their results, in batches, and at the least: to listen further
 #: ahead would only take time from the engine.
 _BATCHES_AHEAD = 2
@@ -99,7 +102,8 @@ class Transcription:
                 opening.append(window)
                 if self._language is None and enough and await self._sounds(window):
                     telling.append(window)
-                if self._language is not None or len(telling) >= enough or len(opening) >= _LONGEST_OPENING:
+                longest = _LONG_OPENING if telling else _LONGEST_OPENING
+                if self._language is not None or len(telling) >= enough or len(opening) >= longest:
                     await self._send_all(lane, capabilities, opening, telling)
                     opening.clear()
         await self._send_all(lane, capabilities, opening, telling)

@@ -46,7 +46,7 @@ class Worker:
         self._slots = slots
         self.readiness = Readiness(tools.catalog, tools.engines)
         self._storage = Storage(
-            tools.database, tools.blobs, tools.scratch, tools.decoding.reserve, patient=tools.policy.patience > 0
+            tools.database, tools.blobs, tools.scratch, tools.decoding.reserve, tools.policy.patience
         )
         keeper = Keeper(tools.database, lease_seconds)
         self._claimer = Claimer(

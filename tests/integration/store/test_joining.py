@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Connection, text, update
 
-from dictograph.job import ErrorRecord, Job, Options, Source, SourceKind
+from dictograph.job import ErrorRecord, Job, JobStatus, Options, Source, SourceKind
 from dictograph.store import control, finish, idempotency
 from dictograph.store.accept import NewJob, create_job
 from dictograph.store.database import Database
@@ -56,6 +56,16 @@ def test_what_waits_or_runs_is_joined_by_its_owner_alone(bench: Bench) -> None:
     bench.claim()
     assert joined(bench) == job.id
     assert joined(bench, repeatable=False) == job.id
+
+
+@pytest.mark.parametrize(("code", "joins"), [("storage_unavailable", False), ("engine_failed", True)])
+def test_what_waits_for_audio_that_is_gone_is_not_joined_by_who_brings_it_again(
+    bench: Bench, code: str, joins: bool
+) -> None:
+    lease = bench.running(owner="ann", join_mark=MARK)
+    waiting = bench.write(finish.fail, lease, ErrorRecord(code, "It did not work.", "DECODE"), True, AT_ONCE)
+    assert waiting.status == JobStatus.PENDING
+    assert joined(bench) == (waiting.id if joins else None)
 
 
 def test_what_is_done_is_joined_for_an_hour_if_it_would_be_the_same_again(bench: Bench) -> None:

@@ -88,12 +88,17 @@ def test_what_just_became_old_stays_for_a_sweep_more(tmp_path: Path, database: D
 
     async def test() -> None:
         agent = Pruner(database, FolderBlobs(tmp_path / "blobs"), Retention(0, 0, 0, orphans=3600.0), clock)
-        for clock.now in (0.0, 60.0, 1740.0, 1800.0):
+        for clock.now in (0.0, 59.0, 60.0):
             await agent.turn()
             there.append(incoming.exists())
+        other = _stray(tmp_path, "other")
+        for clock.now in (1859.0, 1860.0, 3659.0, 3660.0):
+            await agent.turn()
+            there.append(other.exists())
 
     asyncio.run(test())
-    assert there == [True, True, True, False], "a sweep looks at all there is: it is made when half the time has passed"
+    assert there[:3] == [True, True, False], "the second sweep comes soon"
+    assert there[3:] == [True, True, True, False], "a sweep looks at all there is: others come after half the time"
 
 
 def test_a_sweep_that_failed_is_made_at_the_next_turn(tmp_path: Path, database: Database) -> None:

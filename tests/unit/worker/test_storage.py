@@ -22,6 +22,7 @@ class _Blobs:
     def __init__(self) -> None:
         self.looks = 0
         self.full = False
+        self.empty = False
         self.answers = asyncio.Event()
         self.answers.set()
 
@@ -32,11 +33,24 @@ class _Blobs:
             raise StorageFull("It is full.")
 
     async def is_empty(self) -> bool:
-        return False
+        return self.empty
 
 
-def _storage(blobs: _Blobs, scratch: Path, reserve: int = 0, *, patient: bool = True) -> Storage:
-    return Storage(cast("Database", None), cast("Blobs", blobs), scratch, reserve, patient=patient)
+class _Jobs:
+    """A database that knows whether a job waits whose audio is in the storage."""
+
+    def __init__(self, *, wait: bool) -> None:
+        self.wait = wait
+
+    async def read(self, question: object) -> bool:
+        return self.wait
+
+
+def _storage(
+    blobs: _Blobs, scratch: Path, reserve: int = 0, *, patience: float = 600.0, jobs_wait: bool = False
+) -> Storage:
+    jobs = cast("Database", _Jobs(wait=jobs_wait))
+    return Storage(jobs, cast("Blobs", blobs), scratch, reserve, patience)
 
 
 def test_many_questions_in_a_second_are_one_look(tmp_path: Path) -> None:
@@ -98,7 +112,32 @@ def test_a_scratch_without_room_counts_too(tmp_path: Path) -> None:
 def test_nobody_looks_for_those_who_sit_there_and_wait(tmp_path: Path) -> None:
     async def test() -> None:
         blobs = _Blobs()
-        assert await _storage(blobs, tmp_path, reserve=2**62, patient=False).is_there()
+        assert await _storage(blobs, tmp_path, reserve=2**62, patience=0).is_there()
         assert blobs.looks == 0
 
     asyncio.run(test())
+
+
+def test_jobs_whose_audio_is_there_are_run_on_a_full_storage(tmp_path: Path) -> None:
+    async def test() -> None:
+        blobs = _Blobs()
+        blobs.full = True
+        assert await _storage(blobs, tmp_path, jobs_wait=True).is_there()
+        assert not await _storage(blobs, tmp_path, jobs_wait=False).is_there()
+
+    asyncio.run(test())
+
+
+def test_an_empty_storage_is_not_waited_for_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "_LOOK_S", 0.0)
+
+    async def test() -> None:
+        blobs = _Blobs()
+        blobs.empty = True
+        one = _storage(blobs, tmp_path, patience=0.2, jobs_wait=True)
+        assert not await one.is_there()
+        assert "is it mounted" in one.reason
+        while not await one.is_there():
+            await asyncio.sleep(0.01)
+
+    asyncio.run(asyncio.wait_for(test(), 20))

@@ -25,15 +25,25 @@ _BEGINNINGS: Final = {
 _SEARCHED: Final = 2**23
 
 #: A rest of more than this share of the file is told, whatever it is, unless it may well be an index with
-#: pictures (MP4) or chunks of other things (WAV). It has to have more bytes than a page of Ogg, of whose packets
+#: pictures (MP4) or chunks of other things (WAV, AIFF). It has to have more bytes than a page of Ogg, of whose packets
 #: FFmpeg only says where the page begins.
 _LARGE_REST: Final = 0.25
 _PAGE: Final = 2**16
-_MAY_HAVE_MORE: Final = frozenset({"mov", "wav"})
+_MAY_HAVE_MORE: Final = frozenset({"mov", "wav", "aiff"})
 
 #: Chunks before the sound of a WAV file are a handful, and what is no chunk behind it is one of these tags or sound.
 _MAX_CHUNKS: Final = 100
 _TAGS: Final = (b"ID3", b"TAG", b"APET")
+
+#: Chunks that are believed to be such whatever their size says: writers get it wrong, and what is cut off lacks some.
+_KNOWN: Final = frozenset(
+    (b"LIST", b"id3 ", b"bext", b"iXML", b"axml", b"chna", b"_PMX", b"cue ", b"smpl", b"fact", b"PEAK", b"JUNK")
+)
+
+#: Bytes of nothing but 0, or 255, behind the sound and at the end of the file are padding.
+_PADDING: Final = 4096
+#: A chunk begins at an even place: behind an odd end comes a byte, and some writers count that in, too.
+_BEFORE_CHUNK: Final = (0, 1, 2)
 
 #: Sizes of a data chunk of which FFmpeg itself thinks nothing.
 _UNKNOWN_SIZES: Final = frozenset({0, 0xFFFFFFFF})
@@ -54,7 +64,9 @@ def goes_on(file: FileIO) -> bool:
     """Whether a WAV file has more than a second of sound behind the end that its header states."""
     end, second = _stated_end(file)
     rest = os.fstat(file.fileno()).st_size - end
-    return end > 0 and rest > second and not (_is_chunk(file, end, rest) or _is_chunk(file, end + 1, rest - 1))
+    if end <= 0 or rest <= max(second, _PADDING):
+        return False
+    return not (_is_padding(file, end, rest) or any(_is_chunk(file, end + n, rest - n) for n in _BEFORE_CHUNK))
 
 
 def _stated_end(file: FileIO) -> tuple[int, int]:
@@ -74,7 +86,13 @@ def _stated_end(file: FileIO) -> tuple[int, int]:
 
 def _is_chunk(file: FileIO, position: int, rest: int) -> bool:
     name, size = _chunk(file, position)
-    return name.startswith(_TAGS) or (size <= rest - 8 and all(0x20 <= byte < 0x7F for byte in name))
+    likely = size <= rest - 8 and all(0x20 <= byte < 0x7F for byte in name)
+    return name.startswith(_TAGS) or name in _KNOWN or likely
+
+
+def _is_padding(file: FileIO, position: int, rest: int) -> bool:
+    ends = (os.pread(file.fileno(), _PADDING, position), os.pread(file.fileno(), _PADDING, position + rest - _PADDING))
+    return any(not b"".join(ends).strip(filler) for filler in (b"\0", b"\xff"))
 
 
 def _chunk(file: FileIO, position: int) -> tuple[bytes, int]:

@@ -158,7 +158,8 @@ class WhisperEngine:
     ) -> list[Reading[Stretch]]:
         """Read in one way after another until it looks right, and keep the best.
 
-        In two halves as well where none does, if `cut`; and in halves alone where more is said than an answer holds.
+        In two halves as well where none does, if `cut`; and in halves alone where more is said than an answer holds:
+        where the plain one had to stop, for a strict one may run on only because it must not loop.
         """
         made: list[list[Reading[Stretch]]] = [[] for _ in stretches]
         for how in ways:
@@ -167,9 +168,11 @@ class WhisperEngine:
             for index, reading in zip(doubtful, again, strict=True):
                 made[index].append(reading)
         kept = [best(readings) for readings in made]
-        worth = [n for n, reading in enumerate(kept) if _worth_cutting(stretches[n], reading, doubtful=cut)]
+        unread = [one.unfinished and readings[0].unfinished for one, readings in zip(kept, made, strict=True)]
+        lacking = [more or (cut and not one.good) for more, one in zip(unread, kept, strict=True)]
+        worth = [n for n, lacks in enumerate(lacking) if lacks and _seconds(stretches[n].samples) >= _SHORTEST_TO_CUT_S]
         for n, halves in zip(worth, self._halved([stretches[n] for n in worth], speech, ways), strict=True):
-            kept[n] = halves if kept[n].unfinished else best([*made[n], halves])
+            kept[n] = halves if unread[n] and not halves.looping else best([*made[n], halves])
         return kept
 
     def _halved(self, stretches: Sequence[Stretch], speech: Speech, ways: Sequence[Decoding]) -> list[Reading[Stretch]]:
@@ -211,11 +214,6 @@ def _strict(beam_size: int) -> Decoding:
 
 def _doubtful(readings: Sequence[Reading[Stretch]]) -> bool:
     return not any(reading.good for reading in readings)
-
-
-def _worth_cutting(stretch: Stretch, kept: Reading[Stretch], *, doubtful: bool) -> bool:
-    """Whether two halves may give more: where speech is left unread, or, if `doubtful`, where nothing looks right."""
-    return _seconds(stretch.samples) >= _SHORTEST_TO_CUT_S and (kept.unfinished or (doubtful and not kept.good))
 
 
 def _cut(stretch: Stretch) -> tuple[tuple[Samples, float], tuple[Samples, float]]:

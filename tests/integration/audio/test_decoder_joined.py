@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import av
@@ -100,13 +101,26 @@ def test_what_a_stale_header_leaves_out_is_heard(tmp_path: Path, arguments: list
     assert pitch(samples, 2.5, 4.5) == pytest.approx(1200, abs=5)
 
 
+METADATA = random.Random(4).randbytes(2**17)
+
+
+def chunk(name: bytes, size: int) -> bytes:
+    return name + size.to_bytes(4, "little") + METADATA
+
+
 @pytest.mark.parametrize(
     "behind",
     [
-        b"id3 " + (2**20).to_bytes(4, "little") + bytes(2**20),
-        b"ID3\x03\x00\x00\x00\x40\x00\x00" + bytes(2**20),
+        chunk(b"id3 ", len(METADATA)),
+        b"ID3\x03\x00\x00\x00\x40\x00\x00" + METADATA,
         b"RIFFish!" + bytes(100),
+        chunk(b"id3 ", len(METADATA) + 8),
+        chunk(b"LIST", 2 * len(METADATA)),
+        b"\0\0" + chunk(b"bext", len(METADATA)),
+        bytes(2**17),
+        b"\xff" * 2**17,
     ],
+    ids=["chunk", "tag", "odd", "size wrong", "cut off", "after zeros", "zeros", "ones"],
 )
 def test_tags_and_chunks_behind_the_sound_are_none(tmp_path: Path, behind: bytes) -> None:
     file = make_tone(tmp_path / "a.wav", 2)
@@ -114,3 +128,12 @@ def test_tags_and_chunks_behind_the_sound_are_none(tmp_path: Path, behind: bytes
     decoded, samples = decode_file(file, tmp_path)
     assert decoded.warnings == ()
     assert samples.size == 2 * 16_000
+
+
+def test_a_picture_behind_the_sound_is_no_sound(tmp_path: Path) -> None:
+    picture = tmp_path / "cover.png"
+    ffmpeg("-f", "lavfi", "-i", "nullsrc=s=256x256,geq=random(1)*255:128:128", "-frames:v", 1, picture)
+    file = tmp_path / "a.aiff"
+    ffmpeg(*tone(2, 400), "-i", picture, "-map", 0, "-map", 1, "-c:v", "copy", "-write_id3v2", 1, file)
+    decoded, _ = decode_file(file, tmp_path)
+    assert decoded.warnings == ()

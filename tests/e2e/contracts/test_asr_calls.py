@@ -12,6 +12,7 @@ import requests
 
 from tests.audio_files import write_wav
 from tests.e2e.contracts.spoken import short, spoken_digits
+from tests.needs import need
 from tests.service import Service
 
 ASR = "POST /asr"
@@ -106,7 +107,7 @@ def test_asked_again(one: Service) -> None:
 def test_curl(one: Service, english: tuple[Path, str]) -> None:
     file, said = english
     header = ("-H", "content-type: multipart/form-data")
-    command = ["curl", "-sS", "-X", "POST", *header, "-F", f"audio_file=@{file}", f"{one.base}/asr?output=json"]
+    command = [need("curl"), "-sS", "-X", "POST", *header, "-F", f"audio_file=@{file}", f"{one.base}/asr?output=json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert json.loads(done.stdout)["text"] == said
 

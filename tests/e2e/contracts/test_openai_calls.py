@@ -19,6 +19,7 @@ from openai import OpenAI
 
 from tests.e2e.contracts.spoken import long, short
 from tests.files import files_below
+from tests.needs import need
 from tests.service import Service, eventually, service
 
 TRANSCRIPTIONS = "POST /v1/audio/transcriptions"
@@ -256,7 +257,7 @@ def test_a_stream_stays_alive(one: Service, tmp_path: Path) -> None:
     one.behave(delay=0.8)
     form = ["-F", f"file=@{audio}", "-F", "model=whisper-1", "-F", "stream=true"]
     done = subprocess.run(
-        ["curl", "-sSN", one.base + PATH, *form], capture_output=True, text=True, timeout=60, check=True
+        [need("curl"), "-sSN", one.base + PATH, *form], capture_output=True, text=True, timeout=60, check=True
     )
     lines = [line for line in done.stdout.splitlines() if line]
     assert lines.count(": alive") >= 2

@@ -14,6 +14,7 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 
 from tests.e2e.contracts.spoken import short
+from tests.needs import need
 from tests.service import Service
 
 TRANSCRIPTIONS = "POST /v1/audio/transcriptions"
@@ -49,7 +50,7 @@ def german(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 
 def curl(one: Service, path: str, *arguments: str) -> str:
-    command = ["curl", "-sS", "--fail-with-body", f"{one.base}{path}", "-H", "Authorization: Bearer sk-none"]
+    command = [need("curl"), "-sS", "--fail-with-body", f"{one.base}{path}", "-H", "Authorization: Bearer sk-none"]
     done = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=60, check=True)
     return done.stdout
 

@@ -17,6 +17,7 @@ import pytest
 
 from dictograph.api import envelope
 from tests.integration.api.live import Live, live
+from tests.needs import need
 from tests.service import ROOT, eventually
 
 JOBS = "/v1/transcriptions"
@@ -144,7 +145,17 @@ def test_an_upload_that_stops_coming_is_given_up(
 def test_curl_uploads(api: Live, tmp_path: Path) -> None:
     file = tmp_path / "tälk.wav"
     file.write_bytes(b"sound" * 50_000)
-    command = ["curl", "-sS", "-F", f"file=@{file}", "-F", "language=en", f"{api.base}{JOBS}", "-w", "%{http_code}"]
+    command = [
+        need("curl"),
+        "-sS",
+        "-F",
+        f"file=@{file}",
+        "-F",
+        "language=en",
+        f"{api.base}{JOBS}",
+        "-w",
+        "%{http_code}",
+    ]
     answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
     assert answer.endswith("202")
     assert '"filename":"tälk.wav"' in answer
@@ -156,7 +167,7 @@ def test_curl_hears_that_its_upload_is_too_large(api: Live, tmp_path: Path) -> N
     with file.open("wb") as data:
         data.truncate(60_000_000)
     for more in ([], ["-H", "Transfer-Encoding: chunked"], ["-H", "Expect:"]):
-        command = ["curl", "-sS", *more, "-F", f"file=@{file}", f"{api.base}{JOBS}", "-w", "%{http_code}"]
+        command = [need("curl"), "-sS", *more, "-F", f"file=@{file}", f"{api.base}{JOBS}", "-w", "%{http_code}"]
         outcome = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
         assert "upload_too_large" in outcome.stdout, (more, outcome)
 

@@ -22,6 +22,7 @@ from dictograph.profiles.starting import log_listening, log_working
 from dictograph.service.paths import root_troubles
 from dictograph.service.services import Services
 from dictograph.settings import Settings
+from dictograph.signals import stop_signals
 from dictograph.store.keys import any_keys
 from dictograph.worker.agent import Crew
 from dictograph.worker.worker import Worker
@@ -37,8 +38,8 @@ class AgentDied(DictographError):
     code = "agent_died"
 
 
-async def run(settings: Settings, *, api: bool, worker: bool, say: Say) -> None:
-    """Serve until SIGTERM or SIGINT, then stop in good order.
+async def run(settings: Settings, *, api: bool, worker: bool, say: Say) -> signal.Signals:
+    """Serve until a signal asks this process to end, then stop in good order. Return the first such signal.
 
     Args:
         settings: the effective settings.
@@ -50,9 +51,9 @@ async def run(settings: Settings, *, api: bool, worker: bool, say: Say) -> None:
         AgentDied: a part has died, and so all was stopped.
         SettingsError, DatabaseUnavailable, …: it cannot start.
     """
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop: asyncio.Future[signal.Signals] = asyncio.get_running_loop().create_future()
+    for number in stop_signals():
+        asyncio.get_running_loop().add_signal_handler(number, _stop, stop, number)
     for trouble in root_troubles(settings):
         log.warning(trouble)
     with ExitStack() as stack:
@@ -71,13 +72,19 @@ async def run(settings: Settings, *, api: bool, worker: bool, say: Say) -> None:
                 about = f"Dictograph worker on {settings.data_dir}, engine {application.engine_in_words()}"
                 say("\n".join([about, *profiles(settings)]))
             await _until_first(_tasks(application, stop, sockets, say), application, say)
+    return await stop
+
+
+def _stop(stop: asyncio.Future[signal.Signals], number: signal.Signals) -> None:
+    if not stop.done():
+        stop.set_result(number)
 
 
 def _tasks(
-    application: Application, stop: asyncio.Event, sockets: Sequence[socket.socket], say: Say
+    application: Application, stop: asyncio.Future[signal.Signals], sockets: Sequence[socket.socket], say: Say
 ) -> list[asyncio.Task[Any]]:
     """What runs until one of them ends. Without sockets nothing is listened for."""
-    tasks: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait(), name="stop")]
+    tasks: list[asyncio.Task[Any]] = [asyncio.create_task(asyncio.wait([stop]), name="stop")]
     if sockets:
         tasks.append(asyncio.create_task(_listen(application, sockets, say), name="http"))
     tasks.append(asyncio.create_task(_watch(application.agents), name="agents"))

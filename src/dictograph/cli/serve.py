@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -38,7 +39,8 @@ def serve(listen: tuple[str, ...], port: int | None, **overrides: Any) -> None:
     """Run the service: HTTP and worker in one.
 
     Prepares the database, says where it listens and with which engine it works, and runs until Ctrl-C or SIGTERM.
-    Jobs that are under way then go back to the queue, and go on where they were at the next start.
+    Jobs that are under way then go back to the queue, and go on where they were at the next start. SIGHUP does the
+    same, and its exit code 129 has a supervisor start the service again; under `nohup` it is ignored.
 
     \b
     dictograph serve --port 8080
@@ -87,4 +89,6 @@ def _run(loaded: Loaded, *, api: bool, worker: bool) -> None:
         log.warning(warning)
     if loaded.later:
         log.warning("accepted, and not in force before its part is there: %s", "; ".join(loaded.later))
-    asyncio.run(serving.run(settings, api=api, worker=worker, say=click.echo))
+    ended_by = asyncio.run(serving.run(settings, api=api, worker=worker, say=click.echo))
+    if ended_by is signal.SIGHUP:  # whoever supervises the process shall start it again, with the settings as they are
+        raise click.exceptions.Exit(128 + ended_by)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import stat
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from dictograph.bootstrap import Application
 from dictograph.cli.bars import Bars
 from dictograph.cli.targets import STDIN, Target, written
+from dictograph.daemon_thread import in_daemon_thread
 from dictograph.errors import DictographError, ModelUnavailable, SettingsError, SourceNotFound
 from dictograph.formats import render
 from dictograph.job import LOCAL_OWNER, ErrorRecord, Job, JobStatus, Options
@@ -22,6 +22,7 @@ from dictograph.local import local_application, unless_the_worker_dies
 from dictograph.service.follow import StreamEvent
 from dictograph.service.request import Order
 from dictograph.settings import Settings
+from dictograph.signals import interrupted_by_signals
 
 T = TypeVar("T")
 
@@ -35,9 +36,13 @@ async def transcribe_all(settings: Settings, options: Options, targets: Sequence
     """Transcribe each source into its target; the codes of the errors that there were.
 
     What fails is said on stderr and keeps no other file from being done. Transcripts for standard
-    output come in the order of their sources.
+    output come in the order of their sources. Raises KeyboardInterrupt after a signal, when all was put away.
     """
-    _end_on_sigterm_as_on_ctrl_c()
+    async with interrupted_by_signals():
+        return await _transcribe_all(settings, options, targets, format)
+
+
+async def _transcribe_all(settings: Settings, options: Options, targets: Sequence[Target], format: str) -> set[str]:
     with Bars() as bars:
         async with local_application(settings) as application:
             run = _Run(application, options, format, bars)
@@ -97,12 +102,13 @@ class _Run:
     async def _send(self, target: Target) -> Job:
         intake = self._services.intake
         if target.source == STDIN:
-            return (await intake.upload(self._order, "stdin", sys.stdin.buffer)).job
+            with _standard_input() as stream:
+                return (await intake.upload(self._order, "stdin", stream)).job
         if target.is_url:
             return (await intake.url(self._order, target.source)).job
         path, is_stream = await asyncio.to_thread(_look_at, target.source)
         if is_stream:
-            with await asyncio.to_thread(open, path, "rb") as stream:
+            with await in_daemon_thread(lambda: path.open("rb", buffering=0)) as stream:
                 return (await intake.upload(self._order, path.name, stream)).job
         return (await intake.path(self._order, str(path))).job
 
@@ -117,6 +123,11 @@ class _Run:
                 self._bars.say(f"dictograph: {target.name}: {data['message']}")
             case "retrying":
                 self._bars.say(f"dictograph: {target.name}: {data['error']['message']} It is tried again.")
+
+
+def _standard_input() -> BinaryIO:
+    """Return standard input without a buffer: Python cannot end while a thread that waits for input holds one."""
+    return open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
 
 
 def _look_at(source: str) -> tuple[Path, bool]:
@@ -171,9 +182,3 @@ async def _running(work: Coroutine[Any, Any, T]) -> AsyncIterator[asyncio.Task[T
     finally:
         task.cancel()
         await asyncio.wait({task})
-
-
-def _end_on_sigterm_as_on_ctrl_c() -> None:
-    # asyncio.run handles SIGINT so that everything is put away first.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.getsignal(signal.SIGINT))

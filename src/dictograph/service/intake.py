@@ -18,6 +18,7 @@ from dictograph.audio.addresses import AllowList
 from dictograph.blobs import Blobs, audio_name
 from dictograph.contract import Contract
 from dictograph.crash import CrashPoints, Point
+from dictograph.daemon_thread import in_daemon_thread
 from dictograph.errors import DictographError, EmptyUpload, IdempotencyMismatch, PathNotAllowed
 from dictograph.job import Job, Source, SourceKind, StoredAudio
 from dictograph.service.arrival import Arrival, Hasher
@@ -111,14 +112,14 @@ class Intake:
                 await to_its_end(self._undo(reception))
 
     async def upload(self, order: Order, filename: str, file: BinaryIO) -> Accepted:
-        """Take in an open file.
+        """Take in an open file, which may be a pipe without end. One that is unbuffered keeps no process from ending.
 
         Raises:
             EmptyUpload, UploadTooLarge.
         """
         self.check(order)
         async with self.receive(order.owner, order.key) as reception:
-            while block := await asyncio.to_thread(file.read, 1024 * 1024):
+            while block := await in_daemon_thread(file.read, 1024 * 1024):
                 await reception.write(block)
             return await reception.accept(filename, order)
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("tests", "scripts")
 
 #: Every machine with a checkout has these: they are essential in Debian, or the README asks for them.
-EVERYWHERE = {"/bin/sh", "bash", "git", "make", "mount", "setpriv", "sleep", "umount"}
+EVERYWHERE = {"/bin/sh", "bash", "git", "make", "mount", "setpriv", "sh", "sleep", "umount"}
 
 #: Programs that are in a package of another name.
 PACKAGES = {"initdb": "postgresql", "pg_dump": "postgresql"}

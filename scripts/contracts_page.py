@@ -76,7 +76,7 @@ def routes() -> dict[Contract, list[str]]:
     services = Services(*[nothing] * len(Services.__dataclass_fields__))
     found: dict[Contract, dict[str, None]] = {contract: {} for contract in TITLES}
     for first in Contract:
-        for surface in surfaces_of(services, Settings(), first):  # type: ignore[call-arg] # all have defaults
+        for surface in surfaces_of(services, Settings(), first):
             found[surface.contract] |= dict.fromkeys(_names(surface.routes))
     return {contract: list(names) for contract, names in found.items()}
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import subprocess
 from pathlib import Path
+from typing import Any
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 
 from dictograph.audio import pcm
 from dictograph.audio.decoder import Decoded, DecodeLimits, DecodeProgress, decode
+from dictograph.transcript import Warning as Notice
 from tests.needs import need
 
 RATE = 16_000
@@ -48,7 +51,7 @@ def follow(
 ) -> tuple[list[Decoded | DecodeProgress], NDArray[np.int16]]:
     """Everything that the decoder tells, and all samples. At each news the file holds what was told."""
     target = folder / f"{source.name}.pcm"
-    extra = {} if module is None else {"module": module}
+    extra: dict[str, Any] = {} if module is None else {"module": module}
 
     async def run() -> list[Decoded | DecodeProgress]:
         news = []
@@ -60,6 +63,19 @@ def follow(
     news = asyncio.run(run())
     assert target.stat().st_size == news[-1].samples * pcm.SAMPLE_BYTES
     return news, pcm.read(target, 0, news[-1].samples)
+
+
+def span(notice: Notice) -> tuple[float, float]:
+    """Return from where to where a warning of the decoder counts, in seconds of the original."""
+    assert notice.start is not None
+    assert notice.end is not None
+    return notice.start, notice.end
+
+
+def seconds_of(packet: av.Packet[Any]) -> float:
+    """Return when a packet begins, in seconds."""
+    assert packet.pts is not None
+    return float(packet.pts * packet.time_base)
 
 
 def loudness(samples: NDArray[np.int16], start: float, end: float) -> float:

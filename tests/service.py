@@ -32,7 +32,7 @@ NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 OFTEN_S, RARELY_S = 0.02, 0.1
 
 
-def eventually(question: Callable[[], T], seconds: float = 60, what: str = "", longest: float = OFTEN_S) -> T:
+def eventually(question: Callable[[], T | None], seconds: float = 60, what: str = "", longest: float = OFTEN_S) -> T:
     """Ask until the answer is true, ever more rarely until `longest` lies between two questions; fails after
     `seconds`."""
     deadline, pause = time.monotonic() + seconds, OFTEN_S

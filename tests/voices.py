@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -55,7 +56,7 @@ def noise(colour: str, dbfs: float, seconds: float, seed: int) -> Samples:
     return quantised(wave / np.sqrt(np.mean(wave**2)) * 10 ** (dbfs / 20) * 32768)
 
 
-def quantised(wave: NDArray[np.float64]) -> Samples:
+def quantised(wave: NDArray[np.floating[Any]]) -> Samples:
     """Rounded and clipped to 16 bits."""
     return np.clip(np.round(wave), -32768, 32767).astype(np.int16)
 

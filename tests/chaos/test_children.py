@@ -100,7 +100,8 @@ def test_a_decoder_that_crashes_or_hangs(
         one.behave(delay=0.05)
         job = one.submit(three_hours, **PLAIN)
         assert one.process is not None
-        child = eventually(lambda: decoders_of(one.process.pid))[0]
+        pid = one.process.pid
+        child = eventually(lambda: decoders_of(pid))[0]
         child.send_signal(signal_number)
         neighbour = one.submit(short, **PLAIN)
         failed = one.wait_for(job)

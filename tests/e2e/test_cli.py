@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -146,8 +147,8 @@ def test_the_doctor_finds_a_healthy_machine_healthy(shell: Shell) -> None:
 
 
 def test_the_doctor_says_how_the_engine_is_sized(shell: Shell) -> None:
-    own = {"DICTOGRAPH_ENGINE_THREADS": "1", "DICTOGRAPH_BATCH_SIZE": "3", "DICTOGRAPH_DEVICE": "cpu"}
-    where = {"DICTOGRAPH_DATA_DIR": str(shell.folder / "data"), "DICTOGRAPH_ENGINE": "whisper"}
+    own: dict[str, Any] = {"DICTOGRAPH_ENGINE_THREADS": "1", "DICTOGRAPH_BATCH_SIZE": "3", "DICTOGRAPH_DEVICE": "cpu"}
+    where: dict[str, Any] = {"DICTOGRAPH_DATA_DIR": str(shell.folder / "data"), "DICTOGRAPH_ENGINE": "whisper"}
     _, out, _ = shell.run("doctor", DICTOGRAPH_MODEL=str(TINY), DICTOGRAPH_ENGINE_MEMORY="1.5GiB", **where, **own)
     sized = "int8 on cpu, threads: 1, decoders side by side: 1, windows at once: 3; memory at most: 1.5 GiB"
     assert sized in out
@@ -155,7 +156,7 @@ def test_the_doctor_says_how_the_engine_is_sized(shell: Shell) -> None:
 
 def test_the_doctor_says_what_is_wrong_and_what_to_do(shell: Shell) -> None:
     (shell.folder / "data").write_text("a file is in the way")
-    settings = {"DICTOGRAPH_DATA_DIR": str(shell.folder / "data"), "DICTOGRAPH_ENGINE": "whisper"}
+    settings: dict[str, Any] = {"DICTOGRAPH_DATA_DIR": str(shell.folder / "data"), "DICTOGRAPH_ENGINE": "whisper"}
     code, out, _ = shell.run("doctor", "--json", DICTOGRAPH_MODEL=str(shell.folder), **settings)
     findings = {finding["subject"]: finding for finding in json.loads(out)}
     assert code == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -23,12 +24,13 @@ class Hosts:
     """The processes of three machines."""
 
     def __init__(self, folder: Path, database_url: str) -> None:
-        shared = {"database_url": database_url, "storage_url": folder / "shared", "lease": "3s", "concurrency": 1}
+        shared: dict[str, Any] = {"database_url": database_url, "storage_url": folder / "shared"}
+        shared |= {"lease": "3s", "concurrency": 1}
         self.api = self._host(folder / "api", **shared)
         self.workers = [self._host(folder / name, **shared) for name in ("one", "two")]
         self.audio = [write_noise(folder / f"{seed}.wav", 200, seed) for seed in range(4)]
 
-    def _host(self, folder: Path, **settings: object) -> Service:
+    def _host(self, folder: Path, **settings: Any) -> Service:
         folder.mkdir()
         host = Service(folder, **settings)
         host.behave(max_batch=1, delay=0.2)

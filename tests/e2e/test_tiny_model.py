@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,13 @@ from tests.audio_files import write_wav
 from tests.service import TINY, Service, eventually, service
 from tests.speech import DIGITS, say
 
-WHISPER = {"engine": "whisper", "model": TINY, "extra_engines": ""}
+WHISPER: dict[str, Any] = {"engine": "whisper", "model": TINY, "extra_engines": ""}
+
+
+def _is_further(one: Service, job: str, seconds: float) -> bool:
+    """Tell whether a job has done more than that much of its audio, or all of it."""
+    now = one.job(job)
+    return now["seconds_done"] > seconds or now["status"] == "completed"
 
 
 def _silence(seconds: float) -> NDArray[np.int16]:
@@ -88,7 +96,7 @@ def test_a_killed_job_resumes_and_ends_byte_for_byte_the_same(
     job = one.submit(long, **options)
     for kill in range(3):
         done = one.job(job)["seconds_done"]
-        eventually(lambda before=done: one.job(job)["seconds_done"] > before or one.job(job)["status"] == "completed")
+        eventually(functools.partial(_is_further, one, job, done))
         one.kill()
         one.start().wait_until_up()
         assert kill or one.job(job)["status"] != "completed", "the first kill came too late to show anything"

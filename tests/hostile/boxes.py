@@ -117,7 +117,7 @@ def ogg_pages(data: bytes) -> list[bytearray]:
 def sealed(page: bytearray) -> bytes:
     """An Ogg page with the checksum that it ought to have."""
     page[22:26] = bytes(4)
-    page[22:26] = struct.pack("<I", _crc(page, 0))
+    page[22:26] = struct.pack("<I", _crc(bytes(page), 0))
     return bytes(page)
 
 

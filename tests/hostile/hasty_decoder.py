@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from unittest.mock import patch
 
 from dictograph.audio import decode_child
 from dictograph.child.loop import serve
 
 if __name__ == "__main__":
-    decode_child.OPENING_CPU_S = 0.5
-    sys.exit(serve(decode_child.handle))
+    with patch.object(decode_child, "OPENING_CPU_S", 0.5):
+        sys.exit(serve(decode_child.handle))

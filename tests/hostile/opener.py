@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import av
 import numpy as np
+import pytest
 from av.error import FFmpegError
 
 from dictograph.audio import media
@@ -34,15 +35,16 @@ _PROTOCOLS = ("protocol_whitelist", "enable_drefs", "use_absolute_path")
 def main(guards: str, *files: str) -> None:
     """Open the files, and say of each how loud it is."""
     kept = guards.split(",")
+    without = pytest.MonkeyPatch()
     if "text" not in kept:
-        media.why_not_audio = lambda _: None
+        without.setattr(media, "why_not_audio", lambda _: None)
     if "protocols" not in kept:
-        media._refuse_to_open = None
+        without.setattr(media, "_refuse_to_open", None)
     for demuxer, file in zip(files[::2], files[1::2], strict=True):
         media._OPTIONS.clear()
         media._OPTIONS.update(_options(kept, demuxer))
         opened = functools.partial(av.open, format=demuxer, timeout=5)
-        media.av = SimpleNamespace(open=opened, logging=av.logging)
+        without.setattr(media, "av", SimpleNamespace(open=opened, logging=av.logging))
         print(json.dumps(_outcome(file)))
 
 

@@ -87,7 +87,7 @@ def operations() -> Iterator[tuple[str, dict[str, Any]]]:
     others = {contract.value for contract in Contract if contract is not Contract.NATIVE}
     nothing: Any = None
     services = Services(*[nothing] * len(Services.__dataclass_fields__))
-    document = create_app(services, Settings()).openapi()  # type: ignore[call-arg]
+    document = create_app(services, Settings()).openapi()
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             if not others & set(operation.get("tags", ())):

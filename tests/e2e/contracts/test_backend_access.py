@@ -116,12 +116,13 @@ def test_nothing_is_mailed_without_a_server_or_a_text(backend: Backend, tmp_path
 @pytest.mark.contract("backend", "GET /api/v1/job/read", "with a key: that owner's jobs, which all can be looked up")
 def test_a_key_has_jobs_of_its_own(backend: Backend, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "dictograph", "keys", "create", "--owner", "alice"]
-    folder = ["--data-dir", backend.service.data]
+    folder = ["--data-dir", str(backend.service.data)]
     key = subprocess.run([*command, *folder], check=True, capture_output=True, text=True).stdout.strip()
     alice = Backend(backend.service, Origin=ORIGIN, Authorization=f"Bearer {key}")
     with write_noise(tmp_path / "talk.wav", 2, 1).open("rb") as file:
-        upload = {"headers": {"Authorization": f"Bearer {key}"}, "files": {"file": file}, "timeout": 30}
-        native = requests.post(f"{backend.base}/v1/transcriptions", **upload).json()["id"]
+        headers = {"Authorization": f"Bearer {key}"}
+        answer = requests.post(f"{backend.base}/v1/transcriptions", headers=headers, files={"file": file}, timeout=30)
+        native = answer.json()["id"]
     url = alice.url_for(tmp_path / "talk.wav").replace(PUBLIC, backend.base)
     assert alice.put(url, (tmp_path / "talk.wav").read_bytes()).status_code == 200
     mine = alice.transcribe(filename="talk.wav", url=url).json()["id"]

@@ -53,7 +53,7 @@ def test_an_address_takes_the_file(backend: Backend, audio: Path) -> None:
 
 @pytest.mark.contract("backend", POST, "the same, and `method`, `fields`, `object`, `expires_at`")
 def test_the_other_form_says_all_there_is_to_know(backend: Backend, audio: Path) -> None:
-    body = {"filename": audio.name, "content_type": "audio/wav", "file_size": audio.stat().st_size}
+    body: dict[str, Any] = {"filename": audio.name, "content_type": "audio/wav", "file_size": audio.stat().st_size}
     answer = requests.post(f"{backend.base}/api/v1/audio/presigned-url", json=body, timeout=30)
     assert answer.status_code == 200
     said = answer.json()
@@ -68,7 +68,7 @@ def test_the_other_form_says_all_there_is_to_know(backend: Backend, audio: Path)
 
 @pytest.mark.contract("backend", PUT, "as curl -T sends it")
 def test_curl_uploads(backend: Backend, audio: Path) -> None:
-    command = [need("curl"), "-sS", "-o", "-", "-w", "%{http_code}", "-H", "Content-Type: audio/wav", "-T", audio]
+    command = [need("curl"), "-sS", "-o", "-", "-w", "%{http_code}", "-H", "Content-Type: audio/wav", "-T", str(audio)]
     said = subprocess.run([*command, backend.url_for(audio)], capture_output=True, text=True, check=True).stdout
     assert said == "200"
 
@@ -180,7 +180,7 @@ def test_a_query_as_pages_write_it(backend: Backend) -> None:
 @pytest.mark.contract("backend", GET, '400 `{"detail"}` when size, type or extension is refused')
 @pytest.mark.contract("backend", POST, '400 `{"detail"}` by the same rules')
 def test_the_rules_of_files(backend: Backend, filename: str, content_type: str, size: int, word: str) -> None:
-    body = {"filename": filename, "content_type": content_type, "file_size": size}
+    body: dict[str, Any] = {"filename": filename, "content_type": content_type, "file_size": size}
     for answer in (
         backend.presign(filename, content_type, size),
         requests.post(f"{backend.base}/api/v1/audio/presigned-url", json=body, timeout=30),

@@ -117,7 +117,7 @@ def test_a_file_that_may_not_be_read_is_404(one: Service, roots: Path) -> None:
 def test_outside_of_the_roots_nothing_can_be_learned(one: Service, roots: Path) -> None:
     there, not_there = one.folder / "service.log", one.folder / "none.log"
     assert there.exists()
-    outside = [
+    outside: list[str | Path] = [
         *(there, not_there, "/etc/passwd", "/etc/no-such-file", "/"),
         *(f"{roots}/../service.log", f"{roots}/../none.log", f"{roots}/way out/service.log", f"{roots}/way out/none"),
         *(f"{roots}-2/talk.wav", f"{roots}/a\0b", f"{roots}/\udc80"),

@@ -233,14 +233,15 @@ def result(index: int) -> dict[str, Any]:
     return {"segments": [segment.as_dict()], "sampled": False}
 
 
-def main(folder: str, *pairs: str) -> None:
-    one = Live(settings_for(Path(folder), dict(pair.split("=", 1) for pair in pairs)))
+class Told(Live):
+    """Prints where it listens."""
 
-    def started(addresses: list[str]) -> None:
+    def _on_started(self, addresses: list[str]) -> None:
         print(addresses[0], flush=True)
 
-    one._on_started = started
-    asyncio.run(one.run())
+
+def main(folder: str, *pairs: str) -> None:
+    asyncio.run(Told(settings_for(Path(folder), dict(pair.split("=", 1) for pair in pairs))).run())
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -36,9 +37,7 @@ def api(tmp_path: Path, migrated: Path) -> Iterator[Live]:
 @pytest.fixture
 def jobs(hand: Hand) -> list[Job]:
     """Completed ones, the newest first, as they are listed."""
-    return [hand.database.write_now(lambda conn, number=number: completed(conn, number)) for number in range(MANY)][
-        ::-1
-    ]
+    return [hand.database.write_now(partial(completed, number=number)) for number in range(MANY)][::-1]
 
 
 def completed(conn: Connection, number: int) -> Job:

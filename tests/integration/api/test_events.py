@@ -94,8 +94,8 @@ def test_a_reader_that_comes_back_misses_and_repeats_nothing(
                 break
     hand.commit(0, 1)
     hand.complete()
-    again = {"headers": {"last-event-id": "3"}} if way == "header" else {"params": {"after": 3}}
-    with client.stream("GET", f"{JOBS}/{job}/events", **again) as answer:  # type: ignore[arg-type]
+    again: dict[str, Any] = {"headers": {"last-event-id": "3"}} if way == "header" else {"params": {"after": 3}}
+    with client.stream("GET", f"{JOBS}/{job}/events", **again) as answer:
         seen += [int(record["id"]) for record in records(answer.iter_lines())]
     assert seen == list(range(1, 10))
     over = client.get(f"{JOBS}/{job}/events", headers={"last-event-id": "9"})

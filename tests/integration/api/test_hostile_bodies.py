@@ -7,6 +7,7 @@ import time
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -76,7 +77,8 @@ def nothing_left(api: Live) -> bool:
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Iterator[Live]:
     """An application with little patience, whose jobs this file's tests remove themselves."""
-    settings = {"max_upload": 1_000_000, "path_roots": [tmp_path_factory.mktemp("roots")], "upload_idle_timeout": 0.4}
+    settings: dict[str, Any] = {"max_upload": 1_000_000, "upload_idle_timeout": 0.4}
+    settings["path_roots"] = [tmp_path_factory.mktemp("roots")]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(envelope, "LINGER_S", 0.2)
         with live(tmp_path_factory.mktemp("small"), migrated=migrated, **settings) as one:
@@ -139,7 +141,7 @@ def test_names_in_paths_queries_and_headers(small: Live) -> None:
             assert client.get(f"{JOBS}?status={name}").status_code == 422
             assert client.get(f"/{name}").status_code == 404
         for key in (b"", b"k" * 256, b"\xff", b"a\tb", b"k" * 10_000):
-            with_key = {"idempotency-key": key}
+            with_key = {b"idempotency-key": key}
             files = {"file": ("a.wav", b"sound")}
             assert client.post(JOBS, files=files, headers=with_key).status_code == 422, key
     assert nothing_left(small)

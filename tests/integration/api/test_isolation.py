@@ -368,7 +368,7 @@ def test_the_state_of_a_path_is_that_of_ones_own_job(closed: House) -> None:
             made = await client.post("/transcribe", json={"path": str(file)}, headers=by_key(closed.secrets["right"]))
             assert made.status_code == 202
             for kind, path in (("right", file), ("other", file), ("other", file.with_name("never-there.wav"))):
-                answer = await client.get("/status", params={"path": path}, headers=by_key(closed.secrets[kind]))
+                answer = await client.get("/status", params={"path": str(path)}, headers=by_key(closed.secrets[kind]))
                 states[f"{kind} {path.name}"] = answer
 
     asyncio.run_coroutine_threadsafe(ask(), closed.api.loop).result(20)

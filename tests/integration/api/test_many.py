@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from dictograph.service.tally import Tally
 from dictograph.store import control
 from dictograph.store.accept import NewJob, create_job
 from dictograph.store.database import Database
+from dictograph.store.rows import find
 from dictograph.store.tail import Tail
 
 
@@ -48,7 +50,7 @@ def create(database: Database, *names: str) -> None:
     for name in names:
         audio = StoredAudio(f"{name}/0-audio", "0" * 64, 1)
         new = NewJob(name, "local", "a.wav", Source(SourceKind.UPLOAD), Options(), audio=audio)
-        database.write_now(lambda conn, new=new: create_job(conn, new))
+        database.write_now(partial(create_job, new=new))
 
 
 def test_a_hundred_quiet_subscribers_read_nothing(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +105,7 @@ def test_a_place_in_the_queue_is_told_of_new_jobs_at_once(database: Database) ->
         outlooks = Outlooks(database)
         for number in range(1, 4):
             create(database, f"job-{number}")
-            job = await database.read(lambda conn, name=f"job-{number}": control.find(conn, None, name))
+            job = await database.read(partial(find, owner=None, job_id=f"job-{number}"))
             place = await outlooks._position(job.id)
             assert place == number
 

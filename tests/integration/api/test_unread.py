@@ -8,6 +8,7 @@ import select
 import socket
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def job(impatient: Live) -> Iterator[str]:
     for index in range(WINDOWS):
         text = {"start": index * 10.0, "end": index * 10.0 + 1, "text": "x" * LOUD}
         result: dict[str, Any] = {"segments": [text], "sampled": False}
-        database.write_now(lambda c, i=index, r=result: progress.commit_windows(c, lease, [(i, r)]))
+        database.write_now(partial(progress.commit_windows, lease=lease, results=[(index, result)]))
     yield name
     database.close_now()
 

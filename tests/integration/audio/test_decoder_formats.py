@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dictograph.audio.decoder import DecodeProgress
 from tests.media import decode_file, ffmpeg, follow, loudness, make_tone, onset, pitch, tone
 
 #: File name, further arguments of ffmpeg, FFmpeg's name of the container, what is known to be lost or
@@ -129,4 +130,5 @@ def test_the_same_bytes_give_the_same_samples_and_news_come_early(tmp_path: Path
     assert [item.samples for item in news] == sorted(item.samples for item in news)
     assert 16 * 16_000 <= news[0].samples <= 32 * 16_000
     assert all(b.samples - a.samples <= 32 * 16_000 for a, b in pairwise(news))
-    assert abs(news[0].duration_hint - 150) < 1
+    assert isinstance(news[0], DecodeProgress)
+    assert news[0].duration_hint == pytest.approx(150, abs=1)

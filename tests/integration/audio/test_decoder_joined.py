@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import pytest
 
-from tests.media import decode_file, ffmpeg, make_tone, pitch, tone
+from tests.media import decode_file, ffmpeg, make_tone, pitch, seconds_of, span, tone
 
 
 def join(folder: Path, name: str, seconds: float, pitches: list[int], *arguments: object) -> Path:
@@ -43,7 +43,8 @@ def late(source: Path, target: Path, numbers: range, seconds: float) -> None:
         stream = new.add_stream_from_template(old.streams.audio[0])
         for number, packet in enumerate(old.demux(audio=0)):
             if packet.dts is not None:
-                packet.pts += round(seconds / packet.time_base) if number in numbers else 0
+                begin = seconds_of(packet) + (seconds if number in numbers else 0)
+                packet.pts = round(begin / packet.time_base)
                 packet.stream = stream
                 new.mux(packet)
 
@@ -60,8 +61,9 @@ def test_audio_that_is_left_out_since_it_overlaps_is_told(tmp_path: Path) -> Non
     source = make_tone(tmp_path / "a.mkv", 3, "-c:a", "pcm_s16le", rate=16_000)
     late(source, tmp_path / "back.mkv", range(20), 0.5)
     decoded, samples = decode_file(tmp_path / "back.mkv", tmp_path)
-    ((code, start, end),) = [(w.code, w.start, w.end) for w in decoded.warnings]
-    assert code == "overlapping_audio"
+    (warning,) = decoded.warnings
+    assert warning.code == "overlapping_audio"
+    start, end = span(warning)
     assert end - start == pytest.approx(0.5, abs=0.01)
     assert samples.size == 3 * 16_000
 

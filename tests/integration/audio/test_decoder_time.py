@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import pytest
 
-from tests.media import decode_file, ffmpeg, loudness, make_tone, onset, pitch, tone
+from tests.media import decode_file, ffmpeg, loudness, make_tone, onset, pitch, seconds_of, span, tone
 
 VIDEO = ["-f", "lavfi", "-i", "testsrc=size=64x64:rate=10:duration=5"]
 
@@ -54,7 +54,7 @@ def remux_without(source: Path, target: Path, start: float, end: float) -> None:
     with av.open(str(source)) as old, av.open(str(target), "w") as new:
         stream = new.add_stream_from_template(old.streams.audio[0])
         for packet in old.demux(audio=0):
-            if packet.dts is not None and not start <= float(packet.pts * packet.time_base) < end:
+            if packet.dts is not None and not start <= seconds_of(packet) < end:
                 packet.stream = stream
                 new.mux(packet)
 
@@ -65,8 +65,9 @@ def test_a_gap_becomes_silence_and_what_follows_keeps_its_time(tmp_path: Path, c
     ffmpeg(*tone(4, 440), *tone(4, 1000), "-filter_complex", "concat=n=2:v=0:a=1", "-c:a", codec, whole)
     remux_without(whole, broken, 2.0, 6.0)
     decoded, samples = decode_file(broken, tmp_path)
-    ((code, start, end),) = [(w.code, w.start, w.end) for w in decoded.warnings]
-    assert code == "missing_audio"
+    (warning,) = decoded.warnings
+    assert warning.code == "missing_audio"
+    start, end = span(warning)
     assert abs(start - 2.0) < 0.15
     assert abs(end - 6.0) < 0.15
     assert abs(samples.size / 16_000 - 8.0) < 0.1
@@ -86,8 +87,9 @@ def test_packets_missing_from_a_transport_stream(tmp_path: Path) -> None:
     assert abs(samples.size / 16_000 - 8.0) < 0.1
     damage = [w for w in decoded.warnings if w.code == "damaged_audio"]
     assert len(damage) == 1
-    assert 2.0 < damage[0].start < damage[0].end < 6.0
-    assert loudness(samples, damage[0].start + 0.1, damage[0].end - 0.1) < 500
+    start, end = span(damage[0])
+    assert 2.0 < start < end < 6.0
+    assert loudness(samples, start + 0.1, end - 0.1) < 500
 
 
 @pytest.mark.parametrize(
@@ -105,7 +107,7 @@ def test_damage_in_the_middle_is_told_with_its_times(tmp_path: Path, name: str, 
     assert loudness(samples, 10.2, 19.8) > 2000
     damage = [w for w in decoded.warnings if w.code in ("damaged_audio", "missing_audio")]
     assert damage, decoded.warnings
-    assert all(2 < w.start <= w.end < 12 for w in damage)
+    assert all(2 < start <= end < 12 for start, end in map(span, damage))
 
 
 def test_what_a_decoder_holds_back_until_the_end_follows(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -25,7 +25,7 @@ from tests.integration.audio.site import Answer, Resolver, always, download, say
 BODY = bytes(range(256)) * 400
 
 
-def failure(answer: Answer, path: str = "/a.mp3", **how: float) -> DictographError:
+def failure(answer: Answer, path: str = "/a.mp3", **how: Any) -> DictographError:
     """How the download of a site that answers so goes wrong."""
 
     async def run() -> DictographError:

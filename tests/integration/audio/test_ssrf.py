@@ -12,6 +12,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -235,9 +236,9 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
             seen.called.append((address[0], address[1]))
             connect(self, address)
 
-        def noted_look_up(*args: object, **more: object) -> object:
+        def noted_look_up(*args: Any, **more: Any) -> object:
             seen.resolved.append(args[0])
-            return look_up(*args, **more)  # type: ignore[arg-type] - handed on as they came
+            return look_up(*args, **more)
 
         monkeypatch.setattr(socket.socket, "connect", noted_connect)
         monkeypatch.setattr(socket, "getaddrinfo", noted_look_up)

@@ -57,7 +57,10 @@ async def running(catalog: Catalog) -> AsyncIterator[Callable[[Callable[[], bool
 def test_slow_weights_are_waited_for_with_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def story(hub: Hub) -> None:
         offered = catalog(tmp_path)
-        small = lambda: offered.describe()[0]  # noqa: E731 - asked again and again
+
+        def small() -> dict[str, Any]:
+            return offered.describe()[0]
+
         async with running(offered) as until:
             await until(lambda: (small()["progress"] or 0) > 0.4)
             assert small() | {"progress": None} == {

@@ -78,8 +78,12 @@ def test_doubtful_windows_are_read_again_by_themselves(
     monkeypatch.setattr(whisper_quality, "LOWEST_LOGPROB", 0.5)
     monkeypatch.setattr(whisper_quality, "NO_SPEECH", 2.0)
     seen = []
-    original = whisper.best
-    monkeypatch.setattr(whisper, "best", lambda readings: seen.append(readings) or original(readings))
+
+    def best(readings: list[whisper_quality.Reading[Any]]) -> whisper_quality.Reading[Any]:
+        seen.append(readings)
+        return whisper_quality.best(readings)
+
+    monkeypatch.setattr(whisper, "best", best)
     windows = [*_windows(), Window(noise("pink", -20, 5, seed=1))]
     together = engine.transcribe(windows, OPTIONS)
     ways = {len(readings) for readings in seen}
@@ -134,7 +138,12 @@ def test_a_model_that_never_ends_is_not_asked_for_ever(
     monkeypatch.setattr(whisper_model, "MAX_TOKENS", 16)
     _never_ending(monkeypatch)
     decode, calls = engine._model.decode, []
-    monkeypatch.setattr(engine._model, "decode", lambda encoded, *how: calls.append(how) or decode(encoded, *how))
+
+    def noted(encoded: Any, *how: Any) -> Any:
+        calls.append(how)
+        return decode(encoded, *how)
+
+    monkeypatch.setattr(engine._model, "decode", noted)
     engine.transcribe([_long("one two three four", "nine eight two", "four zero five seven")], OPTIONS)
     assert 1 < len(calls) < 10
 

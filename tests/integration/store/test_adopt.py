@@ -55,6 +55,7 @@ def old_table(upper: bool = True, uuid: bool = True, **more: Any) -> sa.Table:
 
 def old_row(table: sa.Table, state: str, **more: Any) -> dict[str, Any]:
     id = uuid4()
+    assert isinstance(table.c.status.type, sa.Enum)
     upper = "PENDING" in table.c.status.type.enums
     return {
         "id": id if isinstance(table.c.id.type, sa.Uuid) else str(id),
@@ -71,7 +72,7 @@ def old_row(table: sa.Table, state: str, **more: Any) -> dict[str, Any]:
     }
 
 
-_ALL = (
+_ALL: tuple[tuple[str, dict[str, Any]], ...] = (
     ("pending", {}),
     ("processing", {"description": "from last week"}),
     ("completed", {"result_text": "Grüße an alle.", "processing_time_seconds": 12}),
@@ -136,6 +137,7 @@ def test_the_text_is_there_for_reports_and_as_a_transcript(empty_url: str) -> No
     assert found == [(row["filename"], row["url"], "completed", row["result_text"], 12, None)]
     with opened(empty_url) as database:
         [window] = database.read_now(lambda conn: windows(conn, done, -1, 10, committed_only=True))
+        assert window.result is not None
         assert window.result["segments"][0]["text"] == "Grüße an alle."
         waits = next(id for id, row in rows.items() if row["filename"] == "pending.mp3")
         assert [event.type for event in database.read_now(lambda conn: read_events(conn, waits, 0))] == ["created"]
@@ -202,8 +204,8 @@ def test_odd_rows_are_jobs_as_well(empty_url: str) -> None:
     jobs = jobs_of(empty_url)
     for id in ("in-a-bucket", "no-url"):
         assert jobs[id].status is JobStatus.FAILED
-        assert jobs[id].error is not None
-        assert "cannot be fetched" in jobs[id].error.message
+        assert (error := jobs[id].error) is not None
+        assert "cannot be fetched" in error.message
     [renamed] = [job for job in jobs.values() if job.metadata]
     assert renamed.metadata == {"old_id": "a name with spaces"}
     assert UUID(renamed.id)

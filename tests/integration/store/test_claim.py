@@ -48,7 +48,9 @@ def test_only_what_the_worker_can_run_is_claimed(bench: Bench) -> None:
     bench.create("big-model", options=Options(model="large-v3"))
     assert bench.try_claim(engine="auto") is None
     assert bench.claim(engine="whisper").job.id == "whisper-job"
-    assert bench.write(claim_job, Claimant("w", 60, frozenset({("auto", "large-v3")}), False)).job.id == "big-model"
+    big = bench.write(claim_job, Claimant("w", 60, frozenset({("auto", "large-v3")}), False))
+    assert big is not None
+    assert big.job.id == "big-model"
     assert bench.write(claim_job, Claimant("w", 60, frozenset(), False)) is None
 
 
@@ -58,6 +60,7 @@ def test_what_was_frozen_decides_who_may_claim_again(bench: Bench) -> None:
     bench.fail(lease)
     assert bench.try_claim(engine="auto") is None
     again = bench.write(claim_job, Claimant("w", 60, frozenset({("whisper", "small")}), False))
+    assert again is not None
     assert again.job.frozen == FrozenEngine("whisper", "small", "abc")
 
 

@@ -36,7 +36,9 @@ def test_retry_keeps_what_was_done(bench: Bench) -> None:
     claim = bench.claim()
     assert claim.job.attempt == 2
     bench.commit(claim.lease, 1)
-    assert bench.read(read.windows, held.job_id)[0].result["segments"][0]["text"] == "text 0"
+    [window] = bench.read(read.windows, held.job_id)
+    assert window.result is not None
+    assert window.result["segments"][0]["text"] == "text 0"
 
 
 def test_only_what_failed_or_was_cancelled_is_run_again(bench: Bench) -> None:

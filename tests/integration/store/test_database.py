@@ -114,7 +114,12 @@ def test_listeners_are_called_in_the_loop_after_a_commit(bench: Bench, database:
     async def listen() -> None:
         heard = asyncio.Event()
         threads: list[int] = []
-        database.on_messages(lambda: (threads.append(threading.get_ident()), heard.set()))
+
+        def note() -> None:
+            threads.append(threading.get_ident())
+            heard.set()
+
+        database.on_messages(note)
         await database.write(lambda conn: None)
         await database.write(lambda conn: None)  # by now whoever was told of the first has been called
         assert not threads, "there is nothing to send"

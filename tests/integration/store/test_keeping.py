@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -111,7 +112,7 @@ def _with_many_events(bench: Bench, count: int) -> str:
     lease = bench.running(id="long")
     bench.plan(lease, 2)
     bench.commit(lease, 0)
-    more = [("said", {})] * (count - len(bench.log("long")) - 1)
+    more: list[tuple[str, dict[str, Any]]] = [("said", {})] * (count - len(bench.log("long")) - 1)
     bench.write(lambda c: events.append(c, "long", fence(c, lease, len(more)), more))
     bench.cancel("long")
     assert len(bench.log("long")) == count

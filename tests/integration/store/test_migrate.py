@@ -43,7 +43,7 @@ def test_partial_indexes_are_the_same(database: Database) -> None:
     if database._backend.engine.name == "postgresql":
         _compare_partial_indexes_on_postgresql(database)
         return
-    made = database.read_now(
+    made: dict[str, str] = database.read_now(
         lambda c: dict(
             c.execute(text("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql NOT NULL")).all()
         )

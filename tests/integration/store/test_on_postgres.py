@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import psycopg
 import pytest
@@ -97,14 +98,16 @@ def test_a_connection_that_is_cut_while_committing_is_an_error(
     """Nobody knows whether it is committed, so it is not for us to do it again."""
     runs: list[int] = []
 
-    def cut(connection: psycopg.Connection[object]) -> None:
+    def cut(connection: psycopg.Connection[Any]) -> None:
         _cut_all(url)
         psycopg.Connection.commit(connection)
 
     def question(conn: Connection) -> None:
         runs.append(1)
         conn.execute(text("SELECT 1"))
-        monkeypatch.setattr(conn.connection.driver_connection, "commit", lambda: cut(conn.connection.driver_connection))
+        driver = conn.connection.driver_connection
+        assert isinstance(driver, psycopg.Connection)
+        monkeypatch.setattr(driver, "commit", lambda: cut(driver))
 
     with pytest.raises(DatabaseUnavailable):
         database.write_now(question)
@@ -163,8 +166,8 @@ def test_a_question_that_takes_too_long_is_broken_off(url: str, monkeypatch: pyt
 
 def test_the_servers_own_limits_are_set_and_what_is_committed_is_durable(database: Database) -> None:
     def settings(conn: Connection) -> dict[str, str]:
-        names = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "synchronous_commit")
-        names += ("application_name", "transaction_isolation", "transaction_read_only")
+        names = ["statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "synchronous_commit"]
+        names += ["application_name", "transaction_isolation", "transaction_read_only"]
         return {name: conn.execute(text(f"SHOW {name}")).scalar_one() for name in names}
 
     writing = database.write_now(settings)
@@ -274,7 +277,7 @@ def test_changed_says_yes_now_and_then_though_nothing_was_heard(
 
 
 def test_many_jobs_are_told_of_as_any() -> None:
-    few, many = {f"job-{n}" for n in range(10)}, {f"job-{n:030d}" for n in range(1000)}
+    few, many = frozenset(f"job-{n}" for n in range(10)), {f"job-{n:030d}" for n in range(1000)}
     assert jobs_of(payload_of(few)) == few
     assert payload_of(many) == ""
     assert jobs_of("") is None

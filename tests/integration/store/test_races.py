@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -124,7 +125,7 @@ def test_cancel_and_a_worker_at_once(bench: Bench, neighbour: Bench) -> None:
         bench.commit(held, 0)
         bench.finish_plan(held)
         cancelled, completed = _at_once(
-            lambda held=held: neighbour.cancel(held.job_id), lambda held=held: bench.write(finish.complete, held)
+            partial(neighbour.cancel, held.job_id), partial(bench.write, finish.complete, held)
         )
         assert isinstance(cancelled, JobStateConflict) != isinstance(completed, LeaseLost)
         log = bench.log(held.job_id)
@@ -136,7 +137,7 @@ def test_a_lease_is_either_renewed_or_lost(bench: Bench, neighbour: Bench) -> No
     for _ in range(8):
         held = bench.running()
         bench.expire_lease(held.job_id)
-        renewed, lost = _at_once(lambda held=held: bench.write(lease.renew, [held], 60), neighbour.lose)
+        renewed, lost = _at_once(partial(bench.write, lease.renew, [held], 60), neighbour.lose)
         assert (renewed == {held.job_id}) != (lost == [held.job_id])
         assert bench.job(held.job_id).failures == len(lost)
         bench.cancel(held.job_id)
@@ -176,7 +177,7 @@ def test_pruners_and_a_retry_at_once(bench: Bench, neighbour: Bench) -> None:
         pruned, other, again = _at_once(
             lambda: bench.write(prune.prune_audio, -1.0, 10).objects,
             lambda: neighbour.write(prune.prune_audio, -1.0, 10).objects,
-            lambda job=id: neighbour.retry(job),
+            partial(neighbour.retry, id),
         )
         assert len(pruned + other) == len(set(pruned + other)) <= 1
         assert isinstance(again, JobStateConflict) == bool(pruned + other)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -18,7 +18,7 @@ from dictograph.store.tail import Tail
 from tests.integration.store.bench import Bench
 
 
-def _soon(what: Coroutine[Any, Any, Any], seconds: float = 20) -> Coroutine[Any, Any, Any]:
+def _soon(what: Awaitable[Any], seconds: float = 20) -> Coroutine[Any, Any, Any]:
     return asyncio.wait_for(what, seconds)
 
 

@@ -53,8 +53,9 @@ def ended(bench: Bench, **values: Any) -> Due:
 
 
 def key(bench: Bench, id: str, owner: str = "local", url: str | None = URL) -> str:
-    values = {"id": id, "owner": owner, "name": id, "hash": id, "scopes": [], "rate_limits": [], "webhook_url": url}
-    bench.write(lambda conn: conn.execute(insert(api_key).values(created_at=as_datetime(0), **values)))
+    values: dict[str, Any] = {"name": id, "hash": id, "scopes": [], "rate_limits": [], "webhook_url": url}
+    new = insert(api_key).values(id=id, owner=owner, created_at=as_datetime(0), **values)
+    bench.write(lambda conn: conn.execute(new))
     return id
 
 

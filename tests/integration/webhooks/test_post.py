@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -135,13 +135,17 @@ def test_an_innocent_name_for_an_address_inside(answer: list[str], scheme: str, 
     assert watch.nobody_came()
 
 
+def _redirect(status: int, to: str) -> Callable[[Came], Answer]:
+    return lambda _: (status, {"location": to}, b"")
+
+
 def test_no_redirect_is_followed(receiver: Receiver, watch: Watch) -> None:
     port = int(receiver.authority.rpartition(":")[2])
     for status in (301, 302, 303, 307, 308):
         for number, location in enumerate(REDIRECTS.values()):
             path = f"/{status}/{number}"
             to = location.format(port=watch.port, own=port).encode("ascii", "replace").decode()
-            receiver.rules[path] = lambda _, s=status, t=to: (s, {"location": t}, b"")
+            receiver.rules[path] = _redirect(status, to)
             assert post(receiver.url(path), receiver.authority).status == status
     assert set(watch.called) == {("127.0.0.1", port)}
     assert watch.nobody_came()

@@ -21,11 +21,12 @@ def test_a_service_outlives_that_its_descriptors_are_used_up(tmp_path: Path) -> 
     with service(tmp_path) as one:
         eventually(lambda: one.get("/ready").status_code == 200)
         assert one.process is not None
-        room = psutil.Process(one.process.pid).num_fds() + 10
+        process = psutil.Process(one.process.pid)
+        room = process.num_fds() + 10
         _, hard = resource.prlimit(one.process.pid, resource.RLIMIT_NOFILE)
         resource.prlimit(one.process.pid, resource.RLIMIT_NOFILE, (room, hard))
         with _connections(one, 40):
-            eventually(lambda: psutil.Process(one.process.pid).num_fds() >= room - 1)
+            eventually(lambda: process.num_fds() >= room - 1)
             # Eight turns of the reaper. Whether it has anything to complain of depends on the version of
             # Python: from 3.13 on, a folder that cannot be opened is an empty one to `Path.glob`.
             with suppress(AssertionError):

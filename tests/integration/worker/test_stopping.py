@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from dictograph.bootstrap import Application
 from dictograph.errors import DatabaseUnavailable
-from dictograph.job import JobStatus
+from dictograph.job import JobStatus, Lease
 from dictograph.store import finish
 from dictograph.store.claim import Claim, Claimant, claim_job
 from dictograph.worker import announcer, claimer
@@ -109,13 +109,13 @@ def test_an_outcome_is_written_once_the_database_can_be_written_again(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody is charged for a database that was away for a moment."""
-    refusals = []
+    refusals: list[Lease] = []
 
-    def refuse_once(conn: Connection, lease: object) -> object:
+    def refuse_once(conn: Connection, lease: Lease) -> object:
         if not refusals:
             refusals.append(lease)
             raise DatabaseUnavailable("Somebody holds its lock.")
-        return complete(conn, lease)  # type: ignore[arg-type]
+        return complete(conn, lease)
 
     complete = finish.complete
     monkeypatch.setattr(finish, "complete", refuse_once)

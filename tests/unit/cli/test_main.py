@@ -33,7 +33,7 @@ def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[t
             yield from commands(command, (*path, name))
 
 
-COMMANDS = list(commands(cli))  # type: ignore[arg-type]
+COMMANDS = list(commands(cli))
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -67,8 +67,8 @@ def test_every_command_and_option_is_explained(
 
 
 def test_the_overview_says_what_the_commands_say() -> None:
-    for name, entry in cli.entries.items():  # type: ignore[attr-defined]
-        command = cli.get_command(click.Context(cli), name)  # type: ignore[attr-defined]
+    for name, entry in cli.entries.items():
+        command = cli.get_command(click.Context(cli), name)
         assert command is not None
         assert command.help is not None
         assert command.help.splitlines()[0] == entry.summary

@@ -21,6 +21,7 @@ from dictograph.errors import (
     StorageUnavailable,
 )
 from dictograph.job import ErrorRecord, Job, JobStatus, Lease, Options, Source, SourceKind
+from dictograph.store import finish
 from dictograph.store.claim import Claim
 from dictograph.store.lease import RetryPolicy
 from dictograph.worker import runner
@@ -210,7 +211,7 @@ def test_attempts_that_weights_or_storage_out_of_reach_ended_are_minutes_apart(
             return question(cast("Connection", None))
 
     database = Database()
-    monkeypatch.setattr(runner.finish, "fail", fail)
+    monkeypatch.setattr(finish, "fail", fail)
     monkeypatch.setattr(_Tools, "policy", RetryPolicy(2, 300, patience=600), raising=False)
     patient = (ModelOutOfReach("out of reach"), StorageFull("full"), StorageUnavailable("away"))
     for error in (*patient, ModelUnavailable("nowhere"), EngineFailed("ill")):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts import servers
 from scripts.servers import find_postgres
 from tests.postgres import Cluster, cluster
 
@@ -63,7 +64,7 @@ def test_the_newest_programs_are_found_beside_the_path(monkeypatch: pytest.Monke
             file.parent.mkdir(parents=True, exist_ok=True)
             file.touch()
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("scripts.servers.POSTGRES_PLACES", (f"{tmp_path}/*/bin",))
+    monkeypatch.setattr(servers, "POSTGRES_PLACES", (f"{tmp_path}/*/bin",))
     assert find_postgres() == tmp_path / "17" / "bin"
-    monkeypatch.setattr("scripts.servers.POSTGRES_PLACES", ())
+    monkeypatch.setattr(servers, "POSTGRES_PLACES", ())
     assert find_postgres() is None

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 
-from dictograph.store import lease
+from dictograph.store import lease, progress
 from dictograph.store.database import Database
 from dictograph.store.migrate import upgrade
 from tests.integration.store.bench import AT_ONCE, Bench
@@ -109,7 +109,7 @@ def test_an_impostor_is_refused_and_without_the_fence_it_is_not(scene: Scene, mo
         assert (judge.tried, judge.refused, dict(judge.accepted)) == (11, 11, {})
         _lose_a_job(scene, judge)
         monkeypatch.setattr(impostor, "WRITES", {"record_audio": impostor.WRITES["record_audio"]})
-        monkeypatch.setattr("dictograph.store.progress.fence", lambda *_, **__: 1)
+        monkeypatch.setattr(progress, "fence", lambda *_, **__: 1)
         judge.strike(1)
         assert dict(judge.accepted) == {"record_audio": 1}
     finally:

@@ -85,7 +85,7 @@ def test_a_database_that_refuses_leaves_no_audio(tmp_path: Path, monkeypatch: py
             write = database.write
 
             async def refuse(question: Any) -> Any:
-                if question.__name__ == "create":
+                if files(tmp_path):
                     raise DatabaseUnavailable("The database is away.")
                 return await write(question)
 

@@ -16,7 +16,7 @@ from dictograph.blobs import FolderBlobs
 from dictograph.contract import Contract
 from dictograph.crash import CrashPoints
 from dictograph.errors import DatabaseUnavailable, IdempotencyInProgress
-from dictograph.service import reserved
+from dictograph.service import intake, reserved
 from dictograph.service.intake import Intake
 from dictograph.service.request import Order
 from dictograph.service.uploads import Uploads
@@ -137,7 +137,7 @@ def test_what_is_certainly_not_written_leaves_nothing(
 
     async def run() -> None:
         with monkeypatch.context() as outage:
-            outage.setattr("dictograph.service.intake.check_room", fail)
+            outage.setattr(intake, "check_room", fail)
             for refused in (upload(way_in), way_in.url(Order(key="of a url"), "https://example.org/a.wav")):
                 with pytest.raises(DatabaseUnavailable):
                     await refused

@@ -13,6 +13,7 @@ from sqlalchemy import update
 
 from dictograph.audio.addresses import AllowList
 from dictograph.errors import DatabaseUnavailable
+from dictograph.store import webhooks
 from dictograph.store.database import Database
 from dictograph.store.migrate import upgrade
 from dictograph.store.tables import outbox, webhook_delivery
@@ -208,7 +209,7 @@ def test_a_mistake_in_what_is_written_ends_the_relay(
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("dictograph.store.webhooks.record", broken)
+    monkeypatch.setattr(webhooks, "record", broken)
     tell(bench, receiver.url("/"))
     with pytest.raises(AssertionError, match="ZeroDivisionError"):
         relaying(bench, receiver, lambda: False)

@@ -11,6 +11,7 @@ import click
 import pytest
 
 from dictograph import __version__
+from dictograph.cli import settings
 from dictograph.cli.main import FAILED, INTERRUPTED, NOT_SET_UP, USAGE, cli, exit_code, main
 from dictograph.errors import (
     DictographError,
@@ -111,7 +112,7 @@ def test_ctrl_c_has_its_own_code(capsys: pytest.CaptureFixture[str], monkeypatch
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("dictograph.cli.settings.explained", interrupted)
+    monkeypatch.setattr(settings, "explained", interrupted)
     code, out, err = run(capsys, "settings")
     assert (code, out, err.strip()) == (INTERRUPTED, "", "dictograph: interrupted")
 

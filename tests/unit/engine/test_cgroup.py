@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from dictograph.engine import sizing as engine_sizing
 from dictograph.engine.cgroup import cpu_limit, memory_limit
 from dictograph.engine.sizing import Sizing, cores, engine_memory, sizing, whole_memory
 
@@ -82,7 +83,7 @@ def test_batches_and_the_engines_memory_follow_from_the_containers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = made(tmp_path, UNIFIED, {"memory.max": f"{GIB}", "cpu.max": "100000 100000"})
-    monkeypatch.setattr("dictograph.engine.sizing._ROOT", root)
+    monkeypatch.setattr(engine_sizing, "_ROOT", root)
     assert sizing("cpu") == Sizing(threads=1, decoders=1, batch=1)
     assert engine_memory() == GIB * 3 // 4
     assert engine_memory(5 * GIB) == 5 * GIB

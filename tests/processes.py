@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from contextlib import suppress
 
 import psutil
 
 _DECODER, _FORK_SERVER = "dictograph.audio.decode_child", "dictograph.child.fork_server"
+
+
+def no_signal_ignored() -> None:
+    """For `subprocess` (`preexec_fn`): start a program as a terminal does, though the tests may run in the background
+    of a script or under `nohup`, where some signals are ignored."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def children() -> list[psutil.Process]:

@@ -113,11 +113,10 @@ async def finished(application: Application, job_id: str) -> Transcript:
 
 
 def run_apart(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run a coroutine on an event loop of its own, whether or not the caller is inside of one."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work())
+    """Run a coroutine on an event loop and in a thread of its own, whether or not the caller is inside of a loop.
+
+    What is raised in the caller while it waits (Ctrl-C, the time limit of a signal handler) ends the work first.
+    """
     outcome: Future[T] = Future()
     interrupted: Future[None] = Future()
 
@@ -127,17 +126,20 @@ def run_apart(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         except BaseException as error:  # noqa: BLE001 - handed to the caller's thread, whatever it is
             outcome.set_exception(error)
 
-    threading.Thread(target=run, name="dictograph").start()
+    thread = threading.Thread(target=run, name="dictograph")
     try:
-        return outcome.result()
-    except KeyboardInterrupt:
-        interrupted.set_result(None)
+        thread.start()
         wait([outcome])
+    except BaseException:
+        interrupted.set_result(None)
+        if thread.ident is not None:  # else it has not begun, and finds that it is not to
+            wait([outcome])
         raise
+    return outcome.result()
 
 
 async def _unless_interrupted(work: Coroutine[Any, Any, T], interrupted: Future[None]) -> T:
-    """What comes of `work`; cancelled by Ctrl-C, which only the main thread gets to hear of."""
+    """Return what comes of `work`, which is cancelled as soon as its caller was interrupted."""
     task = asyncio.ensure_future(work)
     loop = asyncio.get_running_loop()
 

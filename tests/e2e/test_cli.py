@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.processes import no_signal_ignored
 from tests.service import TINY, eventually
 
 SAMPLES = Path(__file__).parents[2] / "src" / "dictograph" / "samples"
@@ -41,6 +42,7 @@ class Shell:
         return subprocess.Popen(
             [sys.executable, "-m", "dictograph", *arguments],
             cwd=self.folder, env=environment, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            preexec_fn=no_signal_ignored,
         )  # fmt: skip
 
     def run(self, *arguments: str, given: bytes = b"", **settings: str) -> tuple[int, str, str]:

@@ -15,10 +15,14 @@ import pytest
 
 from tests.audio_files import write_noise
 from tests.files import files_below
+from tests.processes import no_signal_ignored
 from tests.service import ROOT, Service, eventually
 
 COUNT = ROOT / "src" / "dictograph" / "samples" / "count.wav"
 TERM, HUP, INT = signal.SIGTERM, signal.SIGHUP, signal.SIGINT
+
+#: How long a program may take until it is at work, on a machine that has much else to do (s).
+START_S = 200
 
 #: Runs its arguments in the background and says the process's number, then its exit code.
 IN_BACKGROUND = "{} >out 2>err & echo $!; wait $!; echo $?"
@@ -43,6 +47,7 @@ class Script:
             "DICTOGRAPH_ENGINE": "sphinx",
             "DICTOGRAPH_DATA_DIR": str(folder / "data"),
             "DICTOGRAPH_LISTEN": "127.0.0.1:0",
+            "DICTOGRAPH_SHUTDOWN_GRACE": "2s",
         }
 
     @contextmanager
@@ -51,7 +56,7 @@ class Script:
         with subprocess.Popen(
             ["sh", "-c", IN_BACKGROUND.format(command)],
             cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
-            preexec_fn=_no_signal_ignored,
+            preexec_fn=no_signal_ignored,
         ) as shell:  # fmt: skip
             assert shell.stdout is not None
             command_ = Command(shell, psutil.Process(int(shell.stdout.readline())))
@@ -96,12 +101,6 @@ class Command:
             self.process.kill()
 
 
-def _no_signal_ignored() -> None:
-    """As a terminal starts a script, however the tests were started."""
-    for number in (TERM, HUP, INT):
-        signal.signal(number, signal.SIG_DFL)
-
-
 def ignored(process: psutil.Process) -> set[signal.Signals]:
     """The signals that a process ignores: proc(5), `SigIgn`."""
     status = Path(f"/proc/{process.pid}/status").read_text()
@@ -125,7 +124,7 @@ def test_a_transcription_in_the_background_ends_when_it_is_told_to(
     script: Script, long: Path, number: signal.Signals
 ) -> None:
     with script.running(f"dictograph transcribe --no-vad {long}") as command:
-        eventually(script.at_work)
+        eventually(script.at_work, START_S)
         assert ignored(command.process) == {INT}, "a shell has it ignored in the background: Ctrl-C is for the script"
         command.send(number)
         assert (command.exit_code(), script.said().strip()) == (130, "dictograph: interrupted")
@@ -134,7 +133,7 @@ def test_a_transcription_in_the_background_ends_when_it_is_told_to(
 
 def test_under_nohup_a_transcription_survives_the_terminal(script: Script) -> None:
     with script.running(f"nohup dictograph transcribe {COUNT}") as command:
-        eventually(lambda: command.process.children())
+        eventually(lambda: command.process.children(), START_S)
         assert HUP in ignored(command.process)
         command.send(HUP)
         assert command.exit_code() == 0
@@ -143,7 +142,7 @@ def test_under_nohup_a_transcription_survives_the_terminal(script: Script) -> No
 
 def test_under_nohup_a_transcription_ends_by_sigterm(script: Script, long: Path) -> None:
     with script.running(f"nohup dictograph transcribe --no-vad {long}") as command:
-        eventually(script.at_work)
+        eventually(script.at_work, START_S)
         command.send(TERM)
         assert command.exit_code() == 130
     assert list(script.temporary.iterdir()) == []
@@ -152,7 +151,7 @@ def test_under_nohup_a_transcription_ends_by_sigterm(script: Script, long: Path)
 def test_a_limit_of_time_leaves_nothing(script: Script, long: Path) -> None:
     """`timeout` sends each signal twice, to its child and to its group; also one that it was sent itself."""
     with script.running(f"timeout 300 dictograph transcribe --no-vad {long}") as command:
-        eventually(script.at_work)
+        eventually(script.at_work, START_S)
         command.send(TERM)
         assert command.exit_code() == 130
     assert list(script.temporary.iterdir()) == []
@@ -162,30 +161,29 @@ def test_a_transcription_that_waits_for_standard_input_ends_when_it_is_told_to(s
     os.mkfifo(script.folder / "fifo")
     # It is open for writing, too: nothing comes, and no end.
     with script.running("dictograph transcribe - <>fifo") as command:
-        eventually(lambda: command.process.children())
+        eventually(lambda: command.process.children(), START_S)
         command.send(TERM)
         assert command.exit_code() == 130
     assert list(script.temporary.iterdir()) == []
 
 
-def test_a_service_that_is_hung_up_gives_its_jobs_back(tmp_path: Path, long: Path) -> None:
+def test_a_service_that_is_hung_up_gives_its_jobs_back(script: Script, long: Path) -> None:
     """Its exit code is that of a failure: who hangs up a service wants it to come again, with the settings of now."""
-    one = Service(tmp_path, engine="sphinx", extra_engines="", shutdown_grace="2s").start().wait_until_ready()
-    assert one.process is not None
-    try:
+    one = Service(script.folder)
+    with script.running("dictograph serve") as command:
+        eventually(lambda: "Dictograph listens on" in script.text(), START_S)
+        one.base = script.text().partition("Dictograph listens on ")[2].split()[0]
         job = one.submit(long, vad_filter="false")
-        eventually(lambda: one.job(job)["status"] == "processing")
-        one.process.send_signal(HUP)
-        assert one.process.wait(60) == 128 + HUP
-    finally:
-        one.process.kill()
+        eventually(lambda: one.job(job)["status"] == "processing", START_S)
+        command.send(HUP)
+        assert command.exit_code() == 128 + HUP
     assert one.rows("SELECT status, failures, lease_token FROM transcription_job") == [("pending", 0, None)]
     assert list((one.data / "processes").iterdir()) == []
 
 
 def test_under_nohup_a_service_survives_the_terminal(script: Script) -> None:
     with script.running("nohup dictograph serve") as command:
-        eventually(lambda: "Dictograph listens on" in script.text())
+        eventually(lambda: "Dictograph listens on" in script.text(), START_S)
         assert HUP in ignored(command.process)
         command.send(HUP)
         command.send(TERM)

@@ -11,11 +11,12 @@ import contextlib
 import hashlib
 import os
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Protocol
+from uuid import uuid4
 
 from dictograph.disk import FULL, check_room, time_of_files
 from dictograph.durable import sync_folder
@@ -23,6 +24,13 @@ from dictograph.errors import DictographError, NotFound, StorageFull, StorageUna
 from dictograph.job import StoredAudio
 
 _PART = ".part"
+
+#: The folder of notes: what a storage says of itself. No job has such an id, and no object of ours such a name.
+NOTES = "dictograph-storage"
+
+#: A note that was being written so long ago (s) never will be.
+_ABANDONED_S = 3600.0
+
 #: So many objects are looked at in one go, away from the event loop.
 _LOOKED_AT_ONCE = 500
 #: The names of objects, finished or not; other files in the folder belong to somebody else.
@@ -39,7 +47,27 @@ class BlobWriter(Protocol):
     async def abort(self) -> None: ...
 
 
-class Blobs(Protocol):
+class Notes(Protocol):
+    """What a storage says of itself: a few small objects beside the audio, each read and written as a whole."""
+
+    async def notes(self) -> Mapping[str, bytes]:
+        """Return all notes by name. Raises StorageUnavailable."""
+        ...
+
+    async def write_note(self, name: str, data: bytes) -> None:
+        """Write a note, in place of an earlier one: readers see the one or the other, after a power cut too.
+
+        Raises:
+            StorageFull, StorageUnavailable.
+        """
+        ...
+
+    async def remove_note(self, name: str) -> None:
+        """Remove a note; one that is not there is no error. Raises StorageUnavailable."""
+        ...
+
+
+class Blobs(Notes, Protocol):
     """Where objects are kept."""
 
     async def create(self, name: str) -> BlobWriter:
@@ -61,7 +89,7 @@ class Blobs(Protocol):
         ...
 
     async def is_empty(self) -> bool:
-        """Whether nothing at all lies there, as where a disk is not mounted; raises StorageUnavailable."""
+        """Whether nothing at all lies there beside notes, as where a disk is not mounted; raises StorageUnavailable."""
         ...
 
     async def check(self) -> None:
@@ -121,6 +149,42 @@ class FolderBlobs:
     async def check_room(self) -> None:
         await asyncio.to_thread(self._check_room)
 
+    async def notes(self) -> Mapping[str, bytes]:
+        return await asyncio.to_thread(self._notes)
+
+    async def write_note(self, name: str, data: bytes) -> None:
+        await asyncio.to_thread(self._write_note, name, data)
+
+    async def remove_note(self, name: str) -> None:
+        with _storage_errors():
+            await asyncio.to_thread((self._folder / NOTES / name).unlink, missing_ok=True)
+
+    def _notes(self) -> Mapping[str, bytes]:
+        found = {}
+        with _storage_errors():
+            for path in (self._folder / NOTES).glob("*.json"):
+                with contextlib.suppress(FileNotFoundError):  # somebody has just removed it
+                    found[path.name] = path.read_bytes()
+        return found
+
+    def _write_note(self, name: str, data: bytes) -> None:
+        folder = self._folder / NOTES
+        part = folder / f"{name}.{uuid4().hex}{_PART}"
+        with _storage_errors():
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                with part.open("xb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                    now = os.fstat(file.fileno()).st_mtime
+                part.replace(folder / name)
+            finally:
+                part.unlink(missing_ok=True)
+            for place in (folder, self._folder):
+                sync_folder(place)
+            _remove_abandoned(folder, now)
+
     def _check_room(self) -> None:
         with _storage_errors():
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -132,7 +196,7 @@ class FolderBlobs:
 
     def _is_empty(self) -> bool:
         with _storage_errors(), contextlib.suppress(FileNotFoundError), os.scandir(self._folder) as found:
-            return next(found, None) is None
+            return all(entry.name == NOTES for entry in found)
         return True
 
     def _delete(self, name: str) -> None:
@@ -165,6 +229,14 @@ def _files(folder: os.DirEntry[str]) -> Iterator[os.DirEntry[str]]:
     """The files of a folder; none, if it is gone, or is somebody else's and cannot be looked into."""
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         yield from (entry for entry in entries if not entry.is_dir())
+
+
+def _remove_abandoned(folder: Path, now: float) -> None:
+    """Remove what processes that were killed left of their notes."""
+    for part in folder.glob(f"*{_PART}"):
+        with contextlib.suppress(FileNotFoundError):
+            if now - part.lstat().st_mtime > _ABANDONED_S:
+                part.unlink()
 
 
 class _FileWriter:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dictograph.audio.addresses import AllowList
 from dictograph.audio.decoder import DecodeLimits, forks_of_decoders
 from dictograph.audio.fetch import FetchLimits
 from dictograph.audio.listener import Listener, voice_detector
-from dictograph.blobs import Blobs, FolderBlobs
+from dictograph.blobs import Blobs
 from dictograph.child.sandbox.policy import Mode
 from dictograph.child.sandbox.trial import warn
 from dictograph.crash import CrashPoints
@@ -24,23 +25,26 @@ from dictograph.errors import SettingsError
 from dictograph.presence import Presence
 from dictograph.profiles.selection import names_of
 from dictograph.queue import Queue
-from dictograph.queue.database import DatabaseQueue
+from dictograph.queue.kinds import open_queue
 from dictograph.service.elsewhere import WorkersElsewhere
 from dictograph.service.path_uploads import PathUploads
 from dictograph.service.paths import roots_of
 from dictograph.service.services import Services
 from dictograph.service.status import Readiness
+from dictograph.service.storage_guard import StorageGuard, guards_of, troubles
 from dictograph.settings import Settings, variable
+from dictograph.storage_kinds import open_blobs
 from dictograph.store.database import Database
 from dictograph.store.kinds import check_writable
 from dictograph.store.lease import RetryPolicy
 from dictograph.store.migrate import upgrade
 from dictograph.store.tail import Tail
 from dictograph.webhooks.post import Poster
-from dictograph.worker.agent import Crew
+from dictograph.worker.agent import PASSING, Crew
 from dictograph.worker.desk import EngineLimits
 from dictograph.worker.engines import Engines
 from dictograph.worker.fetching import SourceRules
+from dictograph.worker.guard_post import GuardPost
 from dictograph.worker.pruner import Retention
 from dictograph.worker.reaper import Reaper
 from dictograph.worker.runner import Tools
@@ -51,11 +55,13 @@ from dictograph.worker.worker import Worker
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """The parts that every process has, whatever it does. Setting `stopping` ends all streams and waits."""
+    """The parts that every process has, whatever it does. `guards` are those of the storage and of the path contract's
+    uploads. Setting `stopping` ends all streams and waits."""
 
     settings: Settings
     database: Database
     blobs: Blobs
+    guards: Sequence[StorageGuard]
     queue: Queue
     presence: Presence
     crash: CrashPoints
@@ -94,7 +100,7 @@ async def open_application(
     async with open_core(settings) as core:
         hand = make_worker(core) if worker else None
         elsewhere = WorkersElsewhere(core.database)
-        housekeepers = Crew([elsewhere, _reaper(core), _sweeper(core)])
+        housekeepers = Crew([elsewhere, _reaper(core), _sweeper(core), GuardPost(core.guards, settings.orphan_age)])
         services = Services.build(
             database=core.database,
             blobs=core.blobs,
@@ -103,7 +109,7 @@ async def open_application(
             settings=settings,
             crash=core.crash,
             process_id=core.presence.id,
-            readiness=_readiness_of(hand) if hand else elsewhere.ask,
+            readiness=_readiness_of(hand) if hand else _with_warnings(elsewhere.ask, core.guards),
             stopping=core.stopping,
         )
         if before is not None:
@@ -149,7 +155,9 @@ def _retry_policy(settings: Settings) -> RetryPolicy:
 
 def _sweeper(core: Core) -> Sweeper:
     settings = core.settings
-    return Sweeper(core.database, PathUploads.of(settings), settings.audio_retention, settings.orphan_age)
+    return Sweeper(
+        core.database, PathUploads.of(settings), core.guards[1], settings.audio_retention, settings.orphan_age
+    )
 
 
 @asynccontextmanager
@@ -164,12 +172,21 @@ async def open_core(settings: Settings) -> AsyncIterator[Core]:
         stack.callback(presence.close)
         database = Database.open(settings.database, settings.database_pool)
         stack.push_async_callback(database.close)
-        queue = _queue(settings, database)
+        queue = open_queue(settings.queue_url, database)
         tail = Tail(database)
         await tail.start()
         stack.push_async_callback(tail.stop)
-        blobs = FolderBlobs(settings.storage, settings.storage_reserve)
-        yield Core(settings, database, blobs, queue, presence, crash, tail, catalog, asyncio.Event())
+        blobs = open_blobs(settings.objects_url, settings.storage_reserve)
+        guards = guards_of(settings, database, blobs)
+        await _stamp_new(guards)
+        yield Core(settings, database, blobs, guards, queue, presence, crash, tail, catalog, asyncio.Event())
+
+
+async def _stamp_new(guards: Sequence[StorageGuard]) -> None:
+    """Mark new places before anything comes in. Where that fails now, the guard's own turns say so."""
+    for guard in guards:
+        with contextlib.suppress(*PASSING):
+            await guard.stamp_if_new()
 
 
 def make_worker(core: Core) -> Worker:
@@ -209,7 +226,8 @@ def make_worker(core: Core) -> Worker:
             settings.audio_retention, settings.result_retention, settings.event_retention, settings.orphan_age
         ),
         scratch_root=settings.scratch,
-        beside=[_sweeper(core), _webhooks(core)],
+        guards=core.guards,
+        beside=[_sweeper(core), GuardPost(core.guards, settings.orphan_age), _webhooks(core)],
     )
 
 
@@ -225,6 +243,16 @@ def _readiness_of(worker: Worker) -> Callable[[], Readiness]:
         return Readiness(state["ready"], state["reason"], tuple(state["models"]), tuple(state["warnings"]))
 
     return ask
+
+
+def _with_warnings(ask: Callable[[], Readiness], guards: Sequence[StorageGuard]) -> Callable[[], Readiness]:
+    """What workers elsewhere say, and what this process sees of its own storage."""
+
+    def ask_with_warnings() -> Readiness:
+        said = ask()
+        return replace(said, warnings=tuple(dict.fromkeys([*said.warnings, *troubles(guards)])))
+
+    return ask_with_warnings
 
 
 def _prepare_database(url: str) -> None:
@@ -258,12 +286,6 @@ def _take_presence(settings: Settings) -> Presence:
 
 def _unwritable(folder: Path, names: str, error: OSError) -> SettingsError:
     return SettingsError(f"{folder} cannot be written ({names}): {error.strerror}.")
-
-
-def _queue(settings: Settings, database: Database) -> Queue:
-    if settings.queue_url != "database:":
-        raise SettingsError(f"DICTOGRAPH_QUEUE_URL cannot be {settings.queue_url!r}: only `database:` is there.")
-    return DatabaseQueue(database)
 
 
 def _source_rules(settings: Settings) -> SourceRules:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from dictograph.url_scheme import plain_folder
+
 _DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?\s*$")
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(b|kib|mib|gib|tib|kb|mb|gb|tb)?\s*$", re.IGNORECASE)
@@ -90,7 +92,9 @@ def _addresses(values: list[str]) -> list[str]:
 
 
 def _folder(value: object) -> object:
-    return Path(value).expanduser().absolute() if isinstance(value, (str, Path)) and str(value) else value
+    if isinstance(value, Path):
+        return value.expanduser().absolute()
+    return plain_folder(value) if isinstance(value, str) and value else value
 
 
 Seconds = Annotated[float, BeforeValidator(_duration), Field(ge=0)]

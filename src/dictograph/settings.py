@@ -13,15 +13,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, ValidationError
 
 from dictograph.contract_settings import ContractSettings
 from dictograph.errors import SettingsError
+from dictograph.masking import masked
 from dictograph.profiles.layers import with_profiles
 from dictograph.setting_layers import DEFAULT, PREFIX, Layer, Sources, merged, own_layers, variable
+from dictograph.setting_urls import DatabaseUrl, QueueUrl, StorageUrl
 from dictograph.setting_values import Addresses, Bytes, Folder, Folders, Listed, Paired, Seconds
+from dictograph.storage_kinds import folder_of
 
 __all__ = ["PREFIX", "Loaded", "Settings", "load", "variable"]
 
@@ -46,15 +48,19 @@ class Settings(ContractSettings):
         default_factory=_default_data_dir,
         description="The folder for everything that is not elsewhere by its own setting.",
     )
-    database_url: str = Field(
+    database_url: DatabaseUrl = Field(
         "",
         description="`sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME`; empty: SQLite in the data folder.",
     )
     database_pool: int = Field(
         10, ge=2, le=500, description="Connections of a process to PostgreSQL, at most; one more listens for news."
     )
-    storage_url: str = Field("", description="A folder, or `file:///FOLDER`; empty: `blobs` in the data folder.")
-    queue_url: str = Field("database:", description="How workers hear of jobs: `database:`.")
+    storage_url: StorageUrl = Field(
+        "",
+        description="A folder (`./NAME` if its name has a colon), or `file:///FOLDER`; empty: `blobs` in the data "
+        "folder.",
+    )
+    queue_url: QueueUrl = Field("database:", description="How workers hear of jobs: `database:`.")
     scratch_dir: Folder | None = Field(
         None, description="Decoded audio while a job runs; empty: `scratch` in the data folder."
     )
@@ -153,7 +159,12 @@ class Settings(ContractSettings):
     event_retention: Seconds = Field(
         7 * 86400, description="Events are removed so long after their job ended; 0: kept."
     )
-    orphan_age: Seconds = Field(3600, gt=0, description="Stored objects that no job names are removed after so long.")
+    orphan_age: Seconds = Field(
+        3600,
+        gt=0,
+        description="Stored objects are removed when they are so old, and it has been known for as long that no job "
+        "names them.",
+    )
 
     # --- what is said
     log_level: Literal["debug", "info", "warning", "error"] = Field(
@@ -173,12 +184,14 @@ class Settings(ContractSettings):
         return self.database_url or f"sqlite:///{self.data_dir / 'dictograph.db'}"
 
     @property
+    def objects_url(self) -> str:
+        """The URL of the storage, or its folder, with the default filled in."""
+        return self.storage_url or str(self.data_dir / "blobs")
+
+    @property
     def storage(self) -> Path:
         """The folder of stored objects."""
-        if not self.storage_url:
-            return self.data_dir / "blobs"
-        parts = urlsplit(self.storage_url)
-        return Path(parts.path if parts.scheme == "file" else self.storage_url).expanduser().absolute()
+        return folder_of(self.objects_url)
 
     @property
     def scratch(self) -> Path:
@@ -248,4 +261,4 @@ def _validated(layer: Layer, stated: Layer) -> Settings:
         origin = layer.origins[field]
         # What an older system's name says is told by that name.
         name = f"{variable(field)} (from {origin})" if field in stated.values else origin
-        raise SettingsError(f"{name} cannot be {first['input']!r}: {reason}.") from error
+        raise SettingsError(f"{name} cannot be {masked(repr(first['input']))}: {reason}.") from error

@@ -7,17 +7,18 @@ or lost their audio to the retention, in between.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, astuple, dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from types import ModuleType
 
 from dictograph import __version__
-from dictograph.backup import postgres, sqlite
+from dictograph.backup import markers, postgres, sqlite
 from dictograph.backup.objects import Damaged, copy_object, names_in, remove_object
 from dictograph.durable import sync_file, sync_folder
 from dictograph.errors import BackupFailed
@@ -27,6 +28,7 @@ from dictograph.store.database import Database
 from dictograph.store.kinds import file_of
 from dictograph.store.prune import unnamed
 from dictograph.store.read import stored_audio
+from dictograph.store.storage_marks import PATH_UPLOADS, STORAGE, mark_of
 
 MANIFEST = "manifest.json"
 _OBJECTS = "blobs"
@@ -59,6 +61,8 @@ class Manifest:
     revision: str
     database: str
     taken_at: str
+    marks: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """Of each place of stored files the database's identity there, and its counter of sweeps, or a later one."""
 
 
 def save(settings: Settings, folder: Path) -> Summary:
@@ -73,22 +77,27 @@ def save(settings: Settings, folder: Path) -> Summary:
     if revision is None:
         raise BackupFailed("There is no database to save; name its folder with --data-dir.")
     with _disk_errors():
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        tool.save(settings.database, folder)
         database = Database.open(settings.database)
         try:
+            _check_same(folder, _marks(database, revision))
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            tool.save(settings.database, folder)
+            marks = _marks(database, revision)  # after the copy: not behind what it says
             summary = _copy_all(_named(database), settings.storage, folder / _OBJECTS)
             _remove_unnamed(database, folder / _OBJECTS)
         finally:
             database.close_now()
-        _write(folder, Manifest(__version__, revision, tool.NAME, datetime.now(UTC).isoformat(timespec="seconds")))
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        _write(folder, Manifest(__version__, revision, tool.NAME, now, marks))
     return summary
 
 
 def restore(settings: Settings, folder: Path) -> Summary:
     """Bring a saved service back, to where the settings say; there must be no database yet.
 
-    The database comes last: what was cut short can be begun again.
+    The database comes last: what was cut short can be begun again. A storage that is new is marked as its own. One
+    that was swept before may hold what came after the backup: it is put ahead of the database, and nothing in it is
+    removed until somebody adopts it.
 
     Raises:
         BackupFailed: what stands in the way.
@@ -108,9 +117,27 @@ def restore(settings: Settings, folder: Path) -> Summary:
         raise BackupFailed("There is a database already; a backup is restored only where there is none.")
     with _disk_errors():
         settings.data_dir.mkdir(parents=True, exist_ok=True)
+        new = asyncio.run(markers.put_ahead(settings, manifest.marks))
         summary = _copy_all(_saved(folder / _OBJECTS), folder / _OBJECTS, settings.storage)
         tool.load(folder, settings.database)
+        asyncio.run(markers.mark_as_own(new, manifest.marks))
     return summary
+
+
+def _marks(database: Database, revision: str) -> dict[str, tuple[str, int]]:
+    """What the database says of each place of stored files; nothing, if it is of an older version."""
+    if revision != migrate.head():
+        return {}
+    return database.read_now(lambda conn: {place: astuple(mark_of(conn, place)) for place in (STORAGE, PATH_UPLOADS)})
+
+
+def _check_same(folder: Path, marks: Mapping[str, tuple[str, int]]) -> None:
+    """Raises BackupFailed when the folder holds the backup of another service: all its audio would be removed."""
+    if not (folder / MANIFEST).exists():
+        return
+    for place, (identity, _) in _read(folder).marks.items():
+        if place in marks and marks[place][0] != identity:
+            raise BackupFailed(f"{folder} holds the backup of another database; name another folder.")
 
 
 def _tool(url: str) -> ModuleType:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from dictograph.api.views import job_view
 from dictograph.api.workers import worker_view
-from dictograph.blobs import FolderBlobs
+from dictograph.blobs import Blobs
 from dictograph.cli.job_text import Shape
 from dictograph.errors import DatabaseUnavailable
 from dictograph.job import Job, JobStatus
@@ -18,6 +18,7 @@ from dictograph.service.jobs import Jobs, Listing
 from dictograph.service.live_workers import live_workers
 from dictograph.service.outlook import Outlooks
 from dictograph.settings import Settings
+from dictograph.storage_kinds import open_blobs
 from dictograph.store.database import Database
 from dictograph.store.kinds import file_of
 from dictograph.store.migrate import check_known, current, head
@@ -39,7 +40,7 @@ async def database_desk(settings: Settings) -> AsyncIterator[DatabaseDesk]:
     tail = Tail(database)
     await tail.start()
     try:
-        yield DatabaseDesk(database, tail, FolderBlobs(settings.storage, settings.storage_reserve))
+        yield DatabaseDesk(database, tail, open_blobs(settings.objects_url, settings.storage_reserve))
     finally:
         await tail.stop()
         await database.close()
@@ -48,7 +49,7 @@ async def database_desk(settings: Settings) -> AsyncIterator[DatabaseDesk]:
 class DatabaseDesk:
     """See Desk."""
 
-    def __init__(self, database: Database, tail: Tail, blobs: FolderBlobs) -> None:
+    def __init__(self, database: Database, tail: Tail, blobs: Blobs) -> None:
         stopping = asyncio.Event()
         self._database = database
         self._outlooks = Outlooks(database)

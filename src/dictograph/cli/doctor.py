@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 import click
 
 from dictograph import logs
-from dictograph.cli import audio_checks, machine_checks, sandbox_checks, service_checks
+from dictograph.cli import audio_checks, machine_checks, sandbox_checks, service_checks, storage_checks
 from dictograph.cli.findings import Check, Finding, Verdict, find, in_thread
 from dictograph.cli.options import explained, option
 from dictograph.errors import SettingsError
@@ -21,6 +21,7 @@ _CHECKS: Mapping[str, Check] = {
     "sharing": in_thread(service_checks.sharing),
     "clock": in_thread(service_checks.clock),
     "storage": in_thread(machine_checks.storage),
+    "owner": in_thread(storage_checks.owner),
     "scratch": in_thread(machine_checks.scratch),
     "processes": in_thread(machine_checks.processes),
     "disk": in_thread(machine_checks.disk),

@@ -11,7 +11,6 @@ import sqlite3
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from dictograph.blobs import FolderBlobs
 from dictograph.cli.findings import Result, Verdict
 from dictograph.cli.places import existing, left_as_it_was, try_to_write
 from dictograph.cli.tables import size
@@ -19,6 +18,7 @@ from dictograph.contract import Address
 from dictograph.masking import masked
 from dictograph.service.paths import root_troubles
 from dictograph.settings import Settings, variable
+from dictograph.storage_kinds import open_blobs
 from dictograph.store import migrate, server, sqlite
 from dictograph.store.kinds import check_writable, file_of
 
@@ -82,7 +82,7 @@ def _server(settings: Settings, place: str, found: server.Server) -> Result:
 def storage(settings: Settings) -> Result:
     """Whether objects can be stored, by storing one."""
     with left_as_it_was(settings.storage):
-        asyncio.run(FolderBlobs(settings.storage, settings.storage_reserve).check())
+        asyncio.run(open_blobs(settings.objects_url, settings.storage_reserve).check())
     return Verdict.OK, f"{settings.storage} can be written", ""
 
 

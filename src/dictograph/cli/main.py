@@ -37,6 +37,7 @@ class _Commands(LazyGroup):
         "models": Entry("dictograph.cli.models:models", "List, pull, verify speech models.", _UPKEEP),
         "backup": Entry("dictograph.cli.backup:backup", "Save the database and the audio.", _UPKEEP),
         "restore": Entry("dictograph.cli.backup:restore", "Bring a backup back.", _UPKEEP),
+        "storage": Entry("dictograph.cli.storage:storage", "Show, adopt the stored audio.", _UPKEEP),
         "db": Entry("dictograph.cli.db:db", "Bring the database up to date.", _UPKEEP),
     }
 

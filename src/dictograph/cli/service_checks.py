@@ -86,7 +86,7 @@ def clock(settings: Settings) -> Result:
     if now < _BEGINNING.timestamp():
         return Verdict.FAIL, f"this machine's clock says {_said(now)}", "Set the clock; let NTP keep it."
     try:
-        clocks = _clocks(settings) if _is_there(settings) else None
+        clocks = _clocks(settings) if is_there(settings) else None
     except DatabaseUnavailable:
         clocks = None  # another check says what is wrong with it
     if clocks is None:
@@ -105,7 +105,7 @@ def clock(settings: Settings) -> Result:
 def access(settings: Settings) -> Result:
     """Who is let in, and whether the service would start with that."""
     try:
-        keys = _ask(settings, list_keys) if _is_there(settings) else []
+        keys = _ask(settings, list_keys) if is_there(settings) else []
     except DatabaseUnavailable:
         return Verdict.WARN, "not known while the database cannot be asked", ""
     good = sum(key.live for key in keys)
@@ -142,7 +142,7 @@ def _clocks(settings: Settings) -> tuple[float, float | None]:
 
 
 def _other_hosts(settings: Settings) -> list[str]:
-    if not _is_there(settings):
+    if not is_there(settings):
         return []
     hosts = {one.host for one in _ask(settings, lambda conn: workers.living(conn, workers.GONE_AFTER_S))}
     return sorted(hosts - {socket.gethostname()})
@@ -156,7 +156,7 @@ def _ask(settings: Settings, question: Callable[[Connection], T]) -> T:
         database.close_now()
 
 
-def _is_there(settings: Settings) -> bool:
+def is_there(settings: Settings) -> bool:
     """Whether there is a database of this version; one that is not there is not made by looking."""
     file = file_of(settings.database)
     if file is not None and not file.exists():

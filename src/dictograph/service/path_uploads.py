@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from dictograph.blobs import Blobs, BlobWriter, FolderBlobs
+from dictograph.blobs import Blobs, BlobWriter, FolderBlobs, Notes
 from dictograph.disk import time_of_files
 from dictograph.errors import DictographError, EmptyUpload
 from dictograph.service.arrival import Arrival
@@ -36,7 +36,7 @@ class PathUploads:
 
     def __init__(self, folder: Path, reserve: int, limit: int) -> None:
         """`reserve` bytes of the disk are left free; an upload has at most `limit` bytes."""
-        self._folder = folder
+        self.folder = folder
         self._blobs = FolderBlobs(folder, reserve)
         self.limit = limit
 
@@ -45,10 +45,15 @@ class PathUploads:
         """As the settings say."""
         return cls(settings.path_uploads, settings.storage_reserve, settings.max_upload)
 
+    @property
+    def notes(self) -> Notes:
+        """What the folder says of itself."""
+        return self._blobs
+
     @asynccontextmanager
     async def receive(self) -> AsyncIterator[Incoming]:
         """Receive an upload. What was not kept at the end of the context is gone."""
-        incoming = Incoming(self._blobs, self._folder, self.limit)
+        incoming = Incoming(self._blobs, self.folder, self.limit)
         try:
             yield incoming
         finally:
@@ -62,13 +67,13 @@ class PathUploads:
 
     async def remove(self, path: str) -> None:
         """Remove an upload; one that is not there is no error."""
-        await self._blobs.delete(str(Path(path).relative_to(self._folder)))
+        await self._blobs.delete(str(Path(path).relative_to(self.folder)))
 
     def _old(self, kept_s: float, unfinished_s: float) -> Iterator[str]:
-        if not self._folder.is_dir():
+        if not self.folder.is_dir():
             return
-        now = time_of_files(self._folder)
-        for path, changed in _uploads(self._folder):
+        now = time_of_files(self.folder)
+        for path, changed in _uploads(self.folder):
             seconds = unfinished_s if path.endswith(_PART) else kept_s
             if seconds and now - changed > seconds:
                 yield path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select, true
 
 from dictograph.errors import NotFound
 from dictograph.job import Job, JobStatus
@@ -38,7 +38,20 @@ def newest_of_path(conn: Connection, owner: str, path: str) -> tuple[Job, str]:
 
 def needed_paths(conn: Connection, paths: Iterable[str]) -> set[str]:
     """Which of these paths have a job, of whomever, that has not ended: its worker may still read them."""
+    return _with_jobs(conn, paths, job.c.status.in_([JobStatus.PENDING, JobStatus.PROCESSING]))
+
+
+def known_paths(conn: Connection, paths: Iterable[str]) -> set[str]:
+    """Return which of these paths have a job, of whomever, ended or not."""
+    return _with_jobs(conn, paths, true())
+
+
+def has_paths(conn: Connection) -> bool:
+    """Return whether any job was asked for by a path."""
+    return conn.execute(select(job.c.id).where(job.c.path_mark.is_not(None)).limit(1)).first() is not None
+
+
+def _with_jobs(conn: Connection, paths: Iterable[str], which: ColumnElement[bool]) -> set[str]:
     by_mark = {path_mark(path): path for path in paths}
-    waiting = job.c.status.in_([JobStatus.PENDING, JobStatus.PROCESSING])
-    question = select(job.c.path_mark).where(job.c.path_mark.in_(list(by_mark)), waiting)
+    question = select(job.c.path_mark).where(job.c.path_mark.in_(list(by_mark)), which)
     return {by_mark[mark] for mark in conn.execute(question).scalars()}

@@ -14,31 +14,25 @@ from dictograph.store.backend import Backend
 from dictograph.store.bells import Bells
 from dictograph.store.on_postgres import PostgresBackend
 from dictograph.store.on_sqlite import SqliteBackend
-
-_SQLITE, _POSTGRES = "sqlite", "postgresql"
+from dictograph.store.schemes import SQLITE, scheme_kind
 
 
 def kind_of(url: str) -> str:
     """`sqlite` or `postgresql`. Raises DatabaseUnavailable for anything else, without repeating the URL."""
-    scheme = url.partition(":")[0].partition("+")[0].lower()
-    if scheme == _SQLITE:
-        return _SQLITE
-    if scheme in ("postgresql", "postgres"):
-        return _POSTGRES
-    known = "give sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"
-    if "://" not in url:
-        raise DatabaseUnavailable(f"This is no database URL; {known}.")
-    raise DatabaseUnavailable(f"{scheme!r} is no known kind of database; {known}.")
+    try:
+        return scheme_kind(url)
+    except ValueError as error:
+        raise DatabaseUnavailable(f"{str(error)[:1].upper()}{str(error)[1:]}.") from error
 
 
 def file_of(url: str) -> Path | None:
     """The database's file, where it is one."""
-    return sqlite.file_of(url) if kind_of(url) == _SQLITE else None
+    return sqlite.file_of(url) if kind_of(url) == SQLITE else None
 
 
 def make_backend(url: str, pool: int, bells: Bells) -> Backend:
     """What runs questions on the database at `url`. Nothing is opened yet."""
-    if kind_of(url) == _SQLITE:
+    if kind_of(url) == SQLITE:
         return SqliteBackend(url, bells)
     return PostgresBackend(url, pool, bells)
 
@@ -46,7 +40,7 @@ def make_backend(url: str, pool: int, bells: Bells) -> Backend:
 @contextmanager
 def migrating(url: str) -> Iterator[Connection]:
     """A connection for one migration, in a transaction that keeps every other migration out."""
-    make = sqlite.migrating if kind_of(url) == _SQLITE else postgres.migrating
+    make = sqlite.migrating if kind_of(url) == SQLITE else postgres.migrating
     with _in_words(), make(url) as connection:
         yield connection
 
@@ -57,7 +51,7 @@ def check_writable(url: str) -> None:
     Raises:
         DatabaseUnavailable, StorageFull: with what to do.
     """
-    if kind_of(url) == _SQLITE:
+    if kind_of(url) == SQLITE:
         with _in_words():
             sqlite.try_to_write(url)
 

@@ -137,6 +137,13 @@ def unnamed(conn: Connection, names: Iterable[str]) -> list[str]:
     return [name for name in asked if name not in named]
 
 
+def names_objects(conn: Connection) -> bool:
+    """Return whether any row names an object."""
+    of_jobs = select(job.c.id).where(job.c.audio_name.is_not(None)).limit(1)
+    of_uploads = select(upload_slot.c.id).where(upload_slot.c.size.is_not(None)).limit(1)
+    return any(conn.execute(question).first() is not None for question in (of_jobs, of_uploads))
+
+
 def _wanted() -> Select[tuple[str]]:
     """The objects that jobs which wait or run are made of: two questions, each led into an index of such jobs alone."""
     made_of = select(job.c.url).where(job.c.source_kind == SourceKind.OBJECT.value)

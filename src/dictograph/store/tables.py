@@ -365,3 +365,24 @@ webhook_delivery = Table(
 )
 Index("ix_webhook_delivery_job", webhook_delivery.c.job_id)
 Index("ix_webhook_delivery_owner", webhook_delivery.c.owner, webhook_delivery.c.created_at)
+
+#: Which places of stored files belong to this database, and how often they were swept: the marker in the place says
+#: the same. `swept_at` is when the last sweep began, in seconds since 1970.
+storage_mark = Table(
+    "storage_mark",
+    metadata,
+    Column("place", Words(32), primary_key=True),
+    Column("identity", Words(32), nullable=False),
+    Column("counter", BigInteger, nullable=False),
+    Column("swept_at", Real, nullable=False),
+)
+
+#: Stored files that nothing names, and when that was first seen, in seconds since 1970.
+stray = Table(
+    "stray",
+    metadata,
+    Column("place", Words(32), primary_key=True),
+    Column("name", Words, primary_key=True),
+    Column("seen_at", Real, nullable=False),
+)
+Index("ix_stray_age", stray.c.place, stray.c.seen_at)

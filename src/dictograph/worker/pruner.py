@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
-import time
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from dictograph.blobs import Blobs
-from dictograph.store import idempotency, prune, webhook_secrets
+from dictograph.service.storage_guard import StorageGuard
+from dictograph.store import idempotency, prune, strays, webhook_secrets
 from dictograph.store.database import Database
 from dictograph.store.prune import Pruned
+from dictograph.store.storage_marks import STORAGE
 from dictograph.worker.agent import PASSING, every
 
 log = logging.getLogger(__name__)
@@ -32,8 +32,8 @@ _EMPTY_KEPT_S = 3600.0
 #: Each takes next to nothing: no object goes with it.
 _EMPTY_BATCH = 2000
 
-#: So many objects that no row names are remembered at most, some 10 MB; the rest waits for the next sweep.
-_MOST_STRAYS = 50_000
+#: What was seen so many times the age of orphans ago, or so long (s), is gone, or is seen anew.
+_REMEMBERED, _REMEMBERED_S = 10, 7 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +51,12 @@ class Pruner:
 
     name = "pruner"
 
-    def __init__(
-        self, database: Database, blobs: Blobs, retention: Retention, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, database: Database, blobs: Blobs, guard: StorageGuard, retention: Retention) -> None:
+        """`guard` is that of the storage."""
         self._database = database
         self._blobs = blobs
+        self._guard = guard
         self._keep = retention
-        self._clock = clock
-        self._strays: set[str] = set()
-        self._next_sweep = -math.inf
-        self._swept = False
         kept = (retention.audio, retention.results, retention.events, retention.orphans)
         self._interval = max(0.5, min([60.0, *(seconds / 2 for seconds in kept if seconds)]))
 
@@ -69,15 +65,12 @@ class Pruner:
 
     async def turn(self) -> None:
         """Remove all that is due. To look for objects that no row names is to look at all there are: that is done
-        when half the time has passed after which one is removed."""
+        when half the time has passed after which one is removed, by one worker of all."""
         await self._prune()
         await self._database.write(idempotency.expire)
         await self._database.write(webhook_secrets.expire)
-        if self._clock() >= self._next_sweep:
+        if await self._guard.begin_sweep(self._keep.orphans / 2):
             await self._sweep()
-            # The second comes soon: a worker that does not live for long removes something, too.
-            self._next_sweep = self._clock() + (self._keep.orphans / 2 if self._swept else self._interval)
-            self._swept = True
 
     async def _prune(self) -> None:
         keep = self._keep
@@ -102,22 +95,35 @@ class Pruner:
             await asyncio.sleep(_PAUSE_S)
 
     async def _sweep(self) -> None:
-        """Delete what is old, and was named by no row at the sweep before either: if the clock of the files was set
+        """Delete what is old, and has been known for as long to have no row: if the clock of the files was set
         forward, what is being taken in at this moment is old too."""
-        before, self._strays = self._strays, set()
-        async for names in self._blobs.older_than(self._keep.orphans):
-            await self._sweep_batch(names, before)
+        try:
+            async for names in self._blobs.older_than(self._keep.orphans):
+                await self._sweep_batch(names)
+        except BaseException:
+            await self._guard.sweep_again()
+            raise
+        remembered = max(_REMEMBERED * self._keep.orphans, _REMEMBERED_S)
+        await self._database.write(lambda conn: strays.expire(conn, STORAGE, remembered))
 
-    async def _sweep_batch(self, names: Sequence[str], strays_before: Set[str]) -> None:
-        for name in await self._database.read(lambda c: prune.unnamed(c, names)):
-            if name in strays_before:
-                log.info("removing %s, which nothing names", name)
-                await self._delete(name)
-            elif len(self._strays) < _MOST_STRAYS:
-                self._strays.add(name)
+    async def _sweep_batch(self, names: Sequence[str]) -> None:
+        if not (unnamed := await self._database.read(lambda conn: prune.unnamed(conn, names))):
+            return
+        removed = []
+        for name in await self._database.write(lambda conn: self._due(conn, unnamed)):
+            log.info("removing %s, which nothing names", name)
+            if await self._delete(name):
+                removed.append(name)
+        if removed:
+            await self._database.write(lambda conn: strays.forget(conn, STORAGE, removed))
 
-    async def _delete(self, name: str) -> None:
+    def _due(self, conn: Connection, names: Sequence[str]) -> list[str]:
+        return prune.unnamed(conn, strays.sight(conn, STORAGE, names, self._keep.orphans))
+
+    async def _delete(self, name: str) -> bool:
         try:
             await self._blobs.delete(name)
         except PASSING as error:
             log.warning("pruner: %s cannot be removed: %s", name, error)  # the next sweep tries again
+            return False
+        return True

@@ -6,13 +6,19 @@ import logging
 from collections.abc import Sequence
 
 from dictograph.service.path_uploads import PathUploads
+from dictograph.service.storage_guard import StorageGuard
+from dictograph.store import strays
 from dictograph.store.by_path import needed_paths
 from dictograph.store.database import Database
+from dictograph.store.storage_marks import PATH_UPLOADS
 from dictograph.worker.agent import PASSING, every
 
 log = logging.getLogger(__name__)
 
 _BATCH = 200
+
+#: What was seen so long ago (s) is gone, or is seen anew.
+_REMEMBERED_S = 7 * 86_400.0
 
 
 class Sweeper:
@@ -20,35 +26,46 @@ class Sweeper:
 
     name = "sweeper"
 
-    def __init__(self, database: Database, uploads: PathUploads, kept: float, unfinished: float) -> None:
-        """Uploads are `kept` for so many seconds (0: for ever), and `unfinished` ones for so many."""
+    def __init__(
+        self, database: Database, uploads: PathUploads, guard: StorageGuard, kept: float, unfinished: float
+    ) -> None:
+        """Uploads are `kept` for so many seconds (0: for ever), and `unfinished` ones for so many. `guard` is that of
+        the folder of uploads."""
         self._database = database
+        self._guard = guard
         self._uploads = uploads
         self._kept = kept
         self._unfinished = unfinished
-        self._due: set[str] = set()
         self._interval = max(0.5, min([60.0, *(seconds / 2 for seconds in (kept, unfinished) if seconds)]))
 
     async def run(self) -> None:
         await every(self._interval, self.turn, self.name)
 
     async def turn(self) -> None:
-        """Remove what is due, and was at the turn before: if the clock of the files was set forward, what is being
+        """Remove what is due, and was at a turn before: if the clock of the files was set forward, what is being
         taken in at this moment is due too."""
         found = await self._uploads.older_than(self._kept, self._unfinished)
-        due = [path for path in found if path in self._due]
-        self._due = set(found)
-        for first in range(0, len(due), _BATCH):
-            await self._remove_unneeded(due[first : first + _BATCH])
+        if not found or not await self._guard.begin_sweep(self._interval / 2):
+            return
+        for first in range(0, len(found), _BATCH):
+            await self._sight(found[first : first + _BATCH])
+        await self._database.write(lambda conn: strays.expire(conn, PATH_UPLOADS, _REMEMBERED_S))
+
+    async def _sight(self, paths: Sequence[str]) -> None:
+        wait = self._interval / 2
+        due = await self._database.write(lambda conn: strays.sight(conn, PATH_UPLOADS, paths, wait))
+        if due:
+            await self._remove_unneeded(due)
 
     async def _remove_unneeded(self, paths: Sequence[str]) -> None:
         needed = await self._database.read(lambda conn: needed_paths(conn, paths))
-        for path in paths:
-            if path not in needed:
-                await self._remove(path)
+        gone = [path for path in paths if path not in needed and await self._remove(path)]
+        await self._database.write(lambda conn: strays.forget(conn, PATH_UPLOADS, gone))
 
-    async def _remove(self, path: str) -> None:
+    async def _remove(self, path: str) -> bool:
         try:
             await self._uploads.remove(path)
         except PASSING as error:
             log.warning("sweeper: %s cannot be removed: %s", path, error)  # the next turn tries again
+            return False
+        return True

@@ -12,6 +12,7 @@ from typing import Any
 from dictograph.engine.catalog import Catalog
 from dictograph.presence import Presence
 from dictograph.queue import Queue
+from dictograph.service.storage_guard import StorageGuard, troubles
 from dictograph.worker.agent import Agent, Crew
 from dictograph.worker.announcer import Announcer
 from dictograph.worker.claimer import Claimer
@@ -39,12 +40,15 @@ class Worker:
         poll_interval: float,
         retention: Retention,
         scratch_root: Path,
+        guards: Sequence[StorageGuard],
         beside: Sequence[Agent] = (),
     ) -> None:
-        """`beside` are further agents, which know nothing of jobs that run."""
+        """`guards` are those of the places of stored files, the storage's first; `beside` are further agents, which
+        know nothing of jobs that run."""
         self._tools = tools
         self._slots = slots
         self.readiness = Readiness(tools.catalog, tools.engines)
+        self._guards = guards
         self._storage = Storage(
             tools.database, tools.blobs, tools.scratch, tools.decoding.reserve, tools.policy.patience
         )
@@ -65,7 +69,7 @@ class Worker:
             keeper,
             Reaper(tools.database, presence, scratch_root, tools.policy, lease_seconds),
             Relay(tools.database, queue, tools.crash, poll_interval),
-            Pruner(tools.database, tools.blobs, retention),
+            Pruner(tools.database, tools.blobs, guards[0], retention),
             self._announcer,
             self.readiness,
             _Named("engines", tools.engines),
@@ -83,7 +87,7 @@ class Worker:
             "engine": self.readiness.engine,
             "model": self.readiness.model,
             "models": self._tools.catalog.describe(),
-            "warnings": self._tools.catalog.warnings(),
+            "warnings": [*self._tools.catalog.warnings(), *troubles(self._guards)],
             "slots": self._slots,
             "engines": self._tools.engines.describe(),
         }

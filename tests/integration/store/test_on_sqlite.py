@@ -82,7 +82,7 @@ def test_durability_is_as_promised(database: Database) -> None:
         ("sqlite:///{folder}/text.db/x.db", "cannot be made"),
         ("sqlite:///:memory:", "in memory"),
         ("sqlite://", "in memory"),
-        ("mysql://host/name", "no known kind"),
+        ("mysql://host/name", "of the kind `mysql:`"),
         ("nonsense", "no database URL"),
     ],
 )

@@ -12,6 +12,8 @@ from sqlalchemy import select
 from dictograph.blobs import FolderBlobs
 from dictograph.contract import Contract
 from dictograph.job import Options, Source, SourceKind, StoredAudio
+from dictograph.service.storage_guard import StorageGuard
+from dictograph.service.storage_places import StoragePlace
 from dictograph.service.uploads import UploadForbidden, Uploads, expiry
 from dictograph.settings import Settings
 from dictograph.store import control
@@ -67,7 +69,9 @@ def test_addresses_that_nothing_came_to_all_go_in_one_turn(database: Database, t
     database.write_now(lambda c: [create_slot(c, new) for new in many])
     used = slot(database, "used", long_ago)
     database.write_now(lambda c: create_slot(c, NewSlot("late", "backend", Contract.BACKEND, "a.mp3", "", 3, lately)))
-    asyncio.run(Pruner(database, FolderBlobs(tmp_path), Retention(0, 0, 0, orphans=0)).turn())
+    blobs = FolderBlobs(tmp_path / "blobs")
+    guard = StorageGuard(database, StoragePlace(blobs, "blobs"))
+    asyncio.run(Pruner(database, blobs, guard, Retention(0, 0, 0, orphans=0)).turn())
     left = database.read_now(lambda c: c.execute(select(upload_slot.c.id)).scalars().all())
     assert sorted(left) == ["late", "used"]
     assert database.read_now(lambda c: unnamed(c, [used.name])) == []

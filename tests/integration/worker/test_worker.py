@@ -232,12 +232,12 @@ def test_a_released_job_resumes_after_its_last_committed_window(folder: Path) ->
 
 def test_what_was_kept_long_enough_is_removed_and_orphans_are_swept(folder: Path) -> None:
     async def test() -> None:
-        stray = folder / "data" / "blobs" / "stray" / "0-audio"
-        stray.parent.mkdir(parents=True)
-        stray.write_bytes(b"nobody names this")
-        os.utime(stray, (1, 1))
         settings = {"audio_retention": 1.0, "result_retention": 3.0, "orphan_age": 1.0}
         async with application(folder, **settings) as opened:
+            stray = folder / "data" / "blobs" / "stray" / "0-audio"
+            stray.parent.mkdir(parents=True)
+            stray.write_bytes(b"nobody names this")
+            os.utime(stray, (1, 1))
             job = await ended(opened, await upload(opened, write_noise(folder / "a.wav", 10, 1)))
             await until(lambda: _audio_is_gone(opened, job))
             await until(lambda: _no_file_is_left(folder / "data" / "blobs"))

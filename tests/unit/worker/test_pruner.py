@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -13,13 +12,14 @@ from sqlalchemy import Connection, func, select
 from dictograph.blobs import FolderBlobs
 from dictograph.errors import StorageUnavailable
 from dictograph.job import Options, Source, SourceKind, StoredAudio
-from dictograph.store import control
+from dictograph.store import control, strays
 from dictograph.store.accept import NewJob, create_job
 from dictograph.store.database import Database
 from dictograph.store.migrate import upgrade
 from dictograph.store.tables import event, job
 from dictograph.worker import pruner
 from dictograph.worker.pruner import Pruner, Retention
+from tests.storages import guard_at, guard_of, later, put
 
 
 class _Stubborn(FolderBlobs):
@@ -35,13 +35,7 @@ class _Stubborn(FolderBlobs):
         await super().delete(name)
 
 
-class _Clock:
-    """A clock that only goes when it is told to."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+HOUR = 3600.0
 
 
 @pytest.fixture
@@ -54,55 +48,102 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 def _stray(folder: Path, name: str) -> Path:
     """An object that no row names, written long ago."""
-    stray = folder / "blobs" / name / "0-audio"
-    stray.parent.mkdir(parents=True)
-    stray.write_bytes(b"nobody names this")
-    os.utime(stray, (1, 1))
-    return stray
+    return put(folder / "blobs", f"{name}/0-audio")
 
 
 def _left(folder: Path) -> list[str]:
     return sorted(path.parent.name for path in (folder / "blobs").rglob("0-audio"))
 
 
+async def _pruner(database: Database, blobs: FolderBlobs, orphans: float) -> Pruner:
+    """One whose storage is marked as its database's own."""
+    guard = guard_of(database, blobs)
+    await guard.adopt()
+    return Pruner(database, blobs, guard, Retention(0, 0, 0, orphans=orphans))
+
+
 @pytest.mark.parametrize("error", [PermissionError("not yours"), StorageUnavailable("The storage is away.")])
 def test_an_object_that_cannot_be_removed_keeps_no_other(tmp_path: Path, database: Database, error: Exception) -> None:
     for name in ("a", "stuck", "z"):
         _stray(tmp_path, name)
-    clock = _Clock()
 
     async def test() -> None:
-        blobs = _Stubborn(tmp_path / "blobs", error)
-        agent = Pruner(database, blobs, Retention(0, 0, 0, orphans=1.0), clock)
-        for clock.now in (0.0, 1.0):
+        agent = await _pruner(database, _Stubborn(tmp_path / "blobs", error), HOUR)
+        for _ in range(2):
             await agent.turn()
+            later(database, HOUR)
 
     asyncio.run(test())
     assert _left(tmp_path) == ["stuck"]
 
 
-def test_what_just_became_old_stays_for_a_sweep_more(tmp_path: Path, database: Database) -> None:
+def test_what_just_became_old_stays_for_as_long_again(tmp_path: Path, database: Database) -> None:
     """The clock was set forward by hours while an upload was being taken in: its row comes a moment later."""
-    incoming, clock = _stray(tmp_path, "job"), _Clock()
-    there = []
+    incoming, there = _stray(tmp_path, "job"), []
 
     async def test() -> None:
-        agent = Pruner(database, FolderBlobs(tmp_path / "blobs"), Retention(0, 0, 0, orphans=3600.0), clock)
-        for clock.now in (0.0, 59.0, 60.0):
+        agent = await _pruner(database, FolderBlobs(tmp_path / "blobs"), HOUR)
+        for seconds in (0, HOUR / 2, HOUR / 2 - 60, 120):
+            later(database, seconds)
             await agent.turn()
             there.append(incoming.exists())
-        other = _stray(tmp_path, "other")
-        for clock.now in (1859.0, 1860.0, 3659.0, 3660.0):
-            await agent.turn()
-            there.append(other.exists())
 
     asyncio.run(test())
-    assert there[:3] == [True, True, False], "the second sweep comes soon"
-    assert there[3:] == [True, True, True, False], "a sweep looks at all there is: others come after half the time"
+    assert there == [True, True, True, False], "a sweep looks at all there is: it is made every half hour"
+
+
+def test_workers_that_live_for_one_turn_remove_it_too(tmp_path: Path, database: Database) -> None:
+    stray = _stray(tmp_path, "job")
+    asyncio.run(guard_at(database, tmp_path / "blobs").adopt())
+    for _ in range(2):
+        asyncio.run(_turn(database, tmp_path / "blobs", Retention(0, 0, 0, orphans=HOUR)))
+        later(database, HOUR)
+    assert not stray.exists()
+
+
+async def _turn(database: Database, storage: Path, keep: Retention) -> None:
+    blobs = FolderBlobs(storage)
+    await Pruner(database, blobs, guard_of(database, blobs), keep).turn()
+
+
+def test_of_two_workers_one_sweeps(tmp_path: Path, database: Database) -> None:
+    """It is to look at all objects: one look in half an hour does for all workers."""
+    looks = 0
+
+    class Counted(FolderBlobs):
+        async def older_than(self, seconds: float) -> AsyncIterator[list[str]]:
+            nonlocal looks
+            looks += seconds == HOUR
+            async for names in super().older_than(seconds):
+                yield names
+
+    async def test() -> None:
+        one = await _pruner(database, Counted(tmp_path / "blobs"), HOUR)
+        blobs = Counted(tmp_path / "blobs")
+        other = Pruner(database, blobs, guard_of(database, blobs), Retention(0, 0, 0, orphans=HOUR))
+        for _ in range(3):
+            await asyncio.gather(one.turn(), other.turn())
+
+    asyncio.run(test())
+    assert looks == 1
+
+
+def test_a_clock_that_is_set_back_neither_hurries_nor_ends_sweeping(tmp_path: Path, database: Database) -> None:
+    stray, there = _stray(tmp_path, "job"), []
+
+    async def test() -> None:
+        agent = await _pruner(database, FolderBlobs(tmp_path / "blobs"), HOUR)
+        for seconds in (0, -48 * HOUR, HOUR / 2, HOUR / 2 + 1):
+            later(database, seconds)
+            await agent.turn()
+            there.append(stray.exists())
+
+    asyncio.run(test())
+    assert there == [True, True, True, False], "it was seen two days from now: it begins anew, and goes after an hour"
 
 
 def test_a_sweep_that_failed_is_made_at_the_next_turn(tmp_path: Path, database: Database) -> None:
-    incoming, clock = _stray(tmp_path, "job"), _Clock()
+    incoming = _stray(tmp_path, "job")
 
     class Away(FolderBlobs):
         away = True
@@ -115,12 +156,13 @@ def test_a_sweep_that_failed_is_made_at_the_next_turn(tmp_path: Path, database: 
 
     async def test() -> None:
         blobs = Away(tmp_path / "blobs")
-        agent = Pruner(database, blobs, Retention(0, 0, 0, orphans=3600.0), clock)
+        agent = await _pruner(database, blobs, HOUR)
         with pytest.raises(StorageUnavailable):
             await agent.turn()
         blobs.away = False
-        for clock.now in (60.0, 1860.0):
-            await agent.turn()
+        await agent.turn()
+        later(database, HOUR)
+        await agent.turn()
 
     asyncio.run(test())
     assert not incoming.exists()
@@ -129,19 +171,20 @@ def test_a_sweep_that_failed_is_made_at_the_next_turn(tmp_path: Path, database: 
 def test_of_very_many_strays_only_so_many_are_remembered(
     tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pruner, "_MOST_STRAYS", 3)
-    clock, left = _Clock(), []
+    monkeypatch.setattr(strays, "MOST", 3)
+    left = []
     for number in range(8):
         _stray(tmp_path, f"job-{number}")
 
     async def test() -> None:
-        agent = Pruner(database, FolderBlobs(tmp_path / "blobs"), Retention(0, 0, 0, orphans=2.0), clock)
-        for clock.now in range(6):
+        agent = await _pruner(database, FolderBlobs(tmp_path / "blobs"), HOUR)
+        for _ in range(6):
             await agent.turn()
             left.append(len(_left(tmp_path)))
+            later(database, HOUR)
 
     asyncio.run(test())
-    assert left == [8, 5, 2, 0, 0, 0]
+    assert left == [8, 5, 5, 2, 2, 0]
 
 
 def _ended(database: Database, count: int) -> None:
@@ -178,7 +221,7 @@ def test_all_that_is_due_goes_in_one_turn(
     monkeypatch.setattr(pruner, "_BATCH", 8)
     monkeypatch.setattr(pruner, "_PAUSE_S", 0.001)
     _ended(database, 20)
-    asyncio.run(Pruner(database, FolderBlobs(tmp_path / "blobs"), keep).turn())
+    asyncio.run(_turn(database, tmp_path / "blobs", keep))
     assert _kept(database) == left
 
 
@@ -192,7 +235,7 @@ def test_between_two_batches_others_write_and_the_worker_may_stop(
 
     async def test() -> None:
         keep = Retention(audio=0, results=-1, events=0, orphans=3600)
-        turn = asyncio.create_task(Pruner(database, FolderBlobs(tmp_path / "blobs"), keep).turn())
+        turn = asyncio.create_task(_turn(database, tmp_path / "blobs", keep))
         seen = [20]
         while seen.count(12) < 10:
             seen.append(await other.write(lambda c: c.execute(select(func.count(job.c.id))).scalar_one()))
@@ -207,4 +250,4 @@ def test_between_two_batches_others_write_and_the_worker_may_stop(
 
 
 def test_everything_can_be_kept_for_ever(tmp_path: Path, database: Database) -> None:
-    asyncio.run(Pruner(database, FolderBlobs(tmp_path / "blobs"), Retention(0, 0, 0, orphans=0)).turn())
+    asyncio.run(_turn(database, tmp_path / "blobs", Retention(0, 0, 0, orphans=0)))

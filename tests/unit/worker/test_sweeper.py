@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from dictograph.service.path_uploads import PathUploads
+from dictograph.service.storage_guard import StorageGuard
+from dictograph.service.storage_places import UploadsPlace
 from dictograph.store.database import Database
 from dictograph.store.migrate import upgrade
 from dictograph.worker.sweeper import Sweeper
+from tests.storages import later
 
 HOUR = 3600.0
 
@@ -28,11 +31,16 @@ async def turns(folder: Path, upload: Path) -> list[bool]:
     """Whether the upload is there after each of two turns."""
     upgrade(f"sqlite:///{folder / 'd.db'}")
     database = Database.open(f"sqlite:///{folder / 'd.db'}")
-    sweeper = Sweeper(database, PathUploads(folder / "uploads", 0, 0), HOUR, HOUR)
+    uploads = PathUploads(folder / "uploads", 0, 0)
+    guard = StorageGuard(database, UploadsPlace(uploads))
+    if await asyncio.to_thread(uploads.folder.is_dir):
+        await guard.adopt()
+    sweeper = Sweeper(database, uploads, guard, HOUR, HOUR)
     left = []
     for _ in range(2):
         await sweeper.turn()
         left.append(await asyncio.to_thread(upload.exists))
+        await asyncio.to_thread(later, database, 60)
     await database.close()
     return left
 

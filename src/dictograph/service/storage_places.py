@@ -1,0 +1,111 @@
+"""The places of stored files, as far as whose they are is told from what lies there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from dictograph.blobs import Blobs, Notes
+from dictograph.service.path_uploads import PathUploads
+from dictograph.settings import Settings
+from dictograph.store import by_path, prune, storage_marks
+from dictograph.store.database import Database
+
+#: Since ever, and of files from the future too.
+_ANY_AGE = -math.inf
+
+#: What is still coming in, or was left of it, has no row yet.
+_UNFINISHED = ".part"
+
+_BATCH = 500
+
+
+class Place(Protocol):
+    """A place of stored files that belongs to one database."""
+
+    name: str
+    title: str
+    where: str
+    notes: Notes
+
+    def objects(self) -> AsyncIterator[list[str]]:
+        """The names of all files there that are ours by the form of their names, some at a time."""
+        ...
+
+    async def unnamed(self, database: Database, names: list[str]) -> list[str]:
+        """Return which of these files no row of the database names."""
+        ...
+
+    async def are_ours(self, database: Database) -> bool:
+        """Return whether the database names what lies there, as that of an upgraded service does."""
+        ...
+
+    async def has_named(self, database: Database) -> bool:
+        """Return whether the database names any file at all."""
+        ...
+
+
+class StoragePlace:
+    """The stored audio: each whole object has a row soon after it was written."""
+
+    name, title = storage_marks.STORAGE, "storage"
+
+    def __init__(self, blobs: Blobs, where: str) -> None:
+        """`where` is the place, for people."""
+        self._blobs = blobs
+        self.notes: Notes = blobs
+        self.where = where
+
+    def objects(self) -> AsyncIterator[list[str]]:
+        return self._blobs.older_than(_ANY_AGE)
+
+    async def unnamed(self, database: Database, names: list[str]) -> list[str]:
+        return await database.read(lambda conn: prune.unnamed(conn, names))
+
+    async def are_ours(self, database: Database) -> bool:
+        """See Place. Asked twice: what is being taken in has its row a moment later."""
+        suspects: list[str] = []
+        async for names in self.objects():
+            suspects += await self.unnamed(database, [name for name in names if not name.endswith(_UNFINISHED)])
+            if len(suspects) > _BATCH:
+                return False
+        return not await self.unnamed(database, suspects)
+
+    async def has_named(self, database: Database) -> bool:
+        return await database.read(prune.names_objects)
+
+
+class UploadsPlace:
+    """The uploads of the path contract: a row names one only once its transcription was asked for."""
+
+    name, title = storage_marks.PATH_UPLOADS, "folder of path uploads"
+
+    def __init__(self, uploads: PathUploads) -> None:
+        self._uploads = uploads
+        self.notes: Notes = uploads.notes
+        self.where = str(uploads.folder)
+
+    async def objects(self) -> AsyncIterator[list[str]]:
+        if found := await self._uploads.older_than(_ANY_AGE, _ANY_AGE):
+            yield found
+
+    async def unnamed(self, database: Database, names: list[str]) -> list[str]:
+        named = await database.read(lambda conn: by_path.known_paths(conn, names))
+        return [name for name in names if name not in named]
+
+    async def are_ours(self, database: Database) -> bool:
+        async for names in self.objects():
+            for first in range(0, len(names), _BATCH):
+                some = names[first : first + _BATCH]
+                if len(await self.unnamed(database, some)) < len(some):
+                    return True
+        return False
+
+    async def has_named(self, database: Database) -> bool:
+        return await database.read(by_path.has_paths)
+
+
+def places_of(settings: Settings, blobs: Blobs) -> tuple[StoragePlace, UploadsPlace]:
+    """Return the places of a service."""
+    return StoragePlace(blobs, str(settings.storage)), UploadsPlace(PathUploads.of(settings))

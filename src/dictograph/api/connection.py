@@ -12,7 +12,10 @@ from starlette.responses import Response
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from dictograph.api.clients import client_of
+from dictograph.api.http_parser import StepwiseParser
+from dictograph.api.lingering import LingeringClose
 from dictograph.api.problems import problem
+from dictograph.api.read_turns import ReadTurns
 from dictograph.api.unread import Unread
 from dictograph.api.websocket import Socket
 from dictograph.errors import DictographError, RequestError, ServerBusy
@@ -35,13 +38,18 @@ class ConnectionLimits:
     unread_timeout: float = 60.0
 
 
-class Connection(Unread, H11Protocol):
+class Connection(LingeringClose, Unread, H11Protocol):
     """HTTP/1.1 that gives a client only so long for the head of each request ("slowloris"), takes no more
     connections than there is room for, and has the one shape of errors for what is no HTTP at all.
+
+    Chunks are read by turns, a few at a time, so that a client that sends many small ones delays only itself.
     """
 
-    def __init__(self, *args: Any, limits: ConnectionLimits, **more: Any) -> None:
+    def __init__(self, *args: Any, limits: ConnectionLimits, turns: ReadTurns, **more: Any) -> None:
         super().__init__(*args, **more)
+        self.conn = self._parser = StepwiseParser(self.config.h11_max_incomplete_event_size or 0)
+        self._turns = turns
+        self._has_turn = False
         self._limits = limits
         self.unread_timeout = limits.unread_timeout
         self._deadline: asyncio.TimerHandle | None = None
@@ -59,13 +67,16 @@ class Connection(Unread, H11Protocol):
     def send_400_response(self, msg: str) -> None:
         del msg
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            self._end(RequestError("The request is no HTTP/1.1 that can be understood."))
-        else:
-            self.transport.close()  # in the middle of an answer; there is no room for another
+            error = self._parser.fault or RequestError("The request is no HTTP/1.1 that can be understood.")
+            self.transport.write(_plain(problem(error, {"connection": "close"})))
+        # else it is in the middle of an answer; there is no room for another
+        self._drop_request()
+        self.close_lingering()
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         self._unwatch()
         self._handed_over = True
+        self.transport.resume_reading()  # a step may have stopped it
         super().handle_websocket_upgrade(event)
         socket = self.transport.get_protocol()
         if isinstance(socket, Socket) and not socket.handshake_initiated:
@@ -77,6 +88,38 @@ class Connection(Unread, H11Protocol):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         self._watch()
+
+    def handle_events(self) -> None:
+        self._read(in_turn=False)
+
+    def _read(self, *, in_turn: bool) -> None:
+        """Read as much as one step allows; what is left waits for the next, and the client waits meanwhile."""
+        self._parser.begin_step(in_turn=in_turn)
+        super().handle_events()
+        if self._handed_over or self.transport.is_closing():
+            return
+        if self._parser.has_more:
+            self.transport.pause_reading()
+            self._ask_for_turn()
+        elif not self.flow.read_paused:
+            self.transport.resume_reading()
+
+    def _ask_for_turn(self) -> None:
+        if not self._has_turn:
+            self._has_turn = True
+            self._turns.ask(self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._has_turn = False
+        if not (self._handed_over or self.is_lingering or self.transport.is_closing()):
+            self._read(in_turn=True)
+            self._watch()
+
+    def _drop_request(self) -> None:
+        """Whatever answers the request is told that its client has gone."""
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

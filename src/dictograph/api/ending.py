@@ -17,21 +17,30 @@ class Ending:
     def __init__(self) -> None:
         self._head = bytearray()
         self._left = 0
+        self._sizes: list[int] = []
 
-    def divide(self, data: bytes) -> tuple[bytes, bytes]:
-        """What comes before the close frame, and what comes from there on; that is empty while there is none."""
-        at = 0
+    def divide(self, data: bytes, most: int | None = None) -> tuple[bytes, bytes]:
+        """Return what comes before the close frame, and what comes from there on; that is empty while there is none.
+
+        With `most`, the rest may also begin with the frame after so many; `begins_with_close` tells which it is.
+        """
+        at, self._sizes = 0, []
         while at < len(data):
             if self._left:
                 step = min(self._left, len(data) - at)
                 self._left, at = self._left - step, at + step
-            elif not self._head and data[at] & _OPCODE == _CLOSE:
+            elif not self._head and (data[at] & _OPCODE == _CLOSE or len(self._sizes) == most):
                 return data[:at], data[at:]
             else:
                 self._head.append(data[at])
                 at += 1
                 self._end_of_head()
         return data, b""
+
+    @property
+    def sizes(self) -> list[int]:
+        """The payloads' sizes, in bytes, of the frames whose heads ended in the latest bytes."""
+        return self._sizes
 
     def _end_of_head(self) -> None:
         if len(self._head) < 2:
@@ -42,5 +51,11 @@ class Ending:
             return
         if size > 2:
             length = int.from_bytes(self._head[2:size], "big")
+        self._sizes.append(length)
         self._left = length + (_MASK_BYTES if self._head[1] & _MASKED else 0)
         self._head.clear()
+
+
+def begins_with_close(data: bytes) -> bool:
+    """Tell whether the frame at the beginning of these bytes closes."""
+    return bool(data) and data[0] & _OPCODE == _CLOSE

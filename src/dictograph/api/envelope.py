@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
 
 from dictograph.api.problems import unexpected
 
@@ -16,6 +17,10 @@ log = logging.getLogger(__name__)
 
 #: How long a client that was refused in the middle of its upload is listened to, in seconds.
 LINGER_S = 5.0
+
+
+#: The code of a WebSocket that ended without a close frame (RFC 6455, section 7.1.5).
+_ABNORMAL = 1006
 
 
 class BrokenOff(Exception):
@@ -47,6 +52,8 @@ class Envelope:
         except BrokenOff as error:
             # Without its end the server closes the connection: that is what the client is to see.
             log.warning("request %s: %s %s: %s", exchange.id, scope.get("method", "WebSocket"), scope["path"], error)
+        except WebSocketDisconnect:
+            log.debug("request %s: WebSocket %s: its client has gone", exchange.id, scope["path"])
         except Exception:
             log.exception("request %s: %s %s failed", exchange.id, scope.get("method", "WebSocket"), scope["path"])
             if not exchange.started:
@@ -83,7 +90,10 @@ class _Exchange:
             await self._send({**message, "more_body": True})
             await self._linger()
             message = {"type": "http.response.body", "body": b""}
-        await self._send(message)
+        try:
+            await self._send(message)
+        except OSError as error:  # by ASGI's words: the client has gone
+            raise WebSocketDisconnect(_ABNORMAL) from error
 
     @property
     def _is_early(self) -> bool:

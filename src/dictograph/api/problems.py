@@ -58,6 +58,12 @@ class UploadTooSlow(RequestError):
     status = 408
 
 
+class AbsurdChunking(RequestError):
+    """The client sends in pieces so small that reading them costs more than they bring."""
+
+    code = "absurd_chunking"
+
+
 class MalformedBody(RequestError):
     """The body is not what its content type says."""
 

@@ -15,6 +15,7 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dictograph.api.connection import Connection, ConnectionLimits
+from dictograph.api.read_turns import ReadTurns
 from dictograph.api.room import make_room
 from dictograph.api.websocket import Socket
 from dictograph.errors import SettingsError
@@ -118,8 +119,9 @@ class _Server(uvicorn.Server):
 
 
 def _config(app: Any, limits: ConnectionLimits) -> uvicorn.Config:
-    http: Any = partial(Connection, limits=limits)  # uvicorn calls it, but its types want a class
-    sockets: Any = partial(Socket, unread_timeout=limits.unread_timeout)
+    turns = ReadTurns()
+    http: Any = partial(Connection, limits=limits, turns=turns)  # uvicorn calls it, but its types want a class
+    sockets: Any = partial(Socket, unread_timeout=limits.unread_timeout, turns=turns)
     return uvicorn.Config(
         app,
         http=http,

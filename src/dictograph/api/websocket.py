@@ -8,37 +8,57 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.protocol import State
 
-from dictograph.api.ending import Ending
+from dictograph.api.ending import Ending, begins_with_close
+from dictograph.api.lingering import LingeringClose
+from dictograph.api.piece_meter import PieceMeter
+from dictograph.api.problems import AbsurdChunking
+from dictograph.api.read_turns import ReadTurns
 from dictograph.api.unread import Unread
 
 #: So much may wait to be sent to a client when it asks for another pong, in bytes.
 _MOST_UNSENT = 256 * 1024
 
-#: So much may come before the answer to the handshake has gone out, in bytes.
-_MOST_EARLY = 64 * 1024
+#: So many messages may wait to be looked at before more frames are read.
+_MOST_WAITING = 64
 
-#: So many messages may wait to be looked at: one read from the network brings no more, unless somebody floods us.
-_MOST_WAITING = 4096
+#: So many frames at most are read in one step, from so many bytes: a frame costs 5 µs.
+_FRAMES = 64
+_SLICE = 16 * 1024
+
+#: So many pieces may a message have.
+_MOST_FRAGMENTS = 1024
+
+#: Frames as small as those of keepalives may come at this rate for ever: 2,048 in a minute.
+_AT_REST_S = 60.0
 
 #: A close frame has no more bytes.
 _CLOSE_FRAME = 2 + 4 + 125
 
+#: A close frame's reason has no more bytes (RFC 6455, section 5.5).
+_MOST_REASON = 123
+
 _NORMAL = 1000
+_POLICY_VIOLATION = 1008
 _ABNORMAL = 1006
 
 
-class Socket(Unread, WebSocketsSansIOProtocol):
+class Socket(LingeringClose, Unread, WebSocketsSansIOProtocol):
     """A WebSocket whose client may say its piece, and hang up at once, and still gets its answer.
 
     What comes before the handshake is answered waits for that. A close frame, or the end of what the client sends,
     waits until the application asks for the next message: then it has answered all those before.
+
+    Frames are read by turns, a few at a time, and none while the application has enough messages to look at.
     """
 
-    def __init__(self, *args: Any, unread_timeout: float, **more: Any) -> None:
+    def __init__(self, *args: Any, unread_timeout: float, turns: ReadTurns, **more: Any) -> None:
         super().__init__(*args, **more)
         self.unread_timeout = unread_timeout
+        self._turns = turns
+        self._has_turn = False
+        self._meter = PieceMeter(_AT_REST_S)
         self._ending = Ending()
-        self._early = bytearray()
+        self._unread = bytearray()
         self._close = bytearray()
         self._is_closing = False
         self._at_end = False
@@ -47,26 +67,29 @@ class Socket(Unread, WebSocketsSansIOProtocol):
     def data_received(self, data: bytes) -> None:
         if not self.handshake_initiated:
             super().data_received(data)
-        elif not self.handshake_complete:
-            self._early += data
-            if len(self._early) > _MOST_EARLY:
-                self.transport.abort()
-        elif not self.transport.is_closing():
-            self._take(data)
+            return
+        if self.is_lingering or self.transport.is_closing():
+            return
+        self._unread += data
+        if self.handshake_complete:
+            self._read()
+        else:
+            self.transport.pause_reading()
 
     def eof_received(self) -> bool:  # type: ignore[override] # True: what is still to be sent can be sent
         self._at_end = True
         self._end_if_idle()
-        return True
+        return not self.is_lingering
 
     async def receive(self) -> Any:
-        if self.queue.empty():
+        if self.queue.empty() and not self._unread:
             self._end()
         self._listening = True
         try:
             return await super().receive()
         finally:
             self._listening = False
+            self._go_on()
 
     async def send(self, message: Any) -> None:
         if self.close_sent and message["type"] == "websocket.send":
@@ -74,10 +97,7 @@ class Socket(Unread, WebSocketsSansIOProtocol):
         await super().send(message)
         if message["type"] == "websocket.http.response.body" and self.close_sent:
             self.handshake_complete = True  # a refusal is an answer: uvicorn takes it for none, and says so in the log
-        if self._early and self.handshake_complete:
-            early, self._early = bytes(self._early), bytearray()
-            if not self.close_sent and not self.transport.is_closing():
-                self._take(early)
+        self._go_on()
 
     def handle_ping(self) -> None:
         if self.transport.get_write_buffer_size() > _MOST_UNSENT:
@@ -85,20 +105,63 @@ class Socket(Unread, WebSocketsSansIOProtocol):
         else:
             super().handle_ping()
 
-    def _take(self, data: bytes) -> None:
-        before, last = (b"", data) if self._is_closing else self._ending.divide(data)
-        if before:
-            super().data_received(before)
-        if self.queue.qsize() > _MOST_WAITING:
-            self.transport.abort()
-        elif last:
-            self._is_closing = True
-            self._close += last[: _CLOSE_FRAME - len(self._close)]
-            self._end_if_idle()
+    def _go_on(self) -> None:
+        """Have the rest read when its turn has come, once there is room for more messages; the client waits for it."""
+        if not self.handshake_complete or self.is_lingering or self.transport.is_closing():
+            return
+        if not self._unread:
+            if not self.read_paused:
+                self.transport.resume_reading()
+            return
+        self.transport.pause_reading()
+        if not self._has_turn and (self.close_sent or self.queue.qsize() < _MOST_WAITING):
+            self._has_turn = True
+            self._turns.ask(self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._has_turn = False
+        if not (self.is_lingering or self.transport.is_closing()):
+            self._read()
+
+    def _read(self) -> None:
+        """Read as many frames as one step allows, or what comes behind the close frame."""
+        try:
+            if not self._is_closing:
+                self._read_frames()
+        except AbsurdChunking as error:
+            self._refuse(f"{error.code}: {error.message}")
+            return
+        if self._is_closing:
+            self._close += self._unread[: _CLOSE_FRAME - len(self._close)]
+            self._unread.clear()
+        self._end_if_idle()
+        self._go_on()
+
+    def _read_frames(self) -> None:
+        """Hand some frames to the parser, but no close frame. Raises AbsurdChunking."""
+        frames, rest = self._ending.divide(bytes(self._unread[:_SLICE]), _FRAMES)
+        del self._unread[: len(frames)]
+        for size in self._ending.sizes:
+            self._meter.add(size)
+        if frames:
+            super().data_received(frames)
+        if len(self.frames) > _MOST_FRAGMENTS:
+            raise AbsurdChunking(f"A message has more than {_MOST_FRAGMENTS} fragments.")
+        self._is_closing = begins_with_close(rest)
+
+    def _refuse(self, reason: str) -> None:
+        if self.transport.is_closing():
+            return
+        self._unread.clear()
+        self.conn.fail(_POLICY_VIOLATION, reason.encode()[:_MOST_REASON].decode())
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": _POLICY_VIOLATION})
+        self.close_lingering()
 
     def _end_if_idle(self) -> None:
         # Once we have closed there is nobody left who asks for messages, and the client's reply ends the handshake.
-        if self.close_sent or (self._listening and self.queue.empty()):
+        if self.close_sent or (self._listening and self.queue.empty() and not self._unread):
             self._end()
 
     def _end(self) -> None:

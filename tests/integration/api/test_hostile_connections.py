@@ -188,7 +188,7 @@ def test_frames_that_are_none_end_their_own_connection(followed: tuple[Live, str
 def test_frames_that_say_nothing_change_nothing(followed: tuple[Live, str]) -> None:
     api, path = followed
     with upgraded(api, path) as raw:
-        for _ in range(50):
+        for _ in range(30):
             raw.sendall((framed(TEXT, b"hello") + framed(BINARY, b"\xff") + framed(PONG)) * 20)
         raw.sendall(framed(CLOSE, struct.pack(">H", 1000)))
         assert received(raw).endswith(struct.pack(">BBH", 0x88, 2, 1000))

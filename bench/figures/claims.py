@@ -116,7 +116,7 @@ async def _claim(databases: list[Database], count: int) -> list[Claim]:
     async def share(number: int, database: Database) -> list[Claim]:
         claimant = Claimant(f"claimer-{number}", 600.0, frozenset({("auto", "")}), busy=True)
         claims = [await database.write(lambda c: claim_job(c, claimant)) for _ in range(count // len(databases))]
-        return [claim for claim in claims if claim is not None]
+        return [claim for claim in claims if isinstance(claim, Claim)]
 
     shares = await asyncio.gather(*(share(number, database) for number, database in enumerate(databases)))
     claims = [claim for one in shares for claim in one]

@@ -21,6 +21,9 @@ from dictograph.contract import Contract, JobLimits
 
 LOCAL_OWNER = "local"
 
+#: What this version supports of what rows may need of their worker; "" needs nothing that not every version has.
+KNOWN_NEEDS = frozenset({""})
+
 
 class JobStatus(StrEnum):
     """The states of a job."""
@@ -84,6 +87,14 @@ class Options(BaseModel):
         """The options as a canonical JSON object: equal requests have equal ones."""
         return self.model_dump(mode="json")
 
+    def asked(self) -> dict[str, Any]:
+        """Return those that differ from their default, as a canonical JSON object.
+
+        So a request that uses no new option is the same to every version. A default is never changed without a new
+        version of the rules (`audio.rules`).
+        """
+        return self.model_dump(mode="json", exclude_defaults=True)
+
 
 class SourceKind(StrEnum):
     """Where a job's audio comes from."""
@@ -97,9 +108,9 @@ class SourceKind(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Source:
     """A job's audio: `location` is the URL or path as the client gave it (empty for an upload), or the name of an
-    object in storage that the job does not own."""
+    object in storage that the job does not own. A kind that this version does not know is plain text."""
 
-    kind: SourceKind
+    kind: SourceKind | str
     location: str = ""
 
 
@@ -141,7 +152,12 @@ class ErrorRecord:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job as the store knows it. Times are aware and in UTC, lengths in seconds."""
+    """A job as the store knows it. Times are aware and in UTC, lengths in seconds.
+
+    What a later version wrote and this one does not know is kept as it is stored: options and limits by their names
+    in `unknown_options` and `unknown_limits`, a contract and a kind of source as plain text. `needs` names what its
+    worker must support, and `put_off_for` what the last worker that put it off did not know.
+    """
 
     id: str
     owner: str
@@ -152,7 +168,7 @@ class Job:
     created_at: datetime
     updated_at: datetime
     metadata: dict[str, Any] = field(default_factory=dict)
-    contract: Contract = Contract.NATIVE
+    contract: Contract | str = Contract.NATIVE
     limits: JobLimits = field(default_factory=JobLimits)
     description: str | None = None
     key_id: str | None = None
@@ -176,6 +192,31 @@ class Job:
     finished_at: datetime | None = None
     error: ErrorRecord | None = None
     warnings: tuple[dict[str, Any], ...] = ()
+    unknown_options: Mapping[str, Any] = field(default_factory=dict)
+    unknown_limits: Mapping[str, Any] = field(default_factory=dict)
+    needs: str = ""
+    put_off_for: str | None = None
+
+    @property
+    def unsupported(self) -> list[str]:
+        """What this version does not know of what is asked, in words; empty when it can run the job."""
+        found = [f"the option {name}" for name in sorted(self.unknown_options)]
+        found += [f"the limit {name}" for name in sorted(self.unknown_limits)]
+        if self.audio is None and not isinstance(self.source.kind, SourceKind):
+            found.append(f"the source {self.source.kind}")
+        return found
+
+    @property
+    def waits_for(self) -> str | None:
+        """What a waiting job asks of its worker that those which looked at it, or this version, do not know."""
+        if self.status is not JobStatus.PENDING:
+            return None
+        return self.put_off_for or (None if self.needs in KNOWN_NEEDS else self.needs)
+
+    @property
+    def all_options(self) -> dict[str, Any]:
+        """The options with their defaults, and those that this version does not know."""
+        return {**self.options.normalised(), **self.unknown_options}
 
     @property
     def progress(self) -> float:

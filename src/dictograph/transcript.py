@@ -19,6 +19,16 @@ class Word:
     def shifted(self, seconds: float) -> Word:
         return replace(self, start=_tidy(self.start + seconds), end=_tidy(self.end + seconds))
 
+    @classmethod
+    def from_dict(cls, shape: Mapping[str, Any]) -> Word:
+        """Return a stored word. What this version does not know of it is left out; what is not there is empty."""
+        return cls(
+            start=shape.get("start") or 0.0,
+            end=shape.get("end") or 0.0,
+            word=shape.get("word") or "",
+            probability=shape.get("probability") or 0.0,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:
@@ -57,10 +67,18 @@ class Segment:
 
     @classmethod
     def from_dict(cls, shape: Mapping[str, Any]) -> Segment:
-        fields = dict(shape)
-        fields["words"] = tuple(Word(**word) for word in fields.get("words", ()))
-        fields["tokens"] = tuple(fields.get("tokens", ()))
-        return cls(**fields)
+        """Return a stored segment. What this version does not know of it is left out; what is not there is empty."""
+        return cls(
+            start=shape.get("start") or 0.0,
+            end=shape.get("end") or 0.0,
+            text=shape.get("text") or "",
+            words=tuple(Word.from_dict(word) for word in shape.get("words") or ()),
+            avg_logprob=shape.get("avg_logprob"),
+            compression_ratio=shape.get("compression_ratio"),
+            no_speech_prob=shape.get("no_speech_prob"),
+            temperature=shape.get("temperature"),
+            tokens=tuple(shape.get("tokens") or ()),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +92,11 @@ class Warning:
 
     def as_dict(self) -> dict[str, Any]:
         return {key: value for key, value in asdict(self).items() if value is not None}
+
+    @classmethod
+    def from_dict(cls, shape: Mapping[str, Any]) -> Warning:
+        """Return a stored warning. What this version does not know of it is left out; what is not there is empty."""
+        return cls(shape.get("code") or "", shape.get("message") or "", shape.get("start"), shape.get("end"))
 
 
 @dataclass(frozen=True, slots=True)

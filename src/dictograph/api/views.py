@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import BaseModel, Field, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, PlainSerializer, WithJsonSchema
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from dictograph.job import ErrorRecord, Job, JobStatus, Options, Source, SourceKind
 from dictograph.service.outlook import Outlook
@@ -48,7 +50,7 @@ class ProblemView(BaseModel):
 class SourceView(BaseModel):
     """Where the audio comes from."""
 
-    kind: SourceKind
+    kind: SourceKind | str
     url: str | None = Field(None, description="Without its query, which may hold secrets.")
     path: str | None = None
 
@@ -61,6 +63,20 @@ class LinksView(BaseModel):
     transcript: str
 
 
+class OptionsView(Options):
+    """Options with their defaults. What a later version of the service knows beside is there as it was given."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class _AsOptionsView:
+    """Describes stored options, which are shown as they are, whatever they hold."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        del schema
+        return handler(OptionsView.__pydantic_core_schema__)
+
+
 class JobView(BaseModel):
     """A job."""
 
@@ -68,7 +84,7 @@ class JobView(BaseModel):
     status: JobStatus
     filename: str = Field(examples=["talk.mp3"])
     source: SourceView
-    options: Options
+    options: Annotated[dict[str, Any], _AsOptionsView()]
     metadata: dict[str, Any] = Field(description="As it was given.")
     engine: str | None = Field(description="The engine that was decided on.", examples=["whisper"])
     model: str | None = Field(examples=["small"])
@@ -80,6 +96,9 @@ class JobView(BaseModel):
     seconds_done: float = Field(description="Seconds of audio that are transcribed.")
     eta_seconds: float | None = Field(description="Seconds to the end; null when there is nothing to tell it from.")
     queue_position: int | None = Field(description="1 for the next one; null when the job does not wait.")
+    waits_for: str | None = Field(
+        description="What it asks of its worker that those which looked at it do not know; null when nothing is."
+    )
     attempt: int
     failures: int = Field(description="Failed attempts since the last progress.")
     max_attempts: int
@@ -165,6 +184,7 @@ class StatusView(BaseModel):
     ready: bool
     reason: str
     queue_length: int = Field(description="Jobs that wait.")
+    unsupported: int = Field(description="Those of them that ask for what no worker supports.")
     running: int = Field(description="Jobs that are being run.")
     counts: dict[JobStatus, int] = Field(description="Jobs in each state.")
     workers: list[WorkerView]
@@ -178,7 +198,7 @@ def job_view(job: Job, outlook: Outlook) -> JobView:
         status=job.status,
         filename=job.filename,
         source=_source_view(job.source),
-        options=job.options,
+        options=job.all_options,
         metadata=job.metadata,
         engine=frozen.engine if frozen else None,
         model=frozen.model if frozen else None,
@@ -190,6 +210,7 @@ def job_view(job: Job, outlook: Outlook) -> JobView:
         seconds_done=job.seconds_done,
         eta_seconds=outlook.eta,
         queue_position=outlook.position,
+        waits_for=job.waits_for,
         attempt=job.attempt,
         failures=job.failures,
         max_attempts=job.max_attempts,
@@ -221,6 +242,7 @@ def status_view(status: Status, version: str) -> StatusView:
         ready=status.readiness.ready,
         reason=status.readiness.reason,
         queue_length=status.counts[JobStatus.PENDING],
+        unsupported=status.unsupported,
         running=status.counts[JobStatus.PROCESSING],
         counts=dict(status.counts),
         workers=[_worker_view(worker) for worker in status.workers],

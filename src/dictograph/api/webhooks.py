@@ -30,7 +30,7 @@ class DeliveryView(BaseModel):
     type: str = Field(examples=["transcription.completed"])
     url: str
     payload: dict[str, Any] = Field(description="What is sent.")
-    state: DeliveryState = Field(description="`gone`: the receiver answered 410.")
+    state: DeliveryState | str = Field(description="`gone`: the receiver answered 410.")
     attempts: int
     status_code: int | None = Field(description="Of the last answer; null when there was none.")
     last_error: str | None = Field(description="Why the last attempt failed.")

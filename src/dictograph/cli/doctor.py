@@ -28,6 +28,7 @@ _CHECKS: Mapping[str, Check] = {
     "paths": in_thread(machine_checks.paths),
     "addresses": in_thread(machine_checks.addresses),
     "access": in_thread(service_checks.access),
+    "waiting": in_thread(service_checks.waiting),
     "prompts": in_thread(service_checks.prompts),
     **sandbox_checks.checks(),
     "decoding": audio_checks.decoding,

@@ -66,12 +66,13 @@ def _facts(job: Shape) -> Iterator[tuple[str, str]]:
     yield "progress", f"{job['progress']:.1%} of {length(job['duration'])}"
     yield "left", length(job["eta_seconds"]) if job["eta_seconds"] is not None else ""
     yield "in queue", str(job["queue_position"] or "")
+    yield "waits for", f"a worker that knows {job['waits_for']}" if job.get("waits_for") else ""
     yield "engine", " ".join(filter(None, (job["engine"], job["model"], job["revision"])))
     yield "language", job["language"] or ""
     yield "attempts", f"{job['attempt']}, {job['failures']} of {job['max_attempts']} failures"
     yield "error", _error(job)
     for warning in job["warnings"]:
-        yield "warning", clipped(warning["message"], 300)
+        yield "warning", clipped(str(warning.get("message") or warning.get("code") or ""), 300)
     for name in ("created", "started", "finished"):
         yield name, when(job[f"{name}_at"])
     yield "worked", f"{job['processing_seconds']:.1f} s" if job["processing_seconds"] else ""

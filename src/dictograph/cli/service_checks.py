@@ -24,6 +24,7 @@ from dictograph.store.clock import read_clock
 from dictograph.store.database import Database
 from dictograph.store.keys import list_keys
 from dictograph.store.kinds import file_of
+from dictograph.store.read import unsupported_count
 from dictograph.store.tables import job
 
 T = TypeVar("T")
@@ -41,6 +42,10 @@ _AHEAD_S = 60.0
 _NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afpfs", "ceph", "glusterfs", "fuse.sshfs", "fuse.rclone"}
 
 _MAKE_KEY = "Make one: `dictograph keys create`. Or listen on 127.0.0.1 only."
+_NEWER_WORKER = (
+    "Start a worker of the newest version here. `dictograph jobs list --status pending` lists those that wait, "
+    "and `dictograph jobs show ID` says for what."
+)
 _ONE_FOLDER = (
     "Give them all one DICTOGRAPH_DATA_DIR: in it they find each other's audio, and see at once when one has died."
 )
@@ -121,6 +126,24 @@ def access(settings: Settings) -> Result:
     if settings.insecure:
         return Verdict.WARN, f"whoever reaches {', '.join(others)} may do everything", _MAKE_KEY
     return Verdict.FAIL, f"there are no keys, so {', '.join(others)} is not listened on", _MAKE_KEY
+
+
+def waiting(settings: Settings) -> Result:
+    """Whether jobs wait since no worker knows what they ask for."""
+    try:
+        count = _ask(settings, _unsupported) if is_there(settings) else 0
+    except DatabaseUnavailable:
+        return Verdict.WARN, "not known while the database cannot be asked", ""
+    if not count:
+        return Verdict.OK, "no job waits for what no worker supports", ""
+    told = "a job waits for a worker that supports what it asks"
+    if count > 1:
+        told = f"{count} jobs wait for a worker that supports what they ask"
+    return Verdict.WARN, told, _NEWER_WORKER
+
+
+def _unsupported(conn: Connection) -> int:
+    return unsupported_count(conn, None, workers.supported_needs(workers.living(conn, workers.GONE_AFTER_S)))
 
 
 def prompts(settings: Settings) -> Result:

@@ -151,7 +151,7 @@ def _show(found: list[Secret], as_json: bool) -> None:
 def _row(one: Delivery) -> tuple[str, ...]:
     last = one.last_error or ("" if one.status_code is None else str(one.status_code))
     to, then = clipped(masked(one.url), _WIDTH), one.next_attempt_at
-    return one.id, one.state.value, str(one.attempts), one.type, to, _time(then) if then else "–", clipped(last, _WIDTH)
+    return one.id, str(one.state), str(one.attempts), one.type, to, _time(then) if then else "–", clipped(last, _WIDTH)
 
 
 def _time(moment: datetime) -> str:

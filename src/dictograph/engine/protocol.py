@@ -44,7 +44,8 @@ class WindowResult:
 
     @classmethod
     def from_dict(cls, shape: Mapping[str, Any]) -> WindowResult:
-        return cls(tuple(Segment.from_dict(s) for s in shape["segments"]), bool(shape["sampled"]))
+        """Return a stored result; what this version does not know of it is left out."""
+        return cls(tuple(Segment.from_dict(s) for s in shape.get("segments") or ()), bool(shape.get("sampled")))
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,5 +182,6 @@ class _Stream:
 def _with_eta(event: Event, job: Job) -> dict[str, Any]:
     if event.type != "segments":
         return event.data
-    eta = eta_seconds(event.data["seconds_done"], event.data.get("duration"), job.started_at, event.created_at)
+    done, duration = event.data.get("seconds_done") or 0.0, event.data.get("duration")
+    eta = eta_seconds(done, duration, job.started_at, event.created_at)
     return event.data | {"eta": eta}

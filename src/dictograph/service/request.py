@@ -128,7 +128,7 @@ def check_key(key: str | None) -> str | None:
 
 def fingerprint(order: Order, source: Source, sha256: str = "") -> str:
     """What makes two requests the same: the source, the bytes of an upload, options and metadata."""
-    parts = [source.kind.value, source.location, sha256, order.options.normalised(), order.metadata]
+    parts = [str(source.kind), source.location, sha256, order.options.normalised(), order.metadata]
     if order.webhook_url is not None:
         parts.append(order.webhook_url)
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"))

@@ -15,7 +15,8 @@ from dictograph.service.live_workers import LiveWorker, live_workers
 from dictograph.service.tally import Tally
 from dictograph.store.clock import read_clock
 from dictograph.store.database import Database
-from dictograph.store.workers import GONE_AFTER_S, WorkerState, living
+from dictograph.store.read import unsupported_count
+from dictograph.store.workers import GONE_AFTER_S, WorkerState, living, supported_needs
 
 #: A database that does not answer for so long (s) is not there, for those who ask whether we are ready.
 PATIENCE_S = 5.0
@@ -35,12 +36,14 @@ class Readiness:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Figures of the service. `uptime` is this process's, in seconds."""
+    """Figures of the service. `uptime` is this process's, in seconds; `unsupported` is the number of jobs that wait
+    since no worker supports what they ask."""
 
     uptime: float
     readiness: Readiness
     counts: Mapping[JobStatus, int]
     workers: Sequence[WorkerState]
+    unsupported: int = 0
 
 
 class StatusBoard:
@@ -83,4 +86,6 @@ class StatusBoard:
         """Figures of the service, with the counts of the owner's jobs (None: everybody's)."""
         numbers = await self._tally.counts(owner)
         workers = await self._database.read(lambda conn: living(conn, GONE_AFTER_S))
-        return Status(time.monotonic() - self._started, await self.readiness(), numbers, workers)
+        needs = supported_needs(workers)
+        unsupported = await self._database.read(lambda conn: unsupported_count(conn, owner, needs))
+        return Status(time.monotonic() - self._started, await self.readiness(), numbers, workers, unsupported)

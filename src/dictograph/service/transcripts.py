@@ -53,7 +53,7 @@ def head_of(job: Job) -> TranscriptHead:
         engine=job.frozen.engine if job.frozen else "",
         model=job.frozen.model if job.frozen else "",
         complete=job.status is JobStatus.COMPLETED,
-        warnings=tuple(Caution(**warning) for warning in job.warnings),
+        warnings=tuple(Caution.from_dict(warning) for warning in job.warnings),
     )
 
 

@@ -62,7 +62,7 @@ class Uploads:
         Raises NotFound when there is no such address.
         """
         found = await self._database.read(lambda conn: find_slot(conn, slot_id))
-        if found is None or found[0].owner not in (owner, found[0].contract.value):
+        if found is None or found[0].owner not in (owner, found[0].contract):
             raise NotFound(_GONE)
         return found[0]
 

@@ -20,7 +20,8 @@ _CREATE = insert(job).returning(*JOB_COLUMNS)
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """What is known of a job when it is created. An upload comes with its audio, other sources without."""
+    """What is known of a job when it is created. An upload comes with its audio, other sources without. `needs` names
+    what its worker must support, in one form for equal needs; "" where every version does."""
 
     id: str
     owner: str
@@ -37,6 +38,7 @@ class NewJob:
     audio: StoredAudio | None = None
     priority: int = 0
     max_attempts: int = 3
+    needs: str = ""
 
 
 def create_job(conn: Connection, new: NewJob) -> Job:
@@ -56,11 +58,11 @@ def first_values(new: NewJob, now: float) -> dict[str, Any]:
         "owner": new.owner,
         "filename": new.filename,
         "url": new.source.location,
-        "source_kind": new.source.kind.value,
+        "source_kind": str(new.source.kind),
         "status": JobStatus.PENDING,
         "creation_date": as_datetime(now),
         "update_date": as_datetime(now),
-        "options": new.options.normalised(),
+        "options": new.options.asked(),
         "metadata": new.metadata,
         "contract": new.contract.value,
         "limits": new.limits.as_dict(),
@@ -78,6 +80,7 @@ def first_values(new: NewJob, now: float) -> dict[str, Any]:
         "alone": False,
         "claim_engine": new.options.engine,
         "claim_model": new.options.model or "",
+        "claim_needs": new.needs,
         "audio_name": audio.name if audio else None,
         "audio_sha256": audio.sha256 if audio else None,
         "audio_size": audio.size if audio else None,

@@ -23,7 +23,8 @@ from dictograph.job import JobStatus
 from dictograph.store.clock import now_epoch
 from dictograph.store.tables import job, status_is
 
-Pairs = frozenset[tuple[str, str]]
+#: What rows a worker can run: (engine, model, needs), as they stand in the columns `claim_…`.
+Runnable = frozenset[tuple[str, str, str]]
 
 # Made once: a table's alias has as many new columns as the table.
 _waiting, _running, _later = job.alias("waiting"), job.alias("running"), job.alias("later")
@@ -32,11 +33,11 @@ _waiting, _running, _later = job.alias("waiting"), job.alias("running"), job.ali
 once = lru_cache(maxsize=64)
 
 
-def candidates(conn: Connection, runnable: Pairs, alone: bool | None, depth: int) -> list[str]:
-    """The ids of the best jobs for the (engine, model) pairs that can be run, best first.
+def candidates(conn: Connection, runnable: Runnable, alone: bool | None, depth: int) -> list[str]:
+    """The ids of the best jobs of those that can be run, best first.
 
     Best is: of the highest priority; then of the owner who has the fewest jobs running; then the one
-    that has been available longest. Of each owner and pair no more than `depth` are looked at.
+    that has been available longest. Of each owner and kind of row no more than `depth` are looked at.
 
     Args:
         alone: only jobs that have to run alone, or only such as need not; None: all.
@@ -48,29 +49,29 @@ def candidates(conn: Connection, runnable: Pairs, alone: bool | None, depth: int
     return [str(id) for id in conn.execute(question).scalars()]
 
 
-def claimable(runnable: Pairs, alone: bool | None) -> ColumnElement[bool]:
+def claimable(runnable: Runnable, alone: bool | None) -> ColumnElement[bool]:
     """What is asked again of a job that is taken: another transaction may have changed it in between."""
-    pair = tuple_(job.c.claim_engine, job.c.claim_model)
-    conditions = [status_is(JobStatus.PENDING), pair.in_(sorted(runnable)), job.c.available_at <= now_epoch()]
+    asked = tuple_(job.c.claim_engine, job.c.claim_model, job.c.claim_needs)
+    conditions = [status_is(JobStatus.PENDING), asked.in_(sorted(runnable)), job.c.available_at <= now_epoch()]
     return and_(*conditions, *([] if alone is None else [job.c.alone.is_(alone)]))
 
 
 @once
-def _first(runnable: Pairs, alone: bool | None) -> Select[tuple[str]]:
-    owners, pairs = _owners(), _pairs(runnable)
-    mine = _heads(owners, pairs, alone).with_only_columns(_waiting.c.id).limit(1).scalar_subquery()
-    head = select(mine.label("id")).select_from(owners.join(pairs, true())).cte("head")
+def _first(runnable: Runnable, alone: bool | None) -> Select[tuple[str]]:
+    owners, kinds = _owners(), _kinds(runnable)
+    mine = _heads(owners, kinds, alone).with_only_columns(_waiting.c.id).limit(1).scalar_subquery()
+    head = select(mine.label("id")).select_from(owners.join(kinds, true())).cte("head")
     question = select(job.c.id).join(head, head.c.id == job.c.id)
     return question.order_by(job.c.priority.desc(), _company(job.c.owner), job.c.available_at, job.c.id).limit(1)
 
 
 @once
-def _several(runnable: Pairs, alone: bool | None, depth: int) -> Select[tuple[str]]:
-    owners, pairs = _owners(), _pairs(runnable)
+def _several(runnable: Runnable, alone: bool | None, depth: int) -> Select[tuple[str]]:
+    owners, kinds = _owners(), _kinds(runnable)
     owned = select(owners.c.owner, _company(owners.c.owner).label("company"))
     owner = owned.where(owners.c.owner.is_not(None)).cte("owner").prefix_with("MATERIALIZED")
-    mine = _heads(owner, pairs, alone).limit(depth).lateral("mine")
-    question = select(mine.c.id).select_from(owner.join(pairs, true()).join(mine, true()))
+    mine = _heads(owner, kinds, alone).limit(depth).lateral("mine")
+    question = select(mine.c.id).select_from(owner.join(kinds, true()).join(mine, true()))
     return question.order_by(mine.c.priority.desc(), owner.c.company, mine.c.available_at, mine.c.id).limit(8 * depth)
 
 
@@ -93,23 +94,25 @@ def _owners() -> CTE:
     return step.union_all(select(following).where(step.c.owner.is_not(None)))
 
 
-def _pairs(runnable: Pairs) -> CTE:
+def _kinds(runnable: Runnable) -> CTE:
+    names = ("engine", "model", "needs")
     rows = [
-        select(literal(engine, String).label("engine"), literal(model, String).label("model"))
-        for engine, model in sorted(runnable)
+        select(*(literal(value, String).label(name) for name, value in zip(names, kind, strict=True)))
+        for kind in sorted(runnable)
     ]
     return (union_all(*rows) if len(rows) > 1 else rows[0]).cte("runnable")
 
 
-def _heads(owners: CTE, pairs: CTE, alone: bool | None) -> Select[tuple[str, int, float]]:
-    """An owner's best jobs for an engine and model: the first ones of the index that are available."""
+def _heads(owners: CTE, kinds: CTE, alone: bool | None) -> Select[tuple[str, int, float]]:
+    """An owner's best jobs of a kind of row: the first ones of the index that are available."""
     mine = _waiting
     question = select(mine.c.id, mine.c.priority, mine.c.available_at).where(
         mine.c.queued_owner == owners.c.owner,
-        mine.c.claim_engine == pairs.c.engine,
-        mine.c.claim_model == pairs.c.model,
+        mine.c.claim_engine == kinds.c.engine,
+        mine.c.claim_model == kinds.c.model,
+        mine.c.claim_needs == kinds.c.needs,
         mine.c.available_at <= now_epoch(),
     )
     if alone is not None:
         question = question.where(mine.c.alone.is_(alone))
-    return question.order_by(mine.c.priority.desc(), mine.c.available_at).correlate(owners, pairs)
+    return question.order_by(mine.c.priority.desc(), mine.c.available_at).correlate(owners, kinds)

@@ -84,6 +84,6 @@ def _text(conn: Connection, job_id: str) -> str:
     last = -1
     while rows := conn.execute(_RESULTS, {"of_job": job_id, "last": last}).all():
         for row in rows:
-            parts.extend(segment["text"].strip() for segment in row.result["segments"])
+            parts.extend((segment.get("text") or "").strip() for segment in row.result.get("segments") or ())
         last = rows[-1].number
     return " ".join(part for part in parts if part)

@@ -5,7 +5,7 @@ No row is ever removed, so that a service that has had a key does not fall back 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -62,8 +62,8 @@ class Key:
     live: bool
 
 
-def create_key(conn: Connection, new: NewKey) -> Key:
-    """Store a key, which is good at once."""
+def create_key(conn: Connection, new: NewKey, **columns: Any) -> Key:
+    """Store a key, which is good at once; `columns` stand in place of what `new` says."""
     now = read_clock(conn)
     values = {
         "id": new.id,
@@ -76,7 +76,7 @@ def create_key(conn: Connection, new: NewKey) -> Key:
         "created_at": as_datetime(now),
         "expires_at": None if new.lives is None else now + new.lives,
     }
-    return _as_key(conn.execute(insert(table).values(**values).returning(table)).one(), now)
+    return _as_key(conn.execute(insert(table).values(values | columns).returning(table)).one(), now)
 
 
 def any_keys(conn: Connection) -> bool:
@@ -133,7 +133,7 @@ def rotate_key(conn: Connection, id: str, new: NewKey, overlap: float) -> Key:
     if lives is None and row.expires_at is not None:
         lives = row.expires_at - row.created_at.timestamp()
     same = NewKey(new.id, new.hash, old.owner, old.name, old.scopes, old.rates, old.webhook_url, lives)
-    made = create_key(conn, same)
+    made = create_key(conn, same, rate_limits=row.rate_limits)  # as they are stored: a later version may know more
     ends = now + overlap
     sooner = case((or_(table.c.expires_at.is_(None), table.c.expires_at > ends), ends), else_=table.c.expires_at)
     conn.execute(update(table).where(table.c.id == id).values(expires_at=sooner, replaced_by=made.id))
@@ -186,5 +186,6 @@ def _rates_as_json(rates: KeyRates) -> dict[str, list[str]]:
     return {name: list(value) for name, value in given.items() if value is not None}
 
 
-def _rates_of(given: dict[str, list[str]]) -> KeyRates:
-    return KeyRates(**{name: tuple(value) for name, value in given.items()})
+def _rates_of(given: Mapping[str, Any]) -> KeyRates:
+    """Return the rates that this version knows; it cannot count what a later one counts."""
+    return KeyRates(**{name: tuple(given[name]) for name in KeyRates.__dataclass_fields__ if given.get(name)})

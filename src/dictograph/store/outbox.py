@@ -25,6 +25,9 @@ _goes_before = exists().where(
     _older.c.job_id == outbox.c.job_id, _older.c.destination == outbox.c.destination, _older.c.id < outbox.c.id
 )
 
+#: The condition for a wake-up. What else there is a later version wrote, and only that knows where to send it.
+IS_DISPATCH: ColumnElement[bool] = outbox.c.destination == DISPATCH
+
 #: The condition for a webhook.
 IS_WEBHOOK: ColumnElement[bool] = outbox.c.destination.startswith(WEBHOOK, autoescape=True)
 
@@ -32,7 +35,7 @@ IS_WEBHOOK: ColumnElement[bool] = outbox.c.destination.startswith(WEBHOOK, autoe
 _PUT = insert(outbox)
 _DUE = (
     select(outbox)
-    .where(outbox.c.available_at <= now_epoch(), ~IS_WEBHOOK, ~_goes_before)
+    .where(outbox.c.available_at <= now_epoch(), IS_DISPATCH, ~_goes_before)
     .order_by(outbox.c.available_at, outbox.c.id)
     .limit(bindparam("most", type_=Integer))
 )
@@ -76,7 +79,7 @@ def put(conn: Connection, now: float, **values: Any) -> None:
 
 
 def due(conn: Connection, limit: int) -> list[Message]:
-    """Messages to be sent now, but for webhooks: of each job and destination only the oldest, at most `limit`."""
+    """Wake-ups to be sent now: of each job only the oldest, at most `limit`."""
     return [
         Message(row.id, row.job_id, row.destination, row.message_id, row.payload, row.attempts)
         for row in conn.execute(_DUE, {"most": limit})

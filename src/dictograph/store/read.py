@@ -149,6 +149,17 @@ def live_counts(conn: Connection, owner: str | None = None) -> dict[JobStatus, i
     }
 
 
+def unsupported_count(conn: Connection, owner: str | None, needs: Iterable[str]) -> int:
+    """Count the jobs that wait for a worker that supports what they ask; `needs` are those that are supported."""
+    mine, known = _belongs_to(job.c.queued_owner, owner), job.c.claim_needs.in_(sorted(needs))
+    # Two counts: of the first the index of the claim holds every column, of the second one that has no other rows.
+    counts = (
+        select(func.count()).where(mine, ~known),
+        select(func.count()).where(mine, job.c.put_off_for.is_not(None), known),
+    )
+    return sum(int(conn.execute(count).scalar_one()) for count in counts)
+
+
 def _belongs_to(column: ColumnElement[str | None], owner: str | None) -> ColumnElement[bool]:
     return column.is_not(None) if owner is None else column == owner
 

@@ -6,11 +6,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Integer, Row, bindparam, case, cast, func, select, update
 
-from dictograph.contract import Contract, JobLimits
+from dictograph.contract import Contract
 from dictograph.errors import NotFound
-from dictograph.job import ErrorRecord, FrozenEngine, Job, JobStatus, Options, Source, SourceKind, StoredAudio
+from dictograph.job import ErrorRecord, FrozenEngine, Job, JobStatus, Source, SourceKind, StoredAudio
 from dictograph.store.clock import as_datetime, now_epoch, read_clock
 from dictograph.store.tables import job
+from dictograph.store.tolerant import known_or_text, read_limits, read_options
 
 JobRow = Row[*tuple[Any, ...]]
 
@@ -40,19 +41,21 @@ _OF_OWNER = _ONE.where(job.c.owner == bindparam("of_owner"))
 
 
 def as_job(row: JobRow) -> Job:
-    """The row as the rest of the program knows it."""
+    """The row as the rest of the program knows it. It is read whatever a later version wrote into it."""
+    options, unknown_options = read_options(row.options)
+    limits, unknown_limits = read_limits(row.limits)
     return Job(
         id=row.id,
         owner=row.owner,
         filename=row.filename,
         status=row.status,
-        source=Source(SourceKind(row.source_kind), row.url),
-        options=Options.model_validate(row.options),
+        source=Source(known_or_text(SourceKind, row.source_kind), row.url),
+        options=options,
         created_at=row.creation_date,
         updated_at=row.update_date,
         metadata=row.metadata,
-        contract=Contract(row.contract),
-        limits=JobLimits(**row.limits),
+        contract=known_or_text(Contract, row.contract),
+        limits=limits,
         description=row.description,
         key_id=row.key_id,
         webhook_url=row.webhook_url,
@@ -75,6 +78,10 @@ def as_job(row: JobRow) -> Job:
         finished_at=row.finished_at,
         error=ErrorRecord(row.error_code, row.error_message, row.error_stage) if row.error_code else None,
         warnings=tuple(row.warnings),
+        unknown_options=unknown_options,
+        unknown_limits=unknown_limits,
+        needs=row.claim_needs,
+        put_off_for=row.put_off_for,
     )
 
 

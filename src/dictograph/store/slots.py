@@ -11,6 +11,7 @@ from dictograph.contract import Contract
 from dictograph.job import StoredAudio
 from dictograph.store.clock import read_clock
 from dictograph.store.tables import upload_slot
+from dictograph.store.tolerant import known_or_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Slot:
 
     id: str
     owner: str
-    contract: Contract
+    contract: Contract | str
     filename: str
     content_type: str
     announced_size: int
@@ -79,5 +80,5 @@ def fill_slot(conn: Connection, slot_id: str, audio: StoredAudio) -> Slot | None
 
 def _as_slot(row: Row[*tuple[Any, ...]]) -> Slot:
     audio = None if row.size is None else StoredAudio(row.object_name, row.sha256, row.size)
-    contract = Contract(row.contract)
+    contract = known_or_text(Contract, row.contract)
     return Slot(row.id, row.owner, contract, row.filename, row.content_type, row.announced_size, row.expires_at, audio)

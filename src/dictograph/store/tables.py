@@ -99,7 +99,8 @@ def status_is(status: JobStatus) -> ColumnElement[bool]:
 #: The job table carries the columns of an older service's reports (`filename` to `update_date`)
 #: under their names, and ours beside them. `*_at` of type float are seconds since 1970 by the
 #: database's clock. `claim_engine` and `claim_model` are what a worker must be able to run: what the
-#: client wanted, and once it is frozen, what was frozen.
+#: client wanted, and once it is frozen, what was frozen. `claim_needs` names what a worker must support beside, ""
+#: where every version does; `put_off_for` is what the last worker that put the job off did not know of it.
 job = Table(
     "transcription_job",
     metadata,
@@ -130,6 +131,8 @@ job = Table(
     Column("claimed_at", Real),
     Column("claim_engine", Words(64), nullable=False),
     Column("claim_model", Words, nullable=False),
+    Column("claim_needs", Words(200), nullable=False, server_default=""),
+    Column("put_off_for", LongWords),
     Column("frozen_engine", Words(64)),
     Column("frozen_model", Words),
     Column("frozen_revision", Words),
@@ -171,13 +174,14 @@ def _partial(name: str, *columns: Any, where: ColumnElement[bool]) -> Index:
 
 
 # Pending and running rows are few among all that ever were: their indexes hold nothing else. The
-# first answers "the best row of this owner for this engine and model" without looking at another.
+# first answers "the best row of this owner for this engine, model and needs" without looking at another.
 _partial(
     "ix_job_claim",
-    *(job.c.queued_owner, job.c.claim_engine, job.c.claim_model),
+    *(job.c.queued_owner, job.c.claim_engine, job.c.claim_model, job.c.claim_needs),
     *(job.c.priority.desc(), job.c.available_at, job.c.alone),
     where=job.c.queued_owner.is_not(None),
 )
+_partial("ix_job_put_off", job.c.queued_owner, where=job.c.put_off_for.is_not(None))
 _partial("ix_job_queue", job.c.priority.desc(), job.c.available_at, job.c.id, where=job.c.status == JobStatus.PENDING)
 _partial("ix_job_running", job.c.running_owner, where=job.c.running_owner.is_not(None))
 _partial("ix_job_expiry", job.c.lease_expires_at, where=job.c.status == JobStatus.PROCESSING)

@@ -14,6 +14,7 @@ from dictograph.store.clock import as_datetime, now_epoch, read_clock
 from dictograph.store.cursor import beyond, cursor_after
 from dictograph.store.tables import outbox as messages
 from dictograph.store.tables import webhook_delivery as deliveries
+from dictograph.store.tolerant import known_or_text
 from dictograph.store.webhooks import add_message, hold_job
 from dictograph.webhooks.delivery import Delivery, DeliveryState
 
@@ -103,7 +104,7 @@ def _as_delivery(row: Row[Any], next_attempts: Mapping[str, float]) -> Delivery:
         type=row.type,
         url=row.url,
         payload=row.payload,
-        state=DeliveryState(row.state),
+        state=known_or_text(DeliveryState, row.state),
         attempts=row.attempts,
         status_code=row.status_code,
         last_error=row.last_error,

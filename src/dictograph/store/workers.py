@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from dictograph.job import KNOWN_NEEDS
 from dictograph.store.clock import as_datetime, now_epoch
 from dictograph.store.tables import job, worker
 
@@ -27,6 +28,11 @@ class WorkerState:
     started_at: datetime
     state: dict[str, Any] = field(default_factory=dict)
     seen_at: datetime | None = None
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What it supports of what rows may need; one that does not say it supports what every version does."""
+        return frozenset(map(str, self.state.get("needs") or ("",)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,12 @@ def announce(conn: Connection, state: WorkerState) -> None:
     }
     if conn.execute(update(worker).where(worker.c.id == state.id).values(**values)).rowcount == 0:
         conn.execute(insert(worker).values(id=state.id, **values))
+
+
+def supported_needs(workers: Iterable[WorkerState]) -> frozenset[str]:
+    """Return what one of the workers at least supports of what rows may need; without a worker, what this version
+    does."""
+    return frozenset[str]().union(*(one.needs for one in workers)) or KNOWN_NEEDS
 
 
 def touch(conn: Connection, id: str) -> None:

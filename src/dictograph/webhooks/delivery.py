@@ -23,6 +23,7 @@ class Delivery:
     """A row of the delivery log. `webhook_id` is what the receiver sees, the same however often it is sent.
 
     Args:
+        state: plain text where a later version wrote one that this version does not know.
         attempts: how often it was sent.
         status_code: the HTTP status of the last answer; None when there was none.
         last_error: why the last attempt was none; None when it went well, or there was no attempt yet.
@@ -36,7 +37,7 @@ class Delivery:
     type: str
     url: str
     payload: dict[str, Any]
-    state: DeliveryState
+    state: DeliveryState | str
     attempts: int
     status_code: int | None
     last_error: str | None

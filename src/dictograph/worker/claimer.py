@@ -16,7 +16,7 @@ import time
 
 from dictograph.crash import Point
 from dictograph.queue import Queue
-from dictograph.store.claim import Claim, Claimant, claim_job, starves
+from dictograph.store.claim import Claim, Claimant, PutOff, claim_job, starves
 from dictograph.store.finish import release_unknown
 from dictograph.worker.agent import PASSING
 from dictograph.worker.keeper import Keeper
@@ -157,8 +157,8 @@ class Claimer:
             except PASSING:
                 self._in_doubt_until = time.monotonic() + self._lease_seconds
                 raise
-            if claim is None:
-                return False
+            if claim is None or isinstance(claim, PutOff):
+                return claim is not None
             self._tools.crash.reach(Point.JOB_CLAIMED)
             self._start(claim, began)
             return True

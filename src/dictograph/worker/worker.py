@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dictograph.engine.catalog import Catalog
+from dictograph.job import KNOWN_NEEDS
 from dictograph.presence import Presence
 from dictograph.queue import Queue
 from dictograph.service.storage_guard import StorageGuard, troubles
@@ -90,6 +91,7 @@ class Worker:
             "warnings": [*self._tools.catalog.warnings(), *troubles(self._guards)],
             "slots": self._slots,
             "engines": self._tools.engines.describe(),
+            "needs": sorted(KNOWN_NEEDS),
         }
 
     async def start(self) -> None:

@@ -30,7 +30,7 @@ from dictograph.service.services import Services
 from dictograph.service.status import Readiness
 from dictograph.settings import Settings
 from dictograph.store import control, finish, progress
-from dictograph.store.claim import Claimant, claim_job
+from dictograph.store.claim import Claim, Claimant, claim_job
 from dictograph.store.database import Database
 from dictograph.store.lease import RetryPolicy
 from dictograph.store.migrate import upgrade
@@ -181,8 +181,8 @@ class Hand:
             }
         )
         claim = self.database.write_now(lambda c: claim_job(c, Claimant("hand", 60, pairs, busy=False)))
-        self.lease = claim.lease if claim else None
-        return claim is not None
+        self.lease = claim.lease if isinstance(claim, Claim) else None
+        return self.lease is not None
 
     def freeze(self) -> None:
         lease = self._lease()

@@ -117,6 +117,18 @@ def test_who_is_let_in_is_told_and_a_service_that_would_not_start_is_a_failure(s
     assert verdict(**everywhere) == (Verdict.OK, "1 of 2 keys are good")
 
 
+def test_jobs_that_no_worker_supports_are_told_of(settings: Settings) -> None:
+    assert service_checks.waiting(settings)[0] is Verdict.OK
+    needy = NewJob("two", "local", "a.mp3", Source(SourceKind.UPLOAD), Options(), needs="voice:anna")
+    with_database(settings, lambda conn: create_job(conn, needy))
+    verdict, detail, advice = service_checks.waiting(settings)
+    assert (verdict, detail) == (Verdict.WARN, "a job waits for a worker that supports what it asks")
+    assert "jobs show" in advice
+    able = WorkerState("w", "here", 1, datetime.now(UTC), {"needs": ["", "voice:anna"]})
+    with_database(settings, lambda conn: announce(conn, able))
+    assert service_checks.waiting(settings)[0] is Verdict.OK
+
+
 def test_a_prompt_template_that_cannot_be_used_is_a_failure(settings: Settings) -> None:
     assert service_checks.prompts(settings)[:2] == (Verdict.OK, "in de, en")
     own = settings.data_dir / "prompts"
@@ -137,7 +149,7 @@ def test_a_clock_that_agrees_is_fine(settings: Settings) -> None:
 def test_a_database_that_does_not_answer_is_reported_once(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asking = ("database", "sharing", "clock", "access")
+    asking = ("database", "sharing", "clock", "access", "waiting")
     monkeypatch.setattr(doctor_command, "_CHECKS", {name: doctor_command._CHECKS[name] for name in asking})
     with socket.socket() as nobody:  # bound, and not listening
         nobody.bind(("127.0.0.1", 0))
@@ -153,6 +165,7 @@ def test_a_database_that_does_not_answer_is_reported_once(
         ["ok", "sharing"],
         ["ok", "clock"],
         ["warn", "access"],
+        ["warn", "waiting"],
     ]
 
 

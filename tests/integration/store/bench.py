@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select, update
 from dictograph.job import ErrorRecord, Job, JobStatus, Lease, Options, Source, SourceKind, StoredAudio
 from dictograph.store import control, events, finish, lease, progress, read
 from dictograph.store.accept import NewJob, create_job
-from dictograph.store.claim import Claim, Claimant, claim_job
+from dictograph.store.claim import Claim, Claimant, PutOff, claim_job
 from dictograph.store.database import Database
 from dictograph.store.lease import RetryPolicy
 from dictograph.store.migrate import head
@@ -66,7 +66,9 @@ class Bench:
         self, *, busy: bool = False, engine: str = "auto", worker: str = "w1", lease_s: float = 60
     ) -> Claim | None:
         pairs = frozenset({(engine, ""), ("sphinx", "en")})
-        return self.write(claim_job, Claimant(worker, lease_s, pairs, busy))
+        claim = self.write(claim_job, Claimant(worker, lease_s, pairs, busy))
+        assert not isinstance(claim, PutOff), "too many jobs of a later version"
+        return claim
 
     def claim(self, **named: Any) -> Claim:
         claim = self.try_claim(**named)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, event
 
 from dictograph.job import FrozenEngine, JobStatus, Options
 from dictograph.store import finish, progress
-from dictograph.store.claim import Claimant, claim_job, starves
+from dictograph.store.claim import Claim, Claimant, claim_job, starves
 from dictograph.store.database import Database
 from dictograph.store.lease import RetryPolicy
 from dictograph.store.tables import job
@@ -49,7 +49,7 @@ def test_only_what_the_worker_can_run_is_claimed(bench: Bench) -> None:
     assert bench.try_claim(engine="auto") is None
     assert bench.claim(engine="whisper").job.id == "whisper-job"
     big = bench.write(claim_job, Claimant("w", 60, frozenset({("auto", "large-v3")}), False))
-    assert big is not None
+    assert isinstance(big, Claim)
     assert big.job.id == "big-model"
     assert bench.write(claim_job, Claimant("w", 60, frozenset(), False)) is None
 
@@ -60,7 +60,7 @@ def test_what_was_frozen_decides_who_may_claim_again(bench: Bench) -> None:
     bench.fail(lease)
     assert bench.try_claim(engine="auto") is None
     again = bench.write(claim_job, Claimant("w", 60, frozenset({("whisper", "small")}), False))
-    assert again is not None
+    assert isinstance(again, Claim)
     assert again.job.frozen == FrozenEngine("whisper", "small", "abc")
 
 
@@ -88,7 +88,7 @@ def test_a_job_that_waits_to_run_alone_is_found_and_taken_first(bench: Bench) ->
     assert not bench.read(starves, claimant, 30), "it has not waited for so long"
     assert not bench.read(starves, Claimant("w1", 60, frozenset({("whisper", "")}), busy=True), 0), "it cannot run it"
     claim = bench.write(claim_job, Claimant("w1", 60, claimant.runnable, busy=False, for_starving=True))
-    assert claim is not None
+    assert isinstance(claim, Claim)
     assert (claim.job.id, claim.alone) == (shy.job_id, True)
     assert not bench.read(starves, claimant, 0)
     assert bench.write(claim_job, Claimant("w1", 60, claimant.runnable, busy=False, for_starving=True)) is None

@@ -88,7 +88,7 @@ def relaying(
     return asyncio.run(run())
 
 
-def states(bench: Bench) -> set[DeliveryState]:
+def states(bench: Bench) -> set[str]:
     return {row.state for row in log(bench, limit=1000)}
 
 

@@ -13,7 +13,7 @@ from dictograph.bootstrap import Application
 from dictograph.errors import DatabaseUnavailable
 from dictograph.job import JobStatus, Lease
 from dictograph.store import finish
-from dictograph.store.claim import Claim, Claimant, claim_job
+from dictograph.store.claim import Claim, Claimant, PutOff, claim_job
 from dictograph.worker import announcer, claimer
 from dictograph.worker.claimer import Claimer
 from tests.audio_files import write_noise
@@ -30,7 +30,7 @@ class SlowClaim:
         self.under_way = threading.Event()
         self.go = threading.Event()
 
-    def __call__(self, conn: Connection, claimant: Claimant) -> Claim | None:
+    def __call__(self, conn: Connection, claimant: Claimant) -> Claim | PutOff | None:
         claim = claim_job(conn, claimant)
         if claim is not None:
             self.under_way.set()

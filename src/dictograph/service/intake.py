@@ -25,7 +25,7 @@ from dictograph.service.arrival import Arrival, Hasher
 from dictograph.service.naming import display_name, name_of_url
 from dictograph.service.quota import check_room
 from dictograph.service.reception import Accepted, Reception
-from dictograph.service.request import Order, check_key, check_url, fingerprint, join_mark
+from dictograph.service.request import Mark, Order, check_key, check_url, fingerprint, join_mark
 from dictograph.service.reserved import Reserved
 from dictograph.service.uncut import to_its_end
 from dictograph.service.webhooks import ALLOWED_BY, check_receiver
@@ -162,7 +162,7 @@ class Intake:
             return await self._repeated(order.owner, known, mark)
         return await to_its_end(self._refer(reserved, order, filename, source, mark))
 
-    async def _refer(self, reserved: Reserved, order: Order, filename: str, source: Source, mark: str) -> Accepted:
+    async def _refer(self, reserved: Reserved, order: Order, filename: str, source: Source, mark: Mark) -> Accepted:
         try:
             return await self._create(reserved, order, filename, source, None, mark)
         except Exception:
@@ -172,8 +172,8 @@ class Intake:
     def _reserved(self, owner: str, key: str | None) -> Reserved:
         return Reserved(self._database, self._process_id, owner, key, str(uuid4()))
 
-    async def _repeated(self, owner: str, known: Known, mark: str) -> Accepted:
-        if known.fingerprint != mark:
+    async def _repeated(self, owner: str, known: Known, mark: Mark) -> Accepted:
+        if not mark.is_of(known.fingerprint):
             raise IdempotencyMismatch(
                 "This Idempotency-Key was used for another request; use a new key for a new request.",
                 param="Idempotency-Key",
@@ -188,8 +188,9 @@ class Intake:
         filename: str,
         source: Source,
         audio: StoredAudio | None,
-        mark: str,
+        mark: Mark,
     ) -> Accepted:
+        joins = self._join_mark(order, audio)
         new = NewJob(
             id=reserved.job_id,
             owner=order.owner,
@@ -202,7 +203,7 @@ class Intake:
             description=order.description,
             key_id=order.key_id,
             webhook_url=order.webhook_url,
-            join_mark=self._join_mark(order, audio),
+            join_mark=joins.now if joins else None,
             audio=audio,
             max_attempts=order.limits.max_attempts or self._settings.max_attempts,
         )
@@ -210,18 +211,18 @@ class Intake:
         def create(conn: Connection) -> Accepted | Known:
             if (known := reserved.take(conn)) is not None:
                 return known
-            joined = _joined(conn, new)
+            joined = _joined(conn, new, joins)
             if joined is None:
                 check_room(conn, new.owner, self._settings.max_pending)
             job = joined or create_job(conn, new)
-            reserved.settle(conn, job.id, mark)
+            reserved.settle(conn, job.id, mark.now)
             return Accepted(job, created=joined is None)
 
         made = await self._database.write(create)
         self._crash.reach(Point.JOB_CREATED)
         return await self._repeated(order.owner, made, mark) if isinstance(made, Known) else made
 
-    def _join_mark(self, order: Order, audio: StoredAudio | None) -> str | None:
+    def _join_mark(self, order: Order, audio: StoredAudio | None) -> Mark | None:
         if not order.joins or audio is None:
             return None
         return join_mark(order, audio.sha256, (self._settings.engine, self._settings.model))
@@ -263,11 +264,11 @@ class Intake:
         await reception.reserved.abandon()
 
 
-def _joined(conn: Connection, new: NewJob) -> Job | None:
-    if new.join_mark is None:
+def _joined(conn: Connection, new: NewJob, mark: Mark | None) -> Job | None:
+    if mark is None:
         return None
     # A sampled transcript is another one each time: whoever asks again wants that.
-    return find_joined(conn, new.owner, new.join_mark, repeatable=new.options.temperature == 0)
+    return find_joined(conn, new.owner, mark.now, mark.before, repeatable=new.options.temperature == 0)
 
 
 def _check_path(path: str, roots: Sequence[Path]) -> None:

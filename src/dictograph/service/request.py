@@ -20,6 +20,12 @@ _METADATA_DEPTH = 16
 _URL_LENGTH = 4096
 _KEY_LENGTH = 255
 
+#: The options of the versions whose digests had all of them, at their default or not.
+_ONCE_WHOLE = (
+    "engine", "model", "language", "task", "prompt", "hotwords", "beam_size", "temperature", "word_timestamps",
+    "vad_filter", "vad_threshold", "vad_min_silence_duration_ms", "vad_min_speech_duration_ms", "vad_speech_pad_ms",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -126,19 +132,41 @@ def check_key(key: str | None) -> str | None:
     return key
 
 
-def fingerprint(order: Order, source: Source, sha256: str = "") -> str:
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The digest of a request, equal for equal ones. `before` is the one that earlier versions made: a request that is
+    sent again after an upgrade is still the same."""
+
+    now: str
+    before: str
+
+    def is_of(self, stored: str) -> bool:
+        """Whether a digest that was stored is of this request."""
+        return stored in (self.now, self.before)
+
+
+def fingerprint(order: Order, source: Source, sha256: str = "") -> Mark:
     """What makes two requests the same: the source, the bytes of an upload, options and metadata."""
-    parts = [str(source.kind), source.location, sha256, order.options.normalised(), order.metadata]
-    if order.webhook_url is not None:
-        parts.append(order.webhook_url)
-    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    told = [] if order.webhook_url is None else [order.webhook_url]
+    return _mark(order.options, [str(source.kind), source.location, sha256], [order.metadata, *told])
 
 
-def join_mark(order: Order, sha256: str, defaults: Sequence[str]) -> str:
+def join_mark(order: Order, sha256: str, defaults: Sequence[str]) -> Mark:
     """What makes two requests one job: owner, contract, the upload's bytes, what is to be done with them, and by what
     it is done where they name nothing."""
-    parts = ["join", order.owner, order.contract.value, sha256, order.options.normalised(), order.metadata, *defaults]
+    whose = ["join", order.owner, order.contract.value, sha256]
+    return _mark(order.options, whose, [order.metadata, *defaults])
+
+
+def _mark(options: Options, before: Sequence[Any], after: Sequence[Any]) -> Mark:
+    """The digest of what is asked. Options at their default are left out: so one that comes with an upgrade changes
+    nothing for requests that do not use it."""
+    whole = options.normalised()
+    every = {name: whole[name] for name in _ONCE_WHOLE}
+    return Mark(*(_digest([*before, shape, *after]) for shape in (options.asked(), every)))
+
+
+def _digest(parts: Sequence[Any]) -> str:
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -21,9 +21,10 @@ DONE_S = 3600.0
 FAILED_S = 60.0
 
 
-def find_joined(conn: Connection, owner: str, mark: str, *, repeatable: bool) -> Job | None:
-    """The newest job that a request with this mark is part of. Until the end of the transaction nobody else finds or
-    makes one with the same mark, so that of two equal requests one makes the job and the other one finds it.
+def find_joined(conn: Connection, owner: str, mark: str, *older: str, repeatable: bool) -> Job | None:
+    """The newest job that a request with this mark, or one of its `older` ones, is part of. Until the end of the
+    transaction nobody else finds or makes one with the same mark, so that of two equal requests one makes the job and
+    the other one finds it.
 
     `repeatable`: whether doing it again would give the same.
     """
@@ -40,7 +41,7 @@ def find_joined(conn: Connection, owner: str, mark: str, *, repeatable: bool) ->
         job.c.error_code.in_(_hopeless()),
     )
     question = select(*JOB_COLUMNS).where(
-        job.c.join_mark == mark, job.c.owner == owner, or_(alive, done, in_vain) if repeatable else alive
+        job.c.join_mark.in_((mark, *older)), job.c.owner == owner, or_(alive, done, in_vain) if repeatable else alive
     )
     newest = question.order_by(job.c.creation_date.desc(), job.c.id.desc()).limit(1)
     # Nobody deletes it before what refers to it is committed (on SQLite nobody else writes meanwhile).

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import update
 
 from dictograph.blobs import BlobWriter, FolderBlobs
 from dictograph.errors import StorageFull
-from tests.integration.api.live import Live, live
+from dictograph.job import Options, Source, SourceKind
+from dictograph.service.request import Order, fingerprint
+from dictograph.store.tables import idempotency_key
+from tests.integration.api.live import Hand, Live, live
 from tests.service import ask, eventually
 
 JOBS = "/v1/transcriptions"
@@ -143,3 +148,15 @@ def test_a_full_disk_is_said_and_the_key_is_free_afterwards(tmp_path: Path, migr
         assert (answer.status_code, code(answer)) == (507, "storage_full")
         blobs.full = False
         assert send(client).status_code == 202
+
+
+def test_a_request_is_sent_again_after_an_upgrade(client: httpx.Client, hand: Hand) -> None:
+    """As version 0.1 stored it: with the digest of all options, whatever they are."""
+    first = send(client, b"sound", language="de")
+    order = Order(Options(language="de"))
+    mark = fingerprint(order, Source(SourceKind.UPLOAD), hashlib.sha256(b"sound").hexdigest())
+    stored = update(idempotency_key).where(idempotency_key.c.fingerprint == mark.now).values(fingerprint=mark.before)
+    assert hand.database.write_now(lambda c: c.execute(stored).rowcount) == 1
+    again = send(client, b"sound", language="de")
+    assert (again.status_code, again.json()["id"]) == (202, first.json()["id"])
+    assert code(send(client, b"sound", language="en")) == "idempotency_mismatch"

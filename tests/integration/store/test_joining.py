@@ -58,6 +58,14 @@ def test_what_waits_or_runs_is_joined_by_its_owner_alone(bench: Bench) -> None:
     assert joined(bench, repeatable=False) == job.id
 
 
+def test_what_an_earlier_version_marked_otherwise_is_joined_too(bench: Bench) -> None:
+    made = marked(bench)
+    assert joined(bench, mark="ef" * 32) is None
+    found = bench.write(find_joined, "ann", "ef" * 32, MARK, repeatable=True)
+    assert found is not None
+    assert found.id == made.id
+
+
 @pytest.mark.parametrize(("code", "joins"), [("storage_unavailable", False), ("engine_failed", True)])
 def test_what_waits_for_audio_that_is_gone_is_not_joined_by_who_brings_it_again(
     bench: Bench, code: str, joins: bool

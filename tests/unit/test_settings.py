@@ -154,5 +154,41 @@ def test_places_default_to_the_data_folder(tmp_path: Path) -> None:
     assert load({"model": "a", "models": ["b", "a"]}, {}, tmp_path).settings.offered_models == ["a", "b"]
 
 
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("relative", "{here}/relative"), ("./my:folder", "{here}/my:folder"), ("/srv/a:b", "/srv/a:b"),
+        ("file:///srv/a", "/srv/a"), ("FILE:///srv/a", "/srv/a"), ("file://localhost/srv/a", "/srv/a"),
+        ("file:/srv/a", "/srv/a"), ("file:///srv/a%20b", "/srv/a b"),
+    ],
+)  # fmt: skip
+def test_a_storage_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, place: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert str(load({"storage_url": url}, {}, tmp_path).settings.storage) == place.format(here=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("setting", "url", "words"),
+    [
+        *(("STORAGE_URL", url, f"the kind `{url.partition(':')[0].lower()}:`; give file:///FOLDER") for url in (
+            "s3://bucket", "S3://bucket", "gs:bucket", "az:bucket", "http://host/a", "https://u:p@host/a",
+            "C:\\audio", "c:/audio", "my:folder", "my_bucket://a",
+        )),
+        *(("STORAGE_URL", url, "three slashes") for url in ("file:a", "file://host/a", "file://a", "file:///a?b")),
+        ("QUEUE_URL", "kafka://host", "the kind `kafka:`; give `database:`"),
+        ("QUEUE_URL", "database:x", "nothing stands behind"),
+        ("DATABASE_URL", "mysql://u:p@host/name", "the kind `mysql:`; give sqlite:///FILE"),
+        ("DATA_DIR", "s3://bucket", "this is a URL; give a folder"),
+        ("SCRATCH_DIR", "file:///tmp", "this is a URL; give a folder"),
+    ],
+)  # fmt: skip
+def test_a_part_that_there_is_not_is_refused_by_name(tmp_path: Path, setting: str, url: str, words: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(environment={f"DICTOGRAPH_{setting}": url}, folder=tmp_path)
+    assert f"DICTOGRAPH_{setting}" in caught.value.message
+    assert words in caught.value.message
+    assert "u:p@" not in caught.value.message, "a password is told"
+
+
 def test_variables_are_named_after_fields() -> None:
     assert variable("data_dir") == f"{settings.PREFIX}DATA_DIR"

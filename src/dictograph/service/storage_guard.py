@@ -183,7 +183,7 @@ class StorageGuard:
             await self._write(mark, name)
 
     def _tell(self, trouble: str) -> None:
-        if trouble and trouble != self.trouble:
+        if trouble and _kind(trouble) != _kind(self.trouble):
             log.error("%s", _in_words(trouble))
         if self.trouble and not trouble:
             log.info("the %s %s is this database's own again", self.place.title, self.place.where)
@@ -203,6 +203,11 @@ def troubles(guards: Iterable[StorageGuard]) -> list[str]:
 
 def _in_words(trouble: str) -> str:
     return f"Nothing that no job names is removed: {trouble}. {ADOPT}"
+
+
+def _kind(trouble: str) -> str:
+    """A trouble without its figures: they change with each sweep of the other database, and it is the same trouble."""
+    return trouble.rpartition(" (")[0] or trouble
 
 
 def _marker_in(notes: Mapping[str, bytes]) -> tuple[Marker | None, bool]:

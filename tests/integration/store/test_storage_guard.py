@@ -245,8 +245,10 @@ def test_what_is_wrong_is_said_once_and_when_it_is_over(
     async def test() -> None:
         await guard_at(database, storage).adopt()
         guard = guard_at(other, storage)
-        for _ in range(5):
+        for counter in range(5):
             assert not await guard.check()
+            moved = Marker("somebody-else", counter, written_at=str(counter))
+            await guard.place.notes.write_note(OWNER, moved.encode())  # it is swept by its own
         await guard.adopt()
         assert await guard.check()
 

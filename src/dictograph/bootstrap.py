@@ -91,14 +91,19 @@ class Application:
 
 @asynccontextmanager
 async def open_application(
-    settings: Settings, *, worker: bool, before: Callable[[Services], Awaitable[None]] | None = None
+    settings: Settings,
+    *,
+    worker: bool,
+    in_place: bool = False,
+    before: Callable[[Services], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Application]:
     """A wired application. A worker is started, and stopped at the end, its jobs given back.
 
+    With `in_place` the files of paths are read where they lie, and not copied into the storage.
     `before` is awaited before anything is started: what it raises ends all, with no job touched.
     """
     async with open_core(settings) as core:
-        hand = make_worker(core) if worker else None
+        hand = make_worker(core, in_place=in_place) if worker else None
         elsewhere = WorkersElsewhere(core.database)
         housekeepers = Crew([elsewhere, _reaper(core), _sweeper(core), GuardPost(core.guards, settings.orphan_age)])
         services = Services.build(
@@ -189,7 +194,7 @@ async def _stamp_new(guards: Sequence[StorageGuard]) -> None:
             await guard.stamp_if_new()
 
 
-def make_worker(core: Core) -> Worker:
+def make_worker(core: Core, *, in_place: bool = False) -> Worker:
     """A worker with its agents, not yet started."""
     settings = core.settings
     limits = EngineLimits(
@@ -205,7 +210,7 @@ def make_worker(core: Core) -> Worker:
         decoders=forks_of_decoders(settings.sandbox),
         crash=core.crash,
         scratch=scratch,
-        sources=_source_rules(settings),
+        sources=_source_rules(settings, in_place),
         decoding=DecodeLimits(
             settings.max_audio,
             settings.decoder_memory,
@@ -288,10 +293,10 @@ def _unwritable(folder: Path, names: str, error: OSError) -> SettingsError:
     return SettingsError(f"{folder} cannot be written ({names}): {error.strerror}.")
 
 
-def _source_rules(settings: Settings) -> SourceRules:
+def _source_rules(settings: Settings, in_place: bool) -> SourceRules:
     limits = FetchLimits(
         max_bytes=settings.max_upload,
         timeout=settings.fetch_timeout,
         allow=AllowList.parse(settings.fetch_allow),
     )
-    return SourceRules(limits, roots_of(settings))
+    return SourceRules(limits, roots_of(settings), in_place)

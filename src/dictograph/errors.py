@@ -10,7 +10,7 @@ DictographError
 │   ├── ScopeMissing             ├── KeyNotUsable           └── TooManyRequests
 ├── FetchError                   the audio cannot be brought here (stage DOWNLOAD)
 │   ├── AddressNotAllowed        ├── SourceNotFound         ├── SourceTooLarge
-│   ├── FetchTimeout             └── FetchFailed
+│   ├── SourceChanged            ├── FetchTimeout           └── FetchFailed
 ├── DecodeError                  the bytes cannot be turned into samples (stage DECODE)
 │   ├── UnsupportedFormat        ├── NoAudioStream          ├── CorruptAudio
 │   ├── AudioTooLong             ├── DecoderCrashed         ├── DecoderTimeout
@@ -237,6 +237,13 @@ class SourceTooLarge(FetchError):
 
     code = "source_too_large"
     status = 413
+
+
+class SourceChanged(FetchError):
+    """The file was changed while it was read."""
+
+    code = "source_changed"
+    status = 422
 
 
 class FetchTimeout(FetchError):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from concurrent.futures import Future, wait
@@ -22,6 +21,7 @@ from dictograph.errors import DictographError, LostWorker, PathNotAllowed, Stage
 from dictograph.job import ErrorRecord, JobStatus
 from dictograph.service.request import Order, check_options
 from dictograph.settings import Settings, load
+from dictograph.temporary import temporary_data_folder
 from dictograph.transcript import Transcript
 
 T = TypeVar("T")
@@ -41,9 +41,9 @@ class JobFailed(DictographError):
 @asynccontextmanager
 async def local_application(settings: Settings) -> AsyncIterator[Application]:
     """A running application on a temporary data folder, which may read any path of this machine."""
-    with tempfile.TemporaryDirectory(prefix="dictograph-") as folder:
+    with temporary_data_folder() as folder:
         here = {
-            "data_dir": Path(folder),
+            "data_dir": folder,
             "database_url": "",
             "storage_url": "",
             "queue_url": "database:",
@@ -54,7 +54,7 @@ async def local_application(settings: Settings) -> AsyncIterator[Application]:
             "weights_patience": 0.0,  # somebody sits there and waits
             "shutdown_grace": 0.0,  # nobody is left to give a job back to
         }
-        async with open_application(settings.model_copy(update=here), worker=True) as application:
+        async with open_application(settings.model_copy(update=here), worker=True, in_place=True) as application:
             yield application
 
 

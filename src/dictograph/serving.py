@@ -24,6 +24,7 @@ from dictograph.service.services import Services
 from dictograph.settings import Settings
 from dictograph.signals import stop_signals
 from dictograph.store.keys import any_keys
+from dictograph.temporary import remove_abandoned
 from dictograph.worker.agent import Crew
 from dictograph.worker.worker import Worker
 
@@ -56,6 +57,7 @@ async def run(settings: Settings, *, api: bool, worker: bool, say: Say) -> signa
         asyncio.get_running_loop().add_signal_handler(number, _stop, stop, number)
     for trouble in root_troubles(settings):
         log.warning(trouble)
+    await asyncio.to_thread(remove_abandoned)
     with ExitStack() as stack:
         sockets: list[socket.socket] = []
 

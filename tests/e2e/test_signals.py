@@ -189,3 +189,15 @@ def test_under_nohup_a_service_survives_the_terminal(script: Script) -> None:
         command.send(TERM)
         assert command.exit_code() == 0
     assert "Traceback" not in script.said()
+
+
+@pytest.mark.parametrize("later", ["transcribe", "serve"])
+def test_what_a_killed_transcription_left_is_removed_by_a_later_run(script: Script, long: Path, later: str) -> None:
+    with script.running(f"dictograph transcribe --no-vad {long}") as command:
+        eventually(script.at_work, START_S)
+        [left] = script.temporary.glob("dictograph-*")
+        command.send(signal.SIGKILL)
+        assert command.exit_code() == 128 + signal.SIGKILL
+    assert left.exists()
+    with script.running(f"dictograph transcribe {COUNT}" if later == "transcribe" else "dictograph serve") as command:
+        eventually(lambda: not left.exists(), START_S)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dictograph.audio.pcm import SAMPLE_BYTES
+from dictograph.audio.source_file import SourceFile
 from dictograph.child.forks import Forks, can_fork
 from dictograph.child.frames import SMALL_HEADER, Frame, Largest
 from dictograph.child.pipes import variables
@@ -111,7 +112,7 @@ def forks_of_decoders(confined: Mode, module: str = _MODULE) -> Forks | None:
 
 
 async def decode(
-    source: Path, pcm: Path, limits: DecodeLimits, module: str = _MODULE, forks: Forks | None = None
+    source: Path | SourceFile, pcm: Path, limits: DecodeLimits, module: str = _MODULE, forks: Forks | None = None
 ) -> AsyncGenerator[DecodeProgress | Decoded, None]:
     """Decode `source` into `pcm`: mono 16 kHz s16le, in which sample n is original time n/16000 s.
 
@@ -119,7 +120,7 @@ async def decode(
     The process has ended when this ends, however it ends.
 
     Args:
-        source: any audio or video file.
+        source: any audio or video file, by its path or open.
         pcm: where the samples go; its folder exists.
         limits: what it may take.
         module: the child's module; tests have others.
@@ -172,7 +173,7 @@ async def _news(child: Child, request: Frame, limits: DecodeLimits) -> AsyncGene
 
 
 async def _start(
-    source: Path, pcm: Path, limits: DecodeLimits, module: str, forks: Forks | None
+    source: Path | SourceFile, pcm: Path, limits: DecodeLimits, module: str, forks: Forks | None
 ) -> tuple[Child, Frame]:
     descriptors: list[int] = []
     await asyncio.to_thread(check_room_for_samples, pcm.parent, limits.reserve)
@@ -201,9 +202,12 @@ async def _start(
     return child, Frame(header)
 
 
-def _open(source: Path, pcm: Path, descriptors: list[int]) -> None:
+def _open(source: Path | SourceFile, pcm: Path, descriptors: list[int]) -> None:
     with _storage_errors():
-        descriptors.append(os.open(source, os.O_RDONLY | os.O_CLOEXEC))
+        if isinstance(source, SourceFile):
+            descriptors.append(source.duplicate())
+        else:
+            descriptors.append(os.open(source, os.O_RDONLY | os.O_CLOEXEC))
         descriptors.append(os.open(pcm, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600))
 
 

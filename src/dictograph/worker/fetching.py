@@ -1,4 +1,7 @@
-"""A job's bytes brought into storage: a URL is downloaded, a path is copied, an upload is there already."""
+"""A job's bytes brought into storage: a URL is downloaded, a path is copied, an upload is there already.
+
+Without a service a path is not copied: the file is read where it lies.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typing import BinaryIO
 
 from dictograph.audio.fetch import FetchLimits, fetch
 from dictograph.audio.local_path import open_allowed
+from dictograph.audio.source_file import SourceFile
 from dictograph.blobs import Blobs, audio_name
 from dictograph.errors import FetchTimeout, NotFound, SourceTooLarge, StorageUnavailable
 from dictograph.job import Job, Lease, Source, SourceKind, StoredAudio
@@ -24,10 +28,11 @@ Write = Callable[[bytes], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class SourceRules:
-    """From where audio may be brought, and how much of it."""
+    """From where audio may be brought, and how much of it; whether the files of paths are read where they lie."""
 
     limits: FetchLimits
     path_roots: Sequence[Path]
+    in_place: bool = False
 
     def for_job(self, job: Job) -> SourceRules:
         """These, and no more bytes than the job's contract allows."""
@@ -48,6 +53,21 @@ async def bring(job: Job, lease: Lease, blobs: Blobs, rules: SourceRules) -> Sto
     except BaseException:
         await asyncio.shield(writer.abort())
         raise
+
+
+@asynccontextmanager
+async def opened(job: Job, rules: SourceRules) -> AsyncIterator[SourceFile]:
+    """Open the file that the job's path names, to be read where it lies.
+
+    Raises PathNotAllowed, SourceTooLarge, FetchTimeout.
+    """
+    rules = rules.for_job(job)
+    async with _in_time(rules.limits.timeout):
+        file = await asyncio.to_thread(open_allowed, job.source.location, rules.path_roots)
+    with file:
+        source = SourceFile.of(file.fileno())
+        _check_size(source.size, rules)
+        yield source
 
 
 @asynccontextmanager
@@ -93,6 +113,10 @@ async def _copy_file(file: BinaryIO, write: Write, rules: SourceRules) -> None:
     size = 0
     while chunk := await asyncio.to_thread(file.read, _CHUNK):
         size += len(chunk)
-        if size > rules.limits.max_bytes:
-            raise SourceTooLarge(f"The file is larger than the limit of {rules.limits.max_bytes} bytes.")
+        _check_size(size, rules)
         await write(chunk)
+
+
+def _check_size(size: int, rules: SourceRules) -> None:
+    if size > rules.limits.max_bytes:
+        raise SourceTooLarge(f"The file is larger than the limit of {rules.limits.max_bytes} bytes.")

@@ -12,8 +12,10 @@ from dictograph.audio import pcm
 from dictograph.audio.decoder import Decoded, DecodeLimits, decode
 from dictograph.audio.listener import Listener, VadState
 from dictograph.audio.plan import Planner, Span, quietest_point
+from dictograph.audio.source_file import SourceFile
 from dictograph.child.forks import Forks
 from dictograph.engine.protocol import SAMPLE_RATE
+from dictograph.errors import DecodeError
 from dictograph.job import Options
 
 #: Samples in a block of the voice detector, and how many blocks are asked for at once (64 s).
@@ -57,7 +59,7 @@ class Hearing:
 
     def __init__(
         self,
-        source: Path,
+        source: Path | SourceFile,
         pcm: Path,
         options: Options,
         limits: DecodeLimits,
@@ -92,12 +94,20 @@ class Hearing:
             async for news in decode(self._source, self.pcm, self._limits, forks=self._forks):
                 self._samples = news.samples
                 if isinstance(news, Decoded):
+                    self._check_source()
                     self._decoded = news
                 elif news.duration_hint is not None:
                     self._hint = news.duration_hint
                 self._grown.set()
+        except DecodeError:
+            self._check_source()  # what was written meanwhile explains it better
+            raise
         finally:
             self._grown.set()
+
+    def _check_source(self) -> None:
+        if isinstance(self._source, SourceFile):
+            self._source.check()
 
     async def _plan(self, decoding: asyncio.Task[None]) -> AsyncIterator[Heard]:
         done, state, step = 0, None, _FIRST_STEP

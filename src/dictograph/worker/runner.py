@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from dictograph.audio.decoder import DecodeLimits
 from dictograph.audio.listener import Listener
+from dictograph.audio.source_file import SourceFile
 from dictograph.blobs import Blobs
 from dictograph.child.forks import Forks
 from dictograph.crash import CrashPoints, Point
@@ -30,7 +31,7 @@ from dictograph.errors import (
     StorageUnavailable,
     UnexpectedError,
 )
-from dictograph.job import ErrorRecord, JobStatus, StoredAudio
+from dictograph.job import ErrorRecord, JobStatus, SourceKind, StoredAudio
 from dictograph.store import finish, progress
 from dictograph.store.claim import Claim
 from dictograph.store.database import Database
@@ -39,7 +40,7 @@ from dictograph.store.read import get_job
 from dictograph.worker.agent import PASSING
 from dictograph.worker.desk import Desk
 from dictograph.worker.engines import Engines
-from dictograph.worker.fetching import SourceRules, bring, recorded
+from dictograph.worker.fetching import SourceRules, bring, opened, recorded
 from dictograph.worker.hearing import Hearing
 from dictograph.worker.outcome import Completed, Failed, GivenBack, Lost, Outcome, PlanChanged, Released
 from dictograph.worker.transcription import Transcription
@@ -219,9 +220,12 @@ class Runner:
             self.job = await self._tools.database.read(lambda c: get_job(c, None, self.job.id))
             await self._transcribe(audio, desk)
 
-    async def _fetch(self) -> StoredAudio:
+    async def _fetch(self) -> StoredAudio | None:
+        """Bring the audio into storage; None for a file that is read where it lies."""
         if self.job.audio is not None:
             return self.job.audio
+        if self._tools.sources.in_place and self.job.source.kind is SourceKind.PATH:
+            return None
         audio = await bring(self.job, self.lease, self._tools.blobs, self._tools.sources)
         self._tools.crash.reach(Point.AUDIO_STORED)
         try:
@@ -247,11 +251,15 @@ class Runner:
         self._tools.crash.reach(Point.ENGINE_FROZEN)
         return choice.spec
 
-    async def _transcribe(self, audio: StoredAudio, desk: Desk) -> None:
+    async def _transcribe(self, audio: StoredAudio | None, desk: Desk) -> None:
         tools = self._tools
         await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)
         async with contextlib.AsyncExitStack() as stack:
-            source = await stack.enter_async_context(recorded(tools.blobs, audio.name))
+            source: Path | SourceFile
+            if audio is None:
+                source = await stack.enter_async_context(opened(self.job, tools.sources))
+            else:
+                source = await stack.enter_async_context(recorded(tools.blobs, audio.name))
             limits = tools.decoding.no_longer_than(self.job.limits.max_audio)
             hearing = Hearing(
                 source, self._folder / "audio.pcm", self.job.options, limits, tools.listener, tools.decoders

@@ -6,13 +6,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from itertools import count
 from pathlib import Path
 
 import psutil
 import pytest
 
+from dictograph.audio.source_file import SourceFile
 from dictograph.errors import LostWorker
-from dictograph.local import transcribe
+from dictograph.local import JobFailed, transcribe
 from dictograph.worker.claimer import Claimer
 from tests.audio_files import write_noise
 from tests.files import files_below
@@ -93,6 +96,57 @@ def test_what_is_raised_in_the_caller_leaves_nothing_running_and_nothing_behind(
     assert (said, complaints) == (b"interrupted\n", b"")
     assert psutil.wait_procs(children, timeout=5)[1] == []
     assert not list(temporary.iterdir())
+
+
+def test_the_input_is_not_copied(tmp_path: Path) -> None:
+    audio = write_noise(tmp_path / "a.wav", 3600, 1)
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-c", CELL, audio],
+        env={**os.environ, "TMPDIR": str(temporary)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=no_signal_ignored,
+    ) as cell:  # fmt: skip
+        try:
+            eventually(lambda: _decoded(temporary) or cell.poll() is not None, 200)
+            assert cell.poll() is None
+            assert [path.name for path in files_below(temporary) if "blobs" in path.parts] == []
+        finally:
+            cell.send_signal(signal.SIGINT)
+            cell.communicate(timeout=60)
+
+
+def test_a_file_that_is_written_to_while_it_is_read_is_named(tmp_path: Path) -> None:
+    """Its time changes again and again; a job of the half of a recording would be taken for that of a whole one."""
+    audio, over = write_noise(tmp_path / "a.wav", 60, 1), threading.Event()
+
+    def touch() -> None:
+        for number in count(1):
+            os.utime(audio, ns=(number, number))
+            if over.wait(0.001):
+                return
+
+    writer = threading.Thread(target=touch)
+    writer.start()
+    try:
+        with pytest.raises(JobFailed) as failed:
+            transcribe(audio, settings={"engine": "sphinx"})
+    finally:
+        over.set()
+        writer.join()
+    assert failed.value.code == "source_changed"
+
+
+def test_a_file_is_the_same_whatever_happens_to_its_name(tmp_path: Path) -> None:
+    audio, other = write_noise(tmp_path / "a.wav", 2, 1), write_noise(tmp_path / "b.wav", 2, 2)
+    with audio.open("rb") as file:
+        source = SourceFile.of(file.fileno())
+        sound = audio.read_bytes()
+        other.replace(audio)
+        for _ in range(2):  # each attempt reads from the beginning
+            with os.fdopen(source.duplicate(), "rb") as again:
+                assert again.read() == sound
+        source.check()
 
 
 def _decoded(folder: Path) -> list[Path]:

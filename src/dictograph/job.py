@@ -187,6 +187,7 @@ class Job:
     windows_done: int = 0
     windows_planned: int = 0
     plan_complete: bool = False
+    rules: str | None = None
     processing_seconds: float | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None

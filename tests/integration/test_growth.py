@@ -76,7 +76,7 @@ def test_what_cannot_go_on_says_so(bench: Bench, what: str, error: type[Exceptio
             assert texts(await anext(growth)) == ["text 0"]
             match what:
                 case "restarted":
-                    bench.write(progress.restart_windows, lease, "other samples")
+                    bench.write(progress.restart_windows, lease, "audio_changed", "other samples")
                 case "deleted":
                     bench.write(control.remove, None, lease.job_id)
                 case _:

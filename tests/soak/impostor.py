@@ -26,7 +26,7 @@ WRITES: dict[str, Callable[[Connection, Lease], Any]] = {
     "freeze_language": lambda c, held: progress.freeze_language(c, held, "xx", 1.0),
     "plan_windows": lambda c, held: progress.plan_windows(c, held, [PlannedWindow(0, 0.0, 1.0, "0" * 64)], 1.0),
     "finish_plan": lambda c, held: progress.finish_plan(c, held, 1.0, []),
-    "restart_windows": lambda c, held: progress.restart_windows(c, held, _WRONG),
+    "restart_windows": lambda c, held: progress.restart_windows(c, held, "audio_changed", _WRONG),
     "commit_windows": lambda c, held: progress.commit_windows(c, held, [(0, {"segments": []})]),
     "complete": finish.complete,
     "fail": lambda c, held: finish.fail(c, held, ErrorRecord("impostor", _WRONG), True, _POLICY),

@@ -83,9 +83,12 @@ def freeze_language(conn: Connection, lease: Lease, language: str | None, probab
     events.append(conn, lease.job_id, first, [("language", {"language": language, "probability": probability})])
 
 
-def plan_windows(conn: Connection, lease: Lease, windows: Sequence[PlannedWindow], duration: float) -> None:
-    """Append windows to the plan. `duration` is what is known so far of the audio, in seconds."""
-    row = fenced(conn, lease, 1, _PLANNED, more=len(windows), duration=duration)
+def plan_windows(
+    conn: Connection, lease: Lease, windows: Sequence[PlannedWindow], duration: float, rules: str | None = None
+) -> None:
+    """Append windows to the plan. `duration` is what is known so far of the audio, in seconds; `rules` is the version
+    of those that the plan is made by."""
+    row = fenced(conn, lease, 1, _PLANNED, more=len(windows), duration=duration, rules=rules)
     if row.plan_complete:
         raise DictographError(f"The plan of job {lease.job_id} is complete; no window can be added.")
     _check_run([w.index for w in windows], row.windows_planned - len(windows), lease)
@@ -94,16 +97,18 @@ def plan_windows(conn: Connection, lease: Lease, windows: Sequence[PlannedWindow
     events.append(conn, lease.job_id, row.last_seq, [("plan", _plan_data(row))])
 
 
-def finish_plan(conn: Connection, lease: Lease, duration: float, warnings: Sequence[WarningDict]) -> None:
-    """All windows are planned, and the audio's exact length is known."""
+def finish_plan(
+    conn: Connection, lease: Lease, duration: float, warnings: Sequence[WarningDict], rules: str | None = None
+) -> None:
+    """All windows are planned, and the audio's exact length is known; `rules` as for `plan_windows`."""
     fresh, grown = _new_warnings(conn, lease, warnings)
-    row = fenced(conn, lease, 1 + len(fresh), plan_complete=True, duration=duration, **grown)
+    row = fenced(conn, lease, 1 + len(fresh), plan_complete=True, duration=duration, rules=rules, **grown)
     first = row.last_seq - len(fresh)
     events.append(conn, lease.job_id, first, [("plan", _plan_data(row)), *_as_events(fresh)])
 
 
-def restart_windows(conn: Connection, lease: Lease, reason: str) -> None:
-    """The samples are not what they were: the plan, all results and the language are void."""
+def restart_windows(conn: Connection, lease: Lease, code: str, reason: str) -> None:
+    """The plan, all results and the language are void: the samples, or the rules, are not what they were."""
     first = fence(
         conn,
         lease,
@@ -112,12 +117,13 @@ def restart_windows(conn: Connection, lease: Lease, reason: str) -> None:
         windows_done=0,
         seconds_done=0.0,
         plan_complete=False,
+        rules=None,
         duration=None,
         language=None,
         language_probability=None,
     )
     conn.execute(delete(window).where(window.c.job_id == lease.job_id))
-    events.append(conn, lease.job_id, first, [("restarted", {"reason": reason})])
+    events.append(conn, lease.job_id, first, [("restarted", {"code": code, "reason": reason})])
 
 
 def commit_windows(conn: Connection, lease: Lease, results: Sequence[tuple[int, dict[str, Any]]]) -> None:

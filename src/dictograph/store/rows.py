@@ -73,6 +73,7 @@ def as_job(row: JobRow) -> Job:
         windows_done=row.windows_done,
         windows_planned=row.windows_planned,
         plan_complete=row.plan_complete,
+        rules=row.rules,
         processing_seconds=row.processing_seconds,
         started_at=row.started_at,
         finished_at=row.finished_at,

@@ -100,7 +100,8 @@ def status_is(status: JobStatus) -> ColumnElement[bool]:
 #: under their names, and ours beside them. `*_at` of type float are seconds since 1970 by the
 #: database's clock. `claim_engine` and `claim_model` are what a worker must be able to run: what the
 #: client wanted, and once it is frozen, what was frozen. `claim_needs` names what a worker must support beside, ""
-#: where every version does; `put_off_for` is what the last worker that put the job off did not know of it.
+#: where every version does; `put_off_for` is what the last worker that put the job off did not know of it. `rules` is
+#: the version of the rules that its plan was made by; null: of the first ones.
 job = Table(
     "transcription_job",
     metadata,
@@ -146,6 +147,7 @@ job = Table(
     Column("windows_done", Integer, nullable=False),
     Column("windows_planned", Integer, nullable=False),
     Column("plan_complete", Boolean, nullable=False),
+    Column("rules", Words(16)),
     Column("processing_seconds", Real),
     Column("started_at", UtcDateTime),
     Column("finished_at", UtcDateTime),

@@ -37,4 +37,15 @@ class GivenBack(Exception):
 
 
 class PlanChanged(Exception):
-    """Raised inside an attempt whose audio decodes to other samples than those already transcribed."""
+    """Raised inside an attempt that cannot go on with the windows of an earlier one: its audio decodes to other samples
+    than those already transcribed."""
+
+    code = "audio_changed"
+    reason = "the audio decodes differently now"
+
+
+class RulesChanged(PlanChanged):
+    """Raised inside an attempt whose job was begun under other rules."""
+
+    code = "rules_changed"
+    reason = "it was begun under other rules of detection, planning and decoding"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from dictograph.audio import rules
 from dictograph.crash import CrashPoints, Point
 from dictograph.job import Job, Lease
 from dictograph.store import progress
@@ -16,7 +17,7 @@ from dictograph.store.progress import PlannedWindow
 from dictograph.store.read import windows as stored_windows
 from dictograph.transcript import Warning as Caution
 from dictograph.worker.hearing import Heard, HeardWindow, Hearing
-from dictograph.worker.outcome import PlanChanged
+from dictograph.worker.outcome import PlanChanged, RulesChanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Planning:
 
         Raises PlanChanged, LeaseLost, or what goes wrong with the audio.
         """
+        self._check_rules()
         index = 0
         stored = _StoredPlan(self._database, self._job.id, self._job.windows_planned)
         async with contextlib.aclosing(self._hearing.windows()) as hearing:
@@ -68,13 +70,18 @@ class Planning:
         if index < stored.count:
             raise PlanChanged
 
+    def _check_rules(self) -> None:
+        job = self._job
+        if (job.windows_planned or job.plan_complete) and (job.rules or rules.FIRST_RULES) != rules.RULES:
+            raise RulesChanged
+
     async def _store(self, heard: Heard, numbered: Sequence[Numbered], stored: _StoredPlan) -> None:
         planned = [PlannedWindow(n.index, n.heard.start, n.heard.end, n.heard.sha256) for n in numbered]
         await stored.compare([window for window in planned if window.index < stored.count])
         new = [window for window in planned if window.index >= stored.count]
 
         def plan(connection: Connection) -> None:
-            progress.plan_windows(connection, self._lease, new, heard.duration)
+            progress.plan_windows(connection, self._lease, new, heard.duration, rules.RULES)
             self._crash.reach(Point.WINDOWS_PLANNING)
 
         if new and self._job.plan_complete:
@@ -84,7 +91,9 @@ class Planning:
             self._crash.reach(Point.WINDOWS_PLANNED)
         if heard.decoded is not None and not self._job.plan_complete:
             warnings = [warning.as_dict() for warning in (*self._cautions, *heard.decoded.warnings)]
-            await self._database.write(lambda c: progress.finish_plan(c, self._lease, heard.duration, warnings))
+            await self._database.write(
+                lambda c: progress.finish_plan(c, self._lease, heard.duration, warnings, rules.RULES)
+            )
             self._crash.reach(Point.PLAN_FINISHED)
 
 

@@ -212,11 +212,12 @@ class Runner:
         desk = await self._choose_engine()
         try:
             await self._transcribe(audio, desk)
-        except PlanChanged:
+        except PlanChanged as changed:
             if self._stopped is not None:
                 raise asyncio.CancelledError from None  # it was stopped in the same moment
-            await self._write(lambda c: progress.restart_windows(c, self.lease, "the audio decodes differently now"))
-            log.warning("job %s: its audio decodes differently now; all windows are done again", self.job.id)
+            code, reason = changed.code, changed.reason
+            await self._write(lambda c: progress.restart_windows(c, self.lease, code, reason))
+            log.warning("job %s: %s; all windows are done again (%s)", self.job.id, reason, code)
             self.job = await self._tools.database.read(lambda c: get_job(c, None, self.job.id))
             await self._transcribe(audio, desk)
 

@@ -20,7 +20,7 @@ FENCED: dict[str, Callable[..., Any]] = {
     "freeze_language": lambda c, held: progress.freeze_language(c, held, "en", 0.9),
     "plan_windows": lambda c, held: progress.plan_windows(c, held, [PlannedWindow(1, 10, 20, "s")], 20.0),
     "finish_plan": lambda c, held: progress.finish_plan(c, held, 10.0, [{"code": "w"}]),
-    "restart_windows": lambda c, held: progress.restart_windows(c, held, "other samples"),
+    "restart_windows": lambda c, held: progress.restart_windows(c, held, "audio_changed", "other samples"),
     "commit_windows": lambda c, held: progress.commit_windows(c, held, [(0, result("late"))]),
     "complete": finish.complete,
     "fail": lambda c, held: finish.fail(c, held, OOPS, True, AT_ONCE),

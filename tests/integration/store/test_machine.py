@@ -127,7 +127,9 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def restart(self, data: st.DataObject) -> None:
         held = self._lease(data)
-        if self._fenced(held, lambda: self.bench.write(progress.restart_windows, held, "other samples")):
+        if self._fenced(
+            held, lambda: self.bench.write(progress.restart_windows, held, "audio_changed", "other samples")
+        ):
             self.committed[held.job_id] = []
 
     @precondition(lambda self: self.leases)

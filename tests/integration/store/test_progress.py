@@ -100,12 +100,12 @@ def test_other_samples_void_all_windows(bench: Bench) -> None:
     bench.write(progress.freeze_language, held, "de", 0.9)
     bench.commit(held, 0)
     bench.finish_plan(held)
-    bench.write(progress.restart_windows, held, "The samples have changed.")
+    bench.write(progress.restart_windows, held, "audio_changed", "The samples have changed.")
     job = bench.job(held.job_id)
     assert (job.windows_planned, job.windows_done, job.seconds_done, job.plan_complete) == (0, 0, 0.0, False)
     assert job.language is None
     assert bench.read(read.windows, held.job_id) == []
-    assert bench.events(held.job_id)[-1].data == {"reason": "The samples have changed."}
+    assert bench.events(held.job_id)[-1].data == {"code": "audio_changed", "reason": "The samples have changed."}
     assert bench.whole(held).status is JobStatus.COMPLETED
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from dictograph.audio import rules
 from dictograph.bootstrap import Application, open_application
 from dictograph.job import Job, JobStatus, Options
 from dictograph.service.request import Order
@@ -22,6 +23,7 @@ from dictograph.settings import load
 from dictograph.store.events import read_events
 from dictograph.store.read import windows
 from dictograph.store.tables import window
+from dictograph.worker.outcome import RulesChanged
 from tests.audio_files import write_noise
 from tests.files import files_below
 from tests.integration.worker.bench import PLAIN, application, behave, until, upload
@@ -168,6 +170,32 @@ def _decoded(folder: Path) -> list[Path]:
 async def _nothing_runs(opened: Application) -> bool:
     assert opened.worker is not None
     return opened.worker.state()["running"] == 0
+
+
+def test_a_job_begun_under_other_rules_starts_again_by_that_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after an upgrade of Dictograph between two attempts: followers are told."""
+
+    async def test() -> None:
+        audio = write_noise(folder / "a.wav", 130, 1)
+        behave(folder, delay=0.3, max_batch=1)
+        async with application(folder, shutdown_grace=1) as opened:
+            job = await upload(opened, audio)
+            await until(lambda: _windows_done(opened, job, 2))
+        async with open_database(folder) as opened:
+            begun = await opened.services.jobs.get(None, job.id)
+            assert (begun.rules, begun.status, begun.windows_done >= 2) == (rules.RULES, JobStatus.PENDING, True)
+        monkeypatch.setattr(rules, "RULES", "next")
+        behave(folder)
+        async with application(folder) as opened:
+            done = await ended(opened, job)
+            assert (done.status, done.rules, done.failures) == (JobStatus.COMPLETED, "next", 0)
+            log = await opened.core.database.read(lambda c: read_events(c, job.id, 0))
+            [told] = [event.data for event in log if event.type == "restarted"]
+            assert told == {"code": "rules_changed", "reason": RulesChanged.reason}
+            segments = [event.data["index"] for event in log if event.type == "segments"]
+            assert segments[-done.windows_done :] == list(range(done.windows_done)), "all windows come again"
+
+    asyncio.run(test())
 
 
 def test_audio_that_decodes_to_other_samples_is_done_again_from_the_start(folder: Path) -> None:

@@ -82,7 +82,9 @@ def surfaces_of(services: Services, settings: Settings, first: Contract = Contra
     if first is Contract.PATH:  # it has a word for all that it does not know, and so is served beside the native alone
         return [paths.surface_of_its_own(parts), _native(parts), paths.elsewhere()]
     surfaces = [_native(parts), *(make(parts) for make in _OTHERS)]
-    return sorted(surfaces, key=lambda surface: surface.contract is not first)
+    ordered = sorted(surfaces, key=lambda surface: surface.contract is not first)
+    is_gateway = first is Contract.NATIVE and Contract.GATEWAY.value in settings.profile
+    return [gateway.health(), *ordered] if is_gateway else ordered
 
 
 def _native(parts: Parts) -> Surface:

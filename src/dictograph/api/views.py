@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, PlainSe
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from dictograph import __version__
 from dictograph.job import ErrorRecord, Job, JobStatus, Options, Source, SourceKind
 from dictograph.service.outlook import Outlook
 from dictograph.service.status import Readiness, Status
@@ -121,10 +122,10 @@ class JobListView(BaseModel):
 
 
 class HealthView(BaseModel):
-    """The process lives. In the words of contract G, for those who wait for them."""
+    """The process lives."""
 
-    status: Literal["Audio-Gateway is healthy"] = "Audio-Gateway is healthy"
-    kafka: Literal["disconnected"] = "disconnected"
+    status: Literal["ok"] = "ok"
+    version: str = Field(__version__, description="Of Dictograph.")
 
 
 class PromptsView(BaseModel):

@@ -16,6 +16,9 @@ from dictograph.store.tables import event, job
 #: How many jobs are named in one statement: databases limit its parameters.
 _AT_ONCE = 1000
 
+#: No event has a higher number: it is all that the column holds. PostgreSQL refuses to compare it with more.
+LAST_SEQ = 2**31 - 1
+
 _APPEND = insert(event)
 _AFTER = (
     select(event)
@@ -53,8 +56,8 @@ def append(conn: Connection, job_id: str, first_seq: int, entries: Iterable[tupl
 
 
 def read_events(conn: Connection, job_id: str, after: int, limit: int = 200) -> list[Event]:
-    """The job's events with a number above `after`, oldest first, at most `limit`."""
-    rows = conn.execute(_AFTER, {"of_job": job_id, "after": after, "most": limit})
+    """Return the job's events with a number above `after`, which may be any, oldest first, at most `limit`."""
+    rows = conn.execute(_AFTER, {"of_job": job_id, "after": min(after, LAST_SEQ), "most": limit})
     return [Event(row.job_id, row.seq, row.type, row.data, row.created_at) for row in rows]
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,11 +16,37 @@ from websockets.sync.client import ClientConnection, connect
 
 from dictograph.service import follow
 from dictograph.store import prune
-from tests.integration.api.live import Hand, Live
+from tests.integration.api.live import Hand, Live, live
+from tests.postgres import Cluster
 from tests.service import eventually
 
 JOBS = "/v1/transcriptions"
 WHOLE = ["created", "started", "engine", "language", "plan", "plan", "segments", "segments", "completed"]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def api(request: pytest.FixtureRequest, tmp_path: Path, migrated: Path) -> Iterator[Live]:
+    """The application, on each of the databases."""
+    if request.param == "sqlite":
+        with live(tmp_path, migrated=migrated) as one:
+            yield one
+    else:
+        cluster: Cluster = request.getfixturevalue("postgres")
+        with live(tmp_path, database_url=cluster.new_database()) as one:
+            yield one
+
+
+@pytest.mark.parametrize("after", [2**31 - 1, 2**31, 10**15])
+def test_after_an_event_that_never_was_comes_what_is_new(
+    api: Live, client: httpx.Client, hand: Hand, job: str, after: int
+) -> None:
+    hand.finish_one()
+    assert client.get(f"{JOBS}/{job}/events", params={"after": after}).status_code == 204
+    again = client.post(f"{JOBS}", files={"file": ("b.wav", b"y")}).json()["id"]
+    with client.stream("GET", f"{JOBS}/{again}/events", params={"after": after}) as stream:
+        hand.finish_one()
+        found = [record["event"] for record in records(stream.iter_lines())]
+    assert found[-1] == "completed"
 
 
 @pytest.fixture

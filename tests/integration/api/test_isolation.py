@@ -37,6 +37,7 @@ T = TypeVar("T")
 #: What asks nobody who he is.
 PUBLIC = {
     (Contract.NATIVE, "GET /health"),
+    (Contract.GATEWAY, "GET /health"),
     (Contract.NATIVE, "GET /ready"),
     (Contract.BACKEND, "GET /"),
     (Contract.BACKEND, "GET /api/v1"),

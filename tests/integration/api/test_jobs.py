@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from dictograph import __version__
 from dictograph.service.status import Readiness
 from tests.integration.api.live import MODELS, Hand, Live
 from tests.service import eventually
@@ -259,7 +260,7 @@ def test_head_is_get_without_its_body(client: httpx.Client) -> None:
 @pytest.mark.contract("native", "GET /v1/status", "what waits and what runs")
 def test_health_ready_models_and_status(client: httpx.Client, api: Live) -> None:
     upload(client)
-    assert client.get("/health").json() == {"status": "Audio-Gateway is healthy", "kafka": "disconnected"}
+    assert client.get("/health").json() == {"status": "ok", "version": __version__}
     assert (client.get("/ready").status_code, client.get("/ready").json()["ready"]) == (200, True)
     api.readiness = Readiness(False, "fetching small", MODELS)
     not_ready = client.get("/ready")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dictograph.api.gateway.errors import refusal
-from dictograph.api.gateway.http import http_routes
+from dictograph.api.gateway.http import health_routes, http_routes
 from dictograph.api.gateway.socket import socket_routes
 from dictograph.api.surface import ANY_ORIGIN, Parts, Surface
 from dictograph.contract import Address, Contract
@@ -12,7 +12,12 @@ from dictograph.settings import Settings
 
 def surface(parts: Parts) -> Surface:
     """The routes over HTTP."""
-    return Surface(Contract.GATEWAY, [http_routes(parts)], refusal=refusal)
+    return Surface(Contract.GATEWAY, [http_routes(parts), health_routes()], refusal=refusal)
+
+
+def health() -> Surface:
+    """The health check alone: where the gateway's profile is selected it stands before the native one."""
+    return Surface(Contract.GATEWAY, [health_routes()], refusal=refusal)
 
 
 def sockets(parts: Parts) -> Surface:

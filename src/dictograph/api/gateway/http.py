@@ -22,8 +22,19 @@ from dictograph.job import JobStatus
 from dictograph.service.access import Scope
 
 
+def health_routes() -> APIRouter:
+    """Return `/health` as this contract's clients know it."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/health")
+    async def health() -> Response:
+        return Json(messages.HEALTHY)
+
+    return router
+
+
 def http_routes(parts: Parts) -> APIRouter:
-    """The routes; `/health` is the house's."""
+    """Return the routes but for `/health`."""
     router = APIRouter(route_class=route_class(render), include_in_schema=False)
     services, requests = parts.services, Requests(parts.services.jobs)
 

@@ -11,6 +11,9 @@ from dictograph.service.readings import Reading
 from dictograph.service.traffic import TrafficBoard
 from dictograph.store.traffic import Running, Traffic
 
+#: No broker stands between this service and its jobs.
+HEALTHY = {"status": "Audio-Gateway is healthy", "kafka": "disconnected"}
+
 CANCELLED = "The transcription was cancelled"
 DELETED = "The request was deleted"
 _UNREADABLE = "Audio file is corrupted or unreadable"

@@ -27,13 +27,14 @@ _HEAD = """\
 Every setting is an environment variable. A value is taken from the first of these places that has it:
 
 1. the command line (`dictograph serve --listen 127.0.0.1:8080`)
-2. the environment (`DICTOGRAPH_LISTEN=127.0.0.1:8080`)
-3. the file `.env` in the working folder, in the same form
-4. a TOML file, with names in small letters and without the prefix (`listen = "127.0.0.1:8080"`): the one that
+2. the file that `dictograph --config FILE …` names ([of the service](cli.md#settings-of-the-service), say)
+3. the environment (`DICTOGRAPH_LISTEN=127.0.0.1:8080`)
+4. the file `.env` in the working folder, in the same form
+5. a TOML file, with names in small letters and without the prefix (`listen = "127.0.0.1:8080"`): the one that
    `DICTOGRAPH_CONFIG` names, else `dictograph.toml` in the working folder
-5. with `DICTOGRAPH_PROFILE`, the variables and the file of the older system: [coming from one](../migration.md)
-6. with `DICTOGRAPH_PROFILE`, what that system did by default
-7. the default
+6. with `DICTOGRAPH_PROFILE`, the variables and the file of the older system: [coming from one](../migration.md)
+7. with `DICTOGRAPH_PROFILE`, what that system did by default
+8. the default
 
 A name that is no setting, or a value that cannot be, stops Dictograph with a message that names it.
 `dictograph settings --explain` shows the value in force of each and where it came from.

@@ -22,6 +22,7 @@ from dictograph.disk import FULL, check_room, time_of_files
 from dictograph.durable import sync_folder
 from dictograph.errors import DictographError, NotFound, StorageFull, StorageUnavailable
 from dictograph.job import StoredAudio
+from dictograph.private_files import group_rights, make_private_folder, private
 
 _PART = ".part"
 
@@ -171,9 +172,11 @@ class FolderBlobs:
         folder = self._folder / NOTES
         part = folder / f"{name}.{uuid4().hex}{_PART}"
         with _storage_errors():
-            folder.mkdir(parents=True, exist_ok=True)
+            make_private_folder(self._folder)
+            group = group_rights(self._folder)
+            make_private_folder(folder, group)
             try:
-                with part.open("xb") as file:
+                with open(part, "xb", opener=private(group)) as file:
                     file.write(data)
                     file.flush()
                     os.fsync(file.fileno())
@@ -187,7 +190,7 @@ class FolderBlobs:
 
     def _check_room(self) -> None:
         with _storage_errors():
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_private_folder(self._folder)
             check_room(self._folder, 1, self._reserve)
 
     def _is_file(self, path: Path) -> bool:
@@ -246,8 +249,10 @@ class _FileWriter:
         self._hash = hashlib.sha256()
         self.size = 0
         with _storage_errors():
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: BinaryIO = open(self._part, "wb")  # noqa: SIM115 - closed by commit or abort
+            make_private_folder(folder)
+            group = group_rights(folder)
+            make_private_folder(self._path.parent, group)
+            self._file: BinaryIO = open(self._part, "wb", opener=private(group))  # noqa: SIM115 - closed by commit or abort
 
     async def write(self, data: bytes) -> None:
         await asyncio.to_thread(self._write, data)

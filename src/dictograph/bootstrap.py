@@ -18,11 +18,13 @@ from dictograph.blobs import Blobs
 from dictograph.child.sandbox.policy import Mode
 from dictograph.child.sandbox.trial import warn
 from dictograph.crash import CrashPoints
+from dictograph.database_setup import prepare_database
 from dictograph.disk import FULL
 from dictograph.engine.catalog import Catalog
 from dictograph.engine.probe import prove
 from dictograph.errors import SettingsError
 from dictograph.presence import Presence
+from dictograph.private_files import make_private_folder
 from dictograph.profiles.selection import names_of
 from dictograph.queue import Queue
 from dictograph.queue.kinds import open_queue
@@ -35,9 +37,7 @@ from dictograph.service.storage_guard import StorageGuard, guards_of, troubles
 from dictograph.settings import Settings, variable
 from dictograph.storage_kinds import open_blobs
 from dictograph.store.database import Database
-from dictograph.store.kinds import check_writable
 from dictograph.store.lease import RetryPolicy
-from dictograph.store.migrate import upgrade
 from dictograph.store.tail import Tail
 from dictograph.webhooks.post import Poster
 from dictograph.worker.agent import PASSING, Crew
@@ -171,7 +171,7 @@ async def open_core(settings: Settings) -> AsyncIterator[Core]:
     crash = CrashPoints(settings.crash_at)
     catalog = Catalog.from_settings(settings)
     await asyncio.to_thread(_make_folders, settings)
-    await asyncio.to_thread(_prepare_database, settings.database)
+    await asyncio.to_thread(prepare_database, settings)
     async with AsyncExitStack() as stack:
         presence = _take_presence(settings)
         stack.callback(presence.close)
@@ -260,12 +260,6 @@ def _with_warnings(ask: Callable[[], Readiness], guards: Sequence[StorageGuard])
     return ask_with_warnings
 
 
-def _prepare_database(url: str) -> None:
-    """Bring it up to date. One that may only be read and is up to date would break down with the first job."""
-    upgrade(url)
-    check_writable(url)
-
-
 def _make_folders(settings: Settings) -> None:
     folders = {"data_dir": settings.data_dir, "path_upload_dir": settings.path_uploads, "storage_url": settings.storage}
     for setting, folder in folders.items():
@@ -275,7 +269,7 @@ def _make_folders(settings: Settings) -> None:
 def _make_folder(folder: Path, names: str) -> None:
     """Make it, and see that this user may write in it: what nobody can repair later is said at the start."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         if error.errno not in FULL:  # a full disk is told to those who bring something

@@ -25,7 +25,9 @@ DictographError
 ├── JobFailed                    (local.py) to a caller who waited: the job ended without a transcript
 ├── AgentDied                    (serving.py) a part of the process has died, and so it stops
 ├── BackupFailed                 a backup cannot be made, or not be put back
-├── StorageFull, StorageUnavailable, DatabaseUnavailable, ServerBusy
+├── StorageFull, StorageUnavailable, ServerBusy
+├── DatabaseUnavailable          it cannot be reached, or refuses
+│   ├── DatabaseMissing          └── DatabaseReplaced
 ├── SettingsError                the service cannot start as it is configured
 └── LeaseLost                    internal: this worker no longer owns the job
 
@@ -425,6 +427,18 @@ class DatabaseUnavailable(DictographError):
     code = "database_unavailable"
     retryable = True
     status = 503
+
+
+class DatabaseMissing(DatabaseUnavailable):
+    """The file of the database is not there; none is made in its place."""
+
+    code = "database_missing"
+
+
+class DatabaseReplaced(DatabaseUnavailable):
+    """Another file lies where the database was opened; nothing is written to it."""
+
+    code = "database_replaced"
 
 
 class ServerBusy(DictographError):

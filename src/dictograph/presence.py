@@ -11,6 +11,8 @@ from uuid import uuid4
 
 import psutil
 
+from dictograph.private_files import make_private_folder
+
 _SUFFIX = ".lock"
 
 
@@ -23,7 +25,7 @@ class Presence:
     def __init__(self, folder: Path, id: str | None = None) -> None:
         self.id = id or uuid4().hex
         self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
         self._path = folder / (self.id + _SUFFIX)
         unlocked = folder / f"{self.id}.new"
         self._descriptor = os.open(unlocked, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -31,16 +31,20 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What there is to read: variables, those of the file .env, and the folder with files."""
+    """What there is to read: variables, those of the file .env, and the folder with files; `named` are the variables
+    of a file that the command line names, which are among those of the environment, and `named_file` is that file."""
 
     environment: Mapping[str, str]
     dotenv: Mapping[str, str]
     folder: Path
+    named: Mapping[str, str] = field(default_factory=dict)
+    named_file: Path | None = None
 
     @classmethod
-    def of(cls, environment: Mapping[str, str], folder: Path) -> Sources:
-        """With the .env of that folder. Raises SettingsError."""
-        return cls(environment, read_dotenv(folder / DOTENV), folder)
+    def of(cls, environment: Mapping[str, str], folder: Path, named_file: Path | None = None) -> Sources:
+        """With the .env of that folder, and the file that the command line names. Raises SettingsError."""
+        named = {} if named_file is None else _variables_of(named_file)
+        return cls({**environment, **named}, read_dotenv(folder / DOTENV), folder, named, named_file)
 
 
 def merged(layers: Iterable[Layer]) -> Layer:
@@ -61,10 +65,18 @@ def own_layers(overrides: Mapping[str, Any], sources: Sources, known: Collection
     """
     return [
         Layer.of(COMMAND_LINE, {name: value for name, value in overrides.items() if value is not None}),
+        Layer.of(str(sources.named_file), _prefixed(sources.named, str(sources.named_file), known)),
         Layer.of(ENVIRONMENT, _prefixed(sources.environment, "the environment", known)),
         Layer.of(DOTENV, _prefixed(sources.dotenv, DOTENV, known)),
         _toml(sources, known),
     ]
+
+
+def _variables_of(file: Path) -> Mapping[str, str]:
+    """What a file that the command line names says; a TOML file is named to be read in its turn."""
+    if not file.is_file():
+        raise SettingsError(f"--config names {file}, which is not a file.")
+    return {f"{PREFIX}CONFIG": str(file)} if file.suffix == ".toml" else read_dotenv(file)
 
 
 def variable(field: str) -> str:

@@ -1,7 +1,7 @@
 """Every knob, in one typed model, and where each value came from.
 
-Values are taken, strongest first, from: the command line, the environment (`DICTOGRAPH_*`), the
-file `.env` in the working folder, a TOML file (`DICTOGRAPH_CONFIG`, else `dictograph.toml` in the
+Values are taken, strongest first, from: the command line, the file that it names with `--config`, the environment
+(`DICTOGRAPH_*`), the file `.env` in the working folder, a TOML file (`DICTOGRAPH_CONFIG`, else `dictograph.toml` in the
 working folder), the names that older systems had for them, the defaults of profiles (`dictograph.profiles`
 for both), the built-in defaults. An unknown name or a bad value is an error that names it.
 """
@@ -233,6 +233,7 @@ def load(
     overrides: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
+    named_file: Path | None = None,
 ) -> Loaded:
     """Read the settings.
 
@@ -240,11 +241,12 @@ def load(
         overrides: values of the command line, by field name; None values count as not given.
         environment: variables to use in place of `os.environ`.
         folder: where `.env`, `dictograph.toml` and `config.ini` are looked for, by default the working folder.
+        named_file: a file of variables that go before those of the environment, or a TOML file.
 
     Raises:
         SettingsError: for an unknown name or a bad value, naming it and where it stands.
     """
-    sources = Sources.of(os.environ if environment is None else environment, folder or Path.cwd())
+    sources = Sources.of(os.environ if environment is None else environment, folder or Path.cwd(), named_file)
     stated = merged(own_layers(overrides or {}, sources, Settings.model_fields))
     theirs = with_profiles(stated, sources)
     origins = {**dict.fromkeys(Settings.model_fields, DEFAULT), **theirs.layer.origins, **theirs.yielded}

@@ -22,10 +22,11 @@ from dictograph.backup import markers, postgres, sqlite
 from dictograph.backup.objects import Damaged, copy_object, names_in, remove_object
 from dictograph.durable import sync_file, sync_folder
 from dictograph.errors import BackupFailed
+from dictograph.private_files import group_rights, make_private_folder, private, rights_given
 from dictograph.settings import Settings
 from dictograph.store import migrate
 from dictograph.store.database import Database
-from dictograph.store.kinds import file_of
+from dictograph.store.kinds import file_of, is_there
 from dictograph.store.prune import unnamed
 from dictograph.store.read import stored_audio
 from dictograph.store.storage_marks import PATH_UPLOADS, STORAGE, mark_of
@@ -73,14 +74,13 @@ def save(settings: Settings, folder: Path) -> Summary:
         BackupFailed: what stands in the way. An earlier backup's database is then still whole.
     """
     tool = _tool(settings.database)
-    revision = migrate.current(settings.database)
-    if revision is None:
+    if not is_there(settings.database) or (revision := migrate.current(settings.database)) is None:
         raise BackupFailed("There is no database to save; name its folder with --data-dir.")
     with _disk_errors():
         database = Database.open(settings.database)
         try:
             _check_same(folder, _marks(database, revision))
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private_folder(folder)
             tool.save(settings.database, folder)
             marks = _marks(database, revision)  # after the copy: not behind what it says
             summary = _copy_all(_named(database), settings.storage, folder / _OBJECTS)
@@ -116,7 +116,7 @@ def restore(settings: Settings, folder: Path) -> Summary:
     if not tool.is_free(settings.database):
         raise BackupFailed("There is a database already; a backup is restored only where there is none.")
     with _disk_errors():
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        make_private_folder(settings.data_dir)
         new = asyncio.run(markers.put_ahead(settings, manifest.marks))
         summary = _copy_all(_saved(folder / _OBJECTS), folder / _OBJECTS, settings.storage)
         tool.load(folder, settings.database)
@@ -160,9 +160,11 @@ def _saved(folder: Path) -> Iterator[_Object]:
 
 def _copy_all(objects: Iterator[_Object], source: Path, target: Path) -> Summary:
     summary = Summary()
+    make_private_folder(target)
+    group = group_rights(target)
     for one in objects:
         try:
-            summary.copied += copy_object(source / one.name, target / one.name, one.size, one.sha256)
+            summary.copied += copy_object(source / one.name, target / one.name, one.size, one.sha256, group)
         except (FileNotFoundError, Damaged):
             summary.missing += 1
             continue
@@ -180,7 +182,8 @@ def _remove_unnamed(database: Database, folder: Path) -> None:
 
 def _write(folder: Path, manifest: Manifest) -> None:
     part = folder / f"{MANIFEST}.part"
-    part.write_text(json.dumps(asdict(manifest), indent=2) + "\n", encoding="utf-8")
+    with open(part, "w", encoding="utf-8", opener=private(rights_given(folder))) as file:
+        file.write(json.dumps(asdict(manifest), indent=2) + "\n")
     sync_file(part)
     os.replace(part, folder / MANIFEST)
     sync_folder(folder)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dictograph.durable import sync_file, sync_folder
+from dictograph.private_files import make_private_folder, private
 
 _CHUNK = 2**20
 
@@ -18,8 +19,9 @@ class Damaged(Exception):
     """An object has other bytes than its row says."""
 
 
-def copy_object(source: Path, target: Path, size: int, sha256: str | None) -> bool:
-    """Copy an object that is not there yet; says whether it had to. It has its name only once it is whole.
+def copy_object(source: Path, target: Path, size: int, sha256: str | None, group: int) -> bool:
+    """Copy an object that is not there yet; says whether it had to. It has its name only once it is whole. `group` are
+    the rights of its group, as bits of a mode.
 
     Raises FileNotFoundError when it is gone, Damaged when its bytes are not those of the hash (None: not known).
     """
@@ -27,9 +29,9 @@ def copy_object(source: Path, target: Path, size: int, sha256: str | None) -> bo
         return False
     part = target.with_name(target.name + ".part")
     with source.open("rb") as original:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(target.parent, group)
         try:
-            with part.open("wb") as copy:
+            with open(part, "wb", opener=private(group)) as copy:
                 shutil.copyfileobj(original, copy, _CHUNK)
             if sha256 is not None and _sha256(part) != sha256:
                 raise Damaged(source)

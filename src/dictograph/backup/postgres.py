@@ -11,6 +11,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from dictograph.durable import sync_file, sync_folder
 from dictograph.errors import BackupFailed
+from dictograph.private_files import make_private_file
 from dictograph.store import migrate
 
 NAME = "database.pgdump"
@@ -19,6 +20,8 @@ NAME = "database.pgdump"
 def save(url: str, folder: Path) -> None:
     """Have `pg_dump` write the database as it is at one moment; writers go on meanwhile."""
     target, part = folder / NAME, folder / f"{NAME}.part"
+    part.unlink(missing_ok=True)
+    make_private_file(part)
     _run("pg_dump", url, "--format=custom", "--no-owner", "--no-privileges", f"--file={part}")
     sync_file(part)
     os.replace(part, target)

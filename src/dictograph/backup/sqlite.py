@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dictograph.durable import sync_file, sync_folder
 from dictograph.errors import BackupFailed
+from dictograph.private_files import make_private_file, make_private_folder
 from dictograph.store.kinds import file_of
 
 NAME = "dictograph.db"
@@ -30,7 +31,7 @@ def save(url: str, folder: Path) -> None:
 def load(folder: Path, url: str) -> None:
     """Put the saved database in its place, which has to be free."""
     target = _file(url)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(target.parent)
     _copy(folder / NAME, target)
 
 
@@ -44,6 +45,7 @@ def _copy(source: Path, target: Path) -> None:
         raise BackupFailed(f"There is no database {source}.")
     part = target.with_name(target.name + ".part")
     part.unlink(missing_ok=True)
+    make_private_file(part)
     with _told(source):
         with closing(sqlite3.connect(source, timeout=60)) as here, closing(sqlite3.connect(part)) as there:
             here.backup(there, pages=_STEP)

@@ -9,7 +9,8 @@ import click
 from dictograph.backup.backup import Summary
 from dictograph.backup.backup import restore as restore_all
 from dictograph.backup.backup import save as save_all
-from dictograph.cli.options import effective, option
+from dictograph.cli.options import option
+from dictograph.cli.service_database import check_there, service_settings
 from dictograph.cli.tables import size
 from dictograph.masking import masked
 
@@ -25,7 +26,9 @@ def backup(folder: Path, data_dir: Path | None) -> None:
     They go into FOLDER, while the service runs or not. Into the same FOLDER again, only what is new is copied.
     A PostgreSQL database is saved by `pg_dump`. Settings and models are not saved.
     """
-    summary = save_all(effective(data_dir=data_dir), folder)
+    settings = service_settings(data_dir=data_dir)
+    check_there(settings, "look where the service keeps it")
+    summary = save_all(settings, folder)
     click.echo(f"Saved in {folder}: the database, {_told(summary)}.")
 
 
@@ -39,7 +42,7 @@ def restore(folder: Path, data_dir: Path | None) -> None:
     that were running when it was saved go on when the service has been started and their leases have run out,
     from their last finished window.
     """
-    settings = effective(data_dir=data_dir)
+    settings = service_settings(data_dir=data_dir)
     summary = restore_all(settings, folder)
     click.echo(f"Restored to {masked(settings.database)} and {settings.storage}: {_told(summary)}.")
 

@@ -10,9 +10,8 @@ from dictograph.api.views import job_view
 from dictograph.api.workers import worker_view
 from dictograph.blobs import Blobs
 from dictograph.cli.job_text import Shape
-from dictograph.errors import DatabaseUnavailable
+from dictograph.cli.service_database import check_database
 from dictograph.job import Job, JobStatus
-from dictograph.masking import masked
 from dictograph.service.follow import Following, Snapshot
 from dictograph.service.jobs import Jobs, Listing
 from dictograph.service.live_workers import live_workers
@@ -20,8 +19,6 @@ from dictograph.service.outlook import Outlooks
 from dictograph.settings import Settings
 from dictograph.storage_kinds import open_blobs
 from dictograph.store.database import Database
-from dictograph.store.kinds import file_of
-from dictograph.store.migrate import check_known, current, head
 from dictograph.store.tail import Tail
 
 #: Whoever may read the database is its operator, and sees everybody's jobs.
@@ -35,7 +32,7 @@ async def database_desk(settings: Settings) -> AsyncIterator[DatabaseDesk]:
     Raises:
         DatabaseUnavailable: it is not there, or not of this version.
     """
-    await asyncio.to_thread(check_database, settings.database)
+    await asyncio.to_thread(check_database, settings)
     database = Database.open(settings.database, settings.database_pool)
     tail = Tail(database)
     await tail.start()
@@ -87,19 +84,3 @@ class DatabaseDesk:
 
     async def _shape(self, job: Job) -> Shape:
         return job_view(job, await self._outlooks.of(job)).model_dump(mode="json")
-
-
-def check_database(url: str) -> None:
-    """Raises DatabaseUnavailable when it is not there, or not of this version."""
-    file = file_of(url)
-    if file is not None and not file.exists():
-        raise DatabaseUnavailable(
-            f"There is no database {file}. Name its folder with --data-dir, or a service with --server."
-        )
-    revision = current(url)
-    check_known(revision)
-    if revision != head():
-        raise DatabaseUnavailable(
-            f"{masked(url)} is at {revision or 'no revision'}, not at {head()} as it should be: "
-            "run `dictograph db upgrade`."
-        )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
-from dictograph.cli.options import effective, option
+from dictograph.cli.options import option
+from dictograph.cli.service_database import check_there, service_settings
+from dictograph.database_setup import prepare_database
 from dictograph.masking import masked
 from dictograph.store import migrate
 
@@ -18,12 +20,12 @@ def db() -> None:
 
 
 @db.command()
+@click.option("--init", is_flag=True, help="Make an empty one also where the storage belongs to a database.")
 @option("profile", "data_dir")
-def upgrade(profile: str | None, data_dir: str | None) -> None:
+def upgrade(init: bool, profile: str | None, data_dir: str | None) -> None:
     """Create the database, or bring it to this version's schema. May be repeated, and run twice at once."""
-    settings = effective(profile=profile, data_dir=data_dir)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    revision = migrate.upgrade(settings.database)
+    settings = service_settings(profile=profile, data_dir=data_dir)
+    revision = prepare_database(settings, init=init)
     click.echo(f"{masked(settings.database)} is at {revision}, the newest.")
 
 
@@ -31,7 +33,8 @@ def upgrade(profile: str | None, data_dir: str | None) -> None:
 @option("profile", "data_dir")
 def current(profile: str | None, data_dir: str | None) -> None:
     """Show the database's revision, and whether it is this version's. Exit code 1: it is older, or newer."""
-    settings = effective(profile=profile, data_dir=data_dir)
+    settings = service_settings(profile=profile, data_dir=data_dir)
+    check_there(settings)
     revision, newest = migrate.current(settings.database), migrate.head()
     migrate.check_known(revision)
     if revision == newest:

@@ -52,8 +52,9 @@ class Place:
 
             return server_desk(self.server, _key())
         from dictograph.cli.database_desk import database_desk
+        from dictograph.cli.service_database import service_settings
 
-        return database_desk(effective(data_dir=self.data_dir))
+        return database_desk(service_settings(data_dir=self.data_dir))
 
 
 def at_a_desk(place: Place, work: Callable[[Desk], Awaitable[T]]) -> T:

@@ -9,9 +9,17 @@ from collections.abc import AsyncIterator, Mapping
 import click
 
 from dictograph import logs
-from dictograph.cli import audio_checks, machine_checks, sandbox_checks, service_checks, storage_checks
+from dictograph.cli import (
+    audio_checks,
+    machine_checks,
+    privacy_checks,
+    sandbox_checks,
+    service_checks,
+    storage_checks,
+)
 from dictograph.cli.findings import Check, Finding, Verdict, find, in_thread
-from dictograph.cli.options import explained, option
+from dictograph.cli.options import option
+from dictograph.cli.service_database import service_loaded
 from dictograph.errors import SettingsError
 from dictograph.settings import Settings
 
@@ -24,6 +32,7 @@ _CHECKS: Mapping[str, Check] = {
     "owner": in_thread(storage_checks.owner),
     "scratch": in_thread(machine_checks.scratch),
     "processes": in_thread(machine_checks.processes),
+    "privacy": in_thread(privacy_checks.privacy),
     "disk": in_thread(machine_checks.disk),
     "paths": in_thread(machine_checks.paths),
     "addresses": in_thread(machine_checks.addresses),
@@ -76,7 +85,7 @@ async def _examine(overrides: Mapping[str, str | None]) -> AsyncIterator[Finding
 
 def _settings(overrides: Mapping[str, str | None]) -> tuple[Settings | None, Finding]:
     try:
-        loaded = explained(**overrides)
+        loaded = service_loaded(**overrides)
     except SettingsError as error:
         return None, Finding(
             "settings",

@@ -14,16 +14,16 @@ from typing import Any, TypeVar
 import click
 from pydantic import TypeAdapter, ValidationError
 
-from dictograph.cli.database_desk import check_database
-from dictograph.cli.options import effective, option
+from dictograph.cli.options import option
+from dictograph.cli.service_database import check_database, service_settings
 from dictograph.cli.tables import clipped, table
+from dictograph.database_setup import prepare_database
 from dictograph.errors import DictographError
 from dictograph.job import LOCAL_OWNER
 from dictograph.service.access import Scope
 from dictograph.service.keys import Issued, Keys, Wanted
 from dictograph.setting_values import Seconds
 from dictograph.settings import Settings
-from dictograph.store import migrate
 from dictograph.store.database import Database
 from dictograph.store.keys import Key, KeyRates
 
@@ -32,6 +32,7 @@ T = TypeVar("T")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 #: A number that may have been meant in days; nothing is nothing in all units.
 _BARE = re.compile(r"\s*\d*[1-9]\d*(\.\d*)?\s*|\s*0*\.\d*[1-9]\d*\s*")
+_MAKE_ONE = "make one for a service to come with `dictograph keys create --init`"
 _seconds = TypeAdapter[float](Seconds)
 
 
@@ -92,6 +93,7 @@ def keys() -> None:
 @click.option("--rate", "rates", multiple=True, metavar="RATE", help="Requests, as `600/minute`; may be repeated.")
 @click.option("--job-rate", "job_rates", multiple=True, metavar="RATE", help="New jobs, as `100/hour`.")
 @click.option("--webhook-url", metavar="URL", help="Where the ends of its jobs are told.")
+@click.option("--init", is_flag=True, help="Make the database if there is none yet, before the service's first start.")
 @option("data_dir", "as_json")
 def create(
     owner: str,
@@ -101,19 +103,20 @@ def create(
     rates: tuple[str, ...],
     job_rates: tuple[str, ...],
     webhook_url: str | None,
+    init: bool,
     data_dir: Path | None,
     as_json: bool,
 ) -> None:
     """Make a key, and show it: this once.
 
-    The database is made if there is none yet. Without --rate and --job-rate what the settings say holds.
+    Without --rate and --job-rate what the settings say holds.
     """
     wanted = Wanted(
         owner, name, [Scope(scope) for scope in scopes], lives, KeyRates(rates or None, job_rates or None), webhook_url
     )
-    settings = effective(data_dir=data_dir)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    migrate.upgrade(settings.database)
+    settings = service_settings(data_dir=data_dir)
+    if init:
+        prepare_database(settings)
     _show_new(_ask(settings, lambda desk: desk.create(wanted)), as_json)
 
 
@@ -122,7 +125,7 @@ def create(
 @option("data_dir", "as_json")
 def list_(owner: str | None, data_dir: Path | None, as_json: bool) -> None:
     """List all keys, oldest first, also those that are good no more. Nobody can see the keys themselves."""
-    found = _ask(effective(data_dir=data_dir), lambda desk: desk.list(owner))
+    found = _ask(service_settings(data_dir=data_dir), lambda desk: desk.list(owner))
     click.echo(json.dumps([_shape(key) for key in found], indent=2) if as_json else _listed(found))
 
 
@@ -135,7 +138,7 @@ def revoke(ids: tuple[str, ...], data_dir: Path | None) -> None:
     async def work(desk: Keys) -> bool:
         return all([await _revoked(desk, id) for id in ids])
 
-    if not _ask(effective(data_dir=data_dir), work):
+    if not _ask(service_settings(data_dir=data_dir), work):
         raise click.exceptions.Exit(1)
 
 
@@ -151,7 +154,7 @@ def rotate(id: str, overlap: float, lives: float | None, data_dir: Path | None, 
 
     Without --expires it lives as long as the old one did.
     """
-    _show_new(_ask(effective(data_dir=data_dir), lambda desk: desk.rotate(id, overlap, lives)), as_json)
+    _show_new(_ask(service_settings(data_dir=data_dir), lambda desk: desk.rotate(id, overlap, lives)), as_json)
 
 
 def _ask(settings: Settings, work: Callable[[Keys], Awaitable[T]]) -> T:
@@ -164,7 +167,7 @@ def _ask(settings: Settings, work: Callable[[Keys], Awaitable[T]]) -> T:
 
 @asynccontextmanager
 async def _desk(settings: Settings) -> AsyncIterator[Keys]:
-    await asyncio.to_thread(check_database, settings.database)
+    await asyncio.to_thread(check_database, settings, _MAKE_ONE)
     database = Database.open(settings.database, settings.database_pool)
     try:
         yield Keys(database)

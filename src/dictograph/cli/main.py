@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 import click
 
 from dictograph import __version__
+from dictograph.cli.config_file import remember_config
 from dictograph.cli.lazy import Entry, LazyGroup
 from dictograph.errors import DictographError, ModelUnavailable, RequestError, SettingsError
 
@@ -53,11 +55,18 @@ Exit codes:
   3    a setting is wrong, or the model is not available
   130  interrupted
 
-`dictograph COMMAND --help` says more about each. Settings come from the command line, DICTOGRAPH_*
-variables, .env, and dictograph.toml, in this order: see `dictograph settings --explain`.
+`dictograph COMMAND --help` says more about each. Settings come from the command line, the file of
+--config, DICTOGRAPH_* variables, .env, and dictograph.toml, in this order: see `dictograph settings --explain`.
 """,
 )
 @click.version_option(__version__, prog_name="dictograph")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    callback=remember_config,
+    expose_value=False,
+    help="A file of settings as the service's unit reads it (NAME=VALUE), or a TOML file.",
+)
 def cli() -> None:
     """Dictograph turns audio into text and loses nothing on the way.
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from dictograph.cli.config_file import named_config
 from dictograph.settings import Loaded, Settings, load
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -47,4 +48,4 @@ def effective(**overrides: object) -> Settings:
 
 def explained(**overrides: object) -> Loaded:
     """`effective`, with where each value came from."""
-    return load(overrides)
+    return load(overrides, named_file=named_config())

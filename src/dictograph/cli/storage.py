@@ -12,8 +12,8 @@ from typing import TypeVar
 
 import click
 
-from dictograph.cli.database_desk import check_database
-from dictograph.cli.options import effective, option
+from dictograph.cli.options import option
+from dictograph.cli.service_database import check_database, service_settings
 from dictograph.masking import masked
 from dictograph.service.storage_guard import ADOPT, StorageGuard, guards_of
 from dictograph.settings import Settings, variable
@@ -55,7 +55,7 @@ def show(as_json: bool, profile: str | None, data_dir: Path | None) -> None:
 
     Exit code 1: it is not this database's own.
     """
-    settings = effective(profile=profile, data_dir=data_dir)
+    settings = service_settings(profile=profile, data_dir=data_dir)
     seen = _with_guards(settings, _look)
     click.echo(
         json.dumps([asdict(one) for one in seen], indent=2)
@@ -74,7 +74,7 @@ def adopt(profile: str | None, data_dir: Path | None) -> None:
     Do this after a restore, or when another database used the storage and does no more. What no job of this database
     names is removed from then on, after DICTOGRAPH_ORPHAN_AGE: copy it before, if it is needed.
     """
-    settings = effective(profile=profile, data_dir=data_dir)
+    settings = service_settings(profile=profile, data_dir=data_dir)
     for one in _with_guards(settings, _adopt):
         click.echo(f"The {one.where} now belongs to {masked(settings.database)}.")
         if one.place == STORAGE and one.unnamed:
@@ -127,7 +127,7 @@ def _with_guards(settings: Settings, work: Callable[[StorageGuard], Awaitable[T]
 
 @asynccontextmanager
 async def _guards(settings: Settings) -> AsyncIterator[tuple[StorageGuard, ...]]:
-    await asyncio.to_thread(check_database, settings.database)
+    await asyncio.to_thread(check_database, settings)
     database = Database.open(settings.database)
     try:
         yield guards_of(settings, database, open_blobs(settings.objects_url))

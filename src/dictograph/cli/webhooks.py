@@ -13,8 +13,8 @@ import click
 
 from dictograph.api.webhooks import delivery_view, secret_view
 from dictograph.audio.addresses import AllowList
-from dictograph.cli.database_desk import check_database
-from dictograph.cli.options import effective, option
+from dictograph.cli.options import option
+from dictograph.cli.service_database import check_database, service_settings
 from dictograph.cli.tables import clipped, table
 from dictograph.errors import DictographError
 from dictograph.job import LOCAL_OWNER
@@ -30,6 +30,7 @@ from dictograph.webhooks.post import Poster
 T = TypeVar("T")
 
 _WIDTH = 50
+_START_IT = "start the service, which makes it"
 _owner = click.option("--owner", default=LOCAL_OWNER, show_default=True, help="Whose webhooks they sign.")
 _data_dir = click.option("--data-dir", type=click.Path(file_okay=False, path_type=Path), help="The data folder.")
 
@@ -54,7 +55,7 @@ def deliveries(
 ) -> None:
     """List what was told to receivers, or is to be told, newest first."""
     wanted = Wanted(job_id, DeliveryState(state) if state else None, limit=limit)
-    page = _ask(effective(data_dir=data_dir), lambda asked: asked.deliveries(owner, wanted))
+    page = _ask(service_settings(data_dir=data_dir), lambda asked: asked.deliveries(owner, wanted))
     if as_json:
         shapes = [delivery_view(one).model_dump(mode="json") for one in page.deliveries]
         click.echo(json.dumps(shapes, indent=2))
@@ -71,7 +72,7 @@ def redeliver(ids: tuple[str, ...], data_dir: Path | None) -> None:
     async def work(asked: Webhooks) -> bool:
         return all([await _again(asked, id) for id in ids])
 
-    if not _ask(effective(data_dir=data_dir), work):
+    if not _ask(service_settings(data_dir=data_dir), work):
         raise click.exceptions.Exit(1)
 
 
@@ -81,7 +82,7 @@ def redeliver(ids: tuple[str, ...], data_dir: Path | None) -> None:
 @_data_dir
 def test(url: str, owner: str, data_dir: Path | None) -> None:
     """Send a `webhook.test` to a URL now, once, and say what it answered."""
-    settings = effective(data_dir=data_dir)
+    settings = service_settings(data_dir=data_dir)
     poster = Poster(AllowList.parse(settings.webhook_allow, ALLOWED_BY), settings.webhook_timeout)
     outcome = _ask(settings, lambda asked: asked.ping(owner, url, poster))
     if outcome.error is not None:
@@ -101,7 +102,7 @@ def secret() -> None:
 @_data_dir
 def show(owner: str, as_json: bool, data_dir: Path | None) -> None:
     """Show the secrets in force, the current one first; the first time, one is made."""
-    _show(_ask(effective(data_dir=data_dir), lambda asked: asked.secrets(owner)), as_json)
+    _show(_ask(service_settings(data_dir=data_dir), lambda asked: asked.secrets(owner)), as_json)
 
 
 @secret.command()
@@ -114,11 +115,11 @@ def show(owner: str, as_json: bool, data_dir: Path | None) -> None:
 @_data_dir
 def rotate(owner: str, overlap: float, as_json: bool, data_dir: Path | None) -> None:
     """Make a new secret. For a while webhooks carry the signatures of both."""
-    _show(_ask(effective(data_dir=data_dir), lambda asked: asked.rotate(owner, overlap * 3600)), as_json)
+    _show(_ask(service_settings(data_dir=data_dir), lambda asked: asked.rotate(owner, overlap * 3600)), as_json)
 
 
 def _ask(settings: Settings, question: Callable[[Webhooks], Awaitable[T]]) -> T:
-    check_database(settings.database)
+    check_database(settings, _START_IT)
 
     async def run() -> T:
         database = Database.open(settings.database, settings.database_pool)

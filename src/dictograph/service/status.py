@@ -13,7 +13,6 @@ from dictograph.errors import DictographError
 from dictograph.job import JobStatus
 from dictograph.service.live_workers import LiveWorker, live_workers
 from dictograph.service.tally import Tally
-from dictograph.store.clock import read_clock
 from dictograph.store.database import Database
 from dictograph.store.read import unsupported_count
 from dictograph.store.workers import GONE_AFTER_S, WorkerState, living, supported_needs
@@ -71,7 +70,7 @@ class StatusBoard:
         try:
             await self._blobs.check_room()
             async with asyncio.timeout(PATIENCE_S):
-                await self._database.read(read_clock)
+                await self._database.check()
         except TimeoutError:
             return SILENT
         except DictographError as error:

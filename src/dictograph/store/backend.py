@@ -29,6 +29,10 @@ class Backend(Protocol):
         """See whether the database can be used at all."""
         ...
 
+    def check(self) -> Future[None]:
+        """See whether the database can be used now: by reading what is in it, not what is remembered."""
+        ...
+
     def write(self, question: Callable[[Connection], T]) -> Future[T]:
         """Run a question that writes; it is committed when its answer is there."""
         ...

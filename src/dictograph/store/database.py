@@ -63,6 +63,11 @@ class Database:
         self._enter()
         return await asyncio.wrap_future(self._backend.read(question))
 
+    async def check(self) -> None:
+        """See whether the database can be used now, by reading of it what comes first."""
+        self._enter()
+        await asyncio.wrap_future(self._backend.check())
+
     def write_now(self, question: Callable[[Connection], T]) -> T:
         """`write` for callers without an event loop."""
         self._check_open()

@@ -30,6 +30,22 @@ def file_of(url: str) -> Path | None:
     return sqlite.file_of(url) if kind_of(url) == SQLITE else None
 
 
+def is_there(url: str) -> bool:
+    """Whether the database's file is there, where it is one; a server's database is not looked for."""
+    file = file_of(url)
+    return file is None or file.exists()
+
+
+def make_missing(url: str) -> None:
+    """Make the file of a database that is one and is not there yet. A server's database is made by its operator.
+
+    Raises:
+        DatabaseUnavailable: with what to do.
+    """
+    if kind_of(url) == SQLITE:
+        sqlite.make_missing(url)
+
+
 def make_backend(url: str, pool: int, bells: Bells) -> Backend:
     """What runs questions on the database at `url`. Nothing is opened yet."""
     if kind_of(url) == SQLITE:

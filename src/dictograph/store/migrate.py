@@ -13,18 +13,20 @@ from sqlalchemy import Connection
 
 from dictograph.errors import DatabaseUnavailable
 from dictograph.store import adopt, older
-from dictograph.store.kinds import migrating
+from dictograph.store.kinds import make_missing, migrating
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 
 
 def upgrade(url: str, revision: str = "head") -> str:
-    """Migrate the database at `url` to a revision, the newest by default; returns which it now has.
+    """Migrate the database at `url` to a revision, the newest by default; returns which it now has. One that is not
+    there yet is made.
 
     All in one transaction that takes the write lock first: of two processes that do it at once, one
     does it and the other finds it done. The job table of an older system is set aside, and its jobs are taken
     over. Raises DatabaseUnavailable with what to do.
     """
+    make_missing(url)
     with migrating(url) as connection:
         old = older.set_aside(connection)
         check_known(_current(connection))

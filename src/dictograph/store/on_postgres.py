@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Generic, TypeVar
 
-from sqlalchemy import Connection, Engine, RootTransaction, event, text
+from sqlalchemy import Connection, Engine, RootTransaction, event, select, text
 from sqlalchemy.exc import DBAPIError
 
 from dictograph.errors import DatabaseUnavailable
@@ -20,6 +20,7 @@ from dictograph.store.bells import Bells
 from dictograph.store.listener import Listener, notification
 from dictograph.store.postgres import PATIENCE_S, PatientConnection
 from dictograph.store.postgres_errors import REPEATABLE, as_outage, sqlstate
+from dictograph.store.tables import job
 
 T = TypeVar("T")
 
@@ -59,6 +60,9 @@ class PostgresBackend:
 
     def look(self) -> None:
         self.read(lambda conn: conn.execute(text("SELECT 1")).scalar_one()).result()
+
+    def check(self) -> Future[None]:
+        return self.read(lambda conn: conn.execute(select(job.c.id).limit(1)).close())
 
     def write(self, question: Callable[[Connection], T]) -> Future[T]:
         return self._submit(self._writers, _Write(self._writing, question, self._bells))

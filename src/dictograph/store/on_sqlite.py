@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine, NullPool
 from sqlalchemy.exc import DBAPIError
 
 from dictograph.store import sqlite
@@ -24,14 +24,19 @@ class SqliteBackend:
     """See Backend. That other processes have committed is seen when it is asked for, never told."""
 
     def __init__(self, url: str, bells: Bells) -> None:
-        self.engine = sqlite.make_engine(url)
+        self._file = sqlite.opened(url)
+        self.engine = sqlite.make_engine(self._file)
+        self._fresh = sqlite.make_engine(self._file, NullPool)
         self._version: int | None = None
         self._lock = threading.Lock()
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="database-reader")
-        self._writer = Writer(self.engine, bells.committed)
+        self._writer = Writer(self.engine, self._file, bells.committed)
 
     def look(self) -> None:
         self._read(lambda conn: conn.exec_driver_sql("SELECT count(*) FROM sqlite_master").all())
+
+    def check(self) -> Future[None]:
+        return self._readers.submit(self._read, sqlite.look_at_tables, self._fresh)
 
     def write(self, question: Callable[[Connection], T]) -> Future[T]:
         return self._writer.ask(question)
@@ -55,9 +60,10 @@ class SqliteBackend:
             before, self._version = self._version, version
         return version != before
 
-    def _read(self, question: Callable[[Connection], T]) -> T:
+    def _read(self, question: Callable[[Connection], T], engine: Engine | None = None) -> T:
+        # A connection that has read pages before would not read them from the disk again.
         try:
-            with self.engine.connect() as conn, conn.begin() as snapshot:
+            with (engine or self.engine).connect() as conn, conn.begin() as snapshot:
                 answer = question(conn)
                 snapshot.rollback()
                 return answer

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
+from sqlalchemy import Connection, Engine, Pool, QueuePool, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from dictograph.errors import DatabaseUnavailable, DictographError, StorageFull
+from dictograph.store.sqlite_file import OpenedFile, make_file
+from dictograph.store.tables import metadata
 from dictograph.store.words import clean_json
 
 BUSY_TIMEOUT_S = 15.0
@@ -23,6 +25,9 @@ TOO_OLD = f"SQLite {sqlite3.sqlite_version} is too old; use a Python with SQLite
 
 #: The write-ahead log is cut back to this after a checkpoint, in bytes.
 _JOURNAL_SIZE_LIMIT = 64 * 2**20
+
+#: A process that leaves a file which was moved waits so long for others that read it (ms).
+_LEAVING_MS = 1000
 
 #: What is said of a full disk when the database is opened: there is no room for the index of its write-ahead log.
 _NO_ROOM_TO_OPEN = "SQLITE_IOERR_SHMSIZE"
@@ -41,42 +46,49 @@ _WHAT_TO_DO = {
 }
 
 
-def make_engine(url: str) -> Engine:
-    """An engine for the database at `url`, its folder made if need be. Nothing is opened yet.
+def make_engine(file: OpenedFile, pool: type[Pool] = QueuePool) -> Engine:
+    """Return an engine for a database that is there. Nothing is opened yet.
+
+    Each transaction looks whether the file is still the one that was opened.
+    """
+    sizes = {"pool_size": 8, "max_overflow": -1} if pool is QueuePool else {}
+    engine = create_engine(
+        "sqlite://", creator=lambda: _connect(file), poolclass=pool, json_serializer=clean_json, **sizes
+    )
+    event.listen(engine, "connect", _on_connect)
+    event.listen(engine, "begin", lambda conn: _on_begin(conn, file))
+    return engine
+
+
+def opened(url: str) -> OpenedFile:
+    """Return the file that a URL names, to be opened.
 
     Raises:
-        DatabaseUnavailable: when SQLite is too old, the URL names no file, or the folder cannot be made.
+        DatabaseUnavailable: when SQLite is too old, or the URL names no file.
     """
     if sqlite3.sqlite_version_info < OLDEST:
         raise DatabaseUnavailable(TOO_OLD)
-    parsed = _parse(url)
-    folder = Path(str(parsed.database)).parent
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DatabaseUnavailable(f"The database's folder {folder} cannot be made: {error.strerror}.") from error
-    engine = create_engine(
-        parsed,
-        poolclass=QueuePool,
-        pool_size=8,
-        max_overflow=-1,
-        connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_S},
-        json_serializer=clean_json,
-    )
-    event.listen(engine, "connect", _on_connect)
-    event.listen(engine, "begin", _on_begin)
-    return engine
+    return OpenedFile(file_of(url))
 
 
 def file_of(url: str) -> Path:
     """The database's file. Raises DatabaseUnavailable when the URL names none."""
-    return Path(str(_parse(url).database))
+    return Path(str(_parse(url).database)).absolute()
+
+
+def make_missing(url: str) -> None:
+    """Make an empty file for a database that is not there yet, and its folder.
+
+    Raises:
+        DatabaseUnavailable: when SQLite is too old, the URL names no file, or it cannot be made.
+    """
+    make_file(opened(url).path)
 
 
 @contextmanager
 def migrating(url: str) -> Iterator[Connection]:
     """A connection in a transaction that holds the write lock from its beginning."""
-    engine = make_engine(url)
+    engine = make_engine(opened(url))
     try:
         with engine.connect().execution_options(writes=True) as connection, connection.begin():
             yield connection
@@ -87,7 +99,7 @@ def migrating(url: str) -> Iterator[Connection]:
 def try_to_write(url: str) -> None:
     """Write to the database, and take it back. One that may only be read lets a transaction begin, and more than that
     no migration needs that has nothing to do."""
-    engine = make_engine(url)
+    engine = make_engine(opened(url))
     try:
         with engine.connect().execution_options(writes=True) as connection, connection.begin() as trial:
             version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
@@ -105,6 +117,13 @@ def _parse(url: str) -> URL:
     if not parsed.database or parsed.database == ":memory:":
         raise DatabaseUnavailable("A database in memory would lose every job; give sqlite:///FILE.")
     return parsed
+
+
+def _connect(file: OpenedFile) -> sqlite3.Connection:
+    """Open the file; one that is not there is not made (https://www.sqlite.org/uri.html, `mode`)."""
+    with file.opening():
+        uri = f"{file.path.as_uri()}?mode=rw"
+        return sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=BUSY_TIMEOUT_S)
 
 
 def _on_connect(connection: sqlite3.Connection, record: object) -> None:  # noqa: ARG001 - the hook's signature
@@ -132,7 +151,8 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             time.sleep(0.02)
 
 
-def _on_begin(conn: Connection) -> None:
+def _on_begin(conn: Connection, file: OpenedFile) -> None:
+    file.check()
     # A writer takes the lock at once: one that read first could not become a writer when another wrote in between.
     driver_of(conn).execute("BEGIN IMMEDIATE" if conn.get_execution_options().get("writes") else "BEGIN")
 
@@ -142,6 +162,23 @@ def driver_of(conn: Connection) -> sqlite3.Connection:
     driver = conn.connection.driver_connection
     assert isinstance(driver, sqlite3.Connection)
     return driver
+
+
+def save_to_its_file(conn: Connection) -> None:
+    """Bring all that was committed from the write-ahead log to the file that is open, wherever that lies now.
+
+    The log keeps the name that it had: beside another file it would be taken for that file's. Must be called outside
+    a transaction; raises sqlite3.Error.
+    """
+    driver = driver_of(conn)
+    driver.execute(f"PRAGMA busy_timeout={_LEAVING_MS}")
+    driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def look_at_tables(conn: Connection) -> None:
+    """Read of each table what comes first: a damaged file is not noticed before it is read."""
+    for name in metadata.tables:
+        conn.exec_driver_sql(f"SELECT * FROM {name} LIMIT 1").all()  # noqa: S608 - a name of ours
 
 
 def data_version(conn: Connection) -> int:

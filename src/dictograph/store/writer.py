@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
+import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -10,9 +12,10 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from dictograph.errors import DatabaseUnavailable
+from dictograph.errors import DatabaseMissing, DatabaseReplaced, DatabaseUnavailable
 from dictograph.store import news, sqlite
 from dictograph.store.news import News
+from dictograph.store.sqlite_file import OpenedFile
 
 T = TypeVar("T")
 
@@ -35,8 +38,9 @@ class _Ask:
 class Writer:
     """Runs questions one after the other, each in a SAVEPOINT, and answers when they are committed."""
 
-    def __init__(self, engine: Engine, committed: Callable[[News], None]) -> None:
+    def __init__(self, engine: Engine, file: OpenedFile, committed: Callable[[News], None]) -> None:
         self._engine = engine
+        self._file = file
         self._committed = committed
         self._asks: queue.SimpleQueue[_Ask | None] = queue.SimpleQueue()
         self._gate = threading.Lock()
@@ -110,6 +114,7 @@ class Writer:
             with self._connection().begin() as transaction:
                 told = news.begin(self._connection())
                 outcomes = [(ask, *self._in_savepoint(ask)) for ask in asks]
+                self._file.check()
                 committing = True
                 transaction.commit()
         except BaseException as error:  # noqa: BLE001 - the thread outlives whatever a question raises
@@ -142,6 +147,8 @@ class Writer:
         return answer, None
 
     def _fail(self, asks: Sequence[_Ask], error: BaseException, *, in_doubt: bool = False) -> None:
+        if isinstance(error, (DatabaseMissing, DatabaseReplaced)):
+            self._leave_file()
         self._drop_connection()
         told: BaseException = error
         if (outage := sqlite.as_outage(error)) is not None:
@@ -150,6 +157,14 @@ class Writer:
             told = outage
         for ask in asks:
             ask.future.set_exception(told)
+
+    def _leave_file(self) -> None:
+        """Let go of a file that was moved: it is whole by itself then, and nothing of it lies where it was."""
+        with contextlib.suppress(sqlite3.Error):
+            if self._conn is not None:
+                sqlite.save_to_its_file(self._conn)
+        self._drop_connection()
+        self._engine.dispose()
 
     def _connection(self) -> Connection:
         if self._conn is None:

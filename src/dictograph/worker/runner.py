@@ -32,6 +32,7 @@ from dictograph.errors import (
     UnexpectedError,
 )
 from dictograph.job import ErrorRecord, JobStatus, SourceKind, StoredAudio
+from dictograph.private_files import make_private_folder
 from dictograph.store import finish, progress
 from dictograph.store.claim import Claim
 from dictograph.store.database import Database
@@ -254,7 +255,7 @@ class Runner:
 
     async def _transcribe(self, audio: StoredAudio | None, desk: Desk) -> None:
         tools = self._tools
-        await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)
+        await asyncio.to_thread(make_private_folder, self._folder)
         async with contextlib.AsyncExitStack() as stack:
             source: Path | SourceFile
             if audio is None:

@@ -12,6 +12,7 @@ from typing import Any
 from dictograph.engine.catalog import Catalog
 from dictograph.job import KNOWN_NEEDS
 from dictograph.presence import Presence
+from dictograph.private_files import make_private_folder
 from dictograph.queue import Queue
 from dictograph.service.storage_guard import StorageGuard, troubles
 from dictograph.worker.agent import Agent, Crew
@@ -95,7 +96,7 @@ class Worker:
         }
 
     async def start(self) -> None:
-        await asyncio.to_thread(self._tools.scratch.mkdir, parents=True, exist_ok=True)
+        await asyncio.to_thread(make_private_folder, self._tools.scratch)
         try:
             await self._tools.listener.start()
             if self._tools.decoders is not None:

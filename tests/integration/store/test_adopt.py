@@ -22,7 +22,7 @@ from dictograph.job import Job, JobStatus, SourceKind
 from dictograph.store import adopt, migrate
 from dictograph.store.database import Database
 from dictograph.store.events import read_events
-from dictograph.store.kinds import migrating
+from dictograph.store.kinds import make_missing, migrating
 from dictograph.store.read import get_job, list_jobs, windows
 from tests.postgres import Cluster
 from tests.service import ask
@@ -83,6 +83,7 @@ _ALL: tuple[tuple[str, dict[str, Any]], ...] = (
 def filled(url: str, table: sa.Table, rows: list[dict[str, Any]] | None = None) -> dict[str, dict[str, Any]]:
     """An older system's database; its rows by their id."""
     rows = [old_row(table, state, **more) for state, more in _ALL] if rows is None else rows
+    make_missing(url)
     with migrating(url) as conn:
         table.create(conn)
         conn.execute(sa.insert(table), rows)
@@ -214,6 +215,7 @@ def test_odd_rows_are_jobs_as_well(empty_url: str) -> None:
 
 
 def test_what_is_neither_theirs_nor_ours_is_left_alone(empty_url: str) -> None:
+    make_missing(empty_url)
     with migrating(empty_url) as conn:
         conn.execute(sa.text("CREATE TABLE transcription_job (number INTEGER)"))
     with pytest.raises(DatabaseUnavailable, match="of its own"):
@@ -253,7 +255,9 @@ def test_reports_with_a_user_and_views_of_their_own_go_on(postgres: Cluster) -> 
 
 @pytest.fixture
 def sqlite_file(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'old.db'}"
+    url = f"sqlite:///{tmp_path / 'old.db'}"
+    make_missing(url)
+    return url
 
 
 def test_times_of_sqlite_are_read_in_every_form(sqlite_file: str) -> None:

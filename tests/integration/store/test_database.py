@@ -22,6 +22,7 @@ from dictograph.store import read
 from dictograph.store.accept import NewJob, create_job
 from dictograph.store.control import cancel
 from dictograph.store.database import Database
+from dictograph.store.kinds import make_missing
 from tests.integration.store.bench import Bench
 
 
@@ -193,6 +194,7 @@ def test_closing_finishes_what_was_asked_and_refuses_more(url: str) -> None:
 
 
 def test_an_unprepared_database_says_so(empty_url: str) -> None:
+    make_missing(empty_url)
     database = Database.open(empty_url)
     try:
         with pytest.raises(DatabaseUnavailable, match="db upgrade"):

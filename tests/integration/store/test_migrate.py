@@ -19,11 +19,12 @@ from sqlalchemy.schema import CreateIndex
 from dictograph.errors import DatabaseUnavailable
 from dictograph.store import migrate
 from dictograph.store.database import Database
-from dictograph.store.kinds import migrating
+from dictograph.store.kinds import make_missing, migrating
 from dictograph.store.tables import metadata
 
 
 def test_upgrade_goes_to_the_head_and_may_be_repeated(empty_url: str) -> None:
+    make_missing(empty_url)
     assert migrate.current(empty_url) is None
     assert migrate.upgrade(empty_url) == migrate.head()
     assert migrate.current(empty_url) == migrate.head()

@@ -14,6 +14,7 @@ from dictograph.errors import DatabaseUnavailable, StorageFull
 from dictograph.job import JobStatus
 from dictograph.store import read
 from dictograph.store.database import Database
+from dictograph.store.migrate import upgrade
 from dictograph.store.writer import Writer
 from tests.integration.store.bench import Bench
 from tests.integration.store.test_database import ask_for_job, hold_writer
@@ -79,7 +80,7 @@ def test_durability_is_as_promised(database: Database) -> None:
     [
         ("sqlite:///{folder}/text.db", "not a SQLite database"),
         ("sqlite:///{folder}", "cannot be opened"),
-        ("sqlite:///{folder}/text.db/x.db", "cannot be made"),
+        ("sqlite:///{folder}/text.db/x.db", "not there"),
         ("sqlite:///:memory:", "in memory"),
         ("sqlite://", "in memory"),
         ("mysql://host/name", "of the kind `mysql:`"),
@@ -95,8 +96,8 @@ def test_what_cannot_be_opened_says_what_to_do(tmp_path: Path, url: str, what: s
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only for root")
 def test_a_read_only_folder_is_named(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    with pytest.raises(DatabaseUnavailable, match="write"):
-        Database.open(f"sqlite:///{tmp_path / 'x.db'}")
+    with pytest.raises(DatabaseUnavailable, match="cannot be made"):
+        upgrade(f"sqlite:///{tmp_path / 'x.db'}")
 
 
 def test_an_old_sqlite_is_refused_before_anything_is_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

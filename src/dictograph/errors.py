@@ -14,11 +14,12 @@ DictographError
 ├── DecodeError                  the bytes cannot be turned into samples (stage DECODE)
 │   ├── UnsupportedFormat        ├── NoAudioStream          ├── CorruptAudio
 │   ├── AudioTooLong             ├── DecoderCrashed         ├── DecoderTimeout
-│   ├── DecoderOutOfMemory       ├── ListenerFailed         └── SandboxUnavailable
+│   ├── DecoderOutOfMemory       ├── DecoderLost            ├── ListenerFailed
+│   └── SandboxUnavailable
 ├── TranscribeError              the samples cannot be turned into text (stage TRANSCRIBE)
 │   ├── ModelUnavailable         it cannot be had; ModelOutOfReach: which may pass
 │   ├── UnsupportedByEngine      ├── EngineFailed           ├── EngineCrashed
-│   ├── EngineTimeout            └── EngineOutOfMemory
+│   ├── EngineTimeout            ├── EngineOutOfMemory      └── ModelTooLarge
 ├── PublishError                 a result cannot be delivered (stage PUBLISH)
 ├── LostWorker                   the worker went away in the middle of an attempt
 ├── UnexpectedError              a fault of Dictograph itself
@@ -301,6 +302,10 @@ class DecoderCrashed(DecodeError):
     retryable = True
 
 
+class DecoderLost(DecoderCrashed):
+    """The decoder process went with the server that makes decoders: no fault of the audio."""
+
+
 class DecoderTimeout(DecodeError):
     """The decoder process made no progress in time."""
 
@@ -348,6 +353,13 @@ class ModelOutOfReach(ModelUnavailable):
     """The model's weights are not here, for a reason that may pass: the hub is silent, the disk is full."""
 
     retryable = True
+
+
+class ModelTooLarge(TranscribeError):
+    """The model needs more memory than all models together may have."""
+
+    code = "model_too_large"
+    status = 503
 
 
 class UnsupportedByEngine(TranscribeError):

@@ -23,6 +23,10 @@ _CREDENTIALS = re.compile(
     re.IGNORECASE,
 )
 _SECRET_NAME = re.compile(r"password|secret|token|(^|_)keys?(_|$)")
+# In quotation marks, or a word of its own: no part of a URL or of `audio/wav`.
+_PATH = re.compile(
+    r"""(?P<mark>['"`])(?P<quoted>/[^'"`\n]*/[^'"`\n]*)(?P=mark)|(?<![\w:/.*~<])(?P<plain>/[^\s'"`,;:()<>]+/[^\s'"`,;:()<>]*)"""
+)
 
 
 def masked(text: str) -> str:
@@ -33,6 +37,21 @@ def masked(text: str) -> str:
     for pattern in (_PARAMETER, _CREDENTIALS):
         text = pattern.sub(rf"\g<before>{HIDDEN}", text)
     return text
+
+
+def without_folders(text: str, shown: str = "") -> str:
+    """The text with the last name of each absolute path only; but `shown`, a path, stays as it is.
+
+    Paths in quotation marks may hold spaces, others end with the word.
+    """
+
+    def last(found: re.Match[str]) -> str:
+        path = found["quoted"] or found["plain"]
+        if shown and path.startswith(shown):
+            return found[0]
+        return found[0].replace(path, path.rstrip("/").rpartition("/")[2] or "/")
+
+    return _PATH.sub(last, text)
 
 
 def is_secret(name: str) -> bool:

@@ -109,6 +109,27 @@ def test_a_decoder_that_crashes_or_hangs(
         assert one.wait_for(neighbour)["status"] == "completed"
 
 
+@pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_fork_server_that_is_killed_or_stopped_costs_no_job_an_attempt(
+    tmp_path: Path, signal_number: signal.Signals
+) -> None:
+    long, short = write_noise(tmp_path / "long.wav", 1800, 1), write_noise(tmp_path / "short.wav", 20, 2)
+    with service(tmp_path, max_attempts=1) as one:
+        assert one.process is not None
+        process = one.process.pid
+        one.wait_for(one.submit(short, **PLAIN))
+        job = one.submit(long, **PLAIN)
+        eventually(lambda: decoders_of(process))
+        [server] = [
+            each for each in psutil.Process(process).children() if "dictograph.child.fork_server" in each.cmdline()
+        ]
+        server.send_signal(signal_number)
+        jobs = [job, *(one.submit(short, **PLAIN) for _ in range(3))]
+        for each in jobs:
+            done = one.wait_for(each)
+            assert (done["status"], done["failures"]) == ("completed", 0), done
+
+
 def test_a_decoder_that_outgrows_its_memory(tmp_path: Path, three_hours: Path) -> None:
     with service(tmp_path, max_attempts=1, decoder_memory="20MiB") as one:
         failed = one.wait_for(one.submit(three_hours, **PLAIN))

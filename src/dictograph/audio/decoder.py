@@ -22,6 +22,7 @@ from dictograph.child.process import (
     Child,
     ChildCrashed,
     ChildFailed,
+    ChildLost,
     ChildOutOfMemory,
     ChildSpec,
     ChildTimeout,
@@ -35,6 +36,7 @@ from dictograph.errors import (
     AudioTooLong,
     CorruptAudio,
     DecoderCrashed,
+    DecoderLost,
     DecoderOutOfMemory,
     DecoderTimeout,
     DictographError,
@@ -282,6 +284,8 @@ def _error(trouble: ChildTrouble, limits: DecodeLimits) -> DictographError:
                 f"The audio could not be decoded for want of memory: {trouble.detail}. A decoder may have "
                 f"{limits.memory // 2**20} MiB (DICTOGRAPH_DECODER_MEMORY)."
             )
+        case ChildLost():
+            return DecoderLost(f"The audio could not be decoded this time: {trouble.detail}.")
         case ChildCrashed(returncode=code) if code == -signal.SIGPROF:  # see `bounds.within`
             return CorruptAudio("It takes too long to open the file: it has more tags or parts than any audio.")
     return DecoderCrashed(f"The audio could not be decoded: {trouble.detail}.")

@@ -11,6 +11,9 @@ from io import FileIO
 
 from dictograph.child.pipes import BUFFER
 
+#: How long a process may be gone before its server says how it ended (s): then it is taken for one that hangs.
+_STATUS_S = 1.0
+
 
 class ThreePipes:
     """Three pipes: the parent's ends as streams, and the child's as descriptors (`theirs`) until these were passed."""
@@ -74,6 +77,7 @@ class Forked:
         self.ended = asyncio.Event()
         self.pid = 0
         self.returncode: int | None = None
+        self.orphaned = False
         self.descriptors = descriptors
         self.stdin, self.stdout, self.stderr = pipes.stdin, pipes.stdout, pipes.stderr
         self._pipes = pipes
@@ -83,6 +87,7 @@ class Forked:
         """It is there. When nobody waits for it any more, it goes again."""
         os.set_inheritable(process, False)
         self.pid, self._process = pid, process
+        asyncio.get_running_loop().add_reader(process, self._await_status)
         if self.begun.done():
             self.kill()
         else:
@@ -95,20 +100,36 @@ class Forked:
 
     def end(self, returncode: int) -> None:
         """It has ended."""
+        if self.ended.is_set():
+            return
         self.returncode = returncode
         if self._process >= 0:
+            asyncio.get_running_loop().remove_reader(self._process)
             os.close(self._process)
         self.ended.set()
 
     def end_with_server(self) -> None:
         """Its server is gone: it goes too, and nobody else will tell when it has."""
+        if self.ended.is_set():
+            return
+        self.orphaned = True
         self.kill()
-        asyncio.get_running_loop().add_reader(self._process, self._gone)
+        asyncio.get_running_loop().add_reader(self._process, self._end_alone)
 
-    def _gone(self) -> None:
-        asyncio.get_running_loop().remove_reader(self._process)
+    def _await_status(self) -> None:
+        """It is gone, by its own descriptor. How it ended only the server knows."""
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._process)
+        loop.call_later(_STATUS_S, self._end_alone)
+
+    def _end_alone(self) -> None:
+        if self.ended.is_set():
+            return
+        self.orphaned = True
         with contextlib.suppress(ChildProcessError):  # it is ours to reap where orphans come to this process
             os.waitid(os.P_PIDFD, self._process, os.WEXITED | os.WNOHANG)
+        for pipe in (self.stdout, self.stderr):
+            pipe.feed_eof()  # a server that was stopped in the middle of a fork holds their other ends open
         self.end(-signal.SIGKILL)
 
     def kill(self) -> None:

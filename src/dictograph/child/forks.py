@@ -24,8 +24,10 @@ log = logging.getLogger(__name__)
 _MODULE = "dictograph.child.fork_server"
 _LONGEST_NEWS = 4096
 
-#: The server imports its module when it is started, on a machine that may be busy; a fork takes milliseconds.
-_ANSWER_S = 60.0
+#: The server imports its module when it is started, on a machine that may be busy; after that a fork takes
+#: milliseconds, and a server that takes so much longer hangs, or was stopped.
+_FIRST_ANSWER_S = 60.0
+_ANSWER_S = 5.0
 _CLOSE_S = 1.0
 
 #: By these a child is ended by others; by any other signal it has crashed.
@@ -48,6 +50,7 @@ class Forks:
 
     The server is started when it is first needed, and again when it has died; its children die with it. It is replaced
     when one of them crashed: all have their libraries at the same addresses, and who tried to guess these begins anew.
+    One that gives no answer is replaced too; the children that it has go on.
     """
 
     def __init__(self, module: str, variables: Mapping[str, str]) -> None:
@@ -67,7 +70,7 @@ class Forks:
         """A child with this working folder, environment and descriptors. Raises OSError."""
         try:
             return await (await self._running()).fork(folder, variables, pass_fds)
-        except BrokenPipeError:  # the server died before it had forked, perhaps long ago: nothing is lost
+        except (BrokenPipeError, TimeoutError):  # the server died or hung before it had forked: nothing is lost
             return await (await self._running()).fork(folder, variables, pass_fds)
 
     async def close(self) -> None:
@@ -101,7 +104,7 @@ class _Server:
 
     def __init__(self, process: Running, control: socket.socket) -> None:
         self._alive = True
-        self._crashed = False
+        self._crashed = self._hangs = self._has_answered = False
         self._process = process
         self._control = control
         self._numbers = count(1)
@@ -127,13 +130,13 @@ class _Server:
 
     @property
     def sound(self) -> bool:
-        """Whether it is there, and none of its children has crashed."""
-        return self._alive and not self._crashed
+        """Whether it is there and answers, and none of its children has crashed."""
+        return self._alive and not self._crashed and not self._hangs
 
     @property
     def busy(self) -> bool:
         """Whether it is there, and has children."""
-        return self._alive and bool(self._children)
+        return self._alive and any(child.pid and child.returncode is None for child in self._children.values())
 
     async def fork(self, folder: Path | None, variables: Mapping[str, str], pass_fds: Sequence[int]) -> Forked:
         pipes = await ThreePipes.open()
@@ -141,14 +144,13 @@ class _Server:
         try:
             self._ask(child, folder, variables, [*pipes.theirs, *pass_fds])
             pipes.passed()
-            async with asyncio.timeout(_ANSWER_S):
+            async with asyncio.timeout(_ANSWER_S if self._has_answered else _FIRST_ANSWER_S):
                 await child.begun
         except BaseException as error:
             child.kill()
             child.close()
             if isinstance(error, TimeoutError):
-                self._process.kill()
-                self._give_up()
+                self._hangs = True  # it ends when its children have: their jobs can do without it
                 raise OSError(errno.ETIMEDOUT, "the fork server does not answer") from None
             if isinstance(error, BrokenPipeError):
                 raise OSError(errno.EPIPE, f"the fork server ended: {await self._heard_out()}") from None
@@ -199,6 +201,7 @@ class _Server:
 
     def _understand(self, news: Mapping[str, int], descriptors: Sequence[int]) -> None:
         child = self._children[news["id"]]
+        self._has_answered = True
         if "pid" in news and descriptors:
             child.begin(news["pid"], descriptors[0])
         elif "pid" in news:  # there was no place for its descriptor; it ends, since nobody holds its pipes

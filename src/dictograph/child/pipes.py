@@ -42,10 +42,12 @@ class Running(Protocol):
     """A process that was started. `ended` is set once it has ended, however its pipes are.
 
     `descriptors` are the numbers by which it knows those that were passed to it; `returncode` is None until it has
-    ended, and below 0 when a signal ended it.
+    ended, and below 0 when a signal ended it. `orphaned`: it ended with the server that had made it, or nobody can tell
+    how.
     """
 
     ended: asyncio.Event
+    orphaned: bool
 
     @property
     def pid(self) -> int: ...
@@ -90,6 +92,7 @@ class _Executed:
         self._transport = transport
         self._process = Process(transport, pipes, asyncio.get_running_loop())
         self.ended = pipes.ended
+        self.orphaned = False
         self.descriptors = descriptors
         own = self._process
         assert own.stdin is not None

@@ -26,6 +26,7 @@ from dictograph.child.sandbox.policy import LACKS, Sandbox
 from dictograph.child.trouble import (
     ChildCrashed,
     ChildFailed,
+    ChildLost,
     ChildOutOfMemory,
     ChildTimeout,
     ChildTrouble,
@@ -37,6 +38,7 @@ __all__ = [
     "Child",
     "ChildCrashed",
     "ChildFailed",
+    "ChildLost",
     "ChildOutOfMemory",
     "ChildSpec",
     "ChildTimeout",
@@ -95,6 +97,7 @@ class Child:
         self._numbers = count(1)
         self._turn = asyncio.Lock()
         self._outgrown = self._killed = False
+        self.peak_memory = 0  # the most resident bytes that it was seen to have, where it has a limit
         self._kernel_ended = ended_for_memory()
         self._stderr: deque[str] = deque(maxlen=20)
         self._watchers = [asyncio.create_task(self._drain_stderr())]
@@ -114,7 +117,7 @@ class Child:
                 if forks is None:
                     process = await start_python(spec.command, folder, environment, spec.pass_fds)
                 else:
-                    process = await forks.fork(folder, environment, spec.pass_fds)
+                    process = await _forked_or_started(forks, spec, folder, environment)
             except OSError as error:
                 raise ChildCrashed(f"the {spec.name} process cannot be started ({error.strerror or error})") from error
             log.debug("started %s as process %s", spec.name, process.pid)
@@ -250,6 +253,8 @@ class Child:
         if self._process.returncode == -signal.SIGKILL and ended_for_memory() > self._kernel_ended:
             return ChildOutOfMemory(f"the kernel ended the {name} process, since memory ran out")
         code = self._process.returncode
+        if self._process.orphaned:
+            return ChildLost(f"the {name} process went with the server that had made it", code)
         return ChildCrashed(f"the {name} process {how_it_ended(code)}{self._last_words()}", code)
 
     def _last_words(self) -> str:
@@ -266,10 +271,22 @@ class Child:
         with contextlib.suppress(psutil.Error, ProcessLookupError):
             await asyncio.sleep(_MEMORY_CHECK_S)
             process = psutil.Process(self.pid)
-            while process.memory_info().rss <= self.spec.memory_limit:
+            while (resident := process.memory_info().rss) <= self.spec.memory_limit:
+                self.peak_memory = max(self.peak_memory, resident)
                 await asyncio.sleep(_MEMORY_CHECK_S)
             self._outgrown = True
             self._process.kill()
+
+
+async def _forked_or_started(
+    forks: Forks, spec: ChildSpec, folder: Path | None, environment: Mapping[str, str]
+) -> Running:
+    """A process from the fork server; where that hangs, one with a Python of its own. Raises OSError."""
+    try:
+        return await forks.fork(folder, environment, spec.pass_fds)
+    except TimeoutError as error:
+        log.warning("the %s process is started without the fork server: %s", spec.name, error.strerror or error)
+    return await start_python(spec.command, folder, environment, spec.pass_fds)
 
 
 @contextlib.contextmanager

@@ -24,6 +24,10 @@ class ChildCrashed(ChildTrouble):
         self.returncode = returncode
 
 
+class ChildLost(ChildCrashed):
+    """The process went with the server that had made it: nothing that it was asked to do is to blame."""
+
+
 class ChildTimeout(ChildTrouble):
     """The process did not answer in time and was ended."""
 

@@ -23,6 +23,7 @@ from dictograph.engine.catalog import Catalog, NotYet
 from dictograph.engine.protocol import EngineSpec
 from dictograph.errors import (
     DatabaseUnavailable,
+    DecoderLost,
     DictographError,
     LeaseLost,
     ModelOutOfReach,
@@ -32,6 +33,7 @@ from dictograph.errors import (
     UnexpectedError,
 )
 from dictograph.job import ErrorRecord, JobStatus, SourceKind, StoredAudio
+from dictograph.masking import without_folders
 from dictograph.private_files import make_private_folder
 from dictograph.store import finish, progress
 from dictograph.store.claim import Claim
@@ -48,7 +50,8 @@ from dictograph.worker.transcription import Transcription
 
 log = logging.getLogger(__name__)
 
-#: Attempts that an unavailable database ended are not counted as failures, up to so many times the budget.
+#: What is no job's fault: its attempt is given back uncharged, up to so many times the budget.
+_OUTAGE = (DatabaseUnavailable, DecoderLost)
 _OUTAGES = 10
 
 #: What a job cannot help, and time may mend: its attempts are spread over the policy's patience.
@@ -165,7 +168,7 @@ class Runner:
 
     def _is_outage(self, error: DictographError) -> bool:
         """Whether it is not the job's fault. So many attempts without an end cannot all be chance."""
-        return isinstance(error, DatabaseUnavailable) and self.job.attempt < _OUTAGES * self.job.max_attempts
+        return isinstance(error, _OUTAGE) and self.job.attempt < _OUTAGES * self.job.max_attempts
 
     async def _resolve_while_ours(self, outcome: Outcome) -> None:
         """Resolve; while the database cannot be written, again and again until the job is lost or the worker stops."""
@@ -277,8 +280,17 @@ class Runner:
         finish.complete(connection, self.lease)
         self._tools.crash.reach(Point.JOB_COMPLETING)
 
+    def _without_folders(self, message: str) -> str:
+        """Clients are not shown where things lie here, but for the path that they named."""
+        source = self.job.source
+        return without_folders(message, source.location if source.kind is SourceKind.PATH else "")
+
     async def _fail(self, error: DictographError) -> None:
-        record = ErrorRecord(error.code, error.message, error.stage.value if error.stage else None)
+        record = ErrorRecord(
+            error.code, self._without_folders(error.message), error.stage.value if error.stage else None
+        )
+        if record.message != error.message:
+            log.warning("job %s: %s", self.job.id, error.message)  # whole, for the operator
         policy = self._tools.policy
         if isinstance(error, _OUT_OF_REACH):
             policy = policy.patient()

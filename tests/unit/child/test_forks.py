@@ -20,7 +20,15 @@ import pytest
 
 from dictograph.child.forks import Forks, can_fork
 from dictograph.child.frames import Frame
-from dictograph.child.process import Child, ChildCrashed, ChildFailed, ChildOutOfMemory, ChildSpec, ChildTimeout
+from dictograph.child.process import (
+    Child,
+    ChildCrashed,
+    ChildFailed,
+    ChildLost,
+    ChildOutOfMemory,
+    ChildSpec,
+    ChildTimeout,
+)
 from tests.service import eventually
 
 pytestmark = pytest.mark.skipif(not can_fork(), reason="this system has no pidfd_open(2)")
@@ -147,10 +155,42 @@ def test_a_server_that_is_killed_takes_its_children_with_it_and_another_one_come
         asking = asyncio.create_task(child.call(Frame({"do": "sleep"}), timeout=600))
         await asyncio.sleep(0)
         _server(forks).kill()
-        with pytest.raises(ChildCrashed, match="ended by SIGKILL"):
+        with pytest.raises(ChildLost, match="went with the server"):
             await asking
         another = await started(forks)
         assert (await look(another))["pid"] == another.pid
+
+    run(test)
+
+
+def test_a_server_that_was_stopped_holds_up_nobody_and_ends_no_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it had made works on and ends as it should; the next comes from another server."""
+
+    async def test(forks: _Remembered) -> None:
+        neighbour, ending, lost = await started(forks), await started(forks), await started(forks)
+        stopped = _server(forks)
+        stopped.suspend()
+        async with asyncio.timeout(60):
+            another = await started(forks)
+            assert psutil.Process(another.pid).ppid() != stopped.pid
+            assert (await look(neighbour))["pid"] == neighbour.pid
+            assert (await look(another))["pid"] == another.pid
+            await ending.close()
+            with pytest.raises(ChildLost):
+                await lost.call(Frame({"do": "crash"}), timeout=50)  # nobody can tell how it ended
+            stopped.resume()
+            assert (await look(neighbour))["pid"] == neighbour.pid
+
+    monkeypatch.setattr("dictograph.child.forks._ANSWER_S", 0.5)
+    run(test)
+
+
+def test_where_no_server_answers_a_child_has_a_python_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(forks: _Remembered) -> None:
+        monkeypatch.setattr("dictograph.child.forks._FIRST_ANSWER_S", 0.0)
+        child = await started(forks, arguments=("nothing of note",))
+        assert psutil.Process(child.pid).ppid() == os.getpid()
+        assert (await look(child))["pid"] == child.pid
 
     run(test)
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from dictograph.formats.lines import cues, one_line
 from dictograph.transcript import Segment, TranscriptHead
+
+#: What a spreadsheet takes for the beginning of a formula, in full width too (OWASP, "CSV Injection"); tabs and line
+#: ends are in no cell. An apostrophe before it says that it is text, and so does one more before that.
+_FORMULA = re.compile("'*[=+\\-@\uff1d\uff0b\uff0d\uff20]")
 
 
 def txt(head: TranscriptHead, segments: Iterable[Segment]) -> Iterator[str]:
@@ -21,4 +26,9 @@ def tsv(head: TranscriptHead, segments: Iterable[Segment]) -> Iterator[str]:
     del head
     yield "start\tend\ttext\n"
     for cue in cues(segments):
-        yield f"{cue.start}\t{cue.end}\t{cue.text}\n"
+        yield f"{cue.start}\t{cue.end}\t{_cell(cue.text)}\n"
+
+
+def _cell(text: str) -> str:
+    """The text as a cell that no spreadsheet runs as a formula."""
+    return f"'{text}" if _FORMULA.match(text) else text

@@ -103,7 +103,12 @@ def read_vtt(text: str) -> list[tuple[int, int, str]]:
 def read_tsv(text: str) -> list[tuple[int, int, str]]:
     header, *rows = csv.reader(io.StringIO(text), delimiter="\t", quoting=csv.QUOTE_NONE)
     assert header == ["start", "end", "text"]
-    return [(int(start), int(end), line) for start, end, line in rows]
+    return [(int(start), int(end), from_cell(line)) for start, end, line in rows]
+
+
+def from_cell(text: str) -> str:
+    """The text of a cell, as docs/reference/formats.md says how to get it."""
+    return text[1:] if re.match("'+[=+@\uff1d\uff0b\uff0d\uff20-]", text) else text
 
 
 READERS = {"srt": read_srt, "vtt": read_vtt, "tsv": read_tsv}
@@ -174,6 +179,20 @@ def test_verbose_json_has_every_figure_and_all_words_at_the_top() -> None:
 )
 def test_an_empty_transcript_is_a_valid_file(name: str, expected: str) -> None:
     assert rendered(name, []) == expected
+
+
+@pytest.mark.parametrize("start", "=+-@\uff1d\uff0b\uff0d\uff20")
+@pytest.mark.parametrize("before", ["", "\t", "\r", "\n ", "'", "''"])
+def test_no_cell_of_a_table_begins_a_formula(start: str, before: str) -> None:
+    said = f'{before}{start}cmd|"/c calc"!A0'
+    cell = rendered("tsv", [Segment(0.0, 1.0, said)]).splitlines()[1].split("\t")[2]
+    assert cell.startswith("'")
+    assert from_cell(cell) == said.strip()
+
+
+@pytest.mark.parametrize("said", ["'tis so", "a=b", "5 - 3", "'", "e-mail"])
+def test_other_cells_of_a_table_are_as_they_were_said(said: str) -> None:
+    assert rendered("tsv", [Segment(0.0, 1.0, said)]).splitlines()[1].split("\t")[2] == said
 
 
 def test_hours_beyond_99_and_touching_times() -> None:

@@ -36,6 +36,13 @@ class UploadForbidden(RequestError):
     status = 403
 
 
+class UploadSizeMismatch(RequestError):
+    """The upload has not as many bytes as were announced for its address."""
+
+    code = "upload_size_mismatch"
+    status = 400
+
+
 class Uploads:
     """Makes addresses, takes in what is uploaded to them, and finds it again.
 
@@ -124,6 +131,15 @@ def expiry(slot: Slot) -> str:
     return f"{slot.expires_at:.0f}"
 
 
+def check_announced(slot: Slot, size: int) -> None:
+    """Raises UploadSizeMismatch when an upload of so many bytes is not the one that was announced."""
+    if size != slot.announced_size:
+        raise UploadSizeMismatch(
+            f"The upload has {size} bytes, and {slot.announced_size} were announced for this address. Send exactly the "
+            "file that was announced, or ask for another address."
+        )
+
+
 class Receipt:
     """One upload on its way into its slot."""
 
@@ -134,7 +150,14 @@ class Receipt:
         self._uploads = uploads
 
     async def write(self, data: bytes) -> None:
-        """Take some bytes. Raises UploadTooLarge as soon as there are too many."""
+        """Take some bytes.
+
+        Raises:
+            UploadTooLarge, UploadSizeMismatch: these are too many.
+        """
+        announced = self.slot.announced_size
+        if self.arrival.size + len(data) > announced:
+            raise UploadSizeMismatch(f"The upload has more than the {announced} bytes that were announced.")
         await self.arrival.write(data)
 
     async def keep(self) -> StoredAudio:
@@ -142,8 +165,10 @@ class Receipt:
 
         Raises:
             EmptyUpload: there were none.
+            UploadSizeMismatch: there were fewer than were announced.
             JobStateConflict: another file was uploaded before.
         """
         if not self.arrival.size:
             raise EmptyUpload("The uploaded file is empty.")
+        check_announced(self.slot, self.arrival.size)
         return await to_its_end(self._uploads.keep(self))

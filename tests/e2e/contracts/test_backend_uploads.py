@@ -115,26 +115,42 @@ def test_one_address_is_for_one_file(backend: Backend, audio: Path) -> None:
     assert (first.status_code, again.status_code) == (200, 200)
     assert first.headers["etag"] == again.headers["etag"]
     before = len(stored(backend))
-    assert backend.put(url, b"something else").status_code == 409
+    assert backend.put(url, bytes(len(audio.read_bytes()))).status_code == 409
     assert len(stored(backend)) == before
 
 
-@pytest.mark.contract("backend", PUT, "413 as soon as there is too much, announced or not")
-def test_too_much_is_refused_while_it_comes(backend: Backend, audio: Path) -> None:
-    before = len(stored(backend))
-    url = backend.url_for(audio)
-    answer = backend.put(url, (b"\0" * 2**20 for _ in range(11)))  # chunked: its length is not said
-    assert answer.status_code == 413
-    assert str(MOST) in answer.json()["detail"]
-    assert backend.put(url, b"\0" * (MOST + 1)).status_code == 413
+@pytest.mark.contract("backend", PUT, "400 for more or fewer bytes than were announced, 413 for more than any file has")
+def test_the_announced_size_is_kept(backend: Backend, audio: Path) -> None:
+    before, url, sound = len(stored(backend)), backend.url_for(audio), audio.read_bytes()
+    wrong = [sound + b"x", sound[:-1], b"x"]
+    for body in (*wrong, *(in_chunks(one) for one in wrong)):  # of those in chunks the length is not said
+        answer = backend.put(url, body)
+        assert (answer.status_code, str(len(sound)) in answer.json()["detail"]) == (400, True), answer.text
     assert backend.put(url, b"").status_code == 400
+    assert backend.put(url, b"\0" * (MOST + 1)).status_code == 413
     assert len(stored(backend)) == before
-    assert backend.put(url, b"\0" * MOST).status_code == 200
+    assert backend.transcribe(filename=audio.name, url=url).status_code == 400
+    assert backend.put(url, in_chunks(sound)).status_code == 200
+
+
+@pytest.mark.contract("backend", PUT, "400 as soon as there is too much, however much was to come")
+def test_too_much_is_refused_while_it_comes(backend: Backend, audio: Path) -> None:
+    before, url = len(stored(backend)), backend.url_for(audio)
+    answer = backend.put(url, (b"\0" * 2**20 for _ in range(4)))
+    assert (answer.status_code, "more than" in answer.json()["detail"]) == (400, True)
+    assert len(stored(backend)) == before
+    largest = backend.presign("talk.wav", "audio/wav", MOST).json()["url"]
+    assert backend.put(largest, b"\0" * MOST).status_code == 200
+
+
+def in_chunks(body: bytes) -> Iterator[bytes]:
+    """The same without a length."""
+    return (body[first : first + 10_000] for first in range(0, len(body), 10_000))
 
 
 @pytest.mark.contract("backend", PUT, "an upload that breaks off leaves nothing, and may be sent again")
 def test_half_an_upload_is_none(backend: Backend, audio: Path) -> None:
-    before, url = len(stored(backend)), backend.url_for(audio)
+    before, url = len(stored(backend)), str(backend.presign(audio.name, "audio/wav", 900_000).json()["url"])
     parts = urlsplit(url)
     with socket.create_connection((parts.hostname, parts.port)) as raw:
         head = f"PUT {parts.path}?{parts.query} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: audio/wav\r\n"
@@ -142,7 +158,7 @@ def test_half_an_upload_is_none(backend: Backend, audio: Path) -> None:
         eventually(lambda: len(stored(backend)) > before, what="nothing of the upload is being written")
     eventually(lambda: len(stored(backend)) == before, what="the rest of it stays")
     assert backend.transcribe(filename="talk.wav", url=url).status_code == 400
-    assert backend.put(url, audio.read_bytes()).status_code == 200
+    assert backend.put(url, b"\0" * 900_000).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -155,7 +171,7 @@ def test_half_an_upload_is_none(backend: Backend, audio: Path) -> None:
 )  # fmt: skip
 @pytest.mark.contract("backend", GET, "types and names as browsers send them")
 def test_files_as_browsers_name_them(backend: Backend, filename: str, content_type: str) -> None:
-    answer = backend.presign(filename, content_type, 1000)
+    answer = backend.presign(filename, content_type, len(b"some sound"))
     assert answer.status_code == 200, answer.text
     assert backend.put(answer.json()["url"], b"some sound", content_type).status_code == 200
 

@@ -21,7 +21,7 @@ from dictograph.api.surface import Parts
 from dictograph.contract import Contract
 from dictograph.errors import UploadTooLarge
 from dictograph.service.access import Caller
-from dictograph.service.uploads import expiry
+from dictograph.service.uploads import check_announced, expiry
 from dictograph.store.slots import Slot
 
 OBJECTS = f"{PREFIX}/audio/object"
@@ -97,7 +97,8 @@ def upload_routes(parts: Parts, entrance: Entrance) -> APIRouter:
         responses=details(400, 404, 408, 409, 413, 415, 422, 507),
     )
     async def put(request: Request, slot_id: str, filename: str, expires: str = "", signature: str = "") -> Response:
-        """Upload the file, to an address that was given for it. The signature is the right to do so."""
+        """Upload the file, to an address that was given for it: exactly as many bytes as were announced. The signature
+        is the right to do so."""
         del filename
         slot = await uploads.open(slot_id, expires, signature)
         _check_headers(request.headers, slot, settings.backend_max_upload)
@@ -127,6 +128,8 @@ def _check_headers(headers: Mapping[str, str], slot: Slot, largest: int) -> None
     length = headers.get("content-length", "")
     if length.isdigit() and int(length) > largest:
         raise UploadTooLarge(f"The upload is larger than {largest} bytes, the most that is taken.")
+    if length.isdigit() and int(length):
+        check_announced(slot, int(length))  # before the body is taken
 
 
 def _body() -> dict[str, Any]:

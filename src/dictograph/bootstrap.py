@@ -15,6 +15,7 @@ from dictograph.audio.decoder import DecodeLimits, forks_of_decoders
 from dictograph.audio.fetch import FetchLimits
 from dictograph.audio.listener import Listener, voice_detector
 from dictograph.blobs import Blobs
+from dictograph.child.memory_budget import MemoryBudget
 from dictograph.child.sandbox.policy import Mode
 from dictograph.child.sandbox.trial import warn
 from dictograph.crash import CrashPoints
@@ -22,6 +23,7 @@ from dictograph.database_setup import prepare_database
 from dictograph.disk import FULL
 from dictograph.engine.catalog import Catalog
 from dictograph.engine.probe import prove
+from dictograph.engine.sizing import models_memory
 from dictograph.errors import SettingsError
 from dictograph.presence import Presence
 from dictograph.private_files import make_private_folder
@@ -205,7 +207,7 @@ def make_worker(core: Core, *, in_place: bool = False) -> Worker:
         database=core.database,
         blobs=core.blobs,
         catalog=core.catalog,
-        engines=Engines(limits, prove),
+        engines=Engines(limits, prove, MemoryBudget(models_memory(settings.models_memory))),
         listener=Listener(voice_detector(settings.sandbox, scratch)),
         decoders=forks_of_decoders(settings.sandbox),
         crash=core.crash,

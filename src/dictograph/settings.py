@@ -85,6 +85,11 @@ class Settings(ContractSettings):
         0,
         description="Resident memory of an engine process; 0: three quarters of the machine's, or of its container's.",
     )
+    models_memory: Bytes = Field(
+        0,
+        description="Resident memory of all processes with a model together; 0: three quarters of the machine's, or of "
+        "its container's. Where the next model does not fit, the one unused for longest is unloaded.",
+    )
     engine_timeout: Seconds = Field(
         120, description="The least time that a batch is given; long batches get more, by measured speed."
     )

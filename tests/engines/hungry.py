@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from dictograph.engine.memory import Batches
 from dictograph.engine.protocol import Capabilities, EngineSpec, Window, WindowOptions, WindowResult
@@ -64,3 +65,25 @@ def _taken(windows: Sequence[Window]) -> int:
 def _note(windows: Sequence[Window]) -> None:
     with (FOLDER / "hungry.log").open("a") as log:
         log.write(f"{len(windows)}\n")
+
+
+class Large(Hungry):
+    """Holds half as much as its model's weights, `model.bin`, for as long as it is loaded, and says in `large.log` what
+    it does: `load NAME`, `begin NAME` and `end NAME` for each batch. A window takes a tenth of a second, and its first
+    sample in MiB, which are kept."""
+
+    def __init__(self, spec: EngineSpec) -> None:
+        self._name = spec.model
+        self._held = [bytearray(b"x") * (Path(spec.model_path, "model.bin").stat().st_size // 2)]
+        self._say("load")
+
+    def transcribe(self, windows: Sequence[Window], options: WindowOptions) -> list[WindowResult]:
+        self._say("begin")
+        self._held.append(bytearray(b"x") * _taken(windows))
+        time.sleep(0.1 * len(windows))
+        self._say("end")
+        return [WindowResult() for _ in windows]
+
+    def _say(self, what: str) -> None:
+        with (FOLDER / "large.log").open("a") as log:
+            log.write(f"{what} {self._name}\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit, urlunsplit
@@ -177,6 +178,14 @@ class WorkerView(BaseModel):
     state: dict[str, Any]
 
 
+class ModelsMemoryView(BaseModel):
+    """Memory of the processes with a model, in bytes."""
+
+    budget: int = Field(description="What they may have together: `DICTOGRAPH_MODELS_MEMORY`.")
+    used: int = Field(description="What they have, or are expected to need.")
+    waiting: int = Field(description="Models that wait until there is room for them.")
+
+
 class StatusView(BaseModel):
     """How the service does."""
 
@@ -188,6 +197,7 @@ class StatusView(BaseModel):
     unsupported: int = Field(description="Those of them that ask for what no worker supports.")
     running: int = Field(description="Jobs that are being run.")
     counts: dict[JobStatus, int] = Field(description="Jobs in each state.")
+    models_memory: ModelsMemoryView | None = Field(description="Of the workers together; null where none is shown.")
     workers: list[WorkerView]
 
 
@@ -246,8 +256,18 @@ def status_view(status: Status, version: str) -> StatusView:
         unsupported=status.unsupported,
         running=status.counts[JobStatus.PROCESSING],
         counts=dict(status.counts),
+        models_memory=models_memory_view(worker.state for worker in status.workers),
         workers=[_worker_view(worker) for worker in status.workers],
     )
+
+
+def models_memory_view(states: Iterable[Mapping[str, Any]]) -> ModelsMemoryView | None:
+    """Of these workers together; None when none of them tells of it."""
+    told = [memory for state in states if isinstance(memory := state.get("models_memory"), Mapping)]
+    if not told:
+        return None
+    sums = {name: sum(int(memory.get(name, 0)) for memory in told) for name in ModelsMemoryView.model_fields}
+    return ModelsMemoryView(**sums)
 
 
 def _worker_view(worker: WorkerState) -> WorkerView:

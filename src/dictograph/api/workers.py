@@ -9,7 +9,7 @@ from starlette.responses import Response
 from dictograph.api.access import Reader
 from dictograph.api.document import problems
 from dictograph.api.problems import Json
-from dictograph.api.views import Moment
+from dictograph.api.views import ModelsMemoryView, Moment, models_memory_view
 from dictograph.service.access import Scope
 from dictograph.service.live_workers import LiveWorker
 from dictograph.service.services import Services
@@ -20,8 +20,9 @@ class EngineView(BaseModel):
 
     engine: str = Field(examples=["whisper"])
     model: str = Field(examples=["small"])
-    state: str = Field(description="`loaded`, or `not loaded`.", examples=["loaded"])
+    state: str = Field(description="`loaded`, `not loaded`, or `waiting for memory`.", examples=["loaded"])
     pid: int | None = Field(description="Its process, while it is loaded; another after it was replaced.")
+    memory: int = Field(0, description="Bytes of memory that are counted for it, about.")
     reason: str | None = Field(description="Why it could not be loaded the last time.")
 
 
@@ -47,6 +48,7 @@ class LiveWorkerView(BaseModel):
     running: int = Field(description="Jobs that it runs, whoever they belong to.")
     jobs: list[HeldJobView] = Field(description="Those of them that you may see; everybody's, with the scope `admin`.")
     engines: list[EngineView]
+    models_memory: ModelsMemoryView | None = Field(description="null until it has told of it.")
 
 
 class WorkerListView(BaseModel):
@@ -84,4 +86,5 @@ def worker_view(live: LiveWorker) -> LiveWorkerView:
         running=live.running,
         jobs=[HeldJobView(id=one.id, filename=one.filename, since=one.claimed_at) for one in live.jobs],
         engines=[EngineView.model_validate(one) for one in state.get("engines", ())],
+        models_memory=models_memory_view([state]),
     )

@@ -125,6 +125,11 @@ class EngineChild:
     def pid(self) -> int:
         return self._child.pid
 
+    @property
+    def peak_memory(self) -> int:
+        """The most resident memory that the process was seen to have, in bytes."""
+        return self._child.peak_memory
+
     async def transcribe(self, windows: Sequence[Window], options: WindowOptions, timeout: float) -> list[WindowResult]:
         """A result for each of at most MAX_WINDOWS windows, in order, within `timeout` seconds.
 

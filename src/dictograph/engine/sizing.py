@@ -77,5 +77,10 @@ def engine_memory(wanted: int = 0) -> int:
     return wanted or whole_memory() * 3 // 4
 
 
+def models_memory(wanted: int = 0) -> int:
+    """Bytes that all processes with a model may have together: those of the setting; 0: three quarters of all."""
+    return wanted or whole_memory() * 3 // 4
+
+
 def _cpu_batch(memory: int, most: int) -> int:
     return min(most, next((batch for below, batch in _BATCH_BY_MEMORY if memory < below), most))

@@ -6,14 +6,16 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dictograph.child.memory_budget import Demand, MemoryBudget, NoLongerWanted, Resident, in_steps
 from dictograph.child.sandbox.policy import Mode
 from dictograph.engine.client import EngineChild
+from dictograph.engine.footprint import footprint
 from dictograph.engine.protocol import Capabilities, EngineSpec, Window, WindowOptions, WindowResult
-from dictograph.engine.sizing import engine_memory
+from dictograph.engine.sizing import engine_memory, models_memory
 from dictograph.errors import (
     DictographError,
     EngineCrashed,
@@ -66,16 +68,22 @@ class _MakeWay(Exception):
 
 
 class Desk:
-    """Where jobs bring windows for one engine. The child is started when it is needed."""
+    """Where jobs bring windows for one engine. The child is started when it is needed, and has memory of `budget`."""
 
-    def __init__(self, spec: EngineSpec, limits: EngineLimits, proof: Proof | None = None) -> None:
+    def __init__(
+        self, spec: EngineSpec, limits: EngineLimits, proof: Proof | None = None, budget: MemoryBudget | None = None
+    ) -> None:
         self.spec = spec
         self.lanes = Lanes()
         self._limits = limits
         self._proof = proof
         self._child: EngineChild | None = None
         self._loading = asyncio.Lock()
+        self._budget = budget or MemoryBudget(models_memory())
+        self._resident = Resident(_name_of(spec), self._is_wanted)
+        self._asking = 0
         self._room = Room(spec.batch_size)
+        self._had_whole_batch = False
         self._speed: float | None = None
         self._guess = _UNMEASURED
         self._abandoned = asyncio.Event()
@@ -91,19 +99,40 @@ class Desk:
         return {
             "engine": self.spec.name,
             "model": self.spec.model,
-            "state": "loaded" if child else "not loaded",
+            "state": self._state(),
             "pid": child.pid if child else None,
+            "memory": in_steps(self._resident.held),
             "reason": self.trouble,
         }
 
+    def _state(self) -> str:
+        if self._budget.waits(self._resident):
+            return "waiting for memory"
+        return "loaded" if self.loaded else "not loaded"
+
     async def capabilities(self) -> Capabilities:
         """What the engine can do; loads it if need be."""
-        return (await self._loaded_child()).capabilities
+        self._asking += 1
+        try:
+            return (await self._loaded_child()).capabilities
+        finally:
+            self._asking -= 1
+            self._budget.reconsider()
+
+    def measure(self) -> None:
+        """Tell the budget what the engine's process was seen to take."""
+        if self._child is not None and self.loaded:
+            self._budget.measured(self._resident, self._child.peak_memory, whole=self._had_whole_batch)
+
+    def _is_wanted(self) -> bool:
+        return bool(self._asking) or not self.lanes.idle
 
     def close_lane(self, lane: Lane) -> None:
         """A job has ended or was cancelled; a batch that still works for it has a few seconds left."""
         self.lanes.close(lane)
         self._abandoned.set()
+        self._budget.worked(self._resident)
+        self._budget.reconsider()
 
     async def run(self) -> None:
         """Serve batch after batch, until cancelled; then the child is ended."""
@@ -115,23 +144,36 @@ class Desk:
             await self._unload()
 
     async def _work_has_come(self) -> bool:
-        """Wait for work; False when there was none for so long that the engine was unloaded."""
+        """Wait for work; False when the engine was unloaded instead: there was none for long, or others wait for its
+        memory."""
         try:
             async with asyncio.timeout(self._limits.idle or None):
-                await self.lanes.something()
+                await _first_of(self.lanes.something(), self._resident.asked.wait())
         except TimeoutError:
             if self.lanes.idle:
-                await self._unload()
+                await self._make_room()
                 self._room.forget()
+            return False
+        if self._resident.asked.is_set():
+            log.info("engine %s %s makes room for another", self.spec.name, self.spec.model)
+            await self._make_room()
             return False
         return True
 
     async def _serve(self) -> None:
         try:
             child = await self._loaded_child()
+        except NoLongerWanted:
+            return
         except DictographError as error:
             self.lanes.fail(error)
             return
+        try:
+            await self._serve_batch(child)
+        finally:
+            self._note_work()
+
+    async def _serve_batch(self, child: EngineChild) -> None:
         # The first batch is one window: it measures the speed that later deadlines follow from.
         most = self._room.most(child.capabilities) if self._speed is not None else 1
         await self.lanes.gather(most, _GATHER_S)
@@ -139,6 +181,14 @@ class Desk:
         windows = await read_windows(batch)
         if windows:
             await self._do(child, batch, windows)
+            self._had_whole_batch |= len(windows) >= self._room.most(child.capabilities)
+
+    def _note_work(self) -> None:
+        if not self.loaded:
+            self._budget.release(self._resident)
+            return
+        self._budget.worked(self._resident)
+        self.measure()
 
     async def _do(self, child: EngineChild, batch: Batch, windows: list[Window]) -> None:
         try:
@@ -249,17 +299,31 @@ class Desk:
             if self._child is None or not self._child.alive:
                 await self._unload()
                 try:
-                    self._child = await self._load()
+                    self._child = await self._load_within_budget()
                 except DictographError as error:
                     self.trouble = error.message
                     raise
                 self.trouble = None
             return self._child
 
+    async def _load_within_budget(self) -> EngineChild:
+        demand = await asyncio.to_thread(footprint, self.spec)
+        if seen := self._resident.measured:
+            demand = Demand(demand.least, seen if self._had_whole_batch else max(seen, demand.likely))
+        try:
+            await self._budget.acquire(self._resident, demand)
+            child = await self._load()
+        except BaseException:
+            self._budget.release(self._resident)
+            raise
+        self._budget.loaded(self._resident)
+        return child
+
     async def _load(self) -> EngineChild:
         began = time.monotonic()
         limits = self._limits
-        child = await EngineChild.start(self.spec, limits.memory_bytes, limits.load_timeout, confined=limits.confined)
+        memory = min(limits.memory_bytes, self._budget.total)
+        child = await EngineChild.start(self.spec, memory, limits.load_timeout, confined=limits.confined)
         log.info(
             "engine %s %s loaded in %.1f s (process %d)",
             self.spec.name, self.spec.model, time.monotonic() - began, child.pid,
@@ -272,13 +336,37 @@ class Desk:
                 raise
         return child
 
+    async def _make_room(self) -> None:
+        async with self._loading:  # a job that has just come may have it loaded by now
+            await self._unload()
+
     async def _unload(self) -> None:
         child, self._child = self._child, None
-        if child is not None:
-            if child.alive:
-                log.info("engine %s %s unloaded", self.spec.name, self.spec.model)
-            try:
-                await child.close()
-            finally:
-                if child.alive:  # the service ends while it was given a moment to go by itself
-                    await child.kill()
+        try:
+            if child is not None:
+                await self._end(child)
+        finally:
+            self._budget.release(self._resident)
+
+    async def _end(self, child: EngineChild) -> None:
+        if child.alive:
+            log.info("engine %s %s unloaded", self.spec.name, self.spec.model)
+        try:
+            await child.close()
+        finally:
+            if child.alive:  # the service ends while it was given a moment to go by itself
+                await child.kill()
+
+
+def _name_of(spec: EngineSpec) -> str:
+    return f"engine {spec.name}" + (f" with the model {spec.model}" if spec.model else "")
+
+
+async def _first_of(*waits: Coroutine[Any, Any, Any]) -> None:
+    """Wait until one of them is done."""
+    tasks = [asyncio.create_task(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()

@@ -5,14 +5,20 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from dictograph.child.memory_budget import MemoryBudget
 from dictograph.engine.protocol import EngineSpec
+from dictograph.engine.sizing import models_memory
 from dictograph.worker.desk import Desk, EngineLimits, Proof
+
+#: How often it is looked what the processes take (s).
+_MEASURE_S = 1.0
 
 
 class Engines:
-    """All desks of a worker, made on demand; each is run by a task of its own."""
+    """All desks of a worker, made on demand; each is run by a task of its own. Their memory comes from one `budget`."""
 
-    def __init__(self, limits: EngineLimits, proof: Proof | None = None) -> None:
+    def __init__(self, limits: EngineLimits, proof: Proof | None = None, budget: MemoryBudget | None = None) -> None:
+        self.budget = budget or MemoryBudget(models_memory())
         self._limits = limits
         self._proof = proof
         self._desks: dict[EngineSpec, tuple[Desk, asyncio.Task[None]]] = {}
@@ -20,7 +26,7 @@ class Engines:
 
     def desk(self, spec: EngineSpec) -> Desk:
         if spec not in self._desks:
-            desk = Desk(spec, self._limits, self._proof)
+            desk = Desk(spec, self._limits, self._proof, self.budget)
             task = asyncio.create_task(desk.run(), name=f"engine {spec.name}")
             task.add_done_callback(self._note_end)
             self._desks[spec] = (desk, task)
@@ -31,9 +37,13 @@ class Engines:
         return [desk.describe() for desk, _ in self._desks.values()]
 
     async def run(self) -> None:
-        """Wait until a desk dies, which none should: then say so."""
+        """Measure what the engines take, until a desk dies, which none should: then say so."""
         self._died = asyncio.get_running_loop().create_future()
-        await self._died
+        while not self._died.done():
+            for desk, _ in self._desks.values():
+                desk.measure()
+            await asyncio.wait({self._died}, timeout=_MEASURE_S)
+        self._died.result()
 
     async def close(self) -> None:
         """End all children."""

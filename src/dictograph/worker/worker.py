@@ -93,6 +93,7 @@ class Worker:
             "slots": self._slots,
             "engines": self._tools.engines.describe(),
             "needs": sorted(KNOWN_NEEDS),
+            "models_memory": self._tools.engines.budget.describe(),
         }
 
     async def start(self) -> None:

@@ -128,7 +128,7 @@ def _check_headers(headers: Mapping[str, str], slot: Slot, largest: int) -> None
     length = headers.get("content-length", "")
     if length.isdigit() and int(length) > largest:
         raise UploadTooLarge(f"The upload is larger than {largest} bytes, the most that is taken.")
-    if length.isdigit() and int(length):
+    if length.isdigit() and int(length) and "content-encoding" not in headers:
         check_announced(slot, int(length))  # before the body is taken
 
 

@@ -3,70 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
 
-from dictograph.api.form import FileBegins, Form, FormRules
 from dictograph.api.pace import Pace
 from dictograph.api.problems import MalformedBody
+from dictograph.api.upload_form import UploadForm
 from dictograph.errors import InvalidRequest, UploadTooLarge
 from dictograph.service.access import Caller
-from dictograph.service.intake import Intake
-from dictograph.service.reception import Accepted
+from dictograph.service.intake import Accepted, Intake
 from dictograph.service.request import Order, check_metadata, check_options, check_url
 
 _JSON_BYTES = 64 * 1024
-# What a form has around its file: more is refused before a byte of it is read.
-_FORM_BYTES = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """How an upload of some contract is to be taken.
-
-    Args:
-        order_of: what is to be done with the audio, by the form's fields as far as they have come. Called when the
-            file begins, so that what is wrong is said before it, and at the end.
-        rules: what the form is like.
-        key: the Idempotency-Key.
-        max_bytes: what the contract allows; None: as much as the service takes.
-        head: stands before the file's bytes, where they need one to be understood.
-    """
-
-    order_of: Callable[[Form], Order]
-    rules: FormRules = field(default_factory=FormRules)
-    key: str | None = None
-    max_bytes: int | None = None
-    head: bytes = b""
-
-
-async def take_upload(request: Request, pace: Pace, intake: Intake, caller: Caller, key: str | None) -> Accepted:
+async def receive_upload(request: Request, pace: Pace, intake: Intake, caller: Caller, key: str | None) -> Accepted:
     """Take in a native upload, its file going into storage as it comes."""
-    upload = Upload(lambda form: _order_of_fields(form.fields), key=key)
-    return await take_form(request, pace, intake, caller, upload)
+    form = UploadForm(request, pace, intake.max_upload)
+    async with intake.begin_upload(caller.owner, key) as upload:
+        filename = await form.read_fields()
+        _order_of_fields(form.fields)  # what is wrong with them is said before the file is read
+        await form.read_file(upload)
+        order = replace(_order_of_fields(form.fields), key_id=caller.key_id)
+        return await upload.finish(filename, order)
 
 
-async def take_form(request: Request, pace: Pace, intake: Intake, caller: Caller, upload: Upload) -> Accepted:
-    """Take in a multipart upload of any contract, its file going into storage as it comes."""
-    form = Form(request.headers.get("content-type", ""), upload.rules)
-    _check_announced(request, min(intake.max_upload, upload.max_bytes or intake.max_upload))
-    head = upload.head
-    async with intake.receive(caller.owner, upload.key, upload.max_bytes) as reception:
-        async for data in pace.pieces(request):
-            for found in form.feed(data):
-                if isinstance(found, FileBegins):
-                    upload.order_of(form)
-                else:
-                    await reception.write(head + found.data)
-                    head = b""
-        filename = form.finish()
-        return await reception.accept(filename, replace(upload.order_of(form), key_id=caller.key_id))
-
-
-async def take_reference(request: Request, pace: Pace, intake: Intake, caller: Caller, key: str | None) -> Accepted:
+async def receive_reference(request: Request, pace: Pace, intake: Intake, caller: Caller, key: str | None) -> Accepted:
     """Take in a URL or path, named in JSON."""
     given = parsed(await whole(request, pace))
     if not isinstance(given, dict):
@@ -108,12 +73,6 @@ def _webhook_url(given: object) -> str | None:
     if not isinstance(given, str):
         raise InvalidRequest("`webhook_url` must be text.", param="webhook_url")
     return check_url(given, "webhook_url")
-
-
-def _check_announced(request: Request, limit: int) -> None:
-    length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > limit + _FORM_BYTES:
-        raise UploadTooLarge(f"The upload is larger than {limit} bytes, the most that this service takes.")
 
 
 async def whole(request: Request, pace: Pace) -> bytes:

@@ -42,6 +42,9 @@ class FormRules:
     repeated: bool = False
 
 
+NATIVE_RULES = FormRules()
+
+
 @dataclass(frozen=True, slots=True)
 class FileBegins:
     """The file's part begins; `fields` is what has come before it."""
@@ -64,7 +67,7 @@ class Form:
     or UploadIncomplete, saying what is wrong with the form.
     """
 
-    def __init__(self, content_type: str, rules: FormRules = FormRules()) -> None:
+    def __init__(self, content_type: str, rules: FormRules = NATIVE_RULES) -> None:
         self.values: dict[str, list[str]] = {}
         self._rules = rules
         self.filename: str | None = None

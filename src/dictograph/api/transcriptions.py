@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dictograph.api.access import Changer, Creator, Reader
-from dictograph.api.body import take_reference, take_upload
+from dictograph.api.body import receive_reference, receive_upload
 from dictograph.api.document import creation_body, problems
 from dictograph.api.pace import Pace
 from dictograph.api.problems import Json, UnsupportedMediaType
@@ -90,9 +90,9 @@ def transcription_routes(services: Services, pace: Pace) -> APIRouter:
         """
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "multipart/form-data":
-            accepted = await take_upload(request, pace, intake, caller, key)
+            accepted = await receive_upload(request, pace, intake, caller, key)
         elif kind == "application/json":
-            accepted = await take_reference(request, pace, intake, caller, key)
+            accepted = await receive_reference(request, pace, intake, caller, key)
         else:
             raise UnsupportedMediaType(
                 "Send multipart/form-data with a file, or application/json with a url or path.", param="Content-Type"

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Protocol
-from uuid import uuid4
 
 from sqlalchemy import Connection
 
@@ -19,15 +16,14 @@ from dictograph.blobs import Blobs, audio_name
 from dictograph.contract import Contract
 from dictograph.crash import CrashPoints, Point
 from dictograph.daemon_thread import in_daemon_thread
-from dictograph.errors import DictographError, EmptyUpload, IdempotencyMismatch, PathNotAllowed
+from dictograph.errors import DictographError, IdempotencyMismatch, PathNotAllowed
 from dictograph.job import Job, Source, SourceKind, StoredAudio
-from dictograph.service.arrival import Arrival, Hasher
+from dictograph.service.idempotency import IdempotencyReservation
 from dictograph.service.naming import display_name, name_of_url
 from dictograph.service.quota import check_room
-from dictograph.service.reception import Accepted, Reception
 from dictograph.service.request import Mark, Order, check_key, check_url, fingerprint, join_mark
-from dictograph.service.reserved import Reserved
-from dictograph.service.uncut import to_its_end
+from dictograph.service.shielded import run_to_completion
+from dictograph.service.upload_session import UploadSession
 from dictograph.service.webhooks import ALLOWED_BY, check_receiver
 from dictograph.settings import Settings
 from dictograph.store.accept import NewJob, create_job
@@ -36,13 +32,20 @@ from dictograph.store.idempotency import Known
 from dictograph.store.joining import find_joined
 from dictograph.store.read import get_job
 
-log = logging.getLogger(__name__)
-
 
 class Offer(Protocol):
     """Says without waiting whether an engine and model can be asked for: engine.catalog.Catalog."""
 
     def resolve(self, engine: str, model: str | None, contract: Contract = Contract.NATIVE) -> tuple[str, str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The job of a request. `created` is False when an earlier request made it: one with the same key, or one that
+    this one joins."""
+
+    job: Job
+    created: bool
 
 
 class Intake:
@@ -90,26 +93,21 @@ class Intake:
             check_receiver(order.webhook_url, self._receivers)
 
     @asynccontextmanager
-    async def receive(
+    async def begin_upload(
         self, owner: str, key: str | None = None, max_bytes: int | None = None
-    ) -> AsyncIterator[Reception]:
-        """Receive an upload: bytes first, what to do with them at the end, as forms come.
+    ) -> AsyncIterator[JobUpload]:
+        """Begin an upload: bytes first, what to do with them at the end, as forms come.
 
-        `max_bytes` is what its contract allows; None: as much as the service takes. Whatever was stored is removed at
-        the end of the context, unless `accept` made a job of it.
+        `max_bytes` is what its contract allows; None: as much as the service takes. What was stored is removed at the
+        end of the context, and the key free again, unless `finish` made a job.
         """
         check_key(key)
-        reserved = self._reserved(owner, key)
-        known = await reserved.begin()
-        writer = Hasher.opened if known else partial(self._blobs.create, audio_name(reserved.job_id, 0))
-        arrival = Arrival(writer, min(max_bytes or self.max_upload, self.max_upload))
-        reception = Reception(reserved, arrival, self._accept)
-        try:
-            async with reserved.renewed():
-                yield reception
-        finally:
-            if reception.accepted is None:
-                await to_its_end(self._undo(reception))
+        limit = min(max_bytes or self.max_upload, self.max_upload)
+        async with (
+            self._reservation(owner, key) as reservation,
+            JobUpload(self, reservation, self._blobs, limit) as upload,
+        ):
+            yield upload
 
     async def upload(self, order: Order, filename: str, file: BinaryIO) -> Accepted:
         """Take in an open file, which may be a pipe without end. One that is unbuffered keeps no process from ending.
@@ -118,10 +116,10 @@ class Intake:
             EmptyUpload, UploadTooLarge.
         """
         self.check(order)
-        async with self.receive(order.owner, order.key) as reception:
+        async with self.begin_upload(order.owner, order.key) as upload:
             while block := await in_daemon_thread(file.read, 1024 * 1024):
-                await reception.write(block)
-            return await reception.accept(filename, order)
+                await upload.write(block)
+            return await upload.finish(filename, order)
 
     async def url(self, order: Order, url: str, filename: str | None = None) -> Accepted:
         """Take in a URL, which a worker will fetch. Without a name the job gets that of the URL.
@@ -154,23 +152,46 @@ class Intake:
             source = Source(SourceKind.OBJECT, object_name)
         return await self._reference(order, display_name(filename), source)
 
+    async def create(
+        self,
+        reservation: IdempotencyReservation,
+        order: Order,
+        filename: str,
+        source: Source,
+        audio: StoredAudio | None = None,
+    ) -> Accepted:
+        """Write the job's row, or find the job that the same request made before. To be run to its end."""
+        mark = fingerprint(order, source, audio.sha256 if audio else "")
+        if reservation.known is not None:
+            return await self._repeated(order.owner, reservation.known, mark)
+        if audio is not None:
+            self._crash.reach(Point.UPLOAD_STORED)
+        joins = self._join_mark(order, audio)
+        new = self._new_job(reservation.job_id, order, filename, source, audio, joins)
+
+        def create(conn: Connection) -> Accepted | Known:
+            if (known := reservation.take(conn)) is not None:
+                return known
+            joined = _joined(conn, new, joins)
+            if joined is None:
+                check_room(conn, new.owner, self._settings.max_pending)
+            job = joined or create_job(conn, new)
+            reservation.settle(conn, job.id, mark.now)
+            return Accepted(job, created=joined is None)
+
+        made = await self._database.write(create)
+        if isinstance(made, Known):
+            return await self._repeated(order.owner, made, mark)
+        reservation.settled = True
+        self._crash.reach(Point.JOB_CREATED)
+        return made
+
     async def _reference(self, order: Order, filename: str, source: Source) -> Accepted:
-        mark = fingerprint(order, source)
-        reserved = self._reserved(order.owner, order.key)
-        known = await reserved.begin()
-        if known is not None:
-            return await self._repeated(order.owner, known, mark)
-        return await to_its_end(self._refer(reserved, order, filename, source, mark))
+        async with self._reservation(order.owner, order.key) as reservation:
+            return await run_to_completion(self.create(reservation, order, filename, source))
 
-    async def _refer(self, reserved: Reserved, order: Order, filename: str, source: Source, mark: Mark) -> Accepted:
-        try:
-            return await self._create(reserved, order, filename, source, None, mark)
-        except Exception:
-            await reserved.abandon()
-            raise
-
-    def _reserved(self, owner: str, key: str | None) -> Reserved:
-        return Reserved(self._database, self._process_id, owner, key, str(uuid4()))
+    def _reservation(self, owner: str, key: str | None) -> IdempotencyReservation:
+        return IdempotencyReservation(self._database, self._process_id, owner, key)
 
     async def _repeated(self, owner: str, known: Known, mark: Mark) -> Accepted:
         if not mark.is_of(known.fingerprint):
@@ -181,18 +202,17 @@ class Intake:
         job = await self._database.read(lambda conn: get_job(conn, owner, known.job_id))
         return Accepted(job, created=False)
 
-    async def _create(
+    def _new_job(
         self,
-        reserved: Reserved,
+        job_id: str,
         order: Order,
         filename: str,
         source: Source,
         audio: StoredAudio | None,
-        mark: Mark,
-    ) -> Accepted:
-        joins = self._join_mark(order, audio)
-        new = NewJob(
-            id=reserved.job_id,
+        joins: Mark | None,
+    ) -> NewJob:
+        return NewJob(
+            id=job_id,
             owner=order.owner,
             filename=filename,
             source=source,
@@ -208,60 +228,40 @@ class Intake:
             max_attempts=order.limits.max_attempts or self._settings.max_attempts,
         )
 
-        def create(conn: Connection) -> Accepted | Known:
-            if (known := reserved.take(conn)) is not None:
-                return known
-            joined = _joined(conn, new, joins)
-            if joined is None:
-                check_room(conn, new.owner, self._settings.max_pending)
-            job = joined or create_job(conn, new)
-            reserved.settle(conn, job.id, mark.now)
-            return Accepted(job, created=joined is None)
-
-        made = await self._database.write(create)
-        self._crash.reach(Point.JOB_CREATED)
-        return await self._repeated(order.owner, made, mark) if isinstance(made, Known) else made
-
     def _join_mark(self, order: Order, audio: StoredAudio | None) -> Mark | None:
         if not order.joins or audio is None:
             return None
         return join_mark(order, audio.sha256, (self._settings.engine, self._settings.model))
 
-    async def _accept(self, reception: Reception, filename: str, order: Order) -> Accepted:
-        order = replace(order, owner=reception.reserved.owner, key=reception.reserved.key)
-        self.check(order)
-        if not reception.arrival.size:
-            raise EmptyUpload("The uploaded file is empty.", param="file")
-        return await to_its_end(self._store(reception, filename, order))
 
-    async def _store(self, reception: Reception, filename: str, order: Order) -> Accepted:
-        """Make a job of the bytes that have arrived. Runs to its end, whatever becomes of the client."""
-        audio = await reception.arrival.commit()
-        source = Source(SourceKind.UPLOAD)
-        mark = fingerprint(order, source, audio.sha256)
-        if reception.reserved.known is not None:
-            return await self._repeated(order.owner, reception.reserved.known, mark)
-        self._crash.reach(Point.UPLOAD_STORED)
-        reception.undecided = True
-        try:
-            accepted = await self._create(reception.reserved, order, display_name(filename), source, audio, mark)
-        except Exception as error:
-            reception.undecided = isinstance(error, DictographError) and error.in_doubt
-            raise
-        if accepted.created:
-            reception.accepted = accepted
-        else:
-            reception.undecided = False  # another job has these bytes: its own are not needed
+class JobUpload(UploadSession):
+    """An upload that becomes a job."""
+
+    def __init__(self, intake: Intake, reservation: IdempotencyReservation, blobs: Blobs, limit: int) -> None:
+        name = audio_name(reservation.job_id, 0)
+        super().__init__(blobs, name, limit, hash_only=reservation.known is not None)
+        self._intake = intake
+        self._reservation = reservation
+
+    async def finish(self, filename: str, order: Order) -> Accepted:
+        """Make the job of the bytes, which are all here, or find the one that the same request made before. Runs to
+        its end, whatever becomes of the client.
+
+        Raises:
+            EmptyUpload: there were no bytes.
+        """
+        order = replace(order, owner=self._reservation.owner, key=self._reservation.key)
+        self._intake.check(order)
+        return await run_to_completion(self._create_job(display_name(filename), order))
+
+    async def _create_job(self, filename: str, order: Order) -> Accepted:
+        audio = await self.store()
+        with self.writing_row():
+            source = Source(SourceKind.UPLOAD)
+            accepted = await self._intake.create(self._reservation, order, filename, source, audio)
+        # Where another job has these bytes, its own are not needed.
+        self.decide(kept=accepted.created)
         return accepted
-
-    async def _undo(self, reception: Reception) -> None:
-        try:
-            if not reception.undecided:
-                await reception.arrival.undo(self._blobs, audio_name(reception.job_id, 0))
-        except (OSError, DictographError):
-            # The sweeper removes what no row names; the client must hear of what went wrong first.
-            log.warning("the remains of an upload could not be removed", exc_info=True)
-        await reception.reserved.abandon()
 
 
 def _joined(conn: Connection, new: NewJob, mark: Mark | None) -> Job | None:

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import re
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
-from dictograph.blobs import Blobs, BlobWriter, FolderBlobs, Notes
+from dictograph.blobs import FolderBlobs, Notes
 from dictograph.disk import time_of_files
-from dictograph.errors import DictographError, EmptyUpload
-from dictograph.service.arrival import Arrival
 from dictograph.service.naming import display_name
-from dictograph.service.uncut import to_its_end
+from dictograph.service.shielded import run_to_completion
+from dictograph.service.upload_session import UploadSession
 from dictograph.settings import Settings
-
-log = logging.getLogger(__name__)
 
 #: The folder of one upload. What else lies in the folder of uploads is somebody else's, and never touched.
 _FOLDER = re.compile(r"[0-9a-f]{32}")
@@ -50,15 +45,21 @@ class PathUploads:
         """What the folder says of itself."""
         return self._blobs
 
-    @asynccontextmanager
-    async def receive(self) -> AsyncIterator[Incoming]:
-        """Receive an upload. What was not kept at the end of the context is gone."""
-        incoming = Incoming(self._blobs, self.folder, self.limit)
-        try:
-            yield incoming
-        finally:
-            if not incoming.kept:
-                await to_its_end(_undone(incoming))
+    def begin_upload(self, filename: str) -> UploadSession:
+        """Begin an upload of a file that the client calls so. No client can name it before `keep`; what was not kept
+        at the end of the context is gone."""
+        return UploadSession(self._blobs, f"{uuid4().hex}/{safe_name(filename)}", self.limit)
+
+    async def keep(self, upload: UploadSession) -> str:
+        """Have the bytes, which are all here, on the disk; returns their path.
+
+        Raises:
+            EmptyUpload: there were none.
+            StorageFull, StorageUnavailable.
+        """
+        audio = await run_to_completion(upload.store())
+        upload.decide(kept=True)
+        return str(self.folder / audio.name)
 
     async def older_than(self, kept_s: float, unfinished_s: float) -> list[str]:
         """The paths of uploads that came more than `kept_s` seconds ago (0: of none), and of those that were begun
@@ -77,48 +78,6 @@ class PathUploads:
             seconds = unfinished_s if path.endswith(_PART) else kept_s
             if seconds and now - changed > seconds:
                 yield path
-
-
-class Incoming:
-    """One upload on its way in. Nobody can name it before it was kept."""
-
-    def __init__(self, blobs: Blobs, folder: Path, limit: int) -> None:
-        self._blobs = blobs
-        self._folder = folder
-        self._id = uuid4().hex
-        self._name = ""
-        self._arrival = Arrival(self._open, limit)
-        self.kept = False
-
-    def begin(self, filename: str) -> None:
-        """The file begins, and this is what the client calls it."""
-        self._name = f"{self._id}/{safe_name(filename)}"
-
-    async def write(self, data: bytes) -> None:
-        """Take some bytes. Raises UploadTooLarge, StorageFull, StorageUnavailable."""
-        await self._arrival.write(data)
-
-    async def keep(self) -> str:
-        """All bytes are here: have them on the disk; returns their path.
-
-        Raises:
-            EmptyUpload: there were none.
-            StorageFull, StorageUnavailable.
-        """
-        if not self._arrival.size:
-            raise EmptyUpload("The uploaded file is empty.", param="file")
-        await to_its_end(self._commit())
-        return str(self._folder / self._name)
-
-    async def undo(self) -> None:
-        await self._arrival.undo(self._blobs, self._name)
-
-    async def _commit(self) -> None:
-        await self._arrival.commit()
-        self.kept = True
-
-    async def _open(self) -> BlobWriter:
-        return await self._blobs.create(self._name)
 
 
 def safe_name(filename: str) -> str:
@@ -145,11 +104,3 @@ def _uploads(folder: Path) -> Iterator[tuple[str, float]]:
                 yield str(path), path.lstat().st_mtime
             except FileNotFoundError:
                 continue
-
-
-async def _undone(incoming: Incoming) -> None:
-    try:
-        await incoming.undo()
-    except (OSError, DictographError):
-        # The sweeper removes what is left; the client must hear of what went wrong first.
-        log.warning("the remains of an upload could not be removed", exc_info=True)

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from functools import partial
 from uuid import uuid4
 
 from dictograph.blobs import Blobs
 from dictograph.contract import Contract
-from dictograph.errors import DictographError, EmptyUpload, JobStateConflict, NotFound, RequestError
+from dictograph.errors import JobStateConflict, NotFound, RequestError
 from dictograph.job import StoredAudio
-from dictograph.service.arrival import Arrival
 from dictograph.service.naming import display_name
-from dictograph.service.uncut import to_its_end
+from dictograph.service.shielded import run_to_completion
+from dictograph.service.upload_session import UploadSession
 from dictograph.settings import Settings
 from dictograph.store.database import Database
 from dictograph.store.secrets import server_secret
@@ -92,27 +89,27 @@ class Uploads:
             raise UploadForbidden("This address has expired: ask for another one.")
         return slot
 
-    @asynccontextmanager
-    async def receive(self, slot: Slot, max_bytes: int) -> AsyncIterator[Receipt]:
-        """Receive the slot's object: bytes first, then `keep`. What was not kept is removed at the end."""
-        name = f"{slot.id}/{uuid4().hex[:12]}-upload"
-        receipt = Receipt(slot, Arrival(partial(self._blobs.create, name), max_bytes), self)
-        try:
-            yield receipt
-        finally:
-            if not receipt.kept:
-                await to_its_end(receipt.arrival.undo(self._blobs, name))
+    def begin_upload(self, slot: Slot, max_bytes: int) -> SlotUpload:
+        """Begin the slot's object: bytes first, then `fill`. What fills no slot is removed at the end."""
+        return SlotUpload(slot, self._blobs, max_bytes)
 
-    async def keep(self, receipt: Receipt) -> StoredAudio:
-        """See Receipt.keep."""
-        audio = await receipt.arrival.commit()
-        receipt.kept = True  # until it is known that no row names it
-        try:
-            slot = await self._database.write(lambda conn: fill_slot(conn, receipt.slot.id, audio))
-        except Exception as error:
-            receipt.kept = isinstance(error, DictographError) and error.in_doubt
-            raise
-        receipt.kept = slot is not None and slot.audio is not None and slot.audio.name == audio.name
+    async def fill(self, upload: SlotUpload) -> StoredAudio:
+        """Put the object, whose bytes are all here, into the slot: it is there for all to see, at once and whole. The
+        same upload may come again.
+
+        Raises:
+            EmptyUpload: there were no bytes.
+            UploadSizeMismatch: there were fewer than were announced.
+            JobStateConflict: another file was uploaded before.
+            NotFound: the slot is gone.
+        """
+        return await run_to_completion(self._fill(upload))
+
+    async def _fill(self, upload: SlotUpload) -> StoredAudio:
+        audio = await upload.store()
+        with upload.writing_row():
+            slot = await self._database.write(lambda conn: fill_slot(conn, upload.slot.id, audio))
+        upload.decide(kept=slot is not None and slot.audio is not None and slot.audio.name == audio.name)
         if slot is None or slot.audio is None:
             raise NotFound(_GONE)
         if slot.audio.sha256 != audio.sha256:
@@ -132,7 +129,7 @@ def expiry(slot: Slot) -> str:
 
 
 def check_announced(slot: Slot, size: int) -> None:
-    """Raises UploadSizeMismatch when an upload of so many bytes is not the one that was announced."""
+    """Raise UploadSizeMismatch when an upload of so many bytes is not the one that was announced."""
     if size != slot.announced_size:
         raise UploadSizeMismatch(
             f"The upload has {size} bytes, and {slot.announced_size} were announced for this address. Send exactly the "
@@ -140,14 +137,12 @@ def check_announced(slot: Slot, size: int) -> None:
         )
 
 
-class Receipt:
-    """One upload on its way into its slot."""
+class SlotUpload(UploadSession):
+    """One upload on its way into its slot: exactly as many bytes as were announced."""
 
-    def __init__(self, slot: Slot, arrival: Arrival, uploads: Uploads) -> None:
+    def __init__(self, slot: Slot, blobs: Blobs, max_bytes: int) -> None:
+        super().__init__(blobs, f"{slot.id}/{uuid4().hex[:12]}-upload", max_bytes)
         self.slot = slot
-        self.arrival = arrival
-        self.kept = False
-        self._uploads = uploads
 
     async def write(self, data: bytes) -> None:
         """Take some bytes.
@@ -156,19 +151,12 @@ class Receipt:
             UploadTooLarge, UploadSizeMismatch: these are too many.
         """
         announced = self.slot.announced_size
-        if self.arrival.size + len(data) > announced:
+        if self.size + len(data) > announced:
             raise UploadSizeMismatch(f"The upload has more than the {announced} bytes that were announced.")
-        await self.arrival.write(data)
+        await super().write(data)
 
-    async def keep(self) -> StoredAudio:
-        """All bytes are here: the object is there for all to see, at once and whole. The same upload may come again.
-
-        Raises:
-            EmptyUpload: there were none.
-            UploadSizeMismatch: there were fewer than were announced.
-            JobStateConflict: another file was uploaded before.
-        """
-        if not self.arrival.size:
-            raise EmptyUpload("The uploaded file is empty.")
-        check_announced(self.slot, self.arrival.size)
-        return await to_its_end(self._uploads.keep(self))
+    async def store(self) -> StoredAudio:
+        """Give the object its name. Raises UploadSizeMismatch when there are fewer bytes than were announced."""
+        if self.size:
+            check_announced(self.slot, self.size)
+        return await super().store()

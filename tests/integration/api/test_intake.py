@@ -18,6 +18,7 @@ from dictograph.errors import DatabaseUnavailable, EmptyUpload, UploadTooLarge
 from dictograph.job import LOCAL_OWNER
 from dictograph.service.intake import Intake
 from dictograph.service.request import Order
+from dictograph.service.upload_session import UploadState
 from dictograph.store.database import Database
 from dictograph.store.migrate import upgrade
 from dictograph.store.read import get_job, list_jobs
@@ -122,18 +123,18 @@ def test_a_caller_that_is_cancelled_while_the_row_is_written_tears_nothing_apart
 
 def test_a_loop_that_closes_while_the_row_is_written_keeps_the_audio(tmp_path: Path) -> None:
     """Nobody knows then whether the row is there, so the audio stays; without a row the sweeper takes it."""
-    ids: list[str] = []
+    names: list[str] = []
 
     async def run() -> None:
         async with intake(tmp_path) as (way_in, database):
             held = threading.Event()
             threading.Timer(0.5, held.set).start()
             blocker = asyncio.create_task(database.write(lambda conn: held.wait(20)))
-            async with way_in.receive(LOCAL_OWNER) as reception:
-                ids.append(reception.job_id)
-                await reception.write(b"sound")
-                accepting = asyncio.create_task(reception.accept("a.wav", Order()))
-                while not reception.undecided:
+            async with way_in.begin_upload(LOCAL_OWNER) as upload:
+                names.append(upload.name)
+                await upload.write(b"sound")
+                accepting = asyncio.create_task(upload.finish("a.wav", Order()))
+                while upload.state is not UploadState.IN_DOUBT:
                     await asyncio.sleep(0.01)
                 for task in asyncio.all_tasks() - {asyncio.current_task(), blocker}:
                     task.cancel()  # as asyncio.run does with all tasks at its end

@@ -16,7 +16,7 @@ from dictograph.blobs import FolderBlobs
 from dictograph.contract import Contract
 from dictograph.crash import CrashPoints
 from dictograph.errors import DatabaseUnavailable, IdempotencyInProgress
-from dictograph.service import intake, reserved
+from dictograph.service import idempotency, intake
 from dictograph.service.intake import Intake
 from dictograph.service.request import Order
 from dictograph.service.uploads import Uploads
@@ -85,10 +85,10 @@ def jobs(bench: Bench) -> list[str]:
 
 
 async def upload(way_in: Intake, before_the_row: Callable[[], None] = lambda: None, key: str = "k") -> str:
-    async with way_in.receive("local", key) as reception:
-        await reception.write(b"sound")
+    async with way_in.begin_upload("local", key) as session:
+        await session.write(b"sound")
         before_the_row()
-        return (await reception.accept("a.wav", Order())).job.id
+        return (await session.finish("a.wav", Order())).job.id
 
 
 def test_what_may_be_written_keeps_its_audio(bench: Bench, way_in: Intake, settings: Settings, flaw: Flaw) -> None:
@@ -108,10 +108,10 @@ def test_an_upload_to_an_address_stays_too(database: Database, settings: Setting
     uploads = Uploads(database, FolderBlobs(settings.storage), settings)
 
     async def send(armed: bool) -> str:
-        async with uploads.receive(slot, 100) as receipt:
-            await receipt.write(b"sound")
+        async with uploads.begin_upload(slot, 100) as session:
+            await session.write(b"sound")
             flaw.armed = armed
-            return (await receipt.keep()).name
+            return (await uploads.fill(session)).name
 
     async def run() -> None:
         with pytest.raises(DatabaseUnavailable):
@@ -183,19 +183,19 @@ def test_of_two_uploads_with_a_key_one_makes_the_job_whoever_is_first(
         second: list[str] = []
         key = f"other is done: {other_is_done}"
 
-        async with way_in.receive("local", key) as reception:
-            await reception.write(b"sound")
+        async with way_in.begin_upload("local", key) as session:
+            await session.write(b"sound")
             await asyncio.to_thread(grow_old, bench)
             if other_is_done:
                 second.append(await upload(way_in, key=key))
-                first = await reception.accept("a.wav", Order())
+                first = await session.finish("a.wav", Order())
                 assert (first.job.id, first.created) == (second[0], False)
                 return
-            async with way_in.receive("local", key) as other:
+            async with way_in.begin_upload("local", key) as other:
                 await other.write(b"sound")
                 with pytest.raises(IdempotencyInProgress):
-                    await reception.accept("a.wav", Order())
-                assert (await other.accept("a.wav", Order())).created
+                    await session.finish("a.wav", Order())
+                assert (await other.finish("a.wav", Order())).created
 
     for number, other_is_done in enumerate((True, False), 1):
         asyncio.run(run(other_is_done))
@@ -204,20 +204,20 @@ def test_of_two_uploads_with_a_key_one_makes_the_job_whoever_is_first(
 
 
 def test_a_key_is_renewed_while_its_upload_comes(bench: Bench, way_in: Intake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reserved, "_RENEW_S", 0.01)
+    monkeypatch.setattr(idempotency, "_RENEW_S", 0.01)
 
     def age() -> float:
         return bench.write(lambda c: c.execute(idempotency_key.select()).one().created_at)
 
     async def run() -> None:
-        async with way_in.receive("local", "k") as reception:
-            await reception.write(b"sound")
+        async with way_in.begin_upload("local", "k") as session:
+            await session.write(b"sound")
             began = age()
             await asyncio.to_thread(eventually, lambda: age() > began)
             await asyncio.to_thread(grow_old, bench)
             await asyncio.to_thread(eventually, lambda: age() > began)
             with pytest.raises(IdempotencyInProgress):
                 await upload(way_in)
-            assert (await reception.accept("a.wav", Order())).created
+            assert (await session.finish("a.wav", Order())).created
 
     asyncio.run(run())

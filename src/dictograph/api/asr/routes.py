@@ -15,11 +15,11 @@ from dictograph import formats
 from dictograph.api.access import Creator
 from dictograph.api.asr.errors import render
 from dictograph.api.asr.parameters import Asked, AsrQuery, Encode, RawSound, options_in
-from dictograph.api.body import Upload, take_form
-from dictograph.api.form import Form, FormRules
+from dictograph.api.form import FormRules
 from dictograph.api.problems import Json
 from dictograph.api.streams import Stream, in_blocks
 from dictograph.api.surface import Parts, route_class
+from dictograph.api.upload_form import UploadForm
 from dictograph.api.waiting import check_completed, or_broken, unless_gone, until_ended
 from dictograph.contract import Contract
 from dictograph.errors import NotFound, ServerBusy
@@ -30,7 +30,7 @@ from dictograph.service.access import Caller
 from dictograph.service.contracts import limits_of, options_of
 from dictograph.service.request import Order
 from dictograph.service.services import Services
-from dictograph.service.uncut import to_its_end
+from dictograph.service.shielded import run_to_completion
 
 _FILE = "audio_file"
 
@@ -67,7 +67,7 @@ def asr_routes(parts: Parts) -> APIRouter:
         except ClientDisconnect:
             return Response(status_code=_GONE)
         finally:
-            await to_its_end(_remove(parts.services, job))
+            await run_to_completion(_remove(parts.services, job))
 
     return router
 
@@ -80,17 +80,16 @@ async def _take(
         options_of(parts.settings, Contract.ASR, options),
         contract=Contract.ASR,
         limits=limits_of(parts.settings, Contract.ASR),
+        key_id=caller.key_id,
         joins=joins,
     )
-    names: list[str] = []
-
-    def order_of(form: Form) -> Order:
-        names.append(form.filename or "")
-        return order
-
-    upload = Upload(order_of, FormRules(_FILE, repeated=True), head=b"" if encoded else RawSound().header)
-    accepted = await take_form(request, parts.pace, parts.services.intake, caller, upload)
-    return accepted.job, names[-1]
+    intake = parts.services.intake
+    form = UploadForm(request, parts.pace, intake.max_upload, FormRules(_FILE, repeated=True))
+    async with intake.begin_upload(caller.owner) as upload:
+        filename = await form.read_fields()
+        await form.read_file(upload, head=b"" if encoded else RawSound().header)
+        accepted = await upload.finish(filename, order)
+    return accepted.job, filename
 
 
 def _answer(services: Services, job: Job, asked: AsrQuery, filename: str) -> Response:

@@ -102,10 +102,10 @@ def upload_routes(parts: Parts, entrance: Entrance) -> APIRouter:
         del filename
         slot = await uploads.open(slot_id, expires, signature)
         _check_headers(request.headers, slot, settings.backend_max_upload)
-        async with uploads.receive(slot, settings.backend_max_upload) as receipt:
+        async with uploads.begin_upload(slot, settings.backend_max_upload) as upload:
             async for data in parts.pace.pieces(request):
-                await receipt.write(data)
-            audio = await receipt.keep()
+                await upload.write(data)
+            audio = await uploads.fill(upload)
         return Response(status_code=200, headers={"etag": f'"{audio.sha256}"'})
 
     return router

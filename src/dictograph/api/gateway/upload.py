@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
-from dictograph.api.body import Upload, take_form
-from dictograph.api.form import Form
 from dictograph.api.gateway.errors import Refused
 from dictograph.api.problems import MalformedBody, UnsupportedMediaType
 from dictograph.api.surface import Parts
+from dictograph.api.upload_form import UploadForm
 from dictograph.contract import Contract
 from dictograph.errors import InvalidRequest
 from dictograph.job import Job
@@ -36,22 +35,19 @@ async def take(request: Request, parts: Parts, caller: Caller) -> Job:
     """
     settings = parts.settings
     limits = limits_of(settings, Contract.GATEWAY)
-    order = Order(options_of(settings, Contract.GATEWAY), contract=Contract.GATEWAY, limits=limits)
-    named = False
-
-    def order_of(form: Form) -> Order:
-        nonlocal named
-        named = True
-        _check_name(form.filename or "")
-        return order
-
-    try:
-        upload = Upload(order_of, max_bytes=limits.max_bytes)
-        return (await take_form(request, parts.pace, parts.services.intake, caller, upload)).job
-    except (MalformedBody, UnsupportedMediaType, InvalidRequest) as error:
-        if named:
-            raise
-        raise Refused(_NO_PART) from error
+    order = Order(
+        options_of(settings, Contract.GATEWAY), contract=Contract.GATEWAY, limits=limits, key_id=caller.key_id
+    )
+    intake = parts.services.intake
+    async with intake.begin_upload(caller.owner, max_bytes=limits.max_bytes) as upload:
+        try:
+            form = UploadForm(request, parts.pace, upload.limit)
+            filename = await form.read_fields()
+        except (MalformedBody, UnsupportedMediaType, InvalidRequest) as error:
+            raise Refused(_NO_PART) from error
+        _check_name(filename)
+        await form.read_file(upload)
+        return (await upload.finish(filename, order)).job
 
 
 def _check_name(name: str) -> None:

@@ -9,7 +9,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from dictograph.api.access import Creator
-from dictograph.api.body import Upload, take_form
 from dictograph.api.form import Form, FormRules
 from dictograph.api.openai.answers import JSON_TYPE, body_of, is_json, media_type
 from dictograph.api.openai.errors import UnknownAddress, not_allowed, render
@@ -17,12 +16,14 @@ from dictograph.api.openai.events import streamed
 from dictograph.api.openai.fields import FIELD_OF, Asked, Task, read_fields
 from dictograph.api.streams import Stream
 from dictograph.api.surface import Parts, route_class
+from dictograph.api.upload_form import UploadForm
 from dictograph.api.waiting import check_completed, kept_alive, or_broken, unless_gone, until_ended, until_ended_or
 from dictograph.contract import Contract
 from dictograph.errors import DictographError, RequestError
 from dictograph.job import Job, Options
 from dictograph.service.access import Caller
 from dictograph.service.contracts import limits_of, options_of
+from dictograph.service.intake import Accepted
 from dictograph.service.request import Order
 
 _PATH = "/v1/audio"
@@ -69,8 +70,7 @@ class _Call:
         self._asked = Asked()
 
     async def answered(self, key: str | None) -> Response:
-        upload = Upload(self._order, FormRules(repeated=True), key)
-        accepted = await take_form(self._request, self._parts.pace, self._services.intake, self._caller, upload)
+        accepted = await self._received(key)
         try:
             if self._asked.stream:
                 return await unless_gone(self._request, streamed(self._services, accepted.job, self._seconds))
@@ -78,6 +78,15 @@ class _Call:
         except ClientDisconnect:
             # The job goes on: who comes again with the same request joins it.
             return Response(status_code=_GONE)
+
+    async def _received(self, key: str | None) -> Accepted:
+        intake = self._services.intake
+        form = UploadForm(self._request, self._parts.pace, intake.max_upload, FormRules(repeated=True))
+        async with intake.begin_upload(self._caller.owner, key) as upload:
+            filename = await form.read_fields()
+            self._order(form)  # what is wrong with the fields is said before the file is read
+            await form.read_file(upload)
+            return await upload.finish(filename, self._order(form))
 
     async def _held(self, job: Job) -> Response:
         job = await unless_gone(self._request, until_ended_or(self._services, job, self._seconds))
@@ -99,6 +108,7 @@ class _Call:
             _options(self._parts, asked),
             contract=Contract.OPENAI,
             limits=limits_of(self._parts.settings, Contract.OPENAI),
+            key_id=self._caller.key_id,
             joins=True,
         )
         self._services.intake.check(order)

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
-from dictograph.api.form import FileBegins, Form
 from dictograph.api.pace import Pace
 from dictograph.api.paths.answers import NO_FILE
 from dictograph.api.problems import MalformedBody, UnsupportedMediaType
+from dictograph.api.upload_form import UploadForm
 from dictograph.errors import EmptyUpload, InvalidRequest, RequestError, UploadIncomplete
-from dictograph.service.arrival import check_size
-from dictograph.service.path_uploads import Incoming, PathUploads
-
-#: What a form has around its file: more is refused before a byte of it is read.
-_FORM_BYTES = 1024 * 1024
+from dictograph.service.path_uploads import PathUploads
 
 
 class NoFile(RequestError):
@@ -27,27 +23,14 @@ async def take_file(request: Request, pace: Pace, uploads: PathUploads) -> str:
         NoFile: there is none.
         UploadTooLarge, UploadIncomplete, EmptyUpload, RequestTimeout, StorageFull, StorageUnavailable.
     """
-    length = request.headers.get("content-length", "")
-    if length.isdigit():
-        check_size(int(length), uploads.limit + _FORM_BYTES)
     try:
-        form = Form(request.headers.get("content-type", ""))
+        form = UploadForm(request, pace, uploads.limit)
     except (MalformedBody, UnsupportedMediaType) as error:
         raise NoFile(NO_FILE) from error
-    async with uploads.receive() as incoming:
-        try:
-            await _read(request, pace, form, incoming)
-            return await incoming.keep()
-        except (InvalidRequest, MalformedBody, EmptyUpload, UploadIncomplete) as error:
-            # A browser sends a file without a name when none was chosen.
-            raise (error if form.filename else NoFile(NO_FILE)) from error
-
-
-async def _read(request: Request, pace: Pace, form: Form, incoming: Incoming) -> None:
-    async for data in pace.pieces(request):
-        for found in form.feed(data):
-            if isinstance(found, FileBegins):
-                incoming.begin(found.filename)
-            else:
-                await incoming.write(found.data)
-    form.finish()
+    try:
+        async with uploads.begin_upload(await form.read_fields()) as upload:
+            await form.read_file(upload)
+            return await uploads.keep(upload)
+    except (InvalidRequest, MalformedBody, EmptyUpload, UploadIncomplete) as error:
+        # A browser sends a file without a name when none was chosen.
+        raise (error if form.filename else NoFile(NO_FILE)) from error

@@ -12,7 +12,7 @@ T = TypeVar("T")
 _running: set[asyncio.Task[Any]] = set()
 
 
-async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
+async def run_to_completion(work: Coroutine[Any, Any, T]) -> T:
     """Await `work`. A cancellation is raised only after it has ended, and cuts nothing in two."""
     task = asyncio.ensure_future(work)
     _running.add(task)

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from dictograph.service.uncut import to_its_end
+from dictograph.service.shielded import run_to_completion
 
 
 def test_a_cancelled_caller_waits_for_the_end() -> None:
@@ -19,7 +19,7 @@ def test_a_cancelled_caller_waits_for_the_end() -> None:
             await go_on.wait()
             said.append("ended")
 
-        caller = asyncio.create_task(to_its_end(work()))
+        caller = asyncio.create_task(run_to_completion(work()))
         while not said:
             await asyncio.sleep(0)
         caller.cancel()
@@ -39,6 +39,6 @@ def test_answers_and_errors_come_through() -> None:
     async def fail() -> int:
         raise KeyError("x")
 
-    assert asyncio.run(to_its_end(answer())) == 5
+    assert asyncio.run(run_to_completion(answer())) == 5
     with pytest.raises(KeyError):
-        asyncio.run(to_its_end(fail()))
+        asyncio.run(run_to_completion(fail()))

@@ -65,10 +65,11 @@ dist: $(VENV)/.run ## source archive and wheel, in dist/
 	@rm -rf dist
 	$(bin)/python -m build --no-isolation
 
-docs: $(VENV)/.run ## what is generated: the settings' page, .env.example, the contracts' page
+docs: $(VENV)/.run ## what is generated: the pages of settings and contracts, .env.example, tables of the reference
 	$(bin)/python scripts/settings_page.py
 	$(bin)/python scripts/contracts_page.py
 	$(bin)/python scripts/migration_page.py
+	$(bin)/python scripts/reference_tables.py
 
 lock: $(VENV)/bin/python ## resolve the dependencies anew, into requirements/*.lock
 	@$(pip) install 'uv>=0.9'

@@ -50,12 +50,18 @@ TRANSITIONS: Mapping[JobStatus, frozenset[JobStatus]] = {
 
 
 class Options(BaseModel):
-    """What a client may ask of a transcription. Frozen with the job when it is created."""
+    """What a client may ask of a transcription. Frozen with the job when it is created.
+
+    This is the one list of options: the command line, HTTP, the OpenAPI document, `dictograph.transcribe` and the
+    tables of the documentation are made from it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     engine: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")] = Field(
-        "auto", description="`whisper`, `sphinx`, or `auto`: whisper where its weights can be had, else sphinx."
+        "auto",
+        description="`whisper`, `sphinx`, or `auto`: the engine of the service's settings; there, `auto` means whisper "
+        "where its weights can be had, else sphinx.",
     )
     model: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
         None, description="A model that this service offers (`GET /v1/models`); by default the configured one."
@@ -72,16 +78,18 @@ class Options(BaseModel):
     hotwords: Annotated[str, StringConstraints(max_length=1000)] | None = Field(
         None, description="Words to expect, separated by spaces."
     )
-    beam_size: int = Field(5, ge=1, le=10, description="Hypotheses kept while decoding; 1 is greedy.")
+    beam_size: int = Field(5, ge=1, le=10, description="Hypotheses kept while decoding; 1 is greedy and quickest.")
     temperature: float = Field(0.0, ge=0.0, le=1.0, description="Above 0 words are sampled, and two runs may differ.")
-    word_timestamps: bool = Field(False, description="Give every word its times and probability.")
+    word_timestamps: bool = Field(False, description="Give every word its times and probability, in the JSON formats.")
     vad_filter: bool = Field(True, description="Leave out what is not speech before transcribing.")
     vad_threshold: float = Field(0.5, ge=0.05, le=0.95, description="Speech begins above this probability.")
     vad_min_silence_duration_ms: int = Field(
-        500, ge=50, le=10_000, description="A pause this long ends a stretch of speech."
+        500, ge=50, le=10_000, description="A pause of this many milliseconds ends a stretch of speech."
     )
-    vad_min_speech_duration_ms: int = Field(100, ge=0, le=10_000, description="Shorter sounds are no speech.")
-    vad_speech_pad_ms: int = Field(200, ge=0, le=2_000, description="Kept before and after speech.")
+    vad_min_speech_duration_ms: int = Field(
+        100, ge=0, le=10_000, description="Sounds of fewer milliseconds are no speech."
+    )
+    vad_speech_pad_ms: int = Field(200, ge=0, le=2_000, description="Milliseconds kept before and after speech.")
 
     def normalised(self) -> dict[str, Any]:
         """The options as a canonical JSON object: equal requests have equal ones."""

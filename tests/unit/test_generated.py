@@ -32,6 +32,17 @@ def test_the_tables_of_older_systems_are_current_and_name_all_there_is() -> None
         assert [name for name in profile.defaults if f"| `{variable(name)}` |" not in page] == []
 
 
+def test_the_tables_of_formats_and_options_are_current() -> None:
+    check = subprocess.run(
+        [sys.executable, "-m", "scripts.reference_tables", "--check"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert check.returncode == 0, check.stderr
+
+
 def test_the_page_names_every_setting() -> None:
     page = (ROOT / "docs/reference/settings.md").read_text()
     assert [name for name in Settings.model_fields if f"### `{variable(name)}`" not in page] == []

@@ -7,8 +7,8 @@ import re
 from dictograph.api.problems import NotAcceptable
 from dictograph.formats import FORMATS, Format
 
-#: What `*/*` gets; then the order in which equally welcome types are tried.
-_PREFERRED = ("json", "txt", "srt", "vtt", "tsv")
+#: What `*/*` gets. Equally welcome types are tried after it in the order of the list of formats.
+_DEFAULT = "json"
 
 #: A weight, also as it is often written: with more digits than it may have, or without its zero.
 _WEIGHT = re.compile(r"[01]\.?|[01]?\.[0-9]+")
@@ -27,14 +27,21 @@ def choose_format(name: str | None, accept: str | None) -> Format:
             )
         return FORMATS[name]
     if not (accept or "").strip():
-        return FORMATS[_PREFERRED[0]]
+        return FORMATS[_DEFAULT]
     ranges = _ranges(accept or "")
-    welcome = [(_weight(FORMATS[name].media_type, ranges), name) for name in _PREFERRED]
-    best = max(weight for weight, _ in welcome)
-    if best <= 0:
-        types = ", ".join(FORMATS[name].media_type for name in _PREFERRED)
-        raise NotAcceptable(f"A transcript can be had as {types}; or name a `format`.", param="Accept")
-    return FORMATS[next(name for weight, name in welcome if weight == best)]
+    by_type = _by_media_type()
+    best = max(by_type, key=lambda media_type: _weight(media_type, ranges))
+    if _weight(best, ranges) <= 0:
+        raise NotAcceptable(f"A transcript can be had as {', '.join(by_type)}; or name a `format`.", param="Accept")
+    return by_type[best]
+
+
+def _by_media_type() -> dict[str, Format]:
+    """The format of each media type, in order of preference: of several with one type, the first."""
+    by_type: dict[str, Format] = {}
+    for format in (FORMATS[_DEFAULT], *FORMATS.values()):
+        by_type.setdefault(format.media_type, format)
+    return by_type
 
 
 def _ranges(accept: str) -> dict[str, float]:

@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from fastapi import APIRouter, Header, Query
 from starlette.concurrency import run_in_threadpool
@@ -28,7 +28,11 @@ log = logging.getLogger(__name__)
 _PATH = "/v1/transcriptions/{job_id}"
 _NUMBER = re.compile(r"[0-9]{1,15}")
 
-FormatName = Literal["txt", "json", "verbose_json", "srt", "vtt", "tsv"]
+if TYPE_CHECKING:
+    FormatName = str
+else:
+    FormatName = Literal[tuple(formats.FORMATS)]
+
 After = Annotated[
     int | None, Query(ge=0, le=10**15, description="Begin after the event of this number. Overrides Last-Event-ID.")
 ]

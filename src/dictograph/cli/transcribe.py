@@ -12,6 +12,7 @@ from dictograph import logs
 from dictograph.cli.options import effective, option
 from dictograph.cli.targets import targets
 from dictograph.cli.transcribing import NOT_SET_UP_CODES, transcribe_all
+from dictograph.cli.transcription_options import transcription_options
 from dictograph.formats import FORMATS
 from dictograph.service.request import check_options
 
@@ -21,19 +22,16 @@ _IMPATIENT = {"retry_base": 0.2, "retry_max": 1.0, "poll_interval": 0.2}
 
 @click.command()
 @click.argument("sources", metavar="FILE|URL|-...", nargs=-1, required=True)
-@click.option("-f", "--format", "format", type=click.Choice(list(FORMATS)), default="txt", show_default=True)
+@click.option(
+    *("-f", "--format", "format"),
+    type=click.Choice(list(FORMATS)),
+    default="txt",
+    show_default=True,
+    help="How the transcript is written.",
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="A file, or a folder for several; else stdout.")
 @option("engine", "model", "device")
-@click.option("-l", "--language", metavar="CODE", help="`en`, `de`, …; left out, it is found from the speech.")
-@click.option("--task", type=click.Choice(["transcribe", "translate"]), help="`translate` gives English.")
-@click.option(
-    "--words", "word_timestamps", is_flag=True, default=None, help="Times for each word (in the json formats)."
-)
-@click.option("--prompt", metavar="TEXT", help="Text that sets style and spelling.")
-@click.option("--hotwords", metavar="WORDS", help="Words to expect.")
-@click.option("--beam-size", type=int, metavar="N", help="Hypotheses kept, 1 to 10; 1 is quickest.")
-@click.option("--temperature", type=float, metavar="T", help="Above 0, up to 1: words are sampled.")
-@click.option("--no-vad", "vad_filter", flag_value=False, default=None, help="Transcribe silence and noise too.")
+@transcription_options
 @click.option("-v", "--verbose", is_flag=True, help="Log what is done.")
 def transcribe(
     sources: tuple[str, ...],

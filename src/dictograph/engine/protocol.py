@@ -50,7 +50,7 @@ class WindowResult:
 
 @dataclass(frozen=True, slots=True)
 class WindowOptions:
-    """The part of a job's frozen options that an engine needs. Equal ones may share a batch."""
+    """The part of a job's frozen options that an engine needs, under the same names. Equal ones may share a batch."""
 
     language: str | None = None
     task: str = "transcribe"

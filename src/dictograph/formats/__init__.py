@@ -1,4 +1,5 @@
-"""A transcript as a file: txt, json, verbose_json, srt, vtt, tsv.
+"""A transcript as a file. `FORMATS` is the one list of formats: the command line, HTTP, the OpenAPI document and the
+tables of the documentation are made from it.
 
 Every format is rendered as a stream of text pieces, so memory does not grow with the transcript.
 """
@@ -14,30 +15,40 @@ from dictograph.formats.plain import tsv, txt
 from dictograph.formats.subtitles import srt, vtt
 from dictograph.transcript import Segment, TranscriptHead
 
+Render = Callable[[TranscriptHead, Iterable[Segment]], Iterator[str]]
+
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A way to write a transcript. `media_type` goes without a charset, which is always UTF-8.
+    """A way to write a transcript.
 
-    `suffix` is a file name's, with its dot. `render` gives pieces of text to be joined.
+    Args:
+        name: what a client calls it.
+        media_type: without a charset, which is always UTF-8. Of several formats with one type, `Accept` gets the first.
+        suffix: a file name's, with its dot.
+        description: what it is, in a few words of Markdown.
+        render: gives pieces of text to be joined.
     """
 
     name: str
     media_type: str
     suffix: str
-    render: Callable[[TranscriptHead, Iterable[Segment]], Iterator[str]]
+    description: str
+    render: Render
 
+
+_TSV = "columns `start`, `end` (whole milliseconds) and `text`, under a line of names"
 
 #: Every format, by the name that a client gives.
 FORMATS: Mapping[str, Format] = {
     format.name: format
     for format in (
-        Format("txt", "text/plain", ".txt", txt),
-        Format("json", "application/json", ".json", json_document),
-        Format("verbose_json", "application/json", ".verbose.json", verbose_json_document),
-        Format("srt", "application/x-subrip", ".srt", srt),
-        Format("vtt", "text/vtt", ".vtt", vtt),
-        Format("tsv", "text/tab-separated-values", ".tsv", tsv),
+        Format("txt", "text/plain", ".txt", "the words, a line for each segment", txt),
+        Format("json", "application/json", ".json", "text, segments with times, language, warnings", json_document),
+        Format("verbose_json", "application/json", ".verbose.json", "all that is known", verbose_json_document),
+        Format("srt", "application/x-subrip", ".srt", "SubRip subtitles", srt),
+        Format("vtt", "text/vtt", ".vtt", "WebVTT subtitles", vtt),
+        Format("tsv", "text/tab-separated-values", ".tsv", _TSV, tsv),
     )
 }
 

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import Connection
@@ -182,16 +183,8 @@ class Transcription:
         return done
 
     def _window_options(self) -> WindowOptions:
-        options = self._job.options
-        return WindowOptions(
-            language=self._language,
-            task=options.task,
-            prompt=options.prompt,
-            hotwords=options.hotwords,
-            beam_size=options.beam_size,
-            temperature=options.temperature,
-            word_timestamps=options.word_timestamps,
-        )
+        asked = {field.name: getattr(self._job.options, field.name) for field in fields(WindowOptions)}
+        return WindowOptions(**asked | {"language": self._language})
 
     # --- the committer
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import Query
 from pydantic import BaseModel, BeforeValidator
 
 from dictograph.errors import InvalidOption
+from dictograph.formats import FORMATS, Render
 from dictograph.formats.languages import language_code
+from dictograph.formats.whisper_shapes import whisper_json
 
 
 def _given(value: object) -> object:
@@ -18,7 +20,16 @@ def _given(value: object) -> object:
     return None if value == "" else value
 
 
-Output = Literal["txt", "vtt", "srt", "tsv", "json"]
+#: Every value of `output`, and how it is written. That service has these and no others.
+OUTPUTS: Mapping[str, Render] = {
+    **{name: FORMATS[name].render for name in ("txt", "vtt", "srt", "tsv")},
+    "json": whisper_json,
+}
+
+if TYPE_CHECKING:
+    Output = str
+else:
+    Output = Literal[tuple(OUTPUTS)]
 
 
 class AsrQuery(BaseModel):

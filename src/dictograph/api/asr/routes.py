@@ -11,10 +11,9 @@ from fastapi import APIRouter
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from dictograph import formats
 from dictograph.api.access import Creator
 from dictograph.api.asr.errors import render
-from dictograph.api.asr.parameters import Asked, AsrQuery, Encode, RawSound, options_in
+from dictograph.api.asr.parameters import OUTPUTS, Asked, AsrQuery, Encode, RawSound, options_in
 from dictograph.api.form import FormRules
 from dictograph.api.problems import Json
 from dictograph.api.streams import Stream, in_blocks
@@ -24,7 +23,6 @@ from dictograph.api.waiting import check_completed, or_broken, unless_gone, unti
 from dictograph.contract import Contract
 from dictograph.errors import NotFound, ServerBusy
 from dictograph.formats.languages import language_name
-from dictograph.formats.whisper_shapes import whisper_json
 from dictograph.job import Job
 from dictograph.service.access import Caller
 from dictograph.service.contracts import limits_of, options_of
@@ -104,8 +102,7 @@ def _answer(services: Services, job: Job, asked: AsrQuery, filename: str) -> Res
 
 async def _text(services: Services, job: Job, output: str) -> AsyncGenerator[bytes, None]:
     opened = await services.transcripts.open(job.owner, job.id)
-    writer = whisper_json if output == "json" else formats.FORMATS[output].render
-    async for block in in_blocks(writer(opened.head, opened.segments)):
+    async for block in in_blocks(OUTPUTS[output](opened.head, opened.segments)):
         yield block
 
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from dictograph.api.access import Creator
 from dictograph.api.form import Form, FormRules
-from dictograph.api.openai.answers import JSON_TYPE, body_of, is_json, media_type
+from dictograph.api.openai.answers import body_of
 from dictograph.api.openai.errors import UnknownAddress, not_allowed, render
 from dictograph.api.openai.events import streamed
 from dictograph.api.openai.fields import FIELD_OF, Asked, Task, read_fields
@@ -91,13 +91,13 @@ class _Call:
     async def _held(self, job: Job) -> Response:
         job = await unless_gone(self._request, until_ended_or(self._services, job, self._seconds))
         body = body_of(self._services, job, self._asked)
-        if not job.status.ended and is_json(self._asked):
+        if not job.status.ended and self._asked.format.is_json:
             held = kept_alive(self._services, job, self._seconds, body)
-            return Stream(or_broken(job, held), JSON_TYPE)
+            return Stream(or_broken(job, held), self._asked.format.media_type)
         # In text, white space would be part of the answer: there is nothing to send before it.
         job = await until_ended(self._services, job, self._request)
         check_completed(job)
-        return Stream(or_broken(job, body), media_type(self._asked))
+        return Stream(or_broken(job, body), self._asked.format.media_type)
 
     def _order(self, form: Form) -> Order:
         """What the form asks for, as far as it has come."""

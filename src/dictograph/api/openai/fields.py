@@ -9,13 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from dictograph.api.openai.errors import UnsupportedValue
+from dictograph.api.openai.response_formats import RESPONSE_FORMATS, ResponseFormat
 from dictograph.errors import RequestError
 from dictograph.formats.languages import language_code
 
 Task = Literal["transcribe", "translate"]
 Values = Mapping[str, Sequence[str]]
-
-FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
 
 #: The names of OpenAI's own models: any of them means the configured one.
 _OPENAI_MODEL = re.compile(r"whisper-1|gpt-[a-z0-9.-]*transcribe[a-z0-9.-]*")
@@ -44,6 +43,10 @@ class Asked:
     words: bool = False
     stream: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def format(self) -> ResponseFormat:
+        return RESPONSE_FORMATS[self.response_format]
 
 
 def is_openai_model(name: str) -> bool:
@@ -97,9 +100,10 @@ def _check_supported(fields: Mapping[str, str], values: Values) -> None:
 
 def _response_format(fields: Mapping[str, str]) -> str:
     given = fields.get("response_format", "json")
-    if given not in FORMATS:
+    if given not in RESPONSE_FORMATS:
         raise RequestError(
-            f"`response_format` cannot be {given[:50]!r}. Choose one of: {', '.join(FORMATS)}.", param="response_format"
+            f"`response_format` cannot be {given[:50]!r}. Choose one of: {', '.join(RESPONSE_FORMATS)}.",
+            param="response_format",
         )
     return given
 

@@ -1,0 +1,42 @@
+"""The values of `response_format`: OpenAI's, and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from dictograph.formats import FORMATS, Render
+from dictograph.formats.whisper_shapes import openai_json, openai_text, openai_verbose_json
+from dictograph.transcript import Segment, TranscriptHead
+
+JSON_TYPE = "application/json"
+_TEXT_TYPE = "text/plain; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseFormat:
+    """How an answer is written. `render` is told whether words were asked for."""
+
+    media_type: str
+    render: Callable[[TranscriptHead, Iterable[Segment], bool], Iterator[str]]
+
+    @property
+    def is_json(self) -> bool:
+        """Whether white space before the answer is no part of it."""
+        return self.media_type == JSON_TYPE
+
+
+def _without_words(render: Render) -> Callable[[TranscriptHead, Iterable[Segment], bool], Iterator[str]]:
+    return lambda head, segments, _words: render(head, segments)
+
+
+#: Every value, by its name.
+RESPONSE_FORMATS: Mapping[str, ResponseFormat] = {
+    "json": ResponseFormat(JSON_TYPE, _without_words(openai_json)),
+    "text": ResponseFormat(_TEXT_TYPE, _without_words(openai_text)),
+    "srt": ResponseFormat(_TEXT_TYPE, _without_words(FORMATS["srt"].render)),
+    "verbose_json": ResponseFormat(
+        JSON_TYPE, lambda head, segments, words: openai_verbose_json(head, segments, words=words)
+    ),
+    "vtt": ResponseFormat(_TEXT_TYPE, _without_words(FORMATS["vtt"].render)),
+}

@@ -1,0 +1,59 @@
+"""The options of a transcription on the command line, made from the model that has them all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import click
+
+from dictograph.job import Options
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: On the command line these are settings, under the same names.
+_SETTINGS = ("engine", "model")
+
+#: Shorter names beside the long ones, as click writes them: ` /--no-x` turns off.
+_SHORTER = {"language": "-l", "word_timestamps": "--words", "vad_filter": " /--no-vad"}
+
+_TYPES: Mapping[str, type] = {"string": str, "integer": int, "number": float}
+
+
+def transcription_options(command: F) -> F:
+    """Add every option of a transcription to a command, which gets None for those that were not given."""
+    for name, schema in reversed(schemas().items()):
+        if name not in _SETTINGS:
+            command = _option(name, schema)(command)
+    return command
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """The JSON schema of each option: description, default, and the values that can be."""
+    properties: dict[str, dict[str, Any]] = Options.model_json_schema()["properties"]
+    return {name: schema | _without_null(schema) for name, schema in properties.items()}
+
+
+def limits(schema: Mapping[str, Any]) -> str:
+    """What a value must be, in words; empty if nothing but its type."""
+    if "minimum" in schema:
+        return f"{schema['minimum']:g} to {schema['maximum']:g}"
+    if "maxLength" in schema:
+        return f"at most {schema['maxLength']} characters"
+    return ""
+
+
+def _option(name: str, schema: Mapping[str, Any]) -> Callable[[F], F]:
+    long = f"--{name.replace('_', '-')}"
+    shorter = [_SHORTER[name]] if name in _SHORTER else []
+    said = f" ({limits(schema)})" if limits(schema) else ""
+    help = f"{schema['description'].removesuffix('.')}{said}."
+    if schema["type"] == "boolean":
+        return click.option(*shorter, f"{long}/--no-{long[2:]}", name, default=None, help=help)
+    kind = click.Choice(schema["enum"]) if "enum" in schema else _TYPES[schema["type"]]
+    return click.option(*shorter, long, name, type=kind, help=help)
+
+
+def _without_null(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of an option's values other than null, which is to leave it out."""
+    return next((dict(kind) for kind in schema.get("anyOf", ()) if kind.get("type") != "null"), {})

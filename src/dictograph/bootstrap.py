@@ -25,8 +25,8 @@ from dictograph.engine.catalog import Catalog
 from dictograph.engine.probe import prove
 from dictograph.engine.sizing import models_memory
 from dictograph.errors import SettingsError
-from dictograph.presence import Presence
 from dictograph.private_files import make_private_folder
+from dictograph.process_lock import Presence
 from dictograph.profiles.selection import names_of
 from dictograph.queue import Queue
 from dictograph.queue.kinds import open_queue

@@ -16,7 +16,7 @@ from dictograph.api.exposure import reached_by_others
 from dictograph.cli.findings import Result, Verdict
 from dictograph.contract import Address
 from dictograph.errors import DatabaseUnavailable, SettingsError
-from dictograph.presence import living, neighbours
+from dictograph.process_lock import living, neighbours
 from dictograph.prompts.library import Library
 from dictograph.settings import Settings
 from dictograph.store import migrate, workers

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from dictograph.presence import Presence
+from dictograph.process_lock import Presence
 from dictograph.store import idempotency, lease, waits, workers
 from dictograph.store.clock import read_clock
 from dictograph.store.database import Database

@@ -11,8 +11,8 @@ from typing import Any
 
 from dictograph.engine.catalog import Catalog
 from dictograph.job import KNOWN_NEEDS
-from dictograph.presence import Presence
 from dictograph.private_files import make_private_folder
+from dictograph.process_lock import Presence
 from dictograph.queue import Queue
 from dictograph.service.storage_guard import StorageGuard, troubles
 from dictograph.worker.agent import Agent, Crew

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from dictograph.errors import DatabaseUnavailable, StorageFull
+from dictograph.outage_log import Trouble
 from dictograph.store import events
 from dictograph.store.database import Database
-from dictograph.trouble import Trouble
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from dictograph.errors import DatabaseUnavailable, StorageFull, StorageUnavailable
-from dictograph.trouble import Trouble
+from dictograph.outage_log import Trouble
 
 log = logging.getLogger(__name__)
 

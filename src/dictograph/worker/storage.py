@@ -13,9 +13,9 @@ from pathlib import Path
 from dictograph.audio.decoder import check_room_for_samples
 from dictograph.blobs import Blobs
 from dictograph.errors import StorageFull, StorageUnavailable
+from dictograph.outage_log import Trouble
 from dictograph.store.database import Database
 from dictograph.store.read import needs_stored_audio
-from dictograph.trouble import Trouble
 from dictograph.worker.fetching import HOLDS_NOTHING
 
 log = logging.getLogger(__name__)

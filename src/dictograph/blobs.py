@@ -19,8 +19,8 @@ from typing import BinaryIO, Protocol
 from uuid import uuid4
 
 from dictograph.disk import FULL, check_room, time_of_files
-from dictograph.durable import sync_folder
 from dictograph.errors import DictographError, NotFound, StorageFull, StorageUnavailable
+from dictograph.fsync import sync_folder
 from dictograph.job import StoredAudio
 from dictograph.private_files import group_rights, make_private_folder, private
 

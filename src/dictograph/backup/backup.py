@@ -20,8 +20,8 @@ from types import ModuleType
 from dictograph import __version__
 from dictograph.backup import markers, postgres, sqlite
 from dictograph.backup.objects import Damaged, copy_object, names_in, remove_object
-from dictograph.durable import sync_file, sync_folder
 from dictograph.errors import BackupFailed
+from dictograph.fsync import sync_file, sync_folder
 from dictograph.private_files import group_rights, make_private_folder, private, rights_given
 from dictograph.settings import Settings
 from dictograph.store import migrate

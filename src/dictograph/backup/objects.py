@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from dictograph.durable import sync_file, sync_folder
+from dictograph.fsync import sync_file, sync_folder
 from dictograph.private_files import make_private_folder, private
 
 _CHUNK = 2**20

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from dictograph.durable import sync_file, sync_folder
 from dictograph.errors import BackupFailed
+from dictograph.fsync import sync_file, sync_folder
 from dictograph.private_files import make_private_file
 from dictograph.store import migrate
 

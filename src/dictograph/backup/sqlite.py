@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from dictograph.durable import sync_file, sync_folder
 from dictograph.errors import BackupFailed
+from dictograph.fsync import sync_file, sync_folder
 from dictograph.private_files import make_private_file, make_private_folder
 from dictograph.store.kinds import file_of
 

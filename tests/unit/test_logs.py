@@ -10,7 +10,7 @@ import re
 import pytest
 
 from dictograph.logs import configure
-from dictograph.masking import is_secret, masked
+from dictograph.redaction import is_secret, masked
 
 log = logging.getLogger("dictograph.worker.runner")
 

@@ -15,7 +15,7 @@ from dictograph.cli.findings import Result, Verdict
 from dictograph.cli.places import existing, left_as_it_was, try_to_write
 from dictograph.cli.tables import size
 from dictograph.contract import Address
-from dictograph.masking import masked
+from dictograph.redaction import masked
 from dictograph.service.paths import root_troubles
 from dictograph.settings import Settings, variable
 from dictograph.storage_kinds import open_blobs

@@ -10,8 +10,8 @@ import click
 from dictograph.cli.config_file import named_config
 from dictograph.cli.options import explained
 from dictograph.errors import DatabaseMissing, DatabaseUnavailable
-from dictograph.masking import masked
 from dictograph.process_lock import living, neighbours
+from dictograph.redaction import masked
 from dictograph.settings import Loaded, Settings, load
 from dictograph.store.kinds import file_of, is_there
 from dictograph.store.migrate import check_known, current, head

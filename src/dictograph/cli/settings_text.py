@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import get_type_hints
 
-from dictograph.masking import HIDDEN, is_secret, masked
+from dictograph.redaction import HIDDEN, is_secret, masked
 from dictograph.setting_values import Bytes, Seconds
 from dictograph.settings import Settings
 

@@ -18,7 +18,7 @@ from dictograph.cli.service_database import check_database, service_settings
 from dictograph.cli.tables import clipped, table
 from dictograph.errors import DictographError
 from dictograph.job import LOCAL_OWNER
-from dictograph.masking import masked
+from dictograph.redaction import masked
 from dictograph.service.webhooks import ALLOWED_BY, LONGEST_OVERLAP_S, OVERLAP_S, Webhooks
 from dictograph.settings import Settings
 from dictograph.store.database import Database

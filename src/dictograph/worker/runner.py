@@ -33,8 +33,8 @@ from dictograph.errors import (
     UnexpectedError,
 )
 from dictograph.job import ErrorRecord, JobStatus, SourceKind, StoredAudio
-from dictograph.masking import without_folders
 from dictograph.private_files import make_private_folder
+from dictograph.redaction import without_folders
 from dictograph.store import finish, progress
 from dictograph.store.claim import Claim
 from dictograph.store.database import Database

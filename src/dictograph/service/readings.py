@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from dictograph.errors import JobStateConflict, NotFound
 from dictograph.job import Job, JobStatus
 from dictograph.prompts.library import Library
-from dictograph.reading import count_words, reading_minutes
 from dictograph.service.shared import Shared
 from dictograph.store.database import Database
 from dictograph.store.texts import texts
+from dictograph.text_stats import count_words, reading_minutes
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dictograph.reading import count_words, reading_minutes
+from dictograph.text_stats import count_words, reading_minutes
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dictograph.sound import SAMPLE_RATE
+from dictograph.audio_format import SAMPLE_RATE
 from dictograph.transcript import Warning as Notice
 
 #: Damage closer together than this (in samples) is told as one.

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dictograph.sound import SAMPLE_BYTES as SAMPLE_BYTES
+from dictograph.audio_format import SAMPLE_BYTES as SAMPLE_BYTES
 
 _CHUNK_SAMPLES = 2**19
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from io import FileIO
 
-from dictograph.sound import SAMPLE_BYTES, SAMPLE_RATE
+from dictograph.audio_format import SAMPLE_BYTES, SAMPLE_RATE
 
 _BUFFER_BYTES = 2**18
 

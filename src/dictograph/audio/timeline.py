@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from dictograph.sound import SAMPLE_RATE
+from dictograph.audio_format import SAMPLE_RATE
 
 #: A time stamp this far (s) from where the audio itself has come to is rounding or a codec's delay:
 #: stamps of 1 ms (webm, asf, flv), one packet of encoder delay that nobody declared (AAC in mpegts:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dictograph.sound import SAMPLE_RATE as SAMPLE_RATE
+from dictograph.audio_format import SAMPLE_RATE as SAMPLE_RATE
 from dictograph.transcript import Segment
 
 #: The longest window, in seconds.

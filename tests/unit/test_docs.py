@@ -22,8 +22,8 @@ from dictograph.crash import Point
 from dictograph.errors import DictographError
 from dictograph.formats import FORMATS
 from dictograph.job import Options
+from dictograph.run_server import AgentDied
 from dictograph.service.services import Services
-from dictograph.serving import AgentDied
 from dictograph.settings import Settings, variable
 
 ROOT = Path(__file__).parents[2]
@@ -62,7 +62,7 @@ def rows(page: str) -> Iterator[list[str]]:
 
 
 def errors(kind: type[DictographError] = DictographError) -> Iterator[type[DictographError]]:
-    if kind.__module__ in ("dictograph.errors", "dictograph.api.problems", "dictograph.serving"):
+    if kind.__module__ in ("dictograph.errors", "dictograph.api.problems", "dictograph.run_server"):
         yield kind
     for child in kind.__subclasses__():
         yield from errors(child)

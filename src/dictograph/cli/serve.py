@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from dictograph import logs, serving
+from dictograph import logs, run_server
 from dictograph.cli.options import explained, option
 from dictograph.settings import Loaded
 
@@ -89,6 +89,6 @@ def _run(loaded: Loaded, *, api: bool, worker: bool) -> None:
         log.warning(warning)
     if loaded.later:
         log.warning("accepted, and not in force before its part is there: %s", "; ".join(loaded.later))
-    ended_by = asyncio.run(serving.run(settings, api=api, worker=worker, say=click.echo))
+    ended_by = asyncio.run(run_server.run(settings, api=api, worker=worker, say=click.echo))
     if ended_by is signal.SIGHUP:  # whoever supervises the process shall start it again, with the settings as they are
         raise click.exceptions.Exit(128 + ended_by)

@@ -14,11 +14,11 @@ __all__ = ["__version__", "transcribe"]
 
 
 def transcribe(path: str | Path, **options: Any) -> Transcript:
-    """Transcribe a file and return its transcript: see `dictograph.local.transcribe`.
+    """Transcribe a file and return its transcript: see `dictograph.embedded.transcribe`.
 
     `transcribe("talk.mp3", language="en").text` are the words. Keyword arguments are the options of
     a transcription, and `settings` for how and where (`settings={"engine": "sphinx"}`).
     """
-    from dictograph.local import transcribe as transcribe_locally  # the service's parts load only when needed
+    from dictograph.embedded import transcribe as transcribe_locally  # the service's parts load only when needed
 
     return transcribe_locally(path, **options)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from dictograph.embedded import JobFailed, transcribe
 from dictograph.errors import InvalidOption, PathNotAllowed, SettingsError
-from dictograph.local import JobFailed, transcribe
 from tests.service import ROOT, TINY
 
 COUNT = ROOT / "src" / "dictograph" / "samples" / "count.wav"

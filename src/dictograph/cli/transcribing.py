@@ -15,10 +15,10 @@ from dictograph.bootstrap import Application
 from dictograph.cli.bars import Bars
 from dictograph.cli.targets import STDIN, Target, written
 from dictograph.daemon_thread import in_daemon_thread
+from dictograph.embedded import local_application, unless_the_worker_dies
 from dictograph.errors import DictographError, ModelUnavailable, SettingsError, SourceNotFound
 from dictograph.formats import render
 from dictograph.job import LOCAL_OWNER, ErrorRecord, Job, JobStatus, Options
-from dictograph.local import local_application, unless_the_worker_dies
 from dictograph.service.follow import StreamEvent
 from dictograph.service.request import Order
 from dictograph.settings import Settings

@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from dictograph.audio.source_file import SourceFile
+from dictograph.embedded import JobFailed, transcribe
 from dictograph.errors import LostWorker
-from dictograph.local import JobFailed, transcribe
 from dictograph.worker.claimer import Claimer
 from tests.audio_files import write_noise
 from tests.files import files_below

@@ -15,8 +15,8 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dictograph.api.connection import Connection, ConnectionLimits
+from dictograph.api.fd_limit import make_room
 from dictograph.api.read_turns import ReadTurns
-from dictograph.api.room import make_room
 from dictograph.api.websocket import Socket
 from dictograph.errors import SettingsError
 

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from dictograph.api import server
-from dictograph.api.room import connections_within
+from dictograph.api.fd_limit import connections_within
 from dictograph.errors import SettingsError
 from tests.integration.api.live import Live, live
 

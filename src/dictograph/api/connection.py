@@ -16,7 +16,7 @@ from dictograph.api.http_parser import StepwiseParser
 from dictograph.api.lingering import LingeringClose
 from dictograph.api.problems import problem
 from dictograph.api.read_turns import ReadTurns
-from dictograph.api.unread import Unread
+from dictograph.api.slow_reader import Unread
 from dictograph.api.websocket import Socket
 from dictograph.errors import DictographError, RequestError, ServerBusy
 

@@ -8,7 +8,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.protocol import State
 
-from dictograph.api.ending import Ending, begins_with_close
+from dictograph.api.close_frame import Ending, begins_with_close
 from dictograph.api.lingering import LingeringClose
 from dictograph.api.piece_meter import PieceMeter
 from dictograph.api.problems import AbsurdChunking

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from dictograph.api.body import parsed, whole
-from dictograph.api.pace import Pace
+from dictograph.api.body_rate import Pace
 from dictograph.api.problems import MalformedBody
 from dictograph.errors import InvalidRequest
 

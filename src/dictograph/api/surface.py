@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
 
-from dictograph.api.pace import Pace
+from dictograph.api.body_rate import Pace
 from dictograph.api.problems import MalformedBody, problem
 from dictograph.contract import Contract
 from dictograph.errors import DictographError

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 import websockets
 
-from dictograph.api import connection, envelope, pace, server
+from dictograph.api import body_rate, connection, envelope, server
 from tests.integration.api.live import Live, live
 from tests.integration.api.raw import END, JOBS, connected, exchange, file_part, head, parsed, received
 from tests.service import eventually
@@ -27,7 +27,7 @@ from tests.service import eventually
 def test_a_sender_that_drips_is_too_slow(tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is never silent for long, and would hold its place for days."""
     monkeypatch.setattr(envelope, "LINGER_S", 0.1)
-    monkeypatch.setattr(pace, "WINDOW_S", 0.5)
+    monkeypatch.setattr(body_rate, "WINDOW_S", 0.5)
     with live(tmp_path, migrated=migrated, upload_min_rate=1000) as api, connected(api) as raw:
         raw.sendall(head("content-length: 900000") + file_part(b"x" * 50_000)[:-100])
         stop = threading.Event()
@@ -46,7 +46,7 @@ def test_a_sender_that_drips_is_too_slow(tmp_path: Path, migrated: Path, monkeyp
 def test_a_sender_that_is_slow_but_not_too_slow_is_heard_to_the_end(
     tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pace, "WINDOW_S", 0.2)
+    monkeypatch.setattr(body_rate, "WINDOW_S", 0.2)
     body = file_part(b"x" * 10_000) + END
     with live(tmp_path, migrated=migrated, upload_min_rate=1000) as api, connected(api) as raw:
         raw.sendall(head(f"content-length: {len(body)}"))
@@ -313,7 +313,7 @@ def test_events_to_who_speaks_http_of_1996(followed: tuple[Live, str]) -> None:
 
 def test_there_is_a_limit_for_each_of_these() -> None:
     """What the tests above make small is there by itself."""
-    assert 0 < pace.Pace().idle_timeout <= 60
-    assert pace.Pace().min_rate > 0
+    assert 0 < body_rate.Pace().idle_timeout <= 60
+    assert body_rate.Pace().min_rate > 0
     assert 0 < connection.ConnectionLimits().headers_timeout <= 20
     assert server.GRACE_S <= 10

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
-from dictograph.api.pace import Pace
+from dictograph.api.body_rate import Pace
 from dictograph.api.paths.answers import NO_FILE
 from dictograph.api.problems import MalformedBody, UnsupportedMediaType
 from dictograph.api.upload_form import UploadForm

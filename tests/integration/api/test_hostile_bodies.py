@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from dictograph.api import envelope
+from dictograph.api import response_middleware
 from tests.integration.api.live import Live, live
 from tests.integration.api.raw import (
     BOUNDARY,
@@ -80,7 +80,7 @@ def small(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Iterator[
     settings: dict[str, Any] = {"max_upload": 1_000_000, "upload_idle_timeout": 0.4}
     settings["path_roots"] = [tmp_path_factory.mktemp("roots")]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(envelope, "LINGER_S", 0.2)
+        patch.setattr(response_middleware, "LINGER_S", 0.2)
         with live(tmp_path_factory.mktemp("small"), migrated=migrated, **settings) as one:
             yield one
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 import websockets
 
-from dictograph.api import body_rate, connection, envelope, server
+from dictograph.api import body_rate, connection, response_middleware, server
 from tests.integration.api.live import Live, live
 from tests.integration.api.raw import END, JOBS, connected, exchange, file_part, head, parsed, received
 from tests.service import eventually
@@ -26,7 +26,7 @@ from tests.service import eventually
 
 def test_a_sender_that_drips_is_too_slow(tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is never silent for long, and would hold its place for days."""
-    monkeypatch.setattr(envelope, "LINGER_S", 0.1)
+    monkeypatch.setattr(response_middleware, "LINGER_S", 0.1)
     monkeypatch.setattr(body_rate, "WINDOW_S", 0.5)
     with live(tmp_path, migrated=migrated, upload_min_rate=1000) as api, connected(api) as raw:
         raw.sendall(head("content-length: 900000") + file_part(b"x" * 50_000)[:-100])
@@ -64,7 +64,7 @@ def drip(raw: socket.socket, stop: threading.Event) -> None:
 
 def test_200_slow_clients_stop_nobody(tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half of them never end their headers, half never end their body; each is cut off in its time."""
-    monkeypatch.setattr(envelope, "LINGER_S", 0.1)
+    monkeypatch.setattr(response_middleware, "LINGER_S", 0.1)
     with (
         live(tmp_path, migrated=migrated, header_timeout=2, upload_idle_timeout=2) as api,
         ExitStack() as stack,

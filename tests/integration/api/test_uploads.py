@@ -15,7 +15,7 @@ import httpx
 import psutil
 import pytest
 
-from dictograph.api import envelope
+from dictograph.api import response_middleware
 from tests.integration.api.live import Live, live
 from tests.needs import need
 from tests.service import ROOT, eventually
@@ -131,7 +131,7 @@ def test_an_upload_that_is_cut_leaves_nothing(api: Live, client: httpx.Client, a
 def test_an_upload_that_stops_coming_is_given_up(
     tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(envelope, "LINGER_S", 0.1)
+    monkeypatch.setattr(response_middleware, "LINGER_S", 0.1)
     with live(tmp_path, migrated=migrated, upload_idle_timeout=0.2) as api, _connected(api) as raw:
         raw.sendall(_request_head(api, {"content-length": "900000"}) + HEAD + b"x" * 1000)
         answer = b""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 
 from dictograph.api.body_rate import Pace
-from dictograph.api.form import NATIVE_RULES, FileBytes, Form, FormRules
+from dictograph.api.multipart import NATIVE_RULES, FileBytes, Form, FormRules
 from dictograph.errors import UploadTooLarge
 from dictograph.service.upload_session import UploadSession
 

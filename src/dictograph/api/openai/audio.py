@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from dictograph.api.access import Creator
-from dictograph.api.form import Form, FormRules
+from dictograph.api.multipart import Form, FormRules
 from dictograph.api.openai.answers import body_of
 from dictograph.api.openai.errors import UnknownAddress, not_allowed, render
 from dictograph.api.openai.events import streamed

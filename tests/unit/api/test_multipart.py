@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dictograph.api.form import FileBegins, FileBytes, Form, FormRules
+from dictograph.api.multipart import FileBegins, FileBytes, Form, FormRules
 from dictograph.api.problems import MalformedBody, UnsupportedMediaType
 from dictograph.errors import InvalidRequest, UploadIncomplete
 

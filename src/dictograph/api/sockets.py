@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from dictograph.api.access import Reader
-from dictograph.api.wire import frame
+from dictograph.api.event_encoding import frame
 from dictograph.errors import DictographError, NotFound
 from dictograph.service.services import Services
 

@@ -6,10 +6,10 @@ import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
+from dictograph.api.event_encoding import SSE_ALIVE
 from dictograph.api.openai.errors import refusal
 from dictograph.api.streams import Stream
 from dictograph.api.waiting import check_completed
-from dictograph.api.wire import SSE_ALIVE
 from dictograph.errors import DictographError
 from dictograph.formats.whisper_shapes import texts
 from dictograph.job import Job

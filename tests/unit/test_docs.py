@@ -62,7 +62,7 @@ def rows(page: str) -> Iterator[list[str]]:
 
 
 def errors(kind: type[DictographError] = DictographError) -> Iterator[type[DictographError]]:
-    if kind.__module__ in ("dictograph.errors", "dictograph.api.problems", "dictograph.run_server"):
+    if kind.__module__ in ("dictograph.errors", "dictograph.api.error_responses", "dictograph.run_server"):
         yield kind
     for child in kind.__subclasses__():
         yield from errors(child)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from starlette.requests import ClientDisconnect, Request
 
-from dictograph.api.problems import EncodedBody, RequestTimeout, UploadTooSlow
+from dictograph.api.error_responses import EncodedBody, RequestTimeout, UploadTooSlow
 from dictograph.errors import UploadIncomplete
 
 #: Over so many seconds of waiting a client's rate is measured.

@@ -12,9 +12,9 @@ from starlette.responses import Response
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from dictograph.api.clients import client_of
+from dictograph.api.error_responses import problem
 from dictograph.api.http_parser import StepwiseParser
 from dictograph.api.lingering import LingeringClose
-from dictograph.api.problems import problem
 from dictograph.api.read_turns import ReadTurns
 from dictograph.api.slow_reader import Unread
 from dictograph.api.websocket import Socket

@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dictograph.api.access import visit_of
-from dictograph.api.problems import problem
+from dictograph.api.error_responses import problem
 from dictograph.api.surface import ANY_ORIGIN, Surface
 from dictograph.contract import Address, Contract
 from dictograph.errors import DictographError, HostNotAllowed, OriginNotAllowed

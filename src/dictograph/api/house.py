@@ -10,7 +10,7 @@ from starlette.responses import Response
 from dictograph import __version__
 from dictograph.api.access import Reader
 from dictograph.api.document import problems
-from dictograph.api.problems import Json
+from dictograph.api.error_responses import Json
 from dictograph.api.views import (
     HealthView,
     ReadyView,

@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from dictograph.api.body import parsed, whole
 from dictograph.api.body_rate import Pace
-from dictograph.api.problems import MalformedBody
+from dictograph.api.error_responses import MalformedBody
 from dictograph.errors import InvalidRequest
 
 Body = TypeVar("Body", bound=BaseModel)

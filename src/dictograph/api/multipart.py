@@ -11,7 +11,7 @@ from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
-from dictograph.api.problems import MalformedBody, UnsupportedMediaType
+from dictograph.api.error_responses import MalformedBody, UnsupportedMediaType
 from dictograph.errors import InvalidRequest, UploadIncomplete
 
 _MAX_FIELDS = 64

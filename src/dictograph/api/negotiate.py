@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dictograph.api.problems import NotAcceptable
+from dictograph.api.error_responses import NotAcceptable
 from dictograph.formats import FORMATS, Format
 
 #: What `*/*` gets. Equally welcome types are tried after it in the order of the list of formats.

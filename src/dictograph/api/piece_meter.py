@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from dictograph.api.problems import AbsurdChunking
+from dictograph.api.error_responses import AbsurdChunking
 
 #: After this many pieces their mean size is looked at.
 PIECES = 2048

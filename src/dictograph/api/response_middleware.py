@@ -11,7 +11,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
-from dictograph.api.problems import unexpected
+from dictograph.api.error_responses import unexpected
 
 log = logging.getLogger(__name__)
 

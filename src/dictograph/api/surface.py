@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
 
 from dictograph.api.body_rate import Pace
-from dictograph.api.problems import MalformedBody, problem
+from dictograph.api.error_responses import MalformedBody, problem
 from dictograph.contract import Contract
 from dictograph.errors import DictographError
 from dictograph.service.services import Services

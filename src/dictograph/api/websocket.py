@@ -9,9 +9,9 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.protocol import State
 
 from dictograph.api.close_frame import Ending, begins_with_close
+from dictograph.api.error_responses import AbsurdChunking
 from dictograph.api.lingering import LingeringClose
 from dictograph.api.piece_meter import PieceMeter
-from dictograph.api.problems import AbsurdChunking
 from dictograph.api.read_turns import ReadTurns
 from dictograph.api.slow_reader import Unread
 

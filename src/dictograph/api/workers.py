@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from dictograph.api.access import Reader
 from dictograph.api.document import problems
-from dictograph.api.problems import Json
+from dictograph.api.error_responses import Json
 from dictograph.api.views import ModelsMemoryView, Moment, models_memory_view
 from dictograph.service.access import Scope
 from dictograph.service.live_workers import LiveWorker

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, update
 
 from dictograph.api.backend import jobs as listing
 from dictograph.api.backend.views import job_shape
-from dictograph.api.problems import Json
+from dictograph.api.error_responses import Json
 from dictograph.contract import Contract
 from dictograph.errors import DatabaseUnavailable
 from dictograph.job import Job, Options, Source, SourceKind, StoredAudio

@@ -10,7 +10,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dictograph.api import problems
+from dictograph.api import error_responses
 from dictograph.api.asr import errors as asr
 from dictograph.api.backend import answers as backend
 from dictograph.api.gateway import errors as gateway
@@ -24,7 +24,7 @@ NOBODY = cast("Request", None)
 AWAY = psycopg.OperationalError('connection to server at "10.1.2.3", port 40667 failed: Connection refused')
 
 SHAPES: dict[str, Callable[[DictographError], Response]] = {
-    "native": problems.problem,
+    "native": error_responses.problem,
     "openai": lambda error: openai.render(NOBODY, error),
     "openai, natively": lambda error: openai.render_natively(NOBODY, error),
     "asr": lambda error: asr.render(NOBODY, error),

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dictograph.api.error_responses import MalformedBody, UnsupportedMediaType
 from dictograph.api.multipart import FileBegins, FileBytes, Form, FormRules
-from dictograph.api.problems import MalformedBody, UnsupportedMediaType
 from dictograph.errors import InvalidRequest, UploadIncomplete
 
 KIND = "multipart/form-data; boundary=edge"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from dictograph.api.error_responses import NotAcceptable
 from dictograph.api.negotiate import choose_format
-from dictograph.api.problems import NotAcceptable
 from dictograph.formats import FORMATS
 
 

@@ -14,8 +14,8 @@ from starlette.responses import Response
 from dictograph.api.access import Creator
 from dictograph.api.asr.errors import render
 from dictograph.api.asr.parameters import OUTPUTS, Asked, AsrQuery, Encode, RawSound, options_in
+from dictograph.api.error_responses import Json
 from dictograph.api.multipart import FormRules
-from dictograph.api.problems import Json
 from dictograph.api.streams import Stream, in_blocks
 from dictograph.api.surface import Parts, route_class
 from dictograph.api.upload_form import UploadForm

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, Response
 
 from dictograph.api.backend.answers import Route
 from dictograph.api.backend.pages import STYLE, page
-from dictograph.api.problems import Json
+from dictograph.api.error_responses import Json
 from dictograph.settings import Settings
 
 

@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Match
 
 from dictograph.api.backend.answers import Route, detail
 from dictograph.api.backend.entrance import PREFIX
-from dictograph.api.problems import Json
+from dictograph.api.error_responses import Json
 
 _ALL = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 

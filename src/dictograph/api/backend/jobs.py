@@ -16,8 +16,8 @@ from dictograph.api.backend.answers import FileRefused, Route, details
 from dictograph.api.backend.entrance import PREFIX, Entrance
 from dictograph.api.backend.references import Uploaded, resolve
 from dictograph.api.backend.views import BackendJobView, job_shape
+from dictograph.api.error_responses import Json
 from dictograph.api.json_bodies import json_body, read_body
-from dictograph.api.problems import Json
 from dictograph.api.response_middleware import BrokenOff
 from dictograph.api.streams import Stream
 from dictograph.api.surface import Parts

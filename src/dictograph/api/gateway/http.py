@@ -9,12 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dictograph.api.access import guest_of
+from dictograph.api.error_responses import Json
 from dictograph.api.gateway import messages
 from dictograph.api.gateway.address import websocket_url
 from dictograph.api.gateway.errors import render
 from dictograph.api.gateway.requests import Requests
 from dictograph.api.gateway.upload import take
-from dictograph.api.problems import Json
 from dictograph.api.surface import Parts, route_class
 from dictograph.contract import Contract
 from dictograph.errors import NotFound

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
+from dictograph.api.error_responses import MalformedBody, UnsupportedMediaType
 from dictograph.api.gateway.errors import Refused
-from dictograph.api.problems import MalformedBody, UnsupportedMediaType
 from dictograph.api.surface import Parts
 from dictograph.api.upload_form import UploadForm
 from dictograph.contract import Contract

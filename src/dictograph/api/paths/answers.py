@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dictograph.api.problems import Json, headers_of
+from dictograph.api.error_responses import Json, headers_of
 from dictograph.errors import DictographError
 from dictograph.job import Job, JobStatus
 

@@ -14,7 +14,7 @@ import click
 import pytest
 
 from dictograph.api.app import create_app
-from dictograph.api.document import event_content
+from dictograph.api.openapi_schemas import event_content
 from dictograph.api.views import JobView
 from dictograph.cli.main import cli
 from dictograph.contract import Contract

@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from dictograph import __version__
 from dictograph.api.access import Reader
-from dictograph.api.document import problems
 from dictograph.api.error_responses import Json
+from dictograph.api.openapi_schemas import problems
 from dictograph.api.views import (
     HealthView,
     ReadyView,

@@ -14,10 +14,10 @@ from starlette.responses import Response
 
 from dictograph import formats
 from dictograph.api.access import Reader
-from dictograph.api.document import event_content, problems, transcript_content
 from dictograph.api.error_responses import Json
 from dictograph.api.event_encoding import SSE_HEAD, sse
 from dictograph.api.negotiate import choose_format
+from dictograph.api.openapi_schemas import event_content, problems, transcript_content
 from dictograph.api.streams import Stream, in_blocks
 from dictograph.api.views import PromptsView
 from dictograph.errors import DatabaseUnavailable

@@ -9,9 +9,9 @@ from starlette.responses import Response
 
 from dictograph.api.access import Reader
 from dictograph.api.body_rate import Pace
-from dictograph.api.document import problems
 from dictograph.api.error_responses import Json
 from dictograph.api.json_bodies import json_body, read_body
+from dictograph.api.openapi_schemas import problems
 from dictograph.api.views import Moment
 from dictograph.service.services import Services
 

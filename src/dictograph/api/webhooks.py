@@ -9,8 +9,8 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from dictograph.api.access import Changer, Reader
-from dictograph.api.document import problems
 from dictograph.api.error_responses import Json
+from dictograph.api.openapi_schemas import problems
 from dictograph.api.views import Moment
 from dictograph.service.services import Services
 from dictograph.service.webhooks import LONGEST_OVERLAP_S, OVERLAP_S

@@ -7,8 +7,8 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from dictograph.api.access import Reader
-from dictograph.api.document import problems
 from dictograph.api.error_responses import Json
+from dictograph.api.openapi_schemas import problems
 from dictograph.api.views import ModelsMemoryView, Moment, models_memory_view
 from dictograph.service.access import Scope
 from dictograph.service.live_workers import LiveWorker

@@ -8,8 +8,8 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dictograph.api.document import Responses
 from dictograph.api.error_responses import Json, headers_of
+from dictograph.api.openapi_schemas import Responses
 from dictograph.api.surface import route_class
 from dictograph.errors import DictographError, OriginNotAllowed, RequestError
 

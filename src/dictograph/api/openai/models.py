@@ -7,10 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dictograph.api.access import Reader
-from dictograph.api.document import problems
 from dictograph.api.error_responses import Json
 from dictograph.api.openai.errors import not_allowed, render, render_natively
 from dictograph.api.openai.fields import is_openai_model
+from dictograph.api.openapi_schemas import problems
 from dictograph.api.surface import route_class
 from dictograph.api.views import ModelListView, ModelView, models_view
 from dictograph.errors import NotFound

@@ -11,8 +11,8 @@ from dictograph import __version__
 from dictograph.api import access, asr, backend, gateway, openai, paths
 from dictograph.api.body_rate import Pace
 from dictograph.api.error_responses import handle_problems
+from dictograph.api.health import house_routes
 from dictograph.api.host_origin import Guard, known_hosts, known_origins
-from dictograph.api.house import house_routes
 from dictograph.api.response_middleware import Envelope
 from dictograph.api.results import result_routes
 from dictograph.api.sockets import socket_routes

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 
 from dictograph.api.backend.answers import Route, detail
-from dictograph.api.backend.entrance import PREFIX
+from dictograph.api.backend.auth import PREFIX
 from dictograph.api.error_responses import Json
 
 _ALL = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]

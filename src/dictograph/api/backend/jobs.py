@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dictograph.api.backend.answers import FileRefused, Route, details
-from dictograph.api.backend.entrance import PREFIX, Entrance
+from dictograph.api.backend.auth import PREFIX, Entrance
 from dictograph.api.backend.references import Uploaded, resolve
 from dictograph.api.backend.views import BackendJobView, job_shape
 from dictograph.api.error_responses import Json

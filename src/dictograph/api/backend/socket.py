@@ -14,7 +14,7 @@ from fastapi import APIRouter
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from dictograph.api.backend.answers import refused
-from dictograph.api.backend.entrance import PREFIX, Entrance
+from dictograph.api.backend.auth import PREFIX, Entrance
 from dictograph.api.backend.jobs import find
 from dictograph.api.backend.views import failed_frame, update_frame
 from dictograph.api.sockets import DONE, RESTARTING, TRY_AGAIN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dictograph.api.backend.answers import refused
 from dictograph.api.backend.auth import Entrance
-from dictograph.api.backend.documents import document_routes
+from dictograph.api.backend.docs_pages import document_routes
 from dictograph.api.backend.health import health_routes, other_routes
 from dictograph.api.backend.jobs import job_routes
 from dictograph.api.backend.socket import socket_routes

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from dictograph.api.backend.answers import FileRefused, Route, details
 from dictograph.api.backend.auth import PREFIX, Entrance
-from dictograph.api.backend.rules import check_file, plain_type
+from dictograph.api.backend.validation import check_file, plain_type
 from dictograph.api.error_responses import Json
 from dictograph.api.json_bodies import json_body, read_body
 from dictograph.api.surface import Parts

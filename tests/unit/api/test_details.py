@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from dictograph.api import error_responses
 from dictograph.api.asr import errors as asr
-from dictograph.api.backend import answers as backend
+from dictograph.api.backend import responses as backend
 from dictograph.api.gateway import errors as gateway
 from dictograph.api.openai import errors as openai
 from dictograph.api.paths import answers as paths

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dictograph.api.backend.answers import refused
 from dictograph.api.backend.auth import Entrance
 from dictograph.api.backend.docs_pages import document_routes
 from dictograph.api.backend.health import health_routes, other_routes
 from dictograph.api.backend.jobs import job_routes
+from dictograph.api.backend.responses import refused
 from dictograph.api.backend.socket import socket_routes
 from dictograph.api.backend.uploads import PRESIGN, upload_routes
 from dictograph.api.host_origin import known_origins

@@ -11,8 +11,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from dictograph.api.backend.answers import Route
 from dictograph.api.backend.pages import STYLE, page
+from dictograph.api.backend.responses import Route
 from dictograph.api.error_responses import Json
 from dictograph.settings import Settings
 

@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 
-from dictograph.api.backend.answers import Route, detail
 from dictograph.api.backend.auth import PREFIX
+from dictograph.api.backend.responses import Route, detail
 from dictograph.api.error_responses import Json
 
 _ALL = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]

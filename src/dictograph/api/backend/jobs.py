@@ -12,9 +12,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dictograph.api.backend.answers import FileRefused, Route, details
 from dictograph.api.backend.auth import PREFIX, Entrance
 from dictograph.api.backend.references import Uploaded, resolve
+from dictograph.api.backend.responses import FileRefused, Route, details
 from dictograph.api.backend.views import BackendJobView, job_shape
 from dictograph.api.error_responses import Json
 from dictograph.api.json_bodies import json_body, read_body

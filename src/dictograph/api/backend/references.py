@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from dictograph.api.backend.answers import FileRefused
+from dictograph.api.backend.responses import FileRefused
 from dictograph.api.backend.uploads import OBJECTS
 
 _UPLOAD = re.compile(r"uploads/([A-Za-z0-9-]{1,64})(?:/.*)?", re.DOTALL)

@@ -13,9 +13,9 @@ from uuid import uuid4
 from fastapi import APIRouter
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from dictograph.api.backend.answers import refused
 from dictograph.api.backend.auth import PREFIX, Entrance
 from dictograph.api.backend.jobs import find
+from dictograph.api.backend.responses import refused
 from dictograph.api.backend.views import failed_frame, update_frame
 from dictograph.api.sockets import DONE, RESTARTING, TRY_AGAIN
 from dictograph.api.surface import Parts

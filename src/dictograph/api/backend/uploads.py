@@ -12,8 +12,8 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dictograph.api.backend.answers import FileRefused, Route, details
 from dictograph.api.backend.auth import PREFIX, Entrance
+from dictograph.api.backend.responses import FileRefused, Route, details
 from dictograph.api.backend.validation import check_file, plain_type
 from dictograph.api.error_responses import Json
 from dictograph.api.json_bodies import json_body, read_body

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dictograph.api.backend.answers import FileRefused
+from dictograph.api.backend.responses import FileRefused
 from dictograph.settings import Settings
 
 #: Beside all of audio/*: what browsers say of files that may hold no more than sound.

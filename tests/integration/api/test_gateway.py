@@ -16,7 +16,7 @@ import sqlalchemy
 from websockets.sync.client import ClientConnection, connect
 
 from dictograph.api import server
-from dictograph.api.gateway import conversation, joined
+from dictograph.api.gateway import joined, websocket_session
 from dictograph.api.gateway.final import MOST_BYTES, shortened
 from dictograph.blobs import FolderBlobs
 from dictograph.errors import DatabaseUnavailable
@@ -283,7 +283,7 @@ def test_the_end_is_told_once_the_database_is_back(
 
 
 def test_no_more_than_so_many_are_joined_at_once(api: Live, hand: Hand, socket: ClientConnection) -> None:
-    for number in range(conversation.MOST_JOINED):
+    for number in range(websocket_session.MOST_JOINED):
         join(socket, f"request-{number}")
     assert asked(socket, type="join", request_id="one-more")["type"] == "error"
     assert join(socket, "request-0") is not None  # again is no other
@@ -298,7 +298,7 @@ def test_no_more_than_so_many_are_joined_at_once(api: Live, hand: Hand, socket: 
 def test_made_up_requests_cannot_take_all_the_memory(
     api: Live, socket: ClientConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conversation, "MOST_AWAITED", 3)
+    monkeypatch.setattr(websocket_session, "MOST_AWAITED", 3)
     there = upload(api)
     with connect(api.ws_base) as other:
         for number in range(3):
@@ -310,7 +310,7 @@ def test_made_up_requests_cannot_take_all_the_memory(
 
 
 def test_who_floods_is_read_slowly_or_not_at_all(api: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conversation, "_AT_ONCE_S", 0.2)
+    monkeypatch.setattr(websocket_session, "_AT_ONCE_S", 0.2)
     with connect(api.ws_base) as socket:
         began = time.monotonic()
         for _ in range(40):

@@ -6,8 +6,8 @@ from fastapi import APIRouter
 from starlette.websockets import WebSocket
 
 from dictograph.api.access import guest_of
-from dictograph.api.gateway.conversation import Conversation
 from dictograph.api.gateway.requests import Requests
+from dictograph.api.gateway.websocket_session import Conversation
 from dictograph.contract import Contract
 from dictograph.service.access import Scope
 from dictograph.service.services import Services

@@ -16,7 +16,7 @@ import sqlalchemy
 from websockets.sync.client import ClientConnection, connect
 
 from dictograph.api import server
-from dictograph.api.gateway import joined, websocket_session
+from dictograph.api.gateway import subscription, websocket_session
 from dictograph.api.gateway.final import MOST_BYTES, shortened
 from dictograph.blobs import FolderBlobs
 from dictograph.errors import DatabaseUnavailable
@@ -112,8 +112,8 @@ def test_the_start_is_told_although_the_end_came_before_anybody_looked(
 
 @pytest.mark.contract("gateway", "status_update", "to a client that has joined, every 20 s")
 def test_who_has_joined_hears_again_and_again(api: Live, hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert joined.STATUS_EVERY_S <= 25
-    monkeypatch.setattr(joined, "STATUS_EVERY_S", 0.2)
+    assert subscription.STATUS_EVERY_S <= 25
+    monkeypatch.setattr(subscription, "STATUS_EVERY_S", 0.2)
     request = upload(api)
     hand.claim()
     with connect(api.ws_base) as socket:
@@ -262,7 +262,7 @@ def test_status_is_told_while_the_database_is_away(
 def test_the_end_is_told_once_the_database_is_back(
     api: Live, hand: Hand, socket: ClientConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(joined, "_AGAIN_S", 0.05)
+    monkeypatch.setattr(subscription, "_AGAIN_S", 0.05)
     request, failures, read = upload(api), [1, 2, 3], store_texts.texts
 
     def texts(*given: Any) -> Any:

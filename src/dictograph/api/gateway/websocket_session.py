@@ -13,8 +13,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from dictograph.api.gateway import messages
 from dictograph.api.gateway.errors import Refused
 from dictograph.api.gateway.final import encoded, final
-from dictograph.api.gateway.joined import Joined
 from dictograph.api.gateway.requests import MOST_AWAITED, Requests
+from dictograph.api.gateway.subscription import Joined
 from dictograph.contract import Contract
 from dictograph.errors import DictographError, NotFound
 from dictograph.job import Job

@@ -10,10 +10,10 @@ from starlette.responses import Response
 
 from dictograph.api.access import Creator
 from dictograph.api.multipart import Form, FormRules
-from dictograph.api.openai.answers import body_of
 from dictograph.api.openai.errors import UnknownAddress, not_allowed, render
 from dictograph.api.openai.events import streamed
 from dictograph.api.openai.fields import FIELD_OF, Asked, Task, read_fields
+from dictograph.api.openai.responses import body_of
 from dictograph.api.streams import Stream
 from dictograph.api.surface import Parts, route_class
 from dictograph.api.upload_form import UploadForm

@@ -15,7 +15,7 @@ from dictograph.api.asr import errors as asr
 from dictograph.api.backend import responses as backend
 from dictograph.api.gateway import errors as gateway
 from dictograph.api.openai import errors as openai
-from dictograph.api.paths import answers as paths
+from dictograph.api.paths import responses as paths
 from dictograph.errors import DictographError
 from dictograph.store.postgres_errors import as_outage
 

@@ -9,7 +9,7 @@ import pytest
 from fastapi import APIRouter, FastAPI
 from fastapi.testclient import TestClient
 
-from dictograph.api.paths.answers import render, status_of
+from dictograph.api.paths.responses import render, status_of
 from dictograph.api.surface import route_class
 from dictograph.errors import DatabaseUnavailable, InvalidOption, NotFound, StorageFull, TooManyRequests, Unauthorized
 from dictograph.job import ErrorRecord, JobStatus

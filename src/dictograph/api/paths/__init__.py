@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from dictograph.api.paths.answers import refused
+from dictograph.api.paths.responses import refused
 from dictograph.api.paths.routes import nothing_else, path_routes
 from dictograph.api.surface import ANY_ORIGIN, Parts, Surface
 from dictograph.contract import Contract

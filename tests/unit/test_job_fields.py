@@ -11,7 +11,7 @@ from sqlalchemy import JSON, Boolean, Column, Enum, Integer
 from dictograph.api.views import job_view
 from dictograph.contract import Contract, JobLimits
 from dictograph.job import Job, JobStatus, Options, Source, SourceKind, StoredAudio
-from dictograph.service.outlook import Outlook
+from dictograph.service.queue_estimate import Outlook
 from dictograph.store.accept import NewJob, first_values
 from dictograph.store.rows import JOB_COLUMNS, JobRow, as_job
 from dictograph.store.tables import Real, UtcDateTime

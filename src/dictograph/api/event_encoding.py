@@ -7,7 +7,7 @@ from typing import Any
 
 from dictograph.api.views import job_view
 from dictograph.service.follow import Snapshot, StreamEvent, Told
-from dictograph.service.outlook import Outlook
+from dictograph.service.queue_estimate import Outlook
 
 #: A browser that lost its stream comes back after so many milliseconds.
 _RETRY_MS = 2000

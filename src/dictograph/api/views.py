@@ -13,7 +13,7 @@ from pydantic_core import CoreSchema
 
 from dictograph import __version__
 from dictograph.job import ErrorRecord, Job, JobStatus, Options, Source, SourceKind
-from dictograph.service.outlook import Outlook
+from dictograph.service.queue_estimate import Outlook
 from dictograph.service.status import Readiness, Status
 from dictograph.store.workers import WorkerState
 

@@ -15,7 +15,7 @@ from dictograph.job import Job, JobStatus
 from dictograph.service.follow import Following, Snapshot
 from dictograph.service.jobs import Jobs, Listing
 from dictograph.service.live_workers import live_workers
-from dictograph.service.outlook import Outlooks
+from dictograph.service.queue_estimate import Outlooks
 from dictograph.settings import Settings
 from dictograph.storage_kinds import open_blobs
 from dictograph.store.database import Database

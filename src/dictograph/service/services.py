@@ -15,8 +15,8 @@ from dictograph.service.growth import Growing
 from dictograph.service.intake import Intake, Offer
 from dictograph.service.jobs import Jobs
 from dictograph.service.mail import Mailer
-from dictograph.service.outlook import Outlooks
 from dictograph.service.paths import Paths
+from dictograph.service.queue_estimate import Outlooks
 from dictograph.service.readings import Readings
 from dictograph.service.status import Readiness, StatusBoard
 from dictograph.service.traffic import TrafficBoard

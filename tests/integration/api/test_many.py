@@ -13,7 +13,7 @@ import pytest
 from dictograph.job import JobStatus, Options, Source, SourceKind, StoredAudio
 from dictograph.service import follow, tally
 from dictograph.service.follow import Following, StreamEvent, Told
-from dictograph.service.outlook import Outlooks
+from dictograph.service.queue_estimate import Outlooks
 from dictograph.service.tally import Tally
 from dictograph.store import control
 from dictograph.store.accept import NewJob, create_job

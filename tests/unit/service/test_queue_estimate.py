@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dictograph.service.outlook import eta_seconds
+from dictograph.service.queue_estimate import eta_seconds
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -11,8 +11,8 @@ from typing import Any
 from dictograph.blobs import Blobs
 from dictograph.errors import DictographError
 from dictograph.job import JobStatus
+from dictograph.service.job_counts import Tally
 from dictograph.service.live_workers import LiveWorker, live_workers
-from dictograph.service.tally import Tally
 from dictograph.store.database import Database
 from dictograph.store.read import unsupported_count
 from dictograph.store.workers import GONE_AFTER_S, WorkerState, living, supported_needs

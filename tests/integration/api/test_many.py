@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from dictograph.job import JobStatus, Options, Source, SourceKind, StoredAudio
-from dictograph.service import follow, tally
+from dictograph.service import follow, job_counts
 from dictograph.service.follow import Following, StreamEvent, Told
+from dictograph.service.job_counts import Tally
 from dictograph.service.queue_estimate import Outlooks
-from dictograph.service.tally import Tally
 from dictograph.store import control
 from dictograph.store.accept import NewJob, create_job
 from dictograph.store.database import Database
@@ -113,8 +113,8 @@ def test_a_place_in_the_queue_is_told_of_new_jobs_at_once(database: Database) ->
 
 
 def test_counting_a_large_table_is_not_done_again_at_once(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tally, "_NO_TIME_S", -1.0)  # as if counting took long …
-    monkeypatch.setattr(tally, "_REST", 1e9)  # … and so the answer stays good for long
+    monkeypatch.setattr(job_counts, "_NO_TIME_S", -1.0)  # as if counting took long …
+    monkeypatch.setattr(job_counts, "_REST", 1e9)  # … and so the answer stays good for long
     create(database, "a", "b", "c")
 
     async def run() -> None:

@@ -14,7 +14,7 @@ from dictograph.contract import Contract
 from dictograph.errors import RequestError, ScopeMissing
 from dictograph.service.access import Caller, Scope
 from dictograph.service.authentication import Authentication
-from dictograph.service.visit import Visit
+from dictograph.service.credentials import Visit
 
 #: More than this of a key is not read: nobody has one so long.
 _KEY_LENGTH = 1024

@@ -14,11 +14,11 @@ from sqlalchemy import Connection
 from dictograph.contract import Contract
 from dictograph.errors import DatabaseUnavailable, StorageFull, Unauthorized
 from dictograph.service.access import LOCAL_CALLER, Caller, Scope
+from dictograph.service.credentials import Visit
 from dictograph.service.keys import hash_of
 from dictograph.service.rates import Rates
 from dictograph.service.shared import Shared
 from dictograph.service.tickets import Stub, Tickets
-from dictograph.service.visit import Visit
 from dictograph.settings import Settings
 from dictograph.store.clock import read_clock
 from dictograph.store.database import Database

@@ -17,7 +17,7 @@ from dictograph.service.access import LOCAL_CALLER, Caller, Scope
 from dictograph.service.credentials import Visit
 from dictograph.service.keys import hash_of
 from dictograph.service.rates import Rates
-from dictograph.service.shared import Shared
+from dictograph.service.single_flight import Shared
 from dictograph.service.tickets import Stub, Tickets
 from dictograph.settings import Settings
 from dictograph.store.clock import read_clock

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from dictograph.job import JobStatus
-from dictograph.service.shared import Shared
+from dictograph.service.single_flight import Shared
 from dictograph.store.database import Database
 from dictograph.store.read import counts, live_counts
 

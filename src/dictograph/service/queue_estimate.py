@@ -11,7 +11,7 @@ from math import ceil
 from sqlalchemy import Connection
 
 from dictograph.job import Job, JobStatus
-from dictograph.service.shared import Shared
+from dictograph.service.single_flight import Shared
 from dictograph.store.database import Database
 from dictograph.store.read import list_jobs, live_counts, queue_order, queue_position
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from dictograph.errors import JobStateConflict, NotFound
 from dictograph.job import Job, JobStatus
 from dictograph.prompts.library import Library
-from dictograph.service.shared import Shared
+from dictograph.service.single_flight import Shared
 from dictograph.store.database import Database
 from dictograph.store.texts import texts
 from dictograph.text_stats import count_words, reading_minutes

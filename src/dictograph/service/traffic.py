@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from dictograph.contract import Contract
 from dictograph.errors import DictographError
-from dictograph.service.shared import Shared
+from dictograph.service.single_flight import Shared
 from dictograph.store.database import Database
 from dictograph.store.traffic import Traffic, traffic
 

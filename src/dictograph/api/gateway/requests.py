@@ -6,7 +6,7 @@ from dictograph.contract import Contract
 from dictograph.errors import NotFound
 from dictograph.job import Job
 from dictograph.service.jobs import Jobs
-from dictograph.service.shared import Shared
+from dictograph.service.single_flight import Shared
 
 #: So many requests that are not there may be waited for in all: anybody can make up ids, and each costs some memory.
 MOST_AWAITED = 4096

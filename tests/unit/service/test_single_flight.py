@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from dictograph.service.shared import Shared
+from dictograph.service.single_flight import Shared
 
 
 class Oracle:

@@ -11,7 +11,6 @@ from dictograph.crash import CrashPoints
 from dictograph.prompts.library import Library
 from dictograph.service.authentication import Authentication
 from dictograph.service.follow import Following
-from dictograph.service.growth import Growing
 from dictograph.service.intake import Intake, Offer
 from dictograph.service.jobs import Jobs
 from dictograph.service.mail import Mailer
@@ -20,6 +19,7 @@ from dictograph.service.queue_estimate import Outlooks
 from dictograph.service.readings import Readings
 from dictograph.service.status import Readiness, StatusBoard
 from dictograph.service.traffic import TrafficBoard
+from dictograph.service.transcript_stream import Growing
 from dictograph.service.transcripts import Transcripts
 from dictograph.service.uploads import Uploads
 from dictograph.service.webhooks import Webhooks

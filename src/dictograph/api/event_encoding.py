@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from dictograph.api.views import job_view
-from dictograph.service.follow import Snapshot, StreamEvent, Told
+from dictograph.service.event_stream import Snapshot, StreamEvent, Told
 from dictograph.service.queue_estimate import Outlook
 
 #: A browser that lost its stream comes back after so many milliseconds.

@@ -10,7 +10,7 @@ from dictograph.blobs import Blobs
 from dictograph.crash import CrashPoints
 from dictograph.prompts.library import Library
 from dictograph.service.authentication import Authentication
-from dictograph.service.follow import Following
+from dictograph.service.event_stream import Following
 from dictograph.service.intake import Intake, Offer
 from dictograph.service.jobs import Jobs
 from dictograph.service.mail import Mailer

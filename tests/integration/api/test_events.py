@@ -14,7 +14,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from dictograph.service import follow
+from dictograph.service import event_stream
 from dictograph.store import prune
 from tests.integration.api.live import Hand, Live, live
 from tests.postgres import Cluster
@@ -159,7 +159,7 @@ def test_a_deleted_job_says_so(client: httpx.Client, hand: Hand, job: str) -> No
 def test_places_in_the_queue_are_told_as_they_change(
     client: httpx.Client, job: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(follow, "QUEUE_INTERVAL_S", 0.1)
+    monkeypatch.setattr(event_stream, "QUEUE_INTERVAL_S", 0.1)
     second = client.post(JOBS, files={"file": ("b.wav", b"x")}).json()["id"]
     with client.stream("GET", f"{JOBS}/{second}/events") as answer:
         coming = records(answer.iter_lines())
@@ -172,7 +172,7 @@ def test_places_in_the_queue_are_told_as_they_change(
 def test_a_silent_stream_shows_that_it_lives(
     client: httpx.Client, hand: Hand, job: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(follow, "QUIET_S", 0.1)
+    monkeypatch.setattr(event_stream, "QUIET_S", 0.1)
     hand.claim()
     with client.stream("GET", f"{JOBS}/{job}/events") as answer:
         assert ": alive" in answer.iter_lines()

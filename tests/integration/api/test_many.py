@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from dictograph.job import JobStatus, Options, Source, SourceKind, StoredAudio
-from dictograph.service import follow, job_counts
-from dictograph.service.follow import Following, StreamEvent, Told
+from dictograph.service import event_stream, job_counts
+from dictograph.service.event_stream import Following, StreamEvent, Told
 from dictograph.service.job_counts import Tally
 from dictograph.service.queue_estimate import Outlooks
 from dictograph.store import control
@@ -54,8 +54,8 @@ def create(database: Database, *names: str) -> None:
 
 
 def test_a_hundred_quiet_subscribers_read_nothing(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(follow, "QUEUE_INTERVAL_S", 0.02)
-    monkeypatch.setattr(follow, "QUIET_S", 0.04)
+    monkeypatch.setattr(event_stream, "QUEUE_INTERVAL_S", 0.02)
+    monkeypatch.setattr(event_stream, "QUIET_S", 0.04)
     create(database, "a", "b")
 
     async def run() -> None:

@@ -16,9 +16,9 @@ from dictograph.service.jobs import Jobs
 from dictograph.service.mail import Mailer
 from dictograph.service.paths import Paths
 from dictograph.service.queue_estimate import Outlooks
-from dictograph.service.readings import Readings
 from dictograph.service.status import Readiness, StatusBoard
 from dictograph.service.traffic import TrafficBoard
+from dictograph.service.transcript_report import Readings
 from dictograph.service.transcript_stream import Growing
 from dictograph.service.transcripts import Transcripts
 from dictograph.service.uploads import Uploads

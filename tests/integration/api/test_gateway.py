@@ -20,7 +20,7 @@ from dictograph.api.gateway import subscription, websocket_session
 from dictograph.api.gateway.final import MOST_BYTES, shortened
 from dictograph.blobs import FolderBlobs
 from dictograph.errors import DatabaseUnavailable
-from dictograph.service import readings
+from dictograph.service import transcript_report
 from dictograph.store import control
 from dictograph.store import texts as store_texts
 from dictograph.store.database import Database
@@ -271,7 +271,7 @@ def test_the_end_is_told_once_the_database_is_back(
         return read(*given)
 
     join(socket, request)
-    monkeypatch.setattr(readings, "texts", texts)
+    monkeypatch.setattr(transcript_report, "texts", texts)
     hand.finish_one()
     assert [told(socket)["type"], told(socket)["type"]] == ["status_update", "transcription_complete"]
     assert not failures

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dictograph.job import Job, JobStatus
-from dictograph.service.readings import Reading
 from dictograph.service.traffic import TrafficBoard
+from dictograph.service.transcript_report import Reading
 from dictograph.store.traffic import Running, Traffic
 
 #: No broker stands between this service and its jobs.

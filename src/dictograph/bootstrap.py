@@ -30,9 +30,9 @@ from dictograph.process_lock import Presence
 from dictograph.profiles.selection import names_of
 from dictograph.queue import Queue
 from dictograph.queue.kinds import open_queue
-from dictograph.service.elsewhere import WorkersElsewhere
 from dictograph.service.path_uploads import PathUploads
 from dictograph.service.paths import roots_of
+from dictograph.service.remote_workers import WorkersElsewhere
 from dictograph.service.services import Services
 from dictograph.service.status import Readiness
 from dictograph.service.storage_guard import StorageGuard, guards_of, troubles

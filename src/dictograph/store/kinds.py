@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from dictograph.errors import DatabaseUnavailable, DictographError
 from dictograph.store import postgres, postgres_errors, sqlite
 from dictograph.store.backend import Backend
-from dictograph.store.bells import Bells
+from dictograph.store.change_notifier import Bells
 from dictograph.store.on_postgres import PostgresBackend
 from dictograph.store.on_sqlite import SqliteBackend
 from dictograph.store.schemes import SQLITE, scheme_kind

@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 
 from dictograph.errors import DatabaseUnavailable
-from dictograph.store.bells import Bells, Jobs
+from dictograph.store.change_notifier import Bells, Jobs
 from dictograph.store.news import News
 from dictograph.store.postgres import PATIENCE_S, PatientConnection
 from dictograph.store.postgres_errors import as_outage

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from dictograph.errors import DatabaseUnavailable
 from dictograph.store import news, postgres
-from dictograph.store.bells import Bells
+from dictograph.store.change_notifier import Bells
 from dictograph.store.listener import Listener, notification
 from dictograph.store.postgres import PATIENCE_S, PatientConnection
 from dictograph.store.postgres_errors import REPEATABLE, as_outage, sqlstate

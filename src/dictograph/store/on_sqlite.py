@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, NullPool
 from sqlalchemy.exc import DBAPIError
 
 from dictograph.store import sqlite
-from dictograph.store.bells import Bells
+from dictograph.store.change_notifier import Bells
 from dictograph.store.writer import Writer
 
 T = TypeVar("T")

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, text
 from dictograph.errors import DatabaseUnavailable
 from dictograph.job import JobStatus
 from dictograph.store import on_postgres, postgres, prune
-from dictograph.store.bells import Jobs
+from dictograph.store.change_notifier import Jobs
 from dictograph.store.database import Database
 from dictograph.store.listener import jobs_of, payload_of
 from dictograph.store.tables import job

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable
 from functools import partial
 
-from dictograph.store.news import News
+from dictograph.store.changes import News
 
 #: The jobs whose log has grown, or which are gone; None: it may be any.
 Jobs = frozenset[str] | None

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete
 
 from dictograph.errors import JobStateConflict
 from dictograph.job import Job, JobStatus, SourceKind
-from dictograph.store import events, news, outbox, webhooks
+from dictograph.store import changes, events, outbox, webhooks
 from dictograph.store.clock import as_datetime, now_epoch, read_clock
 from dictograph.store.rows import NO_ERROR, NO_LEASE, TIME_SPENT, JobRow, as_job, find, move
 from dictograph.store.tables import job
@@ -40,7 +40,7 @@ def remove(conn: Connection, owner: str | None, job_id: str) -> Job:
     """Remove a job with its windows, events and messages; returns what it was, so that its audio can follow."""
     row = find(conn, owner, job_id, locked=True)
     conn.execute(delete(job).where(job.c.id == row.id))  # all that belongs to it goes by ON DELETE CASCADE
-    news.of_job(conn, row.id)
+    changes.of_job(conn, row.id)
     return as_job(row)
 
 

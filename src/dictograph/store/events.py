@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Integer, bindparam, func, insert, select
 
-from dictograph.store import news
+from dictograph.store import changes
 from dictograph.store.clock import as_datetime, read_clock
 from dictograph.store.tables import event, job
 
@@ -52,7 +52,7 @@ def append(conn: Connection, job_id: str, first_seq: int, entries: Iterable[tupl
     ]
     if rows:
         conn.execute(_APPEND, rows)
-        news.of_job(conn, job_id)
+        changes.of_job(conn, job_id)
 
 
 def read_events(conn: Connection, job_id: str, after: int, limit: int = 200) -> list[Event]:

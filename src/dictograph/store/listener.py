@@ -14,7 +14,7 @@ from psycopg import sql
 
 from dictograph.errors import DatabaseUnavailable
 from dictograph.store.change_notifier import Bells, Jobs
-from dictograph.store.news import News
+from dictograph.store.changes import News
 from dictograph.store.postgres import PATIENCE_S, PatientConnection
 from dictograph.store.postgres_errors import as_outage
 

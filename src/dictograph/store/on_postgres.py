@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, RootTransaction, event, select, text
 from sqlalchemy.exc import DBAPIError
 
 from dictograph.errors import DatabaseUnavailable
-from dictograph.store import news, postgres
+from dictograph.store import changes, postgres
 from dictograph.store.change_notifier import Bells
 from dictograph.store.listener import Listener, notification
 from dictograph.store.postgres import PATIENCE_S, PatientConnection
@@ -179,12 +179,12 @@ class _Write(_Run[T]):
     """A question that writes. What it has to tell others is told with its commit."""
 
     def __init__(self, engine: Engine, question: Callable[[Connection], T], bells: Bells) -> None:
-        super().__init__(engine, lambda conn: (news.begin(conn), question(conn))[1])
+        super().__init__(engine, lambda conn: (changes.begin(conn), question(conn))[1])
         self._bells = bells
 
     def _end(self, transaction: RootTransaction) -> None:
         conn = transaction.connection
-        told = news.of(conn)
+        told = changes.of(conn)
         if (call := notification(told)) is not None:
             conn.execute(text(call[0]), call[1])
         self._committing = True

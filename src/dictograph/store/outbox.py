@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Integer, Select, bindparam, delete, exists, insert, select, update
 
 from dictograph.job import ErrorRecord
-from dictograph.store import news
+from dictograph.store import changes
 from dictograph.store.clock import as_datetime, now_epoch, read_clock
 from dictograph.store.rows import JobRow
 from dictograph.store.tables import dead_letter, job, outbox
@@ -60,8 +60,8 @@ def dispatch(conn: Connection, row: JobRow) -> None:
     """Have workers woken for a job that is pending, once it is available."""
     now = read_clock(conn)
     if row.available_at <= now:
-        news.of_work(conn)
-    news.of_message(conn)
+        changes.of_work(conn)
+    changes.of_message(conn)
     put(
         conn,
         now,
@@ -105,7 +105,7 @@ def bury(conn: Connection, id: int, error: ErrorRecord) -> bool:
     row = conn.execute(delete(outbox).where(outbox.c.id == id).returning(outbox)).one_or_none()
     if row is None:
         return False
-    news.of_message(conn)
+    changes.of_message(conn)
     conn.execute(
         insert(dead_letter).values(
             job_id=row.job_id,

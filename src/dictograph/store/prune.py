@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, case, delete, select, union_all, update
 
 from dictograph.job import SourceKind
-from dictograph.store import events, news
+from dictograph.store import changes, events
 from dictograph.store.clock import as_datetime, now_epoch, read_clock
 from dictograph.store.tables import event, job, upload_slot, webhook_delivery
 from dictograph.webhooks.delivery import DeliveryState
@@ -61,7 +61,7 @@ def prune_jobs(conn: Connection, older_than_s: float, limit: int) -> Pruned:
         return Pruned(more=True)
     conn.execute(delete(job).where(job.c.id.in_([row.id for row in rows])))
     for row in rows:
-        news.of_job(conn, row.id)
+        changes.of_job(conn, row.id)
     return Pruned(more, [row.audio_name for row in rows if row.audio_name])
 
 

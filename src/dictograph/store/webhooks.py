@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Integer, bindparam, case, delete, exists, ins
 
 from dictograph.errors import PublishError
 from dictograph.job import ErrorRecord
-from dictograph.store import news, outbox
+from dictograph.store import changes, outbox
 from dictograph.store.clock import as_datetime, now_epoch, read_clock
 from dictograph.store.rows import JobRow, as_job
 from dictograph.store.tables import api_key, job
@@ -88,7 +88,7 @@ def tell_end(conn: Connection, row: JobRow) -> None:
 
 def add_message(conn: Connection, job_id: str, delivery_id: str, now: float) -> None:
     """Put a delivery into the outbox, due at once."""
-    news.of_webhook(conn)
+    changes.of_webhook(conn)
     outbox.put(
         conn,
         now,

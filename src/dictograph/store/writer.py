@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 
 from dictograph.errors import DatabaseMissing, DatabaseReplaced, DatabaseUnavailable
-from dictograph.store import news, sqlite
-from dictograph.store.news import News
+from dictograph.store import changes, sqlite
+from dictograph.store.changes import News
 from dictograph.store.sqlite_file import OpenedFile
 
 T = TypeVar("T")
@@ -112,7 +112,7 @@ class Writer:
         committing = False
         try:
             with self._connection().begin() as transaction:
-                told = news.begin(self._connection())
+                told = changes.begin(self._connection())
                 outcomes = [(ask, *self._in_savepoint(ask)) for ask in asks]
                 self._file.check()
                 committing = True

@@ -15,7 +15,7 @@ from psycopg.types.json import set_json_dumps
 from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, text
 
 from dictograph.errors import DatabaseUnavailable
-from dictograph.store.words import clean_json
+from dictograph.store.text_type import clean_json
 
 #: The oldest server that is supported, as PostgreSQL numbers its versions.
 OLDEST = 130000

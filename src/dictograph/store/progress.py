@@ -14,7 +14,7 @@ from dictograph.store import events
 from dictograph.store.lease import FENCED, fence, fenced
 from dictograph.store.rows import JobRow
 from dictograph.store.tables import job, window
-from dictograph.store.words import cleaned
+from dictograph.store.text_type import cleaned
 
 WarningDict = Mapping[str, Any]
 

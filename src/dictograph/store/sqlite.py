@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from dictograph.errors import DatabaseUnavailable, DictographError, StorageFull
 from dictograph.store.sqlite_file import OpenedFile, make_file
 from dictograph.store.tables import metadata
-from dictograph.store.words import clean_json
+from dictograph.store.text_type import clean_json
 
 BUSY_TIMEOUT_S = 15.0
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from dictograph.store.clock import read_clock
 from dictograph.store.tables import storage_mark, stray
-from dictograph.store.words import clean
+from dictograph.store.text_type import clean
 
 #: So many are remembered of a place at most, some 10 MB; the rest waits until those are gone.
 MOST = 50_000

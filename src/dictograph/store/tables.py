@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 
 from dictograph.job import JobStatus
-from dictograph.store.words import clean
+from dictograph.store.text_type import clean
 
 metadata = MetaData(
     naming_convention={

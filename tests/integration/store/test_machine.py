@@ -20,7 +20,7 @@ from dictograph.store import control, finish, lease, progress, read
 from dictograph.store.database import Database
 from dictograph.store.events import TERMINAL
 from dictograph.store.tables import outbox
-from dictograph.store.words import clean
+from dictograph.store.text_type import clean
 from tests.integration.store.bench import AT_ONCE, OOPS, Bench, emptied, result
 
 JOBS = st.sampled_from(["a", "b"])

@@ -8,7 +8,7 @@ from dictograph.errors import NotFound
 from dictograph.job import ErrorRecord, Options, Source, SourceKind
 from dictograph.store import control, events, finish, progress, read
 from dictograph.store.accept import NewJob, create_job
-from dictograph.store.words import REPLACEMENT
+from dictograph.store.text_type import REPLACEMENT
 from tests.integration.store.bench import AT_ONCE, Bench, result
 
 #: NUL, which PostgreSQL has not, and half a surrogate pair, which UTF-8 has not.

@@ -26,7 +26,7 @@ from dictograph.private_files import group_rights, make_private_folder, private,
 from dictograph.settings import Settings
 from dictograph.store import migrate
 from dictograph.store.database import Database
-from dictograph.store.kinds import file_of, is_there
+from dictograph.store.dialects import file_of, is_there
 from dictograph.store.prune import unnamed
 from dictograph.store.read import stored_audio
 from dictograph.store.storage_marks import PATH_UPLOADS, STORAGE, mark_of

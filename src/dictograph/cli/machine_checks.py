@@ -20,7 +20,7 @@ from dictograph.service.paths import root_troubles
 from dictograph.settings import Settings, variable
 from dictograph.storage_kinds import open_blobs
 from dictograph.store import migrate, server, sqlite
-from dictograph.store.kinds import check_writable, file_of
+from dictograph.store.dialects import check_writable, file_of
 
 _LIBRARIES = (
     *("av", "ctranslate2", "faster-whisper", "onnxruntime", "pocketsphinx", "sqlalchemy", "psycopg"),

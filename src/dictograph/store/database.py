@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from dictograph.errors import DatabaseUnavailable
 from dictograph.store.backend import POOL, Backend
 from dictograph.store.change_notifier import Bells, Jobs
-from dictograph.store.kinds import make_backend
+from dictograph.store.dialects import make_backend
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from dictograph.errors import DatabaseUnavailable
 from dictograph.store import adopt, older
-from dictograph.store.kinds import make_missing, migrating
+from dictograph.store.dialects import make_missing, migrating
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 

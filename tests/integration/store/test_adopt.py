@@ -21,8 +21,8 @@ from dictograph.errors import DatabaseUnavailable
 from dictograph.job import Job, JobStatus, SourceKind
 from dictograph.store import adopt, migrate
 from dictograph.store.database import Database
+from dictograph.store.dialects import make_missing, migrating
 from dictograph.store.events import read_events
-from dictograph.store.kinds import make_missing, migrating
 from dictograph.store.read import get_job, list_jobs, windows
 from tests.postgres import Cluster
 from tests.service import ask

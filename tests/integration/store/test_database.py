@@ -22,7 +22,7 @@ from dictograph.store import read
 from dictograph.store.accept import NewJob, create_job
 from dictograph.store.control import cancel
 from dictograph.store.database import Database
-from dictograph.store.kinds import make_missing
+from dictograph.store.dialects import make_missing
 from tests.integration.store.bench import Bench
 
 

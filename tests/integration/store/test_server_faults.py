@@ -13,7 +13,7 @@ import pytest
 
 from dictograph.errors import DatabaseUnavailable
 from dictograph.job import JobStatus
-from dictograph.store import migrate, on_postgres, server
+from dictograph.store import migrate, postgres_backend, server
 from dictograph.store.database import Database
 from tests.integration.store.bench import Bench
 from tests.needs import need
@@ -30,8 +30,8 @@ def own() -> Iterator[Cluster]:
 def test_a_server_that_stops_hangs_or_is_gone_costs_no_more_than_the_wait(
     own: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(on_postgres, "PATIENCE_S", 1.5)
-    monkeypatch.setattr(on_postgres, "_LEAST_S", 1.5)
+    monkeypatch.setattr(postgres_backend, "PATIENCE_S", 1.5)
+    monkeypatch.setattr(postgres_backend, "_LEAST_S", 1.5)
     url = own.new_database()
     migrate.upgrade(url)
     database = Database.open(url)

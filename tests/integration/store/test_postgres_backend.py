@@ -16,7 +16,7 @@ from sqlalchemy import Connection, text
 
 from dictograph.errors import DatabaseUnavailable
 from dictograph.job import JobStatus
-from dictograph.store import on_postgres, postgres, prune
+from dictograph.store import postgres, postgres_backend, prune
 from dictograph.store.change_notifier import Jobs
 from dictograph.store.database import Database
 from dictograph.store.listener import jobs_of, payload_of
@@ -150,8 +150,8 @@ def test_a_lock_that_is_held_too_long_is_named(bench: Bench, url: str) -> None:
 
 
 def test_a_question_that_takes_too_long_is_broken_off(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(on_postgres, "PATIENCE_S", 0.5)
-    monkeypatch.setattr(on_postgres, "_LEAST_S", 0.5)
+    monkeypatch.setattr(postgres_backend, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(postgres_backend, "_LEAST_S", 0.5)
     database = Database.open(url)
     began = time.monotonic()
     try:
@@ -270,7 +270,7 @@ def test_changed_says_yes_now_and_then_though_nothing_was_heard(
 ) -> None:
     async def ask() -> None:
         await _eventually(database, True)
-        monkeypatch.setattr(on_postgres, "_POLL_S", 0.0)
+        monkeypatch.setattr(postgres_backend, "_POLL_S", 0.0)
         assert await database.changed()
 
     asyncio.run(ask())

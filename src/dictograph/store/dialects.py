@@ -12,9 +12,9 @@ from dictograph.errors import DatabaseUnavailable, DictographError
 from dictograph.store import postgres, postgres_errors, sqlite
 from dictograph.store.backend import Backend
 from dictograph.store.change_notifier import Bells
-from dictograph.store.on_sqlite import SqliteBackend
 from dictograph.store.postgres_backend import PostgresBackend
 from dictograph.store.schemes import SQLITE, scheme_kind
+from dictograph.store.sqlite_backend import SqliteBackend
 
 
 def kind_of(url: str) -> str:

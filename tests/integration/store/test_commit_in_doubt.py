@@ -23,9 +23,9 @@ from dictograph.service.uploads import Uploads
 from dictograph.settings import Settings
 from dictograph.store.database import Database
 from dictograph.store.idempotency import SILENT_S
-from dictograph.store.on_sqlite import SqliteBackend
 from dictograph.store.postgres_backend import PostgresBackend
 from dictograph.store.read import list_jobs
+from dictograph.store.sqlite_backend import SqliteBackend
 from dictograph.store.tables import idempotency_key
 from tests.integration.api.live import OfferOfTwo, settings_for
 from tests.integration.store.bench import Bench

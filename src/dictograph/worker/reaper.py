@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from dictograph.process_lock import Presence
-from dictograph.store import idempotency, lease, waits, workers
+from dictograph.store import clock_skew, idempotency, lease, workers
 from dictograph.store.clock import read_clock
 from dictograph.store.database import Database
 from dictograph.store.lease import HeldLease, RetryPolicy
@@ -73,7 +73,7 @@ class Reaper:
         return read_clock(conn), time.monotonic(), lease.held_leases(conn)
 
     async def _end_long_waits(self) -> None:
-        if count := await self._database.write(lambda c: waits.cut_short(c, self._policy.longest, RESEND_CAP_S)):
+        if count := await self._database.write(lambda c: clock_skew.cut_short(c, self._policy.longest, RESEND_CAP_S)):
             log.warning("the database's clock was set back; jobs that wait no longer: %d", count)
 
     async def _bury(self, process: str) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import insert, select, update
 from dictograph.audio.addresses import AllowList
 from dictograph.errors import InvalidRequest, JobStateConflict, NotFound
 from dictograph.job import ErrorRecord, Lease
-from dictograph.store import control, finish, outbox, prune, waits, webhook_log, webhook_secrets, webhooks
+from dictograph.store import clock_skew, control, finish, outbox, prune, webhook_log, webhook_secrets, webhooks
 from dictograph.store.clock import as_datetime, now_epoch
 from dictograph.store.database import Database
 from dictograph.store.tables import api_key, dead_letter, event, webhook_delivery
@@ -319,7 +319,7 @@ def test_a_clock_that_was_set_back_makes_no_webhook_wait_longer_than_the_schedul
     for told, seconds in ((far, LONGEST_WAIT_S + 60), (near, LONGEST_WAIT_S - 60)):
         change = update(messages).where(messages.c.id == told.message)
         bench.write(lambda conn, c=change, s=seconds: conn.execute(c.values(available_at=now_epoch() + s)))
-    bench.write(waits.cut_short, 300.0, 60.0)
+    bench.write(clock_skew.cut_short, 300.0, 60.0)
     assert [one.job_id for one in due(bench)] == ["far"]
 
 

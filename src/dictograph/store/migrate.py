@@ -12,7 +12,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from dictograph.errors import DatabaseUnavailable
-from dictograph.store import adopt, older
+from dictograph.store import adopt, legacy_tables
 from dictograph.store.dialects import make_missing, migrating
 
 _SCRIPTS = Path(__file__).parent / "migrations"
@@ -28,7 +28,7 @@ def upgrade(url: str, revision: str = "head") -> str:
     """
     make_missing(url)
     with migrating(url) as connection:
-        old = older.set_aside(connection)
+        old = legacy_tables.set_aside(connection)
         check_known(_current(connection))
         command.upgrade(_config(connection), "head" if old else revision)
         if old is not None:

@@ -12,7 +12,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from dictograph.errors import DatabaseUnavailable
-from dictograph.store import adopt, legacy_tables
+from dictograph.store import legacy_import, legacy_tables
 from dictograph.store.dialects import make_missing, migrating
 
 _SCRIPTS = Path(__file__).parent / "migrations"
@@ -32,7 +32,7 @@ def upgrade(url: str, revision: str = "head") -> str:
         check_known(_current(connection))
         command.upgrade(_config(connection), "head" if old else revision)
         if old is not None:
-            adopt.take_over(connection, old)
+            legacy_import.take_over(connection, old)
         return _current(connection) or ""
 
 

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from dictograph.contract import Contract
 from dictograph.errors import DatabaseUnavailable
 from dictograph.job import Job, JobStatus, SourceKind
-from dictograph.store import adopt, migrate
+from dictograph.store import legacy_import, migrate
 from dictograph.store.database import Database
 from dictograph.store.dialects import make_missing, migrating
 from dictograph.store.events import read_events
@@ -183,7 +183,7 @@ def test_killed_in_the_middle_nothing_has_changed(empty_url: str) -> None:
 
 
 def test_more_rows_than_are_read_at_once(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adopt, "_BATCH", 7)
+    monkeypatch.setattr(legacy_import, "_BATCH", 7)
     table = old_table(uuid=False)
     rows = [old_row(table, "completed", result_text=f"text {number}") for number in range(40)]
     filled(empty_url, table, rows)

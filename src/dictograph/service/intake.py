@@ -28,8 +28,8 @@ from dictograph.service.webhooks import ALLOWED_BY, check_receiver
 from dictograph.settings import Settings
 from dictograph.store.accept import NewJob, create_job
 from dictograph.store.database import Database
+from dictograph.store.dedup import find_joined
 from dictograph.store.idempotency import Known
-from dictograph.store.joining import find_joined
 from dictograph.store.read import get_job
 
 

@@ -15,7 +15,7 @@ from dictograph.job import ErrorRecord, Job, JobStatus, Options, Source, SourceK
 from dictograph.store import control, finish, idempotency
 from dictograph.store.accept import NewJob, create_job
 from dictograph.store.database import Database
-from dictograph.store.joining import DONE_S, FAILED_S, find_joined
+from dictograph.store.dedup import DONE_S, FAILED_S, find_joined
 from dictograph.store.tables import job as job_table
 from tests.integration.store.bench import AT_ONCE, Bench
 

@@ -20,7 +20,7 @@ from dictograph.service.upload_session import UploadSession
 from dictograph.settings import Settings
 from dictograph.store.database import Database
 from dictograph.store.secrets import server_secret
-from dictograph.store.slots import NewSlot, Slot, create_slot, fill_slot, find_slot
+from dictograph.store.upload_slots import NewSlot, Slot, create_slot, fill_slot, find_slot
 
 _PURPOSE = "uploads"
 _GONE = "There is no upload of this address, or no longer."

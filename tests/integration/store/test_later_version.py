@@ -20,9 +20,9 @@ from dictograph.store.keys import KeyRates, NewKey
 from dictograph.store.outbox import DISPATCH
 from dictograph.store.progress import PlannedWindow, commit_windows, finish_plan, plan_windows
 from dictograph.store.read import get_job, list_jobs, unsupported_count, windows
-from dictograph.store.slots import NewSlot, create_slot, find_slot
 from dictograph.store.tables import api_key, event, job, upload_slot, webhook_delivery
 from dictograph.store.tables import outbox as messages
+from dictograph.store.upload_slots import NewSlot, create_slot, find_slot
 from dictograph.transcript import Segment, Word
 from tests.integration.store.bench import Bench
 

@@ -22,7 +22,7 @@ from dictograph.contract import Contract
 from dictograph.errors import UploadTooLarge
 from dictograph.service.access import Caller
 from dictograph.service.uploads import check_announced, expiry
-from dictograph.store.slots import Slot
+from dictograph.store.upload_slots import Slot
 
 OBJECTS = f"{PREFIX}/audio/object"
 

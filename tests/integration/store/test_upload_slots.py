@@ -22,8 +22,8 @@ from dictograph.store.database import Database
 from dictograph.store.prune import prune_uploads, unnamed
 from dictograph.store.read import stored_audio
 from dictograph.store.secrets import server_secret
-from dictograph.store.slots import NewSlot, create_slot, fill_slot, find_slot
 from dictograph.store.tables import upload_slot
+from dictograph.store.upload_slots import NewSlot, create_slot, fill_slot, find_slot
 from dictograph.worker.pruner import Pruner, Retention
 
 

@@ -8,7 +8,7 @@ import logging
 from dictograph.engine.catalog import Catalog, NotYet
 from dictograph.errors import DictographError
 from dictograph.worker.agent import every
-from dictograph.worker.desk import Desk
+from dictograph.worker.engine_dispatcher import Desk
 from dictograph.worker.engines import Engines
 
 log = logging.getLogger(__name__)

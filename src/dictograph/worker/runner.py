@@ -41,7 +41,7 @@ from dictograph.store.database import Database
 from dictograph.store.lease import RetryPolicy
 from dictograph.store.read import get_job
 from dictograph.worker.agent import PASSING
-from dictograph.worker.desk import Desk
+from dictograph.worker.engine_dispatcher import Desk
 from dictograph.worker.engines import Engines
 from dictograph.worker.fetching import SourceRules, bring, opened, recorded
 from dictograph.worker.hearing import Hearing

@@ -24,8 +24,8 @@ from dictograph.errors import (
     EngineTimeout,
 )
 from dictograph.worker.batch import Room, read_windows, settle
+from dictograph.worker.batch_queue import Lanes
 from dictograph.worker.lane import Batch, Lane
-from dictograph.worker.lanes import Lanes
 
 log = logging.getLogger(__name__)
 

@@ -28,7 +28,7 @@ from dictograph.store.database import Database
 from dictograph.worker.abilities import refuse_unable, unheeded_options
 from dictograph.worker.engine_dispatcher import Desk
 from dictograph.worker.hearing import Hearing
-from dictograph.worker.lane import Detect, Item, Lane
+from dictograph.worker.job_queue import Detect, Item, Lane
 from dictograph.worker.planning import Numbered, Planning
 
 #: How many windows of speech the language is decided from: the first few, and when these leave a doubt, more.

@@ -19,7 +19,7 @@ from dictograph.queue import Queue
 from dictograph.store.claim import Claim, Claimant, PutOff, claim_job, starves
 from dictograph.store.finish import release_unknown
 from dictograph.worker.agent import PASSING
-from dictograph.worker.keeper import Keeper
+from dictograph.worker.lease_renewer import Keeper
 from dictograph.worker.runner import Runner, Tools
 from dictograph.worker.storage import Storage
 

@@ -19,7 +19,7 @@ from dictograph.worker.agent import Agent, Crew
 from dictograph.worker.announcer import Announcer
 from dictograph.worker.claimer import Claimer
 from dictograph.worker.engines import Engines
-from dictograph.worker.keeper import Keeper
+from dictograph.worker.lease_renewer import Keeper
 from dictograph.worker.pruner import Pruner, Retention
 from dictograph.worker.readiness import Readiness
 from dictograph.worker.reaper import Reaper

@@ -16,7 +16,6 @@ from dictograph.process_lock import Presence
 from dictograph.queue import Queue
 from dictograph.service.storage_guard import StorageGuard, troubles
 from dictograph.worker.agent import Agent, Crew
-from dictograph.worker.announcer import Announcer
 from dictograph.worker.claimer import Claimer
 from dictograph.worker.engines import Engines
 from dictograph.worker.lease_renewer import Keeper
@@ -26,6 +25,7 @@ from dictograph.worker.reaper import Reaper
 from dictograph.worker.relay import Relay
 from dictograph.worker.runner import Tools
 from dictograph.worker.storage import Storage
+from dictograph.worker.worker_heartbeat import Announcer
 
 
 class Worker:

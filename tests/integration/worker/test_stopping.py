@@ -14,7 +14,7 @@ from dictograph.errors import DatabaseUnavailable
 from dictograph.job import JobStatus, Lease
 from dictograph.store import finish
 from dictograph.store.claim import Claim, Claimant, PutOff, claim_job
-from dictograph.worker import announcer, claimer
+from dictograph.worker import claimer, worker_heartbeat
 from dictograph.worker.claimer import Claimer
 from tests.audio_files import write_noise
 from tests.integration.worker.bench import application, behave, rows, until, upload
@@ -99,7 +99,7 @@ def test_a_worker_that_cannot_say_goodbye_still_puts_its_things_away(
     async def test() -> None:
         async with application(folder) as opened:
             assert (folder / "data" / "scratch" / opened.core.presence.id).is_dir()
-            monkeypatch.setattr(announcer, "forget", refuse)
+            monkeypatch.setattr(worker_heartbeat, "forget", refuse)
 
     asyncio.run(test())
     assert not list((folder / "data" / "scratch").iterdir())

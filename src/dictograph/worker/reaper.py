@@ -16,8 +16,8 @@ from dictograph.store.clock import read_clock
 from dictograph.store.database import Database
 from dictograph.store.lease import HeldLease, RetryPolicy
 from dictograph.worker.agent import every
+from dictograph.worker.lease_monitor import SetBack, Silence
 from dictograph.worker.relay import RESEND_CAP_S
-from dictograph.worker.silence import SetBack, Silence
 
 log = logging.getLogger(__name__)
 

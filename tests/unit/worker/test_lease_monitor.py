@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dictograph.store.lease import HeldLease
-from dictograph.worker.silence import SetBack, Silence
+from dictograph.worker.lease_monitor import SetBack, Silence
 
 LEASE, TURN = 30.0, 10.0
 

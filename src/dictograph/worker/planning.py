@@ -16,7 +16,7 @@ from dictograph.store.database import Database
 from dictograph.store.progress import PlannedWindow
 from dictograph.store.read import windows as stored_windows
 from dictograph.transcript import Warning as Caution
-from dictograph.worker.hearing import Heard, HeardWindow, Hearing
+from dictograph.worker.audio_pipeline import Heard, HeardWindow, Hearing
 from dictograph.worker.outcome import PlanChanged, RulesChanged
 
 

@@ -41,10 +41,10 @@ from dictograph.store.database import Database
 from dictograph.store.lease import RetryPolicy
 from dictograph.store.read import get_job
 from dictograph.worker.agent import PASSING
+from dictograph.worker.audio_pipeline import Hearing
 from dictograph.worker.engine_dispatcher import Desk
 from dictograph.worker.engines import Engines
 from dictograph.worker.fetching import SourceRules, bring, opened, recorded
-from dictograph.worker.hearing import Hearing
 from dictograph.worker.outcome import Completed, Failed, GivenBack, Lost, Outcome, PlanChanged, Released
 from dictograph.worker.transcription import Transcription
 

@@ -15,8 +15,8 @@ from dictograph.audio.listener import Listener, VadState
 from dictograph.engine.protocol import SAMPLE_RATE
 from dictograph.errors import CorruptAudio
 from dictograph.job import Options
-from dictograph.worker import hearing
-from dictograph.worker.hearing import Hearing
+from dictograph.worker import audio_pipeline
+from dictograph.worker.audio_pipeline import Hearing
 
 _SECONDS = 40
 
@@ -61,7 +61,7 @@ def test_a_decoder_that_fails_while_its_audio_is_listened_to_is_heard(
 
     async def run() -> None:
         decoder = _Decoder()
-        monkeypatch.setattr(hearing, "decode", decoder.decode)
+        monkeypatch.setattr(audio_pipeline, "decode", decoder.decode)
         one = Hearing(tmp_path, pcm, Options.model_validate({}), DecodeLimits(3600, 2**30, 60), _SlowListener(decoder))
         async with asyncio.timeout(10):
             async for _ in one.windows():

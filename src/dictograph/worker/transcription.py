@@ -25,8 +25,8 @@ from dictograph.errors import EngineFailed
 from dictograph.job import Job, Lease
 from dictograph.store import progress
 from dictograph.store.database import Database
-from dictograph.worker.abilities import refuse_unable, unheeded_options
 from dictograph.worker.audio_pipeline import Hearing
+from dictograph.worker.capability_checks import refuse_unable, unheeded_options
 from dictograph.worker.engine_dispatcher import Desk
 from dictograph.worker.job_queue import Detect, Item, Lane
 from dictograph.worker.planning import Numbered, Planning

@@ -21,7 +21,7 @@ from dictograph.store.finish import release_unknown
 from dictograph.worker.agent import PASSING
 from dictograph.worker.lease_renewer import Keeper
 from dictograph.worker.runner import Runner, Tools
-from dictograph.worker.storage import Storage
+from dictograph.worker.storage_health import Storage
 
 log = logging.getLogger(__name__)
 

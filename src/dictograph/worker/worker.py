@@ -24,7 +24,7 @@ from dictograph.worker.readiness import Readiness
 from dictograph.worker.reaper import Reaper
 from dictograph.worker.relay import Relay
 from dictograph.worker.runner import Tools
-from dictograph.worker.storage import Storage
+from dictograph.worker.storage_health import Storage
 from dictograph.worker.worker_heartbeat import Announcer
 
 

@@ -12,8 +12,8 @@ import pytest
 from dictograph.blobs import Blobs
 from dictograph.errors import StorageFull
 from dictograph.store.database import Database
-from dictograph.worker import storage
-from dictograph.worker.storage import Storage
+from dictograph.worker import storage_health
+from dictograph.worker.storage_health import Storage
 
 
 class _Blobs:
@@ -66,7 +66,7 @@ def test_many_questions_in_a_second_are_one_look(tmp_path: Path) -> None:
 def test_trouble_is_said_when_it_begins_and_when_it_is_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(storage, "_LOOK_S", 0.0)
+    monkeypatch.setattr(storage_health, "_LOOK_S", 0.0)
 
     async def test() -> None:
         blobs = _Blobs()
@@ -81,8 +81,8 @@ def test_trouble_is_said_when_it_begins_and_when_it_is_over(
 
 
 def test_a_storage_that_hangs_is_away_and_looked_at_by_one_thread_only(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(storage, "_LOOK_S", 0.0)
-    monkeypatch.setattr(storage, "_SILENT_S", 0.05)
+    monkeypatch.setattr(storage_health, "_LOOK_S", 0.0)
+    monkeypatch.setattr(storage_health, "_SILENT_S", 0.05)
 
     async def test() -> None:
         blobs = _Blobs()
@@ -93,7 +93,7 @@ def test_a_storage_that_hangs_is_away_and_looked_at_by_one_thread_only(tmp_path:
         assert "has not answered" in one.reason
         assert blobs.looks == 1
         blobs.answers.set()
-        monkeypatch.setattr(storage, "_SILENT_S", 5.0)
+        monkeypatch.setattr(storage_health, "_SILENT_S", 5.0)
         assert await one.is_there()
         assert one.reason == ""
 
@@ -129,7 +129,7 @@ def test_jobs_whose_audio_is_there_are_run_on_a_full_storage(tmp_path: Path) -> 
 
 
 def test_an_empty_storage_is_not_waited_for_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage, "_LOOK_S", 0.0)
+    monkeypatch.setattr(storage_health, "_LOOK_S", 0.0)
 
     async def test() -> None:
         blobs = _Blobs()

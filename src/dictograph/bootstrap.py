@@ -47,10 +47,10 @@ from dictograph.worker.engine_dispatcher import EngineLimits
 from dictograph.worker.engines import Engines
 from dictograph.worker.fetching import SourceRules
 from dictograph.worker.guard_post import GuardPost
+from dictograph.worker.path_upload_pruner import Sweeper
 from dictograph.worker.pruner import Retention
 from dictograph.worker.reaper import Reaper
 from dictograph.worker.runner import Tools
-from dictograph.worker.sweeper import Sweeper
 from dictograph.worker.webhooks import WebhookRelay
 from dictograph.worker.worker import Worker
 

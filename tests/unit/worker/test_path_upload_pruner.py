@@ -14,7 +14,7 @@ from dictograph.service.storage_guard import StorageGuard
 from dictograph.service.storage_places import UploadsPlace
 from dictograph.store.database import Database
 from dictograph.store.migrate import upgrade
-from dictograph.worker.sweeper import Sweeper
+from dictograph.worker.path_upload_pruner import Sweeper
 from tests.storages import later
 
 HOUR = 3600.0

@@ -10,8 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 from dictograph.contract import Contract
 from dictograph.engine.hub import Cache, cache_folder, folder_of, is_folder, repository
+from dictograph.engine.managed_model import Shelf, When
 from dictograph.engine.names import AUTO, SPHINX, WHISPER
-from dictograph.engine.shelf import Shelf, When
 from dictograph.engine.wanted import Wanted, wanted, wanted_by
 from dictograph.errors import InvalidOption, ModelNotAllowed, SettingsError
 from dictograph.profiles.selection import names_of

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from dictograph.engine import shelf
+from dictograph.engine import managed_model
 from dictograph.engine.catalog import Catalog, Choice, NotYet
 from dictograph.errors import ModelUnavailable
 from dictograph.settings import Settings
@@ -111,7 +111,7 @@ def test_auto_means_sphinx_when_the_hub_is_out_of_reach_and_a_person_hears_of_it
             # Their jobs wait, since that may pass; but not for ever.
             assert {("whisper", ""), ("whisper", "small"), ("auto", "small")} & offered.runnable() == set()
             assert ("auto", "") in offered.runnable()
-            monkeypatch.setattr(shelf, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + 600))
+            monkeypatch.setattr(managed_model, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + 600))
             assert {("auto", ""), ("whisper", ""), ("auto", "small")} <= offered.runnable()
         # Five seconds for the hub; the rest is for starting a process on a machine that does other work.
         assert took < 5 + 10

@@ -18,9 +18,9 @@ from dictograph.engine.choice import Choice
 from dictograph.engine.client import EngineChild
 from dictograph.engine.hub import cache_folder
 from dictograph.engine.models import ModelInfo, list_models
-from dictograph.engine.offer import AUTO, SPHINX, WHISPER
 from dictograph.engine.probe import prove, sample
 from dictograph.engine.protocol import SAMPLE_RATE
+from dictograph.engine.registry import AUTO, SPHINX, WHISPER
 from dictograph.engine.sizing import engine_memory, sizing
 from dictograph.engine.wanted import needed
 from dictograph.errors import DecodeError, ModelUnavailable

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from dictograph.engine.hardware import Hardware
 from dictograph.engine.hub import Snapshot
-from dictograph.engine.offer import WHISPER, OwnModel
 from dictograph.engine.protocol import EngineSpec
+from dictograph.engine.registry import WHISPER, OwnModel
 from dictograph.job import FrozenEngine
 from dictograph.settings import Settings
 from dictograph.transcript import Warning as Caution

@@ -16,13 +16,13 @@ from dictograph.cli.tables import size
 from dictograph.engine.catalog import Catalog
 from dictograph.engine.choice import Choice
 from dictograph.engine.client import EngineChild
+from dictograph.engine.configured_models import needed
 from dictograph.engine.hub import cache_folder
 from dictograph.engine.models import ModelInfo, list_models
 from dictograph.engine.probe import prove, sample
 from dictograph.engine.protocol import SAMPLE_RATE
 from dictograph.engine.registry import AUTO, SPHINX, WHISPER
 from dictograph.engine.sizing import engine_memory, sizing
-from dictograph.engine.wanted import needed
 from dictograph.errors import DecodeError, ModelUnavailable
 from dictograph.samples import hello
 from dictograph.settings import Settings, variable

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from dictograph.engine.checksum import FolderDigests, matches
+from dictograph.engine.configured_models import fetched_at_once
 from dictograph.engine.hub import (
     Cache,
     Snapshot,
@@ -19,7 +20,6 @@ from dictograph.engine.hub import (
     missing_files,
     repository,
 )
-from dictograph.engine.wanted import fetched_at_once
 from dictograph.engine.weights import Progress, fetch
 from dictograph.errors import InvalidOption, ModelUnavailable
 from dictograph.settings import Settings

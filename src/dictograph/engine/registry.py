@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from dictograph.contract import Contract
+from dictograph.engine.configured_models import Wanted, wanted, wanted_by
 from dictograph.engine.hub import Cache, cache_folder, folder_of, is_folder, repository
 from dictograph.engine.managed_model import Shelf, When
 from dictograph.engine.names import AUTO, SPHINX, WHISPER
-from dictograph.engine.wanted import Wanted, wanted, wanted_by
 from dictograph.errors import InvalidOption, ModelNotAllowed, SettingsError
 from dictograph.profiles.selection import names_of
 from dictograph.settings import Settings, variable

@@ -14,8 +14,8 @@ import pytest
 
 from dictograph.contract import Contract
 from dictograph.engine.catalog import Catalog, Choice, NotYet
+from dictograph.engine.configured_models import fetched_at_once
 from dictograph.engine.hub import Cache
-from dictograph.engine.wanted import fetched_at_once
 from dictograph.errors import InvalidOption, ModelNotAllowed, ModelUnavailable, SettingsError
 from dictograph.job import FrozenEngine
 from dictograph.settings import Settings

@@ -14,7 +14,6 @@ from dictograph.cli.findings import Result, Verdict
 from dictograph.cli.places import existing, try_to_write
 from dictograph.cli.tables import size
 from dictograph.engine.catalog import Catalog
-from dictograph.engine.choice import Choice
 from dictograph.engine.client import EngineChild
 from dictograph.engine.configured_models import needed
 from dictograph.engine.hub import cache_folder
@@ -22,6 +21,7 @@ from dictograph.engine.models import ModelInfo, list_models
 from dictograph.engine.probe import prove, sample
 from dictograph.engine.protocol import SAMPLE_RATE
 from dictograph.engine.registry import AUTO, SPHINX, WHISPER
+from dictograph.engine.selection import Choice
 from dictograph.engine.sizing import engine_memory, sizing
 from dictograph.errors import DecodeError, ModelUnavailable
 from dictograph.samples import hello

@@ -16,7 +16,7 @@ from dictograph.cli.tables import size
 from dictograph.engine.catalog import Catalog
 from dictograph.engine.client import EngineChild
 from dictograph.engine.configured_models import needed
-from dictograph.engine.hub import cache_folder
+from dictograph.engine.hf_cache import cache_folder
 from dictograph.engine.models import ModelInfo, list_models
 from dictograph.engine.probe import prove, sample
 from dictograph.engine.protocol import SAMPLE_RATE

@@ -12,7 +12,7 @@ from dictograph.cli.options import effective, option
 from dictograph.cli.progress import byte_bar
 from dictograph.cli.tables import size, table
 from dictograph.engine.configured_models import fetched_at_once
-from dictograph.engine.hub import is_folder
+from dictograph.engine.hf_cache import is_folder
 from dictograph.engine.models import ModelInfo, Verified, list_models
 from dictograph.engine.models import pull as pull_model
 from dictograph.engine.models import verify as verify_model

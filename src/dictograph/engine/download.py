@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 
 from dictograph.engine.checksum import matches
-from dictograph.engine.hub import Cache
+from dictograph.engine.hf_cache import Cache
 from dictograph.engine.listing import CannotFetchNow, Listing, RemoteFile, brief
 
 _PART = ".dictograph.incomplete"

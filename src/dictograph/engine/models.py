@@ -11,7 +11,7 @@ from typing import Literal
 
 from dictograph.engine.checksum import FolderDigests, matches
 from dictograph.engine.configured_models import fetched_at_once
-from dictograph.engine.hub import (
+from dictograph.engine.hf_cache import (
     Cache,
     Snapshot,
     cache_folder,

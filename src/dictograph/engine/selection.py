@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dictograph.engine.hardware import Hardware
-from dictograph.engine.hub import Snapshot
+from dictograph.engine.hf_cache import Snapshot
 from dictograph.engine.protocol import EngineSpec
 from dictograph.engine.registry import WHISPER, OwnModel
 from dictograph.job import FrozenEngine

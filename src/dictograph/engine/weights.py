@@ -14,7 +14,7 @@ from typing import Any
 from dictograph.child.frames import Frame
 from dictograph.child.process import Child, ChildFailed, ChildSpec, ChildTrouble
 from dictograph.child.sandbox.policy import Mode, Sandbox, open_to_read
-from dictograph.engine.hub import Cache, child_environment
+from dictograph.engine.hf_cache import Cache, child_environment
 from dictograph.engine.listing import CannotFetch, CannotFetchNow
 from dictograph.errors import ModelOutOfReach, ModelUnavailable
 

@@ -22,7 +22,7 @@ from typing import Any
 from dictograph.child.frames import Frame
 from dictograph.child.loop import ChildError, serve
 from dictograph.engine.download import fetch, remove_damaged
-from dictograph.engine.hub import Cache
+from dictograph.engine.hf_cache import Cache
 from dictograph.engine.listing import CannotFetch, CannotFetchNow, Listing, list_remote
 
 _REPORT_EVERY_S = 0.2

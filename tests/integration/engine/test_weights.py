@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dictograph.engine.hub import Cache
+from dictograph.engine.hf_cache import Cache
 from dictograph.engine.models import list_models, pull, verify
 from dictograph.engine.weights import Progress, fetch
 from dictograph.errors import InvalidOption, ModelUnavailable

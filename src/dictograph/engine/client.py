@@ -19,6 +19,7 @@ from dictograph.child.process import (
     ChildTrouble,
 )
 from dictograph.child.sandbox.policy import Mode, open_to_read
+from dictograph.engine.codec import capabilities_from_dict, pack_windows, spec_as_dict
 from dictograph.engine.gpu import has_gpu
 from dictograph.engine.protocol import (
     MAX_WINDOW_S,
@@ -30,7 +31,6 @@ from dictograph.engine.protocol import (
     WindowResult,
 )
 from dictograph.engine.result_validation import result_from_dict, within
-from dictograph.engine.wire import capabilities_from_dict, pack_windows, spec_as_dict
 from dictograph.errors import (
     DictographError,
     EngineCrashed,

@@ -17,9 +17,9 @@ from typing import cast
 
 from dictograph.child.frames import Frame
 from dictograph.child.loop import ChildError, serve
+from dictograph.engine.codec import capabilities_as_dict, options_from_dict, spec_from_dict, unpack_windows
 from dictograph.engine.memory import give_back, out_of_memory
 from dictograph.engine.protocol import Engine, EngineSpec, Preparing
-from dictograph.engine.wire import capabilities_as_dict, options_from_dict, spec_from_dict, unpack_windows
 from dictograph.errors import DictographError, EngineFailed, ModelUnavailable
 
 _MESSAGE_LENGTH = 1000

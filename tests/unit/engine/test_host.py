@@ -9,10 +9,7 @@ import pytest
 
 from dictograph.child.frames import Frame
 from dictograph.child.loop import ChildError
-from dictograph.engine.host import Host
-from dictograph.engine.memory import Batches
-from dictograph.engine.protocol import Capabilities, EngineSpec, Window
-from dictograph.engine.wire import (
+from dictograph.engine.codec import (
     capabilities_as_dict,
     capabilities_from_dict,
     pack_windows,
@@ -20,6 +17,9 @@ from dictograph.engine.wire import (
     spec_from_dict,
     unpack_windows,
 )
+from dictograph.engine.host import Host
+from dictograph.engine.memory import Batches
+from dictograph.engine.protocol import Capabilities, EngineSpec, Window
 
 
 def _host(way: str) -> Host:

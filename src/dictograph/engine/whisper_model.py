@@ -18,9 +18,9 @@ from faster_whisper.tokenizer import Tokenizer
 from numpy.typing import NDArray
 
 from dictograph.engine.memory import out_of_memory
+from dictograph.engine.parallel_decoder import SideBySide
 from dictograph.engine.protocol import EngineSpec, Samples
 from dictograph.engine.segments import TimedWord
-from dictograph.engine.side_by_side import SideBySide
 from dictograph.engine.sizing import Sizing, sizing
 from dictograph.engine.whisper_prompt import previous_text
 from dictograph.engine.whisper_quality import Take

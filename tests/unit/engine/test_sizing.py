@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from dictograph.engine.side_by_side import SideBySide, parts
+from dictograph.engine.parallel_decoder import SideBySide, parts
 from dictograph.engine.sizing import Sizing, cores, sizing
 
 GIB = 2**30

@@ -25,8 +25,8 @@ from dictograph.engine.protocol import (
     WindowResult,
 )
 from dictograph.engine.segments import TimedWord, group, text_of
+from dictograph.engine.whisper_fallback import Reading, Take, best
 from dictograph.engine.whisper_model import Decoding, Encoded, Model, Speech
-from dictograph.engine.whisper_quality import Reading, Take, best
 from dictograph.engine.whisper_words import tidied
 from dictograph.errors import UnsupportedByEngine
 from dictograph.transcript import Segment

@@ -22,8 +22,8 @@ from dictograph.engine.parallel_decoder import SideBySide
 from dictograph.engine.protocol import EngineSpec, Samples
 from dictograph.engine.segments import TimedWord
 from dictograph.engine.sizing import Sizing, sizing
+from dictograph.engine.whisper_fallback import Take
 from dictograph.engine.whisper_prompt import previous_text
-from dictograph.engine.whisper_quality import Take
 from dictograph.engine.whisper_words import Piece, aligned_words, with_punctuation
 from dictograph.errors import ModelUnavailable
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 
+from dictograph.engine.whisper_fallback import Reading, Take, best, compression_ratio, repeats_itself
 from dictograph.engine.whisper_prompt import ROOM, previous_text
-from dictograph.engine.whisper_quality import Reading, Take, best, compression_ratio, repeats_itself
 
 LOOP = " ".join(["and so on"] * 40)
 

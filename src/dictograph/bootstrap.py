@@ -13,7 +13,7 @@ from pathlib import Path
 from dictograph.audio.addresses import AllowList
 from dictograph.audio.decoder import DecodeLimits, forks_of_decoders
 from dictograph.audio.fetch import FetchLimits
-from dictograph.audio.listener import Listener, voice_detector
+from dictograph.audio.vad_client import Listener, voice_detector
 from dictograph.blobs import Blobs
 from dictograph.child.memory_budget import MemoryBudget
 from dictograph.child.sandbox.policy import Mode

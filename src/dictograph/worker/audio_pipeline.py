@@ -10,9 +10,9 @@ from pathlib import Path
 
 from dictograph.audio import pcm
 from dictograph.audio.decoder import Decoded, DecodeLimits, decode
-from dictograph.audio.listener import Listener, VadState
 from dictograph.audio.plan import Planner, Span, quietest_point
 from dictograph.audio.source_file import SourceFile
+from dictograph.audio.vad_client import Listener, VadState
 from dictograph.child.forks import Forks
 from dictograph.engine.protocol import SAMPLE_RATE
 from dictograph.errors import DecodeError

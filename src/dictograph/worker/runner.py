@@ -14,8 +14,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from dictograph.audio.decoder import DecodeLimits
-from dictograph.audio.listener import Listener
 from dictograph.audio.source_file import SourceFile
+from dictograph.audio.vad_client import Listener
 from dictograph.blobs import Blobs
 from dictograph.child.forks import Forks
 from dictograph.crash import CrashPoints, Point

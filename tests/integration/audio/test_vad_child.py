@@ -95,7 +95,7 @@ print(sorted({"faster_whisper", "ctranslate2", "av", "huggingface_hub"} & sys.mo
 def test_the_parent_loads_no_inference() -> None:
     code = """
 import sys
-import dictograph.audio.listener, dictograph.audio.plan
+import dictograph.audio.vad_client, dictograph.audio.plan
 print(sorted({"faster_whisper", "ctranslate2", "av", "onnxruntime"} & sys.modules.keys()))
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -15,10 +15,10 @@ import psutil
 import pytest
 from numpy.typing import NDArray
 
-from dictograph.audio import listener as listener_module
-from dictograph.audio.listener import Listener, voice_detector
+from dictograph.audio import vad_client as listener_module
 from dictograph.audio.silero import Silero, model_file
 from dictograph.audio.vad import MAX_BLOCKS, VadState
+from dictograph.audio.vad_client import Listener, voice_detector
 from dictograph.child.process import ChildSpec
 from dictograph.errors import DecodeError, ListenerFailed
 from tests.voices import recording

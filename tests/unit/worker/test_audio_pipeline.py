@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from dictograph.audio.decoder import DecodeLimits, DecodeProgress
-from dictograph.audio.listener import Listener, VadState
+from dictograph.audio.vad_client import Listener, VadState
 from dictograph.engine.protocol import SAMPLE_RATE
 from dictograph.errors import CorruptAudio
 from dictograph.job import Options

@@ -25,7 +25,7 @@ from dictograph.audio.containers import (
     tag_size,
     why_not_audio,
 )
-from dictograph.audio.rest import goes_on, unread
+from dictograph.audio.trailing_audio import goes_on, unread
 from dictograph.child.loop import ChildError
 from dictograph.errors import CorruptAudio, NoAudioStream, UnsupportedFormat
 

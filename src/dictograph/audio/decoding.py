@@ -13,8 +13,8 @@ from av.error import FFmpegError
 
 from dictograph.audio.bounds import MAX_PACKET_BYTES, is_sound
 from dictograph.audio.containers import STAMPED
+from dictograph.audio.decode_warnings import Notes
 from dictograph.audio.media import Media
-from dictograph.audio.notes import Notes
 from dictograph.audio.pcm_writer import PcmWriter, TooManySamples
 from dictograph.audio.timeline import Move, Place, Timeline
 from dictograph.audio_format import SAMPLE_BYTES, SAMPLE_RATE

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dictograph.audio.notes import Notes
+from dictograph.audio.decode_warnings import Notes
 
 RATE = 16_000
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dictograph.audio import pcm
-from dictograph.audio.decoder import Decoded, DecodeLimits, DecodeProgress, decode
+from dictograph.audio.decoder_client import Decoded, DecodeLimits, DecodeProgress, decode
 from dictograph.transcript import Warning as Notice
 from tests.needs import need
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dictograph.audio.addresses import AllowList
-from dictograph.audio.decoder import DecodeLimits, forks_of_decoders
+from dictograph.audio.decoder_client import DecodeLimits, forks_of_decoders
 from dictograph.audio.fetch import FetchLimits
 from dictograph.audio.vad_client import Listener, voice_detector
 from dictograph.blobs import Blobs

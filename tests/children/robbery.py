@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dictograph.audio.decoder import Decoded, DecodeLimits, decode, forks_of_decoders
+from dictograph.audio.decoder_client import Decoded, DecodeLimits, decode, forks_of_decoders
 from dictograph.child.sandbox.policy import Layer, Sandbox
 
 

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from dictograph.audio import decoder
-from dictograph.audio.decoder import DecodeLimits
+from dictograph.audio import decoder_client
+from dictograph.audio.decoder_client import DecodeLimits
 from dictograph.audio.pcm import SAMPLE_BYTES
 from dictograph.child.frames import Frame
 from dictograph.child.process import Child, ChildFailed, ChildSpec, ChildTimeout, ChildTrouble
@@ -77,7 +77,7 @@ class _Batch:
         except (ChildTrouble, TimeoutError) as failure:
             await child.kill() if isinstance(failure, TimeoutError) else None
             trouble = failure if isinstance(failure, ChildTrouble) else ChildTimeout("it took too long")
-            error = decoder._error(trouble, self._limits)
+            error = decoder_client._error(trouble, self._limits)
             samples = self._pcm.stat().st_size // SAMPLE_BYTES
         return Outcome(
             name,

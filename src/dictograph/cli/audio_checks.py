@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from dictograph.audio.decoder import Decoded, DecodeLimits, decode, forks_of_decoders
+from dictograph.audio.decoder_client import Decoded, DecodeLimits, decode, forks_of_decoders
 from dictograph.cli.findings import Result, Verdict
 from dictograph.cli.places import existing, try_to_write
 from dictograph.cli.tables import size

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dictograph.audio import pcm
-from dictograph.audio.decoder import Decoded, DecodeLimits, decode
+from dictograph.audio.decoder_client import Decoded, DecodeLimits, decode
 from dictograph.audio.plan import Planner, Span, quietest_point
 from dictograph.audio.source_file import SourceFile
 from dictograph.audio.vad_client import Listener, VadState

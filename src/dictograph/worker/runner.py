@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from dictograph.audio.decoder import DecodeLimits
+from dictograph.audio.decoder_client import DecodeLimits
 from dictograph.audio.source_file import SourceFile
 from dictograph.audio.vad_client import Listener
 from dictograph.blobs import Blobs

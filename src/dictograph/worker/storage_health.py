@@ -10,7 +10,7 @@ import logging
 import time
 from pathlib import Path
 
-from dictograph.audio.decoder import check_room_for_samples
+from dictograph.audio.decoder_client import check_room_for_samples
 from dictograph.blobs import Blobs
 from dictograph.errors import StorageFull, StorageUnavailable
 from dictograph.outage_log import Trouble

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dictograph.audio.decoder import DecodeLimits, decode
+from dictograph.audio.decoder_client import DecodeLimits, decode
 from dictograph.errors import (
     DecodeError,
     DecoderCrashed,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dictograph.audio.decoder import DecodeProgress
+from dictograph.audio.decoder_client import DecodeProgress
 from tests.media import decode_file, ffmpeg, follow, loudness, make_tone, onset, pitch, tone
 
 #: File name, further arguments of ffmpeg, FFmpeg's name of the container, what is known to be lost or

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dictograph.audio.decoder import DecodeLimits
+from dictograph.audio.decoder_client import DecodeLimits
 from dictograph.errors import AudioTooLong, CorruptAudio, DecodeError, NoAudioStream, UnsupportedFormat
 from tests.media import decode_file, ffmpeg, loudness, make_tone, tone
 from tests.processes import children

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dictograph.audio.decoder import DecodeLimits
+from dictograph.audio.decoder_client import DecodeLimits
 from dictograph.errors import AudioTooLong, CorruptAudio
 from tests.hostile import bombs, boxes
 from tests.hostile.batch import outcomes

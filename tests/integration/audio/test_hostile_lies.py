@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dictograph.audio.decoder import DecodeLimits
+from dictograph.audio.decoder_client import DecodeLimits
 from tests.hostile import lies
 from tests.hostile.batch import Outcome, outcomes
 from tests.hostile.seeds import make_seed

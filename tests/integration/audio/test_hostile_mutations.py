@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 
-from dictograph.audio.decoder import DecodeLimits
+from dictograph.audio.decoder_client import DecodeLimits
 from tests.hostile.batch import Outcome, outcomes
 from tests.hostile.mutations import mutations
 from tests.hostile.seeds import make_seeds

@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from dictograph.audio.decoder import Decoded, DecodeLimits, decode
+from dictograph.audio.decoder_client import Decoded, DecodeLimits, decode
 from dictograph.child.frames import Frame
 from dictograph.child.process import Child, ChildSpec
 from dictograph.child.sandbox import lacking, trial

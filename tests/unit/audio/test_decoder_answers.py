@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dictograph.audio.decoder import Decoded, DecodeLimits, DecodeProgress, _parsed
+from dictograph.audio.decoder_client import Decoded, DecodeLimits, DecodeProgress, _parsed
 from dictograph.child.frames import Frame
 from dictograph.errors import DecoderCrashed
 from dictograph.transcript import Warning as Notice

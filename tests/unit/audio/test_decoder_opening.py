@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from dictograph.audio import decoder
-from dictograph.audio.decoder import DecodeLimits, decode
+from dictograph.audio import decoder_client
+from dictograph.audio.decoder_client import DecodeLimits, decode
 
 
 def test_files_whose_opening_outlasts_a_cancelled_job_are_closed(
@@ -20,14 +20,14 @@ def test_files_whose_opening_outlasts_a_cancelled_job_are_closed(
     source = tmp_path / "a.wav"
     source.write_bytes(b"RIFF")
     opening, cancelled = threading.Event(), threading.Event()
-    open_now = decoder._open
+    open_now = decoder_client._open
 
     def open_slowly(source: Path, pcm: Path, descriptors: list[int]) -> None:
         opening.set()
         cancelled.wait(10)
         open_now(source, pcm, descriptors)
 
-    monkeypatch.setattr(decoder, "_open", open_slowly)
+    monkeypatch.setattr(decoder_client, "_open", open_slowly)
 
     async def test() -> None:
         decoding = asyncio.create_task(anext(decode(source, tmp_path / "a.pcm", DecodeLimits(60, 2**30, 60))))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dictograph.audio.decoder import DecodeLimits, DecodeProgress
+from dictograph.audio.decoder_client import DecodeLimits, DecodeProgress
 from dictograph.audio.vad_client import Listener, VadState
 from dictograph.engine.protocol import SAMPLE_RATE
 from dictograph.errors import CorruptAudio

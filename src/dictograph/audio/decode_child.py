@@ -20,7 +20,7 @@ import av.subtitles.stream
 import av.video.codeccontext  # noqa: F401 - all four are for PyAV, not for this file
 
 from dictograph.audio.bounds import OPENING_CPU_S, within
-from dictograph.audio.decoding import Decoding
+from dictograph.audio.decode_loop import Decoding
 from dictograph.audio.media import open_media
 from dictograph.audio.pcm_writer import CannotWrite, PcmWriter, TooManySamples
 from dictograph.child.frames import Frame

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import psutil
 
-_DECODER, _FORK_SERVER = "dictograph.audio.decode_child", "dictograph.child.fork_server"
+_DECODER, _FORK_SERVER = "dictograph.audio.decoder_child", "dictograph.child.fork_server"
 
 
 def no_signal_ignored() -> None:

@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Iterator
 
-from dictograph.audio.decode_child import handle
+from dictograph.audio.decoder_child import handle
 from dictograph.child.frames import Frame
 from dictograph.child.loop import serve
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 
-from dictograph.audio.decode_child import handle
+from dictograph.audio.decoder_child import handle
 from dictograph.child.loop import serve
 
 if __name__ == "__main__":

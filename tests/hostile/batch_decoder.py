@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 
-from dictograph.audio import decode_child
+from dictograph.audio import decoder_child
 from dictograph.child.frames import Frame
 from dictograph.child.loop import serve
 
@@ -20,7 +20,7 @@ def handle(request: Frame) -> Iterator[Frame]:
     for descriptor in (_SOURCE, _PCM):
         os.lseek(descriptor, 0, os.SEEK_SET)
     copies = {"source_fd": os.dup(_SOURCE), "pcm_fd": os.dup(_PCM)}
-    yield from decode_child.handle(Frame({**request.header, **copies}))
+    yield from decoder_child.handle(Frame({**request.header, **copies}))
 
 
 if __name__ == "__main__":

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from unittest.mock import patch
 
-from dictograph.audio import decode_child
+from dictograph.audio import decoder_child
 from dictograph.child.loop import serve
 
 if __name__ == "__main__":
-    with patch.object(decode_child, "OPENING_CPU_S", 0.5):
-        sys.exit(serve(decode_child.handle))
+    with patch.object(decoder_child, "OPENING_CPU_S", 0.5):
+        sys.exit(serve(decoder_child.handle))

@@ -48,7 +48,7 @@ from dictograph.errors import (
 )
 from dictograph.transcript import Warning as Notice
 
-_MODULE = "dictograph.audio.decode_child"
+_MODULE = "dictograph.audio.decoder_child"
 
 _BY_CODE: dict[str, type[DictographError]] = {
     kind.code: kind

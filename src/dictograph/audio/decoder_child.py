@@ -1,4 +1,4 @@
-"""The decoder's process: `python -m dictograph.audio.decode_child` decodes one file and ends.
+"""The decoder's process: `python -m dictograph.audio.decoder_child` decodes one file and ends.
 
 It is sealed (see `Sandbox`): FFmpeg's libraries are imported here, at the top, since afterwards nothing can be.
 

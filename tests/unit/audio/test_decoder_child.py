@@ -8,7 +8,7 @@ import sys
 
 def test_it_starts_without_what_only_its_parent_needs() -> None:
     program = (
-        "import sys, dictograph.audio.decode_child\n"
+        "import sys, dictograph.audio.decoder_child\n"
         "print(*sorted({'numpy', 'asyncio', 'pydantic', 'sqlalchemy'} & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -19,7 +19,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 import httpcore
 
 from dictograph.audio.addresses import AllowList, parse_target
-from dictograph.audio.guard import GuardedNetwork, Resolver, system_resolver
+from dictograph.audio.ssrf import GuardedNetwork, Resolver, system_resolver
 from dictograph.errors import FetchError, FetchFailed, FetchTimeout, SourceNotFound, SourceTooLarge
 
 _MAX_REDIRECTS = 5

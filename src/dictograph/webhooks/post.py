@@ -21,7 +21,7 @@ import httpcore
 from dictograph import __version__
 from dictograph.audio.addresses import AllowList, parse_target
 from dictograph.audio.fetch import sendable
-from dictograph.audio.guard import GuardedNetwork, Resolver, system_resolver
+from dictograph.audio.ssrf import GuardedNetwork, Resolver, system_resolver
 from dictograph.errors import AddressNotAllowed, DictographError
 from dictograph.webhooks.signing import signed_headers
 

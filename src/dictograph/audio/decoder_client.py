@@ -15,7 +15,7 @@ from typing import Any
 
 from dictograph.audio.pcm import SAMPLE_BYTES
 from dictograph.audio.source_file import SourceFile
-from dictograph.child.forks import Forks, can_fork
+from dictograph.child.fork_server_client import Forks, can_fork
 from dictograph.child.frames import SMALL_HEADER, Frame, Largest
 from dictograph.child.pipes import variables
 from dictograph.child.process import (

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from dictograph.child.forks import Forks
+from dictograph.child.fork_server_client import Forks
 from dictograph.child.frames import ANY, BrokenFrame, Frame, Largest, encode, receive_frame
 from dictograph.child.oom import ended_for_memory
 from dictograph.child.pipes import KILL_S, LAST_WORDS_S, Running, start_python, variables

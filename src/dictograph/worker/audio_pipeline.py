@@ -13,7 +13,7 @@ from dictograph.audio.decoder_client import Decoded, DecodeLimits, decode
 from dictograph.audio.plan import Planner, Span, quietest_point
 from dictograph.audio.source_file import SourceFile
 from dictograph.audio.vad_client import Listener, VadState
-from dictograph.child.forks import Forks
+from dictograph.child.fork_server_client import Forks
 from dictograph.engine.protocol import SAMPLE_RATE
 from dictograph.errors import DecodeError
 from dictograph.job import Options

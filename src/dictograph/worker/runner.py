@@ -17,7 +17,7 @@ from dictograph.audio.decoder_client import DecodeLimits
 from dictograph.audio.source_file import SourceFile
 from dictograph.audio.vad_client import Listener
 from dictograph.blobs import Blobs
-from dictograph.child.forks import Forks
+from dictograph.child.fork_server_client import Forks
 from dictograph.crash import CrashPoints, Point
 from dictograph.engine.catalog import Catalog, NotYet
 from dictograph.engine.protocol import EngineSpec

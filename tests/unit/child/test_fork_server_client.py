@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import pytest
 
-from dictograph.child.forks import Forks, can_fork
+from dictograph.child.fork_server_client import Forks, can_fork
 from dictograph.child.frames import Frame
 from dictograph.child.process import (
     Child,
@@ -181,13 +181,13 @@ def test_a_server_that_was_stopped_holds_up_nobody_and_ends_no_child(monkeypatch
             stopped.resume()
             assert (await look(neighbour))["pid"] == neighbour.pid
 
-    monkeypatch.setattr("dictograph.child.forks._ANSWER_S", 0.5)
+    monkeypatch.setattr("dictograph.child.fork_server_client._ANSWER_S", 0.5)
     run(test)
 
 
 def test_where_no_server_answers_a_child_has_a_python_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test(forks: _Remembered) -> None:
-        monkeypatch.setattr("dictograph.child.forks._FIRST_ANSWER_S", 0.0)
+        monkeypatch.setattr("dictograph.child.fork_server_client._FIRST_ANSWER_S", 0.0)
         child = await started(forks, arguments=("nothing of note",))
         assert psutil.Process(child.pid).ppid() == os.getpid()
         assert (await look(child))["pid"] == child.pid
@@ -234,7 +234,7 @@ def test_one_that_nobody_waits_for_any_more_is_ended() -> None:
 
 KILLED = """
     import asyncio, json, os, signal, sys
-    from dictograph.child.forks import Forks
+    from dictograph.child.fork_server_client import Forks
     from dictograph.child.frames import Frame
     from dictograph.child.process import Child, ChildSpec
 

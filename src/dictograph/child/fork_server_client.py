@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
 
-from dictograph.child.forked import Forked, ThreePipes
+from dictograph.child.forked_process import Forked, ThreePipes
 from dictograph.child.pipes import KILL_S, LAST_WORDS_S, Running, start_python
 
 log = logging.getLogger(__name__)

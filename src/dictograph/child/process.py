@@ -17,13 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from dictograph.child.fork_server_client import Forks
-from dictograph.child.frames import ANY, BrokenFrame, Frame, Largest, encode, receive_frame
-from dictograph.child.oom import ended_for_memory
-from dictograph.child.pipes import KILL_S, LAST_WORDS_S, Running, start_python, variables
-from dictograph.child.sandbox import lacking
-from dictograph.child.sandbox.policy import LACKS, Sandbox
-from dictograph.child.trouble import (
+from dictograph.child.errors import (
     ChildCrashed,
     ChildFailed,
     ChildLost,
@@ -33,6 +27,12 @@ from dictograph.child.trouble import (
     failure,
     how_it_ended,
 )
+from dictograph.child.fork_server_client import Forks
+from dictograph.child.frames import ANY, BrokenFrame, Frame, Largest, encode, receive_frame
+from dictograph.child.oom import ended_for_memory
+from dictograph.child.pipes import KILL_S, LAST_WORDS_S, Running, start_python, variables
+from dictograph.child.sandbox import lacking
+from dictograph.child.sandbox.policy import LACKS, Sandbox
 
 __all__ = [
     "Child",

@@ -28,7 +28,7 @@ from dictograph.child.process import (
     ChildTimeout,
     ChildTrouble,
 )
-from dictograph.child.sandbox.lacking import tell
+from dictograph.child.sandbox.missing_layers import tell
 from dictograph.child.sandbox.policy import Mode, Sandbox, sealed
 from dictograph.disk import FULL, check_room
 from dictograph.engine.protocol import SAMPLE_RATE

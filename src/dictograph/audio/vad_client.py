@@ -12,7 +12,7 @@ from dictograph.audio.pcm import SAMPLE_BYTES
 from dictograph.audio.vad import BLOCK_SAMPLES, MAX_BLOCKS, MAX_LISTENED, Listened, ListenRequest, VadState
 from dictograph.child.frames import SMALL_HEADER, Frame, Largest
 from dictograph.child.process import Child, ChildCrashed, ChildFailed, ChildSpec, ChildTrouble
-from dictograph.child.sandbox.lacking import tell
+from dictograph.child.sandbox.missing_layers import tell
 from dictograph.child.sandbox.policy import Mode, sealed
 from dictograph.errors import DecodeError, ListenerFailed, SandboxUnavailable
 

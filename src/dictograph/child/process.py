@@ -31,7 +31,7 @@ from dictograph.child.fork_server_client import Forks
 from dictograph.child.frames import ANY, BrokenFrame, Frame, Largest, encode, receive_frame
 from dictograph.child.oom import ended_for_memory
 from dictograph.child.pipes import KILL_S, LAST_WORDS_S, Running, start_python, variables
-from dictograph.child.sandbox import lacking
+from dictograph.child.sandbox import missing_layers
 from dictograph.child.sandbox.policy import LACKS, Sandbox
 
 __all__ = [
@@ -236,7 +236,7 @@ class Child:
             await self._hear_out()
             raise self._trouble()
         if told := frame.header.pop(LACKS, None):
-            self.lacks = lacking.parsed(told)
+            self.lacks = missing_layers.parsed(told)
         if wrong := frame.header.get("error"):
             raise failure(self.spec.name, wrong)
         return frame

@@ -21,7 +21,7 @@ import pytest
 from dictograph.audio.decoder_client import Decoded, DecodeLimits, decode
 from dictograph.child.frames import Frame
 from dictograph.child.process import Child, ChildSpec
-from dictograph.child.sandbox import lacking, trial
+from dictograph.child.sandbox import missing_layers, trial
 from dictograph.child.sandbox.policy import Layer, sealed
 from dictograph.errors import AudioTooLong, DecoderCrashed, DecoderOutOfMemory, SandboxUnavailable
 from tests.children.robbery import rob
@@ -233,7 +233,7 @@ def test_what_a_decoder_lacks_is_said_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Also what only this decoder lacks, and no trial of the machine could find."""
-    monkeypatch.setattr(lacking, "_tell", lru_cache(lacking._tell.__wrapped__))
+    monkeypatch.setattr(missing_layers, "_tell", lru_cache(missing_layers._tell.__wrapped__))
     source = make_tone(tmp_path / "a.wav", 1)
     for _ in range(2):
         decode_file(source, tmp_path, DecodeLimits(60, 2**28, 60), module="tests.children.threaded_decoder")

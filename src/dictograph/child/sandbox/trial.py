@@ -12,7 +12,7 @@ from typing import Any
 
 from dictograph.child.frames import Frame
 from dictograph.child.process import Child, ChildSpec, ChildTrouble
-from dictograph.child.sandbox.lacking import tell
+from dictograph.child.sandbox.missing_layers import tell
 from dictograph.child.sandbox.policy import Layer, Mode, Sandbox, sealed
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from dictograph.audio.vad_client import Listener, voice_detector
 from dictograph.blobs import Blobs
 from dictograph.child.memory_budget import MemoryBudget
 from dictograph.child.sandbox.policy import Mode
-from dictograph.child.sandbox.trial import warn
+from dictograph.child.sandbox.self_test import warn
 from dictograph.crash import CrashPoints
 from dictograph.database_setup import prepare_database
 from dictograph.disk import FULL

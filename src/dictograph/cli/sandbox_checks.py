@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dictograph.child.sandbox.policy import NEEDED, Layer
-from dictograph.child.sandbox.trial import why_not
+from dictograph.child.sandbox.self_test import why_not
 from dictograph.cli.findings import Check, Result, Verdict
 from dictograph.settings import Settings, variable
 

@@ -21,7 +21,7 @@ import pytest
 from dictograph.audio.decoder_client import Decoded, DecodeLimits, decode
 from dictograph.child.frames import Frame
 from dictograph.child.process import Child, ChildSpec
-from dictograph.child.sandbox import missing_layers, trial
+from dictograph.child.sandbox import missing_layers, self_test
 from dictograph.child.sandbox.policy import Layer, sealed
 from dictograph.errors import AudioTooLong, DecoderCrashed, DecoderOutOfMemory, SandboxUnavailable
 from tests.children.robbery import rob
@@ -211,7 +211,7 @@ def test_without_any_layer_the_thief_would_get_everything(tmp_path: Path, loot: 
 
 
 def test_doctor_finds_what_holds_by_trying() -> None:
-    assert {layer: asyncio.run(trial.why_not(layer)) for layer in Layer} == dict.fromkeys(Layer, "")
+    assert {layer: asyncio.run(self_test.why_not(layer)) for layer in Layer} == dict.fromkeys(Layer, "")
 
 
 def test_required_decodes_nothing_where_a_layer_cannot_be_put_on(tmp_path: Path) -> None:

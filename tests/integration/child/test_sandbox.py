@@ -254,7 +254,7 @@ def test_a_burst_that_is_faster_than_the_watch_ends_as_out_of_memory(tmp_path: P
 def test_the_kernel_ends_a_decoder_before_the_service() -> None:
     async def run() -> int:
         sandbox = sealed("auto", memory=2**28)
-        child = await Child.start(ChildSpec("trial", "dictograph.child.sandbox.trial_child", sandbox=sandbox))
+        child = await Child.start(ChildSpec("trial", "dictograph.child.sandbox.self_test_child", sandbox=sandbox))
         try:
             await child.call(Frame({}), timeout=60)
             return int(await asyncio.to_thread(Path(f"/proc/{child.pid}/oom_score_adj").read_text))

@@ -17,7 +17,7 @@ from dictograph.child.sandbox.policy import Layer, Mode, Sandbox, sealed
 
 log = logging.getLogger(__name__)
 
-_MODULE = "dictograph.child.sandbox.trial_child"
+_MODULE = "dictograph.child.sandbox.self_test_child"
 _MEMORY = 2**28
 _TIMEOUT_S = 60.0
 

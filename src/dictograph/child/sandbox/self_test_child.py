@@ -1,4 +1,4 @@
-"""A process that tries what its one layer is to refuse: `python -m dictograph.child.sandbox.trial_child`.
+"""A process that tries what its one layer is to refuse: `python -m dictograph.child.sandbox.self_test_child`.
 
 The request is {"try": layer, "port", "file", "root"}: a port of the loopback that somebody listens on, a file that
 everybody may read, whether the service is root. The answer is {"done": ["what succeeded although it must not"]}.

@@ -6,7 +6,7 @@ import json
 from contextlib import aclosing
 
 from dictograph.cli.bars import Bars
-from dictograph.cli.desk import Desk
+from dictograph.cli.job_client import Desk
 from dictograph.cli.job_text import Shape
 
 _ENDS = {"completed", "failed", "cancelled", "deleted"}

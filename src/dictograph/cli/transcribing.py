@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from dictograph.bootstrap import Application
-from dictograph.cli.bars import Bars
+from dictograph.cli.progress_bars import Bars
 from dictograph.cli.targets import STDIN, Target, written
 from dictograph.daemon_thread import in_daemon_thread
 from dictograph.embedded import local_application, unless_the_worker_dies

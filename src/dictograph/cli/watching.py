@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from contextlib import aclosing
 
-from dictograph.cli.bars import Bars
 from dictograph.cli.job_client import Desk
 from dictograph.cli.job_text import Shape
+from dictograph.cli.progress_bars import Bars
 
 _ENDS = {"completed", "failed", "cancelled", "deleted"}
 

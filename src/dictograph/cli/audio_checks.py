@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dictograph.audio.decoder_client import Decoded, DecodeLimits, decode, forks_of_decoders
 from dictograph.cli.findings import Result, Verdict
-from dictograph.cli.tables import size
+from dictograph.cli.text_table import size
 from dictograph.cli.write_probe import existing, try_to_write
 from dictograph.engine.catalog import Catalog
 from dictograph.engine.client import EngineChild

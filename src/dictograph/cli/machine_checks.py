@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from dictograph.cli.findings import Result, Verdict
-from dictograph.cli.tables import size
+from dictograph.cli.text_table import size
 from dictograph.cli.write_probe import existing, left_as_it_was, try_to_write
 from dictograph.contract import Address
 from dictograph.redaction import masked

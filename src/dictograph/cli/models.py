@@ -10,7 +10,7 @@ import click
 
 from dictograph.cli.options import effective, option
 from dictograph.cli.progress import byte_bar
-from dictograph.cli.tables import size, table
+from dictograph.cli.text_table import size, table
 from dictograph.engine.configured_models import fetched_at_once
 from dictograph.engine.hf_cache import is_folder
 from dictograph.engine.models import ModelInfo, Verified, list_models

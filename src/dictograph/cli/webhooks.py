@@ -15,7 +15,7 @@ from dictograph.api.webhooks import delivery_view, secret_view
 from dictograph.audio.addresses import AllowList
 from dictograph.cli.options import option
 from dictograph.cli.service_database import check_database, service_settings
-from dictograph.cli.tables import clipped, table
+from dictograph.cli.text_table import clipped, table
 from dictograph.errors import DictographError
 from dictograph.job import LOCAL_OWNER
 from dictograph.redaction import masked

@@ -11,7 +11,7 @@ import click
 from dictograph.cli.job_client import Place, at_a_desk, place_options
 from dictograph.cli.job_text import Shape, when
 from dictograph.cli.options import option
-from dictograph.cli.tables import clipped, table
+from dictograph.cli.text_table import clipped, table
 
 _WIDTH = 60
 

@@ -41,7 +41,7 @@ from dictograph.storage_kinds import open_blobs
 from dictograph.store.database import Database
 from dictograph.store.lease import RetryPolicy
 from dictograph.store.tail import Tail
-from dictograph.webhooks.post import Poster
+from dictograph.webhooks.sender import Poster
 from dictograph.worker.agent import PASSING, Crew
 from dictograph.worker.engine_dispatcher import EngineLimits
 from dictograph.worker.engines import Engines

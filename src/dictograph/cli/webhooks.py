@@ -25,7 +25,7 @@ from dictograph.store.database import Database
 from dictograph.store.webhook_log import Wanted
 from dictograph.store.webhook_secrets import Secret
 from dictograph.webhooks.delivery import Delivery, DeliveryState
-from dictograph.webhooks.post import Poster
+from dictograph.webhooks.sender import Poster
 
 T = TypeVar("T")
 

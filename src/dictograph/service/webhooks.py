@@ -16,7 +16,7 @@ from dictograph.store.webhook_log import DeliveryPage, Wanted
 from dictograph.store.webhook_secrets import Secret
 from dictograph.webhooks.delivery import Delivery
 from dictograph.webhooks.payload import body_of, ping_payload
-from dictograph.webhooks.post import Outcome, Poster
+from dictograph.webhooks.sender import Outcome, Poster
 
 #: Where receivers beside public addresses are permitted.
 ALLOWED_BY = "DICTOGRAPH_WEBHOOK_ALLOW"

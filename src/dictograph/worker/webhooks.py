@@ -17,8 +17,8 @@ from dictograph.store.webhooks import Attempt, Due
 from dictograph.webhooks.delivery import DeliveryState
 from dictograph.webhooks.payload import body_of
 from dictograph.webhooks.places import Places
-from dictograph.webhooks.post import Outcome, Poster
 from dictograph.webhooks.schedule import wait_after
+from dictograph.webhooks.sender import Outcome, Poster
 from dictograph.worker.agent import PASSING
 
 log = logging.getLogger(__name__)

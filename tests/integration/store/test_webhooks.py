@@ -20,8 +20,8 @@ from dictograph.store.tables import outbox as messages
 from dictograph.store.webhook_log import Wanted
 from dictograph.store.webhooks import Attempt, Due
 from dictograph.webhooks.delivery import Delivery, DeliveryState
-from dictograph.webhooks.post import Poster
 from dictograph.webhooks.schedule import LONGEST_WAIT_S
+from dictograph.webhooks.sender import Poster
 from dictograph.worker.webhooks import WebhookRelay
 from tests.integration.store.bench import AT_ONCE, Bench
 from tests.receiver import Receiver, receiving

@@ -19,7 +19,7 @@ from dictograph.store.migrate import upgrade
 from dictograph.store.tables import outbox, webhook_delivery
 from dictograph.webhooks.delivery import Delivery, DeliveryState
 from dictograph.webhooks.places import Places
-from dictograph.webhooks.post import Outcome, Poster
+from dictograph.webhooks.sender import Outcome, Poster
 from dictograph.worker.webhooks import WebhookRelay
 from tests.integration.store.bench import Bench
 from tests.integration.store.test_webhooks import log

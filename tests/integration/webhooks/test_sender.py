@@ -12,7 +12,7 @@ import pytest
 from standardwebhooks.webhooks import Webhook
 
 from dictograph.audio.addresses import AllowList
-from dictograph.webhooks.post import Outcome, Poster, outcome_of
+from dictograph.webhooks.sender import Outcome, Poster, outcome_of
 from dictograph.webhooks.signing import new_secret
 from tests.certificates import Authority
 from tests.integration.audio import test_ssrf

@@ -15,8 +15,8 @@ from dictograph.store import webhook_secrets, webhooks
 from dictograph.store.database import Database
 from dictograph.store.webhooks import Attempt, Due
 from dictograph.webhooks.delivery import DeliveryState
+from dictograph.webhooks.delivery_slots import Places
 from dictograph.webhooks.payload import body_of
-from dictograph.webhooks.places import Places
 from dictograph.webhooks.schedule import wait_after
 from dictograph.webhooks.sender import Outcome, Poster
 from dictograph.worker.agent import PASSING

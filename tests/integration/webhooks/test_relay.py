@@ -18,7 +18,7 @@ from dictograph.store.database import Database
 from dictograph.store.migrate import upgrade
 from dictograph.store.tables import outbox, webhook_delivery
 from dictograph.webhooks.delivery import Delivery, DeliveryState
-from dictograph.webhooks.places import Places
+from dictograph.webhooks.delivery_slots import Places
 from dictograph.webhooks.sender import Outcome, Poster
 from dictograph.worker.webhooks import WebhookRelay
 from tests.integration.store.bench import Bench

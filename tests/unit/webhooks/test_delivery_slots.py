@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dictograph.webhooks.places import Places
+from dictograph.webhooks.delivery_slots import Places
 
 
 class Clock:

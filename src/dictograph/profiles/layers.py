@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dictograph.profiles.listening import addresses, with_port
-from dictograph.profiles.naming import Found, find, foreign, read_file
+from dictograph.profiles.lookup import Found, find, foreign, read_file
 from dictograph.profiles.selection import selected
 from dictograph.profiles.table import Profile
 from dictograph.profiles.values import database_url

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dictograph.profiles.naming import Found, find_one
+from dictograph.profiles.lookup import Found, find_one
 from dictograph.profiles.table import PORT, Profile
 from dictograph.setting_layers import COMMAND_LINE, Layer, Sources
 from dictograph.setting_values import comma_list

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from dictograph.api.clients import is_loopback
 from dictograph.contract import Address, Contract
-from dictograph.profiles.starting import in_words
+from dictograph.profiles.log_lines import in_words
 from dictograph.service.paths import roots_hint
 from dictograph.settings import Settings
 

@@ -18,7 +18,7 @@ from dictograph.banner import banner, profiles
 from dictograph.bootstrap import Application, open_application
 from dictograph.contract import Address
 from dictograph.errors import DictographError
-from dictograph.profiles.starting import log_listening, log_working
+from dictograph.profiles.log_lines import log_listening, log_working
 from dictograph.service.paths import root_troubles
 from dictograph.service.services import Services
 from dictograph.settings import Settings

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dictograph.profiles.listening import addresses, with_port
+from dictograph.profiles.addresses import addresses, with_port
 from dictograph.profiles.lookup import Found, find, foreign, read_file
 from dictograph.profiles.selection import selected
 from dictograph.profiles.table import Profile

@@ -21,7 +21,7 @@ from fastapi.routing import APIWebSocketRoute
 from dictograph.api.app import surfaces_of
 from dictograph.contract import Contract
 from dictograph.service.services import Services
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "contracts.md"

@@ -14,7 +14,7 @@ from pathlib import Path
 from dictograph.cli.settings_text import as_text
 from dictograph.profiles.selection import PROFILES
 from dictograph.profiles.table import Alias, Profile
-from dictograph.settings import load, variable
+from dictograph.settings.model import load, variable
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "migration.md"
 

@@ -36,7 +36,7 @@ from dictograph.service.remote_workers import WorkersElsewhere
 from dictograph.service.services import Services
 from dictograph.service.status import Readiness
 from dictograph.service.storage_guard import StorageGuard, guards_of, troubles
-from dictograph.settings import Settings, variable
+from dictograph.settings.model import Settings, variable
 from dictograph.storage_kinds import open_blobs
 from dictograph.store.database import Database
 from dictograph.store.lease import RetryPolicy

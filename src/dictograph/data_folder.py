@@ -8,7 +8,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from dictograph.private_files import close_to_others, open_to_others, rights_given
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 from dictograph.store.dialects import file_of
 
 log = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from dictograph.bootstrap import Application, open_application
 from dictograph.errors import DictographError, LostWorker, PathNotAllowed, Stage
 from dictograph.job import ErrorRecord, JobStatus
 from dictograph.service.request import Order, check_options
-from dictograph.settings import Settings, load
+from dictograph.settings.model import Settings, load
 from dictograph.temporary import temporary_data_folder
 from dictograph.transcript import Transcript
 

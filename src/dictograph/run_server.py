@@ -21,7 +21,7 @@ from dictograph.errors import DictographError
 from dictograph.profiles.log_lines import log_listening, log_working
 from dictograph.service.paths import root_troubles
 from dictograph.service.services import Services
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 from dictograph.signals import stop_signals
 from dictograph.store.keys import any_keys
 from dictograph.temporary import remove_abandoned

@@ -9,7 +9,7 @@ import httpx
 
 from dictograph.cli.findings import Verdict, find, in_thread
 from dictograph.cli.machine_checks import storage
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 from tests.audio_files import write_noise
 from tests.disks import Disk, small_disk
 from tests.files import files_below

@@ -9,7 +9,7 @@ import pytest
 
 from dictograph.banner import banner
 from dictograph.contract import Address
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 
 NATIVE = "http://127.0.0.1:8000/v1/transcriptions?wait=60"
 

@@ -24,7 +24,7 @@ from dictograph.formats import FORMATS
 from dictograph.job import Options
 from dictograph.run_server import AgentDied
 from dictograph.service.services import Services
-from dictograph.settings import Settings, variable
+from dictograph.settings.model import Settings, variable
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]

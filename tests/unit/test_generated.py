@@ -9,7 +9,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from dictograph.profiles.selection import PROFILES
-from dictograph.settings import Settings, load, variable
+from dictograph.settings.model import Settings, load, variable
 
 ROOT = Path(__file__).parents[2]
 

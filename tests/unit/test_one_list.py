@@ -42,7 +42,7 @@ NEW_OPTION = """
 DOCUMENT = """
     from dictograph.api.app import create_app
     from dictograph.service.services import Services
-    from dictograph.settings import Settings
+    from dictograph.settings.model import Settings
 
     services = Services(*[None] * len(Services.__dataclass_fields__))
     paths = create_app(services, Settings()).openapi()["paths"]

@@ -18,7 +18,7 @@ from dictograph.private_files import (
     private,
     rights_given,
 )
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 from dictograph.store.migrate import upgrade
 
 

@@ -23,7 +23,7 @@ from dictograph.api.webhooks import webhook_routes
 from dictograph.api.workers import worker_routes
 from dictograph.contract import Contract
 from dictograph.service.services import Services
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 
 _ABOUT = """\
 Audio in, transcript out, nothing lost.

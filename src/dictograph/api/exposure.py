@@ -8,7 +8,7 @@ from dictograph.api.clients import is_loopback
 from dictograph.contract import Address
 from dictograph.errors import SettingsError
 from dictograph.service.authentication import Authentication
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 
 
 async def check_exposure(addresses: Sequence[Address], authentication: Authentication, settings: Settings) -> None:

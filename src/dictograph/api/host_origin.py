@@ -26,7 +26,7 @@ from dictograph.contract import Address, Contract
 from dictograph.errors import DictographError, HostNotAllowed, OriginNotAllowed
 from dictograph.service.access import Scope as Right
 from dictograph.service.authentication import Authentication
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})

@@ -21,7 +21,7 @@ from dictograph.api.error_responses import MalformedBody, problem
 from dictograph.contract import Contract
 from dictograph.errors import DictographError
 from dictograph.service.services import Services
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 
 log = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from dictograph.backup.objects import Damaged, copy_object, names_in, remove_obj
 from dictograph.errors import BackupFailed
 from dictograph.fsync import sync_file, sync_folder
 from dictograph.private_files import group_rights, make_private_folder, private, rights_given
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 from dictograph.store import migrate
 from dictograph.store.database import Database
 from dictograph.store.dialects import file_of, is_there

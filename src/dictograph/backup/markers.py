@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dictograph.service.storage_places import Place, places_of
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 from dictograph.storage_kinds import open_blobs
 from dictograph.storage_marker import OWNER, Marker
 

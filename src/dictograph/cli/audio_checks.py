@@ -25,7 +25,7 @@ from dictograph.engine.selection import Choice
 from dictograph.engine.sizing import engine_memory, sizing
 from dictograph.errors import DecodeError, ModelUnavailable
 from dictograph.samples import hello
-from dictograph.settings import Settings, variable
+from dictograph.settings.model import Settings, variable
 
 _LOAD_S = 300.0
 _FIND_S = 30.0

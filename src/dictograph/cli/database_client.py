@@ -16,7 +16,7 @@ from dictograph.service.event_stream import Following, Snapshot
 from dictograph.service.jobs import Jobs, Listing
 from dictograph.service.live_workers import live_workers
 from dictograph.service.queue_estimate import Outlooks
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 from dictograph.storage_kinds import open_blobs
 from dictograph.store.database import Database
 from dictograph.store.tail import Tail

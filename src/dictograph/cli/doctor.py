@@ -21,7 +21,7 @@ from dictograph.cli.findings import Check, Finding, Verdict, find, in_thread
 from dictograph.cli.options import option
 from dictograph.cli.service_database import service_loaded
 from dictograph.errors import SettingsError
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 
 _CHECKS: Mapping[str, Check] = {
     "libraries": in_thread(machine_checks.libraries),

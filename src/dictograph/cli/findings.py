@@ -11,7 +11,7 @@ from typing import Any
 from dictograph.disk import FULL
 from dictograph.errors import DictographError
 from dictograph.redaction import masked
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 
 
 class Verdict(StrEnum):

@@ -17,7 +17,7 @@ from dictograph.cli.write_probe import existing, left_as_it_was, try_to_write
 from dictograph.contract import Address
 from dictograph.redaction import masked
 from dictograph.service.paths import root_troubles
-from dictograph.settings import Settings, variable
+from dictograph.settings.model import Settings, variable
 from dictograph.storage_kinds import open_blobs
 from dictograph.store import migrate, server, sqlite
 from dictograph.store.dialects import check_writable, file_of

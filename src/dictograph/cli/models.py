@@ -17,7 +17,7 @@ from dictograph.engine.models import ModelInfo, Verified, list_models
 from dictograph.engine.models import pull as pull_model
 from dictograph.engine.models import verify as verify_model
 from dictograph.engine.weights import Progress
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 
 
 @click.group()

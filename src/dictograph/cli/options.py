@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from dictograph.cli.config_file import named_config
-from dictograph.settings import Loaded, Settings, load
+from dictograph.settings.model import Loaded, Settings, load
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dictograph.cli.findings import Result, Verdict
 from dictograph.data_folder import readable_by_others
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 
 
 def privacy(settings: Settings) -> Result:

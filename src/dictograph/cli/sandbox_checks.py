@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dictograph.child.sandbox.policy import NEEDED, Layer
 from dictograph.child.sandbox.self_test import why_not
 from dictograph.cli.findings import Check, Result, Verdict
-from dictograph.settings import Settings, variable
+from dictograph.settings.model import Settings, variable
 
 _HOLDS: Mapping[Layer, str] = {
     Layer.LIMITS: "a decoder has limits on memory and files",

@@ -12,7 +12,7 @@ import click
 
 from dictograph import logs, run_server
 from dictograph.cli.options import explained, option
-from dictograph.settings import Loaded
+from dictograph.settings.model import Loaded
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from dictograph.contract import Address
 from dictograph.errors import DatabaseUnavailable, SettingsError
 from dictograph.process_lock import living, neighbours
 from dictograph.prompts.library import Library
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 from dictograph.store import migrate, workers
 from dictograph.store.clock import read_clock
 from dictograph.store.database import Database

@@ -9,7 +9,7 @@ import click
 
 from dictograph.cli.options import explained, option
 from dictograph.cli.settings_text import shown, shown_as_json
-from dictograph.settings import Loaded, Settings, variable
+from dictograph.settings.model import Loaded, Settings, variable
 
 
 @click.command()

@@ -8,7 +8,7 @@ from dictograph.cli.findings import Result, Verdict
 from dictograph.cli.service_checks import is_there
 from dictograph.errors import DatabaseUnavailable
 from dictograph.service.storage_guard import ADOPT, Standing, StorageGuard, guards_of
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 from dictograph.storage_kinds import open_blobs
 from dictograph.store.database import Database
 

@@ -21,7 +21,7 @@ from dictograph.formats import render
 from dictograph.job import LOCAL_OWNER, ErrorRecord, Job, JobStatus, Options
 from dictograph.service.event_stream import StreamEvent
 from dictograph.service.request import Order
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 from dictograph.signals import interrupted_by_signals
 
 T = TypeVar("T")

@@ -20,7 +20,7 @@ from dictograph.errors import DictographError
 from dictograph.job import LOCAL_OWNER
 from dictograph.redaction import masked
 from dictograph.service.webhooks import ALLOWED_BY, LONGEST_OVERLAP_S, OVERLAP_S, Webhooks
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 from dictograph.store.database import Database
 from dictograph.store.webhook_log import Wanted
 from dictograph.store.webhook_secrets import Secret

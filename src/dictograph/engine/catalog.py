@@ -16,7 +16,7 @@ from dictograph.engine.registry import AUTO, SPHINX, WHISPER, Offer
 from dictograph.engine.selection import Choice, NotYet, own_choice, whisper_choice
 from dictograph.errors import ModelNotAllowed, ModelOutOfReach, ModelUnavailable
 from dictograph.job import FrozenEngine
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 from dictograph.transcript import Warning as Caution
 
 __all__ = ["Catalog", "Choice", "NotYet"]

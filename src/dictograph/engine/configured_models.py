@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dictograph.contract import Contract
 from dictograph.engine.managed_model import When
 from dictograph.engine.names import AUTO, WHISPER
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 
 #: The setting that names a contract's own model.
 _OF_CONTRACT = {

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dictograph.engine.gpu import has_gpu
 from dictograph.engine.weights import cuda_devices
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 
 
 @dataclass(frozen=True, slots=True)

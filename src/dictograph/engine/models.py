@@ -22,7 +22,7 @@ from dictograph.engine.hf_cache import (
 )
 from dictograph.engine.weights import Progress, fetch
 from dictograph.errors import InvalidOption, ModelUnavailable
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 
 #: `pull` is asked for by a person who waits: the hub may take longer than a starting service gives it.
 _PATIENCE_S = 30.0

@@ -15,7 +15,7 @@ from dictograph.engine.managed_model import Shelf, When
 from dictograph.engine.names import AUTO, SPHINX, WHISPER
 from dictograph.errors import InvalidOption, ModelNotAllowed, SettingsError
 from dictograph.profiles.selection import names_of
-from dictograph.settings import Settings, variable
+from dictograph.settings.model import Settings, variable
 
 __all__ = ["AUTO", "SPHINX", "WHISPER", "Offer", "OwnModel"]
 

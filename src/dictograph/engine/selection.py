@@ -9,7 +9,7 @@ from dictograph.engine.hf_cache import Snapshot
 from dictograph.engine.protocol import EngineSpec
 from dictograph.engine.registry import WHISPER, OwnModel
 from dictograph.job import FrozenEngine
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 from dictograph.transcript import Warning as Caution
 
 _WHISPER_FACTORY = "dictograph.engine.whisper:load"

@@ -19,7 +19,7 @@ from dictograph.service.keys import hash_of
 from dictograph.service.rates import Rates
 from dictograph.service.single_flight import Shared
 from dictograph.service.tickets import Stub, Tickets
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 from dictograph.store.clock import read_clock
 from dictograph.store.database import Database
 from dictograph.store.keys import TOUCHED_EVERY_S, Key, any_keys, find_key, look_up, touch_key

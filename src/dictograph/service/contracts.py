@@ -8,7 +8,7 @@ from typing import Any
 from dictograph.contract import Contract, JobLimits
 from dictograph.job import Options
 from dictograph.service.request import check_options
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 
 _WHISPER = "whisper"
 

@@ -25,7 +25,7 @@ from dictograph.service.request import Mark, Order, check_key, check_url, finger
 from dictograph.service.shielded import run_to_completion
 from dictograph.service.upload_session import UploadSession
 from dictograph.service.webhooks import ALLOWED_BY, check_receiver
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 from dictograph.store.accept import NewJob, create_job
 from dictograph.store.database import Database
 from dictograph.store.dedup import find_joined

@@ -14,7 +14,7 @@ from dictograph.disk import time_of_files
 from dictograph.service.naming import display_name
 from dictograph.service.shielded import run_to_completion
 from dictograph.service.upload_session import UploadSession
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 
 #: The folder of one upload. What else lies in the folder of uploads is somebody else's, and never touched.
 _FOLDER = re.compile(r"[0-9a-f]{32}")

@@ -23,7 +23,7 @@ from dictograph.service.transcript_stream import Growing
 from dictograph.service.transcripts import Transcripts
 from dictograph.service.uploads import Uploads
 from dictograph.service.webhooks import Webhooks
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 from dictograph.store.database import Database
 from dictograph.store.tail import Tail
 

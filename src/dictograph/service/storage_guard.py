@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from dictograph.blobs import Blobs
 from dictograph.errors import StorageFull
 from dictograph.service.storage_places import Place, places_of
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 from dictograph.storage_marker import OWNER, Marker, is_other, other_name
 from dictograph.store import storage_marks, strays
 from dictograph.store.database import Database

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from dictograph.blobs import Blobs, Notes
 from dictograph.service.path_uploads import PathUploads
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 from dictograph.store import by_path, prune, storage_marks
 from dictograph.store.database import Database
 

@@ -17,7 +17,7 @@ from dictograph.job import StoredAudio
 from dictograph.service.naming import display_name
 from dictograph.service.shielded import run_to_completion
 from dictograph.service.upload_session import UploadSession
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 from dictograph.store.database import Database
 from dictograph.store.secrets import server_secret
 from dictograph.store.upload_slots import NewSlot, Slot, create_slot, fill_slot, find_slot

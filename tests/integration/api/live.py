@@ -28,7 +28,7 @@ from dictograph.errors import InvalidOption, ModelNotAllowed
 from dictograph.job import ErrorRecord, FrozenEngine, Lease
 from dictograph.service.services import Services
 from dictograph.service.status import Readiness
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 from dictograph.store import control, finish, progress
 from dictograph.store.claim import Claim, Claimant, claim_job
 from dictograph.store.database import Database

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from dictograph import __version__
 from dictograph.api.app import create_app
 from dictograph.contract import Contract
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 from tests.integration.api.live import Live
 
 OURS = {"status": "ok", "version": __version__}

@@ -27,7 +27,7 @@ from starlette.types import ASGIApp, Message, Scope
 from dictograph.api.app import create_app, surfaces_of
 from dictograph.api.surface import Surface
 from dictograph.contract import Contract
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 from dictograph.store.database import Database
 from tests.integration.api.live import Hand, Live, live
 from tests.keys import by_key, make_key, revoke

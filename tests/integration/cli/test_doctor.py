@@ -22,7 +22,7 @@ from dictograph.cli.findings import Verdict
 from dictograph.cli.main import main
 from dictograph.job import Options, Source, SourceKind
 from dictograph.process_lock import Presence
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 from dictograph.store.accept import NewJob, create_job
 from dictograph.store.database import Database
 from dictograph.store.migrate import upgrade
@@ -66,7 +66,7 @@ HOLD = """
 import sys
 from pathlib import Path
 from dictograph.process_lock import Presence
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 from dictograph.store.database import Database
 settings = Settings(data_dir=Path(sys.argv[1]), database_url=sys.argv[2])
 presence, database = Presence(settings.processes), Database.open(settings.database)

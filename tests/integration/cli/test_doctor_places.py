@@ -15,7 +15,7 @@ from dictograph.bootstrap import open_core
 from dictograph.cli import audio_checks, machine_checks
 from dictograph.cli.findings import Finding, Result, Verdict, find, in_thread
 from dictograph.errors import DatabaseUnavailable, SettingsError, StorageFull
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 from dictograph.store.migrate import upgrade
 from tests.disks import Disk, small_disk
 

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from dictograph.cli import machine_checks
 from dictograph.cli.findings import Verdict, find, in_thread
 from dictograph.cli.main import main
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 from dictograph.store.dialects import migrating
 from dictograph.store.migrate import upgrade
 

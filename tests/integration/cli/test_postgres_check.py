@@ -9,7 +9,7 @@ import pytest
 from dictograph.cli import machine_checks
 from dictograph.cli.findings import Verdict
 from dictograph.errors import DatabaseUnavailable
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 from dictograph.store import migrate, server
 from tests.postgres import Cluster
 

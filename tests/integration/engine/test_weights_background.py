@@ -16,7 +16,7 @@ import pytest
 from dictograph.engine import managed_model
 from dictograph.engine.catalog import Catalog, Choice, NotYet
 from dictograph.errors import ModelUnavailable
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 from tests.hub import Hub, serving
 from tests.service import TINY
 

@@ -20,7 +20,7 @@ from dictograph.service import idempotency, intake
 from dictograph.service.intake import Intake
 from dictograph.service.request import Order
 from dictograph.service.uploads import Uploads
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 from dictograph.store.database import Database
 from dictograph.store.idempotency import SILENT_S
 from dictograph.store.postgres_backend import PostgresBackend

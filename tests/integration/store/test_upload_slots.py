@@ -15,7 +15,7 @@ from dictograph.job import Options, Source, SourceKind, StoredAudio
 from dictograph.service.storage_guard import StorageGuard
 from dictograph.service.storage_places import StoragePlace
 from dictograph.service.uploads import UploadForbidden, Uploads, expiry
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 from dictograph.store import control
 from dictograph.store.accept import NewJob, create_job
 from dictograph.store.database import Database

@@ -13,7 +13,7 @@ from typing import Any
 from dictograph.bootstrap import Application, open_application
 from dictograph.job import Job, Options
 from dictograph.service.request import Order
-from dictograph.settings import load
+from dictograph.settings.model import load
 
 PLAIN = Order(Options.model_validate({"vad_filter": False}))
 

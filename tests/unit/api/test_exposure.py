@@ -12,7 +12,7 @@ from dictograph.api.exposure import check_exposure
 from dictograph.contract import Address
 from dictograph.errors import SettingsError
 from dictograph.service.authentication import Authentication
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 
 
 class Known:

@@ -7,7 +7,7 @@ from starlette.requests import Request
 
 from dictograph.api.gateway import is_for_pages
 from dictograph.api.gateway.address import websocket_url
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 
 PROFILE = "gateway@127.0.0.1:5000,gateway@127.0.0.1:8765"
 

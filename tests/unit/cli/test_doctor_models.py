@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dictograph.cli.audio_checks import models
 from dictograph.cli.findings import Verdict
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 from tests.service import TINY
 
 

@@ -11,7 +11,7 @@ from dotenv import dotenv_values
 
 from dictograph.cli.settings import settings as command
 from dictograph.cli.settings_text import as_text
-from dictograph.settings import Settings, load
+from dictograph.settings.model import Settings, load
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from dictograph.engine.configured_models import fetched_at_once
 from dictograph.engine.hf_cache import Cache
 from dictograph.errors import InvalidOption, ModelNotAllowed, ModelUnavailable, SettingsError
 from dictograph.job import FrozenEngine
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 from tests.service import TINY
 
 SPHINX = {("sphinx", ""), ("sphinx", "en-us")}

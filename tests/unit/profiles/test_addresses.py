@@ -14,7 +14,7 @@ from dictograph.cli.serve import listen_to
 from dictograph.contract import Address, Contract
 from dictograph.errors import SettingsError
 from dictograph.profiles import gateway
-from dictograph.settings import load
+from dictograph.settings.model import load
 
 GATEWAY = ["gateway@127.0.0.1:5000", "gateway@127.0.0.1:8765"]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dictograph.errors import SettingsError
 from dictograph.setting_files import read_dotenv, read_ini
-from dictograph.settings import load
+from dictograph.settings.model import load
 
 BACKEND = {"profile": "backend"}
 

@@ -9,7 +9,7 @@ import pytest
 
 from dictograph.errors import SettingsError
 from dictograph.profiles.selection import PROFILES
-from dictograph.settings import load
+from dictograph.settings.model import load
 
 MIB = 2**20
 

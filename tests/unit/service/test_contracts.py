@@ -9,7 +9,7 @@ import pytest
 from dictograph.contract import Contract, JobLimits
 from dictograph.errors import InvalidOption
 from dictograph.service.contracts import limits_of, options_of
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 
 
 def settings(**values: Any) -> Settings:

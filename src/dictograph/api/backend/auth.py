@@ -13,7 +13,7 @@ from dictograph.api.surface import ANY_ORIGIN
 from dictograph.contract import Contract
 from dictograph.errors import OriginNotAllowed
 from dictograph.service.access import Caller, Scope
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 
 log = logging.getLogger(__name__)
 

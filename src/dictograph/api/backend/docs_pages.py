@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, Response
 from dictograph.api.backend.pages import STYLE, page
 from dictograph.api.backend.responses import Route
 from dictograph.api.error_responses import Json
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 
 
 def document_routes(settings: Settings) -> APIRouter:

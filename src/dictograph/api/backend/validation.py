@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dictograph.api.backend.responses import FileRefused
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 
 #: Beside all of audio/*: what browsers say of files that may hold no more than sound.
 _VIDEO = frozenset({"video/mp4", "video/webm", "video/mpeg"})

@@ -7,7 +7,7 @@ from dictograph.api.gateway.http import health_routes, http_routes
 from dictograph.api.gateway.socket import socket_routes
 from dictograph.api.surface import ANY_ORIGIN, Parts, Surface
 from dictograph.contract import Address, Contract
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 
 
 def surface(parts: Parts) -> Surface:

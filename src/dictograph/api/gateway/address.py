@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from starlette.requests import Request
 
 from dictograph.contract import Address, Contract
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 
 _ANYWHERE = frozenset({"0.0.0.0", "[::]", "::"})
 

@@ -22,7 +22,7 @@ from dictograph.service.contracts import limits_of, options_of
 from dictograph.service.path_uploads import PathUploads
 from dictograph.service.request import Order
 from dictograph.service.services import Services
-from dictograph.settings import Settings
+from dictograph.settings.model import Settings
 
 
 def path_routes(parts: Parts) -> APIRouter:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dictograph import settings
 from dictograph.errors import SettingsError
-from dictograph.settings import Settings, load, variable
+from dictograph.settings import model
+from dictograph.settings.model import Settings, load, variable
 
 UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 SIZES = {"B": 1, "KB": 10**3, "mb": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "gib": 2**30, "TiB": 2**40}
@@ -191,4 +191,4 @@ def test_a_part_that_there_is_not_is_refused_by_name(tmp_path: Path, setting: st
 
 
 def test_variables_are_named_after_fields() -> None:
-    assert variable("data_dir") == f"{settings.PREFIX}DATA_DIR"
+    assert variable("data_dir") == f"{model.PREFIX}DATA_DIR"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dictograph.errors import SettingsError
-from dictograph.setting_files import read_dotenv, read_toml
+from dictograph.settings.files import read_dotenv, read_toml
 
 PREFIX = "DICTOGRAPH_"
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dictograph.errors import SettingsError
-from dictograph.setting_files import read_dotenv, read_ini
+from dictograph.settings.files import read_dotenv, read_ini
 from dictograph.settings.model import load
 
 BACKEND = {"profile": "backend"}

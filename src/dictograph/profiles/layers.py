@@ -11,7 +11,7 @@ from dictograph.profiles.lookup import Found, find, foreign, read_file
 from dictograph.profiles.selection import selected
 from dictograph.profiles.table import Profile
 from dictograph.profiles.values import database_url
-from dictograph.setting_layers import Layer, Sources, merged, variable
+from dictograph.settings.layers import Layer, Sources, merged, variable
 
 #: A model by its contract; they yield where the settings' own names say what to transcribe with.
 _MODELS = ("gateway_model", "backend_model", "path_model")

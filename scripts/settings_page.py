@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import get_type_hints
 
 from dictograph.cli.settings_text import as_text
-from dictograph.setting_values import Bytes, Seconds
 from dictograph.settings.compat import ContractSettings
 from dictograph.settings.model import Settings, variable
+from dictograph.settings.values import Bytes, Seconds
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -22,8 +22,8 @@ from dictograph.errors import DictographError
 from dictograph.job import LOCAL_OWNER
 from dictograph.service.access import Scope
 from dictograph.service.keys import Issued, Keys, Wanted
-from dictograph.setting_values import Seconds
 from dictograph.settings.model import Settings
+from dictograph.settings.values import Seconds
 from dictograph.store.database import Database
 from dictograph.store.keys import Key, KeyRates
 

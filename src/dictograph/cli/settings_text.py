@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import get_type_hints
 
 from dictograph.redaction import HIDDEN, is_secret, masked
-from dictograph.setting_values import Bytes, Seconds
 from dictograph.settings.model import Settings
+from dictograph.settings.values import Bytes, Seconds
 
 _TIMES = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _SIZES = {"TiB": 2**40, "GiB": 2**30, "MiB": 2**20, "KiB": 2**10}

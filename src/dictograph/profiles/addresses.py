@@ -7,8 +7,8 @@ from typing import Any
 
 from dictograph.profiles.lookup import Found, find_one
 from dictograph.profiles.table import PORT, Profile
-from dictograph.setting_values import comma_list
 from dictograph.settings.layers import COMMAND_LINE, Layer, Sources
+from dictograph.settings.values import comma_list
 
 _EVERYWHERE = "0.0.0.0"
 

@@ -22,7 +22,7 @@ from dictograph.errors import InvalidRequest, NotFound
 from dictograph.job import LOCAL_OWNER
 from dictograph.service.access import Scope
 from dictograph.service.request import check_url
-from dictograph.setting_values import check_rate
+from dictograph.settings.values import check_rate
 from dictograph.store import keys as store
 from dictograph.store.database import Database
 from dictograph.store.keys import Key, KeyRates, NewKey

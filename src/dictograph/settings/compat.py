@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from dictograph.setting_values import Bytes, Folder, Listed, Rates, Seconds, comma_list, names
+from dictograph.settings.values import Bytes, Folder, Listed, Rates, Seconds, comma_list, names
 
 Profile = Literal["gateway", "backend", "path"]
 Anonymous = Literal["gateway-read", "backend", "path"]

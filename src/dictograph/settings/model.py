@@ -20,9 +20,9 @@ from dictograph.errors import SettingsError
 from dictograph.profiles.layers import with_profiles
 from dictograph.redaction import masked
 from dictograph.setting_urls import DatabaseUrl, QueueUrl, StorageUrl
-from dictograph.setting_values import Addresses, Bytes, Folder, Folders, Listed, Paired, Seconds
 from dictograph.settings.compat import ContractSettings
 from dictograph.settings.layers import DEFAULT, PREFIX, Layer, Sources, merged, own_layers, variable
+from dictograph.settings.values import Addresses, Bytes, Folder, Folders, Listed, Paired, Seconds
 from dictograph.storage_kinds import folder_of
 
 __all__ = ["PREFIX", "Loaded", "Settings", "load", "variable"]

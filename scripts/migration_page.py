@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dictograph.cli.settings_text import as_text
-from dictograph.profiles.selection import PROFILES
-from dictograph.profiles.table import Alias, Profile
 from dictograph.settings.model import load, variable
+from dictograph.settings.profiles.selection import PROFILES
+from dictograph.settings.profiles.table import Alias, Profile
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "migration.md"
 

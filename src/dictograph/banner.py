@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from dictograph.api.clients import is_loopback
 from dictograph.contract import Address, Contract
-from dictograph.profiles.log_lines import in_words
 from dictograph.service.paths import roots_hint
 from dictograph.settings.model import Settings
+from dictograph.settings.profiles.log_lines import in_words
 
 #: Routes that nobody uses without a key where there are keys, whatever is open to guests.
 _KEYED = (Contract.NATIVE, Contract.OPENAI, Contract.ASR)

@@ -27,7 +27,6 @@ from dictograph.engine.sizing import models_memory
 from dictograph.errors import SettingsError
 from dictograph.private_files import make_private_folder
 from dictograph.process_lock import Presence
-from dictograph.profiles.selection import names_of
 from dictograph.queue import Queue
 from dictograph.queue.kinds import open_queue
 from dictograph.service.path_uploads import PathUploads
@@ -37,6 +36,7 @@ from dictograph.service.services import Services
 from dictograph.service.status import Readiness
 from dictograph.service.storage_guard import StorageGuard, guards_of, troubles
 from dictograph.settings.model import Settings, variable
+from dictograph.settings.profiles.selection import names_of
 from dictograph.storage_kinds import open_blobs
 from dictograph.store.database import Database
 from dictograph.store.lease import RetryPolicy

@@ -18,10 +18,10 @@ from dictograph.banner import banner, profiles
 from dictograph.bootstrap import Application, open_application
 from dictograph.contract import Address
 from dictograph.errors import DictographError
-from dictograph.profiles.log_lines import log_listening, log_working
 from dictograph.service.paths import root_troubles
 from dictograph.service.services import Services
 from dictograph.settings.model import Settings
+from dictograph.settings.profiles.log_lines import log_listening, log_working
 from dictograph.signals import stop_signals
 from dictograph.store.keys import any_keys
 from dictograph.temporary import remove_abandoned

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from dictograph.profiles.selection import PROFILES
 from dictograph.settings.model import Settings, load, variable
+from dictograph.settings.profiles.selection import PROFILES
 
 ROOT = Path(__file__).parents[2]
 

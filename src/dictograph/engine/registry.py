@@ -14,8 +14,8 @@ from dictograph.engine.hf_cache import Cache, cache_folder, folder_of, is_folder
 from dictograph.engine.managed_model import Shelf, When
 from dictograph.engine.names import AUTO, SPHINX, WHISPER
 from dictograph.errors import InvalidOption, ModelNotAllowed, SettingsError
-from dictograph.profiles.selection import names_of
 from dictograph.settings.model import Settings, variable
+from dictograph.settings.profiles.selection import names_of
 
 __all__ = ["AUTO", "SPHINX", "WHISPER", "Offer", "OwnModel"]
 

@@ -1,6 +1,6 @@
 """What the contracts of older systems can be told: part of the settings, read like all of them.
 
-Their own variables and files (`dictograph.profiles`) are other names for these, and for native settings.
+Their own variables and files (`dictograph.settings.profiles`) are other names for these, and for native settings.
 """
 
 from __future__ import annotations

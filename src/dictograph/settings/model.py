@@ -2,7 +2,7 @@
 
 Values are taken, strongest first, from: the command line, the file that it names with `--config`, the environment
 (`DICTOGRAPH_*`), the file `.env` in the working folder, a TOML file (`DICTOGRAPH_CONFIG`, else `dictograph.toml` in the
-working folder), the names that older systems had for them, the defaults of profiles (`dictograph.profiles`
+working folder), the names that older systems had for them, the defaults of profiles (`dictograph.settings.profiles`
 for both), the built-in defaults. An unknown name or a bad value is an error that names it.
 """
 
@@ -17,11 +17,11 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, ValidationError
 
 from dictograph.errors import SettingsError
-from dictograph.profiles.layers import with_profiles
 from dictograph.redaction import masked
 from dictograph.setting_urls import DatabaseUrl, QueueUrl, StorageUrl
 from dictograph.settings.compat import ContractSettings
 from dictograph.settings.layers import DEFAULT, PREFIX, Layer, Sources, merged, own_layers, variable
+from dictograph.settings.profiles.layers import with_profiles
 from dictograph.settings.values import Addresses, Bytes, Folder, Folders, Listed, Paired, Seconds
 from dictograph.storage_kinds import folder_of
 

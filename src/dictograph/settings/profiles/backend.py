@@ -7,8 +7,8 @@ people's browsers. What is open to them without a key is this contract's routes 
 from __future__ import annotations
 
 from dictograph.contract import Contract
-from dictograph.profiles.table import Alias, Listener, Profile
-from dictograph.profiles.values import (
+from dictograph.settings.profiles.table import Alias, Listener, Profile
+from dictograph.settings.profiles.values import (
     attempts,
     host,
     lower,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dictograph.contract import Contract
-from dictograph.profiles.values import port
+from dictograph.settings.profiles.values import port
 
 #: The file of the old backend, in the working folder.
 CONFIG_INI = "config.ini"

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from dictograph.errors import SettingsError
-from dictograph.profiles.selection import PROFILES
-from dictograph.profiles.table import CONFIG_INI, PORT, Alias, Profile
 from dictograph.settings.files import read_ini
 from dictograph.settings.layers import DOTENV, PREFIX, Sources, variable
+from dictograph.settings.profiles.selection import PROFILES
+from dictograph.settings.profiles.table import CONFIG_INI, PORT, Alias, Profile
 
 #: A value of the file that stands for that of a variable.
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*_ENV")

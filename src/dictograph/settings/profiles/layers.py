@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dictograph.profiles.addresses import addresses, with_port
-from dictograph.profiles.lookup import Found, find, foreign, read_file
-from dictograph.profiles.selection import selected
-from dictograph.profiles.table import Profile
-from dictograph.profiles.values import database_url
 from dictograph.settings.layers import Layer, Sources, merged, variable
+from dictograph.settings.profiles.addresses import addresses, with_port
+from dictograph.settings.profiles.lookup import Found, find, foreign, read_file
+from dictograph.settings.profiles.selection import selected
+from dictograph.settings.profiles.table import Profile
+from dictograph.settings.profiles.values import database_url
 
 #: A model by its contract; they yield where the settings' own names say what to transcribe with.
 _MODELS = ("gateway_model", "backend_model", "path_model")

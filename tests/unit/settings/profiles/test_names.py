@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from dictograph.errors import SettingsError
-from dictograph.profiles.selection import PROFILES
 from dictograph.settings.model import load
+from dictograph.settings.profiles.selection import PROFILES
 
 MIB = 2**20
 

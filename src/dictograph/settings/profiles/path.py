@@ -7,8 +7,8 @@ them without a key is this contract's routes alone.
 from __future__ import annotations
 
 from dictograph.contract import Contract
-from dictograph.profiles.table import Alias, Listener, Profile
-from dictograph.profiles.values import uploads, whole
+from dictograph.settings.profiles.table import Alias, Listener, Profile
+from dictograph.settings.profiles.values import uploads, whole
 
 PROFILE = Profile(
     contract=Contract.PATH,

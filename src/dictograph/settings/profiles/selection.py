@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dictograph.errors import SettingsError
-from dictograph.profiles import backend, gateway, path
-from dictograph.profiles.table import Profile
 from dictograph.settings.layers import variable
+from dictograph.settings.profiles import backend, gateway, path
+from dictograph.settings.profiles.table import Profile
 from dictograph.settings.values import comma_list
 
 PROFILES: Mapping[str, Profile] = {one.PROFILE.name: one.PROFILE for one in (gateway, backend, path)}

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 
 from dictograph.contract import Address, Contract
-from dictograph.profiles import gateway
+from dictograph.settings.profiles import gateway
 
 log = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from dictograph.contract import Address, Contract
-from dictograph.profiles.table import Alias, Listener, Profile
-from dictograph.profiles.values import folder, host, lower, model, one_of, port, whole
+from dictograph.settings.profiles.table import Alias, Listener, Profile
+from dictograph.settings.profiles.values import folder, host, lower, model, one_of, port, whole
 
 _KAFKA = "Kafka"
 

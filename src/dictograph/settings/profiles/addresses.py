@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dictograph.profiles.lookup import Found, find_one
-from dictograph.profiles.table import PORT, Profile
 from dictograph.settings.layers import COMMAND_LINE, Layer, Sources
+from dictograph.settings.profiles.lookup import Found, find_one
+from dictograph.settings.profiles.table import PORT, Profile
 from dictograph.settings.values import comma_list
 
 _EVERYWHERE = "0.0.0.0"

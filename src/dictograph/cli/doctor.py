@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Mapping
 
 import click
 
-from dictograph import logs
 from dictograph.cli import (
     audio_checks,
     machine_checks,
@@ -21,6 +20,7 @@ from dictograph.cli.findings import Check, Finding, Verdict, find, in_thread
 from dictograph.cli.options import option
 from dictograph.cli.service_database import service_loaded
 from dictograph.errors import SettingsError
+from dictograph.runtime import logs
 from dictograph.settings.model import Settings
 
 _CHECKS: Mapping[str, Check] = {

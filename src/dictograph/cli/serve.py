@@ -10,8 +10,9 @@ from typing import Any
 
 import click
 
-from dictograph import logs, run_server
+from dictograph import run_server
 from dictograph.cli.options import explained, option
+from dictograph.runtime import logs
 from dictograph.settings.model import Loaded
 
 log = logging.getLogger(__name__)

@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from dictograph import logs
 from dictograph.cli.options import effective, option
 from dictograph.cli.targets import targets
 from dictograph.cli.transcribing import NOT_SET_UP_CODES, transcribe_all
 from dictograph.cli.transcription_options import transcription_options
 from dictograph.formats import FORMATS
+from dictograph.runtime import logs
 from dictograph.service.request import check_options
 
 #: A person waits: what failed is tried again at once.

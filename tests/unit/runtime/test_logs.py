@@ -9,8 +9,8 @@ import re
 
 import pytest
 
-from dictograph.logs import configure
 from dictograph.redaction import is_secret, masked
+from dictograph.runtime.logs import configure
 
 log = logging.getLogger("dictograph.worker.runner")
 

@@ -7,7 +7,7 @@ import click
 from dictograph.cli.options import option
 from dictograph.cli.service_database import check_there, service_settings
 from dictograph.database_setup import prepare_database
-from dictograph.redaction import masked
+from dictograph.runtime.redaction import masked
 from dictograph.store import migrate
 
 

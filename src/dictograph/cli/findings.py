@@ -10,7 +10,7 @@ from typing import Any
 
 from dictograph.disk import FULL
 from dictograph.errors import DictographError
-from dictograph.redaction import masked
+from dictograph.runtime.redaction import masked
 from dictograph.settings.model import Settings
 
 

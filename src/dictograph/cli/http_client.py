@@ -12,7 +12,7 @@ import httpx
 
 from dictograph.cli.job_text import Shape
 from dictograph.errors import DictographError
-from dictograph.redaction import masked
+from dictograph.runtime.redaction import masked
 
 _TIMEOUT_S = 30.0
 #: Longer than the pauses between a stream's signs of life.

@@ -11,7 +11,7 @@ from dictograph.cli.config_file import named_config
 from dictograph.cli.options import explained
 from dictograph.errors import DatabaseMissing, DatabaseUnavailable
 from dictograph.process_lock import living, neighbours
-from dictograph.redaction import masked
+from dictograph.runtime.redaction import masked
 from dictograph.settings.model import Loaded, Settings, load
 from dictograph.store.dialects import file_of, is_there
 from dictograph.store.migrate import check_known, current, head

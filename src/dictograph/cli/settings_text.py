@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import get_type_hints
 
-from dictograph.redaction import HIDDEN, is_secret, masked
+from dictograph.runtime.redaction import HIDDEN, is_secret, masked
 from dictograph.settings.model import Settings
 from dictograph.settings.values import Bytes, Seconds
 

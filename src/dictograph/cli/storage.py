@@ -14,7 +14,7 @@ import click
 
 from dictograph.cli.options import option
 from dictograph.cli.service_database import check_database, service_settings
-from dictograph.redaction import masked
+from dictograph.runtime.redaction import masked
 from dictograph.service.storage_guard import ADOPT, StorageGuard, guards_of
 from dictograph.settings.model import Settings, variable
 from dictograph.storage_kinds import open_blobs

@@ -18,7 +18,7 @@ from dictograph.cli.service_database import check_database, service_settings
 from dictograph.cli.text_table import clipped, table
 from dictograph.errors import DictographError
 from dictograph.job import LOCAL_OWNER
-from dictograph.redaction import masked
+from dictograph.runtime.redaction import masked
 from dictograph.service.webhooks import ALLOWED_BY, LONGEST_OVERLAP_S, OVERLAP_S, Webhooks
 from dictograph.settings.model import Settings
 from dictograph.store.database import Database

@@ -9,7 +9,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
-from dictograph.redaction import masked
+from dictograph.runtime.redaction import masked
 
 #: Libraries that report every request at INFO, which is detail here.
 _TALKATIVE = ("alembic", "asyncio", "httpcore", "httpx", "huggingface_hub", "filelock", "urllib3", "uvicorn")

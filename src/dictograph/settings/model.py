@@ -17,7 +17,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, ValidationError
 
 from dictograph.errors import SettingsError
-from dictograph.redaction import masked
+from dictograph.runtime.redaction import masked
 from dictograph.setting_urls import DatabaseUrl, QueueUrl, StorageUrl
 from dictograph.settings.compat import ContractSettings
 from dictograph.settings.layers import DEFAULT, PREFIX, Layer, Sources, merged, own_layers, variable

@@ -34,7 +34,7 @@ from dictograph.errors import (
 )
 from dictograph.job import ErrorRecord, JobStatus, SourceKind, StoredAudio
 from dictograph.private_files import make_private_folder
-from dictograph.redaction import without_folders
+from dictograph.runtime.redaction import without_folders
 from dictograph.store import finish, progress
 from dictograph.store.claim import Claim
 from dictograph.store.database import Database

@@ -9,8 +9,8 @@ import re
 
 import pytest
 
-from dictograph.redaction import is_secret, masked
 from dictograph.runtime.logs import configure
+from dictograph.runtime.redaction import is_secret, masked
 
 log = logging.getLogger("dictograph.worker.runner")
 

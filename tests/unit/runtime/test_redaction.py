@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dictograph.redaction import without_folders
+from dictograph.runtime.redaction import without_folders
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 from uuid import uuid4
 
-from dictograph.disk import FULL, check_room, time_of_files
 from dictograph.errors import DictographError, NotFound, StorageFull, StorageUnavailable
 from dictograph.job import StoredAudio
 from dictograph.private_files import group_rights, make_private_folder, private
+from dictograph.runtime.disk import FULL, check_room, time_of_files
 from dictograph.runtime.fsync import sync_folder
 
 _PART = ".part"

@@ -20,7 +20,6 @@ from dictograph.child.sandbox.policy import Mode
 from dictograph.child.sandbox.self_test import warn
 from dictograph.crash import CrashPoints
 from dictograph.database_setup import prepare_database
-from dictograph.disk import FULL
 from dictograph.engine.catalog import Catalog
 from dictograph.engine.probe import prove
 from dictograph.engine.sizing import models_memory
@@ -29,6 +28,7 @@ from dictograph.private_files import make_private_folder
 from dictograph.process_lock import Presence
 from dictograph.queue import Queue
 from dictograph.queue.kinds import open_queue
+from dictograph.runtime.disk import FULL
 from dictograph.service.path_uploads import PathUploads
 from dictograph.service.paths import roots_of
 from dictograph.service.remote_workers import WorkersElsewhere

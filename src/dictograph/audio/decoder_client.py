@@ -30,7 +30,6 @@ from dictograph.child.process import (
 )
 from dictograph.child.sandbox.missing_layers import tell
 from dictograph.child.sandbox.policy import Mode, Sandbox, sealed
-from dictograph.disk import FULL, check_room
 from dictograph.engine.protocol import SAMPLE_RATE
 from dictograph.errors import (
     AudioTooLong,
@@ -46,6 +45,7 @@ from dictograph.errors import (
     StorageUnavailable,
     UnsupportedFormat,
 )
+from dictograph.runtime.disk import FULL, check_room
 from dictograph.transcript import Warning as Notice
 
 _MODULE = "dictograph.audio.decoder_child"

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from dictograph.disk import FULL
 from dictograph.errors import DictographError
+from dictograph.runtime.disk import FULL
 from dictograph.runtime.redaction import masked
 from dictograph.settings.model import Settings
 

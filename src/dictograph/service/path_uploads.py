@@ -10,7 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from dictograph.blobs import FolderBlobs, Notes
-from dictograph.disk import time_of_files
+from dictograph.runtime.disk import time_of_files
 from dictograph.service.naming import display_name
 from dictograph.service.shielded import run_to_completion
 from dictograph.service.upload_session import UploadSession

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from dictograph.blobs import FolderBlobs
-from dictograph.disk import time_of_files
+from dictograph.runtime.disk import time_of_files
 from dictograph.service.path_uploads import PathUploads
 
 HOUR = 3600.0

@@ -25,10 +25,10 @@ from dictograph.engine.probe import prove
 from dictograph.engine.sizing import models_memory
 from dictograph.errors import SettingsError
 from dictograph.private_files import make_private_folder
-from dictograph.process_lock import Presence
 from dictograph.queue import Queue
 from dictograph.queue.kinds import open_queue
 from dictograph.runtime.disk import FULL
+from dictograph.runtime.process_lock import Presence
 from dictograph.service.path_uploads import PathUploads
 from dictograph.service.paths import roots_of
 from dictograph.service.remote_workers import WorkersElsewhere

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from dictograph.process_lock import Presence, living
+from dictograph.runtime.process_lock import Presence, living
 
 log = logging.getLogger(__name__)
 

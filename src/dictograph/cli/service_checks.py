@@ -16,8 +16,8 @@ from dictograph.api.exposure import reached_by_others
 from dictograph.cli.findings import Result, Verdict
 from dictograph.contract import Address
 from dictograph.errors import DatabaseUnavailable, SettingsError
-from dictograph.process_lock import living, neighbours
 from dictograph.prompts.library import Library
+from dictograph.runtime.process_lock import living, neighbours
 from dictograph.settings.model import Settings
 from dictograph.store import migrate, workers
 from dictograph.store.clock import read_clock

@@ -10,7 +10,7 @@ import click
 from dictograph.cli.config_file import named_config
 from dictograph.cli.options import explained
 from dictograph.errors import DatabaseMissing, DatabaseUnavailable
-from dictograph.process_lock import living, neighbours
+from dictograph.runtime.process_lock import living, neighbours
 from dictograph.runtime.redaction import masked
 from dictograph.settings.model import Loaded, Settings, load
 from dictograph.store.dialects import file_of, is_there

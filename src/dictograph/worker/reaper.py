@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from dictograph.process_lock import Presence
+from dictograph.runtime.process_lock import Presence
 from dictograph.store import clock_skew, idempotency, lease, workers
 from dictograph.store.clock import read_clock
 from dictograph.store.database import Database

@@ -12,8 +12,8 @@ from typing import Any
 from dictograph.engine.catalog import Catalog
 from dictograph.job import KNOWN_NEEDS
 from dictograph.private_files import make_private_folder
-from dictograph.process_lock import Presence
 from dictograph.queue import Queue
+from dictograph.runtime.process_lock import Presence
 from dictograph.service.storage_guard import StorageGuard, troubles
 from dictograph.worker.agent import Agent, Crew
 from dictograph.worker.claimer import Claimer

@@ -21,7 +21,7 @@ from dictograph.cli import machine_checks, service_checks
 from dictograph.cli.findings import Verdict
 from dictograph.cli.main import main
 from dictograph.job import Options, Source, SourceKind
-from dictograph.process_lock import Presence
+from dictograph.runtime.process_lock import Presence
 from dictograph.settings.model import Settings
 from dictograph.store.accept import NewJob, create_job
 from dictograph.store.database import Database
@@ -65,7 +65,7 @@ def test_several_processes_on_one_sqlite_file_are_told_of(settings: Settings) ->
 HOLD = """
 import sys
 from pathlib import Path
-from dictograph.process_lock import Presence
+from dictograph.runtime.process_lock import Presence
 from dictograph.settings.model import Settings
 from dictograph.store.database import Database
 settings = Settings(data_dir=Path(sys.argv[1]), database_url=sys.argv[2])

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select, update
 
-from dictograph.process_lock import Presence
+from dictograph.runtime.process_lock import Presence
 from dictograph.store import clock_skew, finish, outbox
 from dictograph.store.clock import now_epoch, read_clock
 from dictograph.store.lease import RetryPolicy

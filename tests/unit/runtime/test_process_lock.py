@@ -6,12 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from dictograph.process_lock import Presence
+from dictograph.runtime.process_lock import Presence
 
 HOLD = """
 import sys
 from pathlib import Path
-from dictograph.process_lock import Presence
+from dictograph.runtime.process_lock import Presence
 presence = Presence(Path(sys.argv[1]))
 print(presence.id, flush=True)
 sys.stdin.read()

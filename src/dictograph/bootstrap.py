@@ -18,7 +18,6 @@ from dictograph.blobs import Blobs
 from dictograph.child.memory_budget import MemoryBudget
 from dictograph.child.sandbox.policy import Mode
 from dictograph.child.sandbox.self_test import warn
-from dictograph.crash import CrashPoints
 from dictograph.database_setup import prepare_database
 from dictograph.engine.catalog import Catalog
 from dictograph.engine.probe import prove
@@ -27,6 +26,7 @@ from dictograph.errors import SettingsError
 from dictograph.private_files import make_private_folder
 from dictograph.queue import Queue
 from dictograph.queue.kinds import open_queue
+from dictograph.runtime.crash import CrashPoints
 from dictograph.runtime.disk import FULL
 from dictograph.runtime.process_lock import Presence
 from dictograph.service.path_uploads import PathUploads

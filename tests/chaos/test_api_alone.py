@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from dictograph.crash import Point
+from dictograph.runtime.crash import Point
 from tests.audio_files import write_noise
 from tests.service import Service, eventually
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pytest
 
-from dictograph.crash import Point
+from dictograph.runtime.crash import Point
 from tests.postgres import cluster
 from tests.soak.faults import FAULTS
 from tests.soak.run import MAX_BATCH, Plan, Run

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from dictograph.crash import Point
+from dictograph.runtime.crash import Point
 from scripts.machine import free_port
 from tests.service import Service, eventually
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dictograph.crash import Point
+from dictograph.runtime.crash import Point
 from tests.audio_files import write_noise
 from tests.service import Service, ask, eventually
 from tests.soak.clients import Clients, Follower

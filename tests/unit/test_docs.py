@@ -18,11 +18,11 @@ from dictograph.api.openapi_schemas import event_content
 from dictograph.api.views import JobView
 from dictograph.cli.main import cli
 from dictograph.contract import Contract
-from dictograph.crash import Point
 from dictograph.errors import DictographError
 from dictograph.formats import FORMATS
 from dictograph.job import Options
 from dictograph.run_server import AgentDied
+from dictograph.runtime.crash import Point
 from dictograph.service.services import Services
 from dictograph.settings.model import Settings, variable
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from dictograph.crash import Point
+from dictograph.runtime.crash import Point
 from tests.service import ROOT
 from tests.soak import report
 from tests.soak.faults import FAULTS

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dictograph.blobs import Blobs
-from dictograph.crash import CrashPoints
 from dictograph.prompts.library import Library
+from dictograph.runtime.crash import CrashPoints
 from dictograph.service.authentication import Authentication
 from dictograph.service.contract_stats import TrafficBoard
 from dictograph.service.event_stream import Following

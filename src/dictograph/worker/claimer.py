@@ -14,8 +14,8 @@ import logging
 import random
 import time
 
-from dictograph.crash import Point
 from dictograph.queue import Queue
+from dictograph.runtime.crash import Point
 from dictograph.store.claim import Claim, Claimant, PutOff, claim_job, starves
 from dictograph.store.finish import release_unknown
 from dictograph.worker.agent import PASSING

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from dictograph.audio import rules
-from dictograph.crash import CrashPoints, Point
 from dictograph.job import Job, Lease
+from dictograph.runtime.crash import CrashPoints, Point
 from dictograph.store import progress
 from dictograph.store.database import Database
 from dictograph.store.progress import PlannedWindow

@@ -7,10 +7,10 @@ import contextlib
 import logging
 import random
 
-from dictograph.crash import CrashPoints, Point
 from dictograph.errors import PublishError
 from dictograph.job import ErrorRecord, backoff_seconds
 from dictograph.queue import Queue
+from dictograph.runtime.crash import CrashPoints, Point
 from dictograph.store import outbox
 from dictograph.store.database import Database
 from dictograph.store.outbox import Message

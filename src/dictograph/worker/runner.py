@@ -18,7 +18,6 @@ from dictograph.audio.source_file import SourceFile
 from dictograph.audio.vad_client import Listener
 from dictograph.blobs import Blobs
 from dictograph.child.fork_server_client import Forks
-from dictograph.crash import CrashPoints, Point
 from dictograph.engine.catalog import Catalog, NotYet
 from dictograph.engine.protocol import EngineSpec
 from dictograph.errors import (
@@ -34,6 +33,7 @@ from dictograph.errors import (
 )
 from dictograph.job import ErrorRecord, JobStatus, SourceKind, StoredAudio
 from dictograph.private_files import make_private_folder
+from dictograph.runtime.crash import CrashPoints, Point
 from dictograph.runtime.redaction import without_folders
 from dictograph.store import finish, progress
 from dictograph.store.claim import Claim

@@ -18,11 +18,11 @@ from typing import Any
 from sqlalchemy import Connection
 
 from dictograph.audio import pcm
-from dictograph.crash import CrashPoints, Point
 from dictograph.engine.loudness import is_empty
 from dictograph.engine.protocol import Capabilities, Window, WindowOptions, WindowResult
 from dictograph.errors import EngineFailed
 from dictograph.job import Job, Lease
+from dictograph.runtime.crash import CrashPoints, Point
 from dictograph.store import progress
 from dictograph.store.database import Database
 from dictograph.worker.audio_pipeline import Hearing

@@ -23,9 +23,9 @@ from dictograph.api.connection import ConnectionLimits
 from dictograph.api.server import serve
 from dictograph.blobs import Blobs, FolderBlobs
 from dictograph.contract import Contract
-from dictograph.crash import CrashPoints
 from dictograph.errors import InvalidOption, ModelNotAllowed
 from dictograph.job import ErrorRecord, FrozenEngine, Lease
+from dictograph.runtime.crash import CrashPoints
 from dictograph.service.services import Services
 from dictograph.service.status import Readiness
 from dictograph.settings.model import Settings

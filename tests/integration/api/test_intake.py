@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from dictograph.blobs import FolderBlobs
-from dictograph.crash import CrashPoints, Point
 from dictograph.errors import DatabaseUnavailable, EmptyUpload, UploadTooLarge
 from dictograph.job import LOCAL_OWNER
+from dictograph.runtime.crash import CrashPoints, Point
 from dictograph.service.intake import Intake
 from dictograph.service.request import Order
 from dictograph.service.upload_session import UploadState

@@ -14,8 +14,8 @@ from sqlalchemy import Connection, text, update
 
 from dictograph.blobs import FolderBlobs
 from dictograph.contract import Contract
-from dictograph.crash import CrashPoints
 from dictograph.errors import DatabaseUnavailable, IdempotencyInProgress
+from dictograph.runtime.crash import CrashPoints
 from dictograph.service import idempotency, intake
 from dictograph.service.intake import Intake
 from dictograph.service.request import Order

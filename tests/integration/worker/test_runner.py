@@ -11,7 +11,6 @@ from typing import Any, cast
 import pytest
 from sqlalchemy import Connection
 
-from dictograph.crash import CrashPoints
 from dictograph.errors import (
     DatabaseUnavailable,
     DictographError,
@@ -22,6 +21,7 @@ from dictograph.errors import (
     StorageUnavailable,
 )
 from dictograph.job import JobStatus
+from dictograph.runtime.crash import CrashPoints
 from dictograph.store.database import Database
 from dictograph.store.lease import RetryPolicy
 from dictograph.store.migrate import upgrade

@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
-from dictograph.crash import CrashPoints, Point
 from dictograph.errors import SettingsError
+from dictograph.runtime.crash import CrashPoints, Point
 
 PASSES = """
 import sys
-from dictograph.crash import CrashPoints, Point
+from dictograph.runtime.crash import CrashPoints, Point
 points = CrashPoints(sys.argv[1])
 for _ in range(3):
     for point in Point:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from dictograph.errors import DatabaseUnavailable, StorageFull
-from dictograph.outage_log import Trouble
+from dictograph.runtime.outage_log import Trouble
 from dictograph.store import events
 from dictograph.store.database import Database
 

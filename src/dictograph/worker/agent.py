@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from dictograph.errors import DatabaseUnavailable, StorageFull, StorageUnavailable
-from dictograph.outage_log import Trouble
+from dictograph.runtime.outage_log import Trouble
 
 log = logging.getLogger(__name__)
 

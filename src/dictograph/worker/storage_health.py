@@ -13,7 +13,7 @@ from pathlib import Path
 from dictograph.audio.decoder_client import check_room_for_samples
 from dictograph.blobs import Blobs
 from dictograph.errors import StorageFull, StorageUnavailable
-from dictograph.outage_log import Trouble
+from dictograph.runtime.outage_log import Trouble
 from dictograph.store.database import Database
 from dictograph.store.read import needs_stored_audio
 from dictograph.worker.fetching import HOLDS_NOTHING

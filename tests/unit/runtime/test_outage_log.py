@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from dictograph.outage_log import Trouble
+from dictograph.runtime.outage_log import Trouble
 
 
 def test_an_outage_is_said_when_it_begins_now_and_then_and_when_it_is_over(caplog: pytest.LogCaptureFixture) -> None:

@@ -10,7 +10,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dictograph.audio.addresses import AllowList
 from dictograph.audio.decoder_client import DecodeLimits, forks_of_decoders
 from dictograph.audio.fetch import FetchLimits
 from dictograph.audio.vad_client import Listener, voice_detector
@@ -23,6 +22,7 @@ from dictograph.engine.catalog import Catalog
 from dictograph.engine.probe import prove
 from dictograph.engine.sizing import models_memory
 from dictograph.errors import SettingsError
+from dictograph.net.addresses import AllowList
 from dictograph.private_files import make_private_folder
 from dictograph.queue import Queue
 from dictograph.queue.kinds import open_queue

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpcore
 
-from dictograph.audio.addresses import AllowList, Target, vet
 from dictograph.errors import FetchFailed, FetchTimeout, SourceNotFound
+from dictograph.net.addresses import AllowList, Target, vet
 
 if TYPE_CHECKING:
     from httpcore._backends.base import SOCKET_OPTION

@@ -12,12 +12,12 @@ from typing import TypeVar
 import click
 
 from dictograph.api.webhooks import delivery_view, secret_view
-from dictograph.audio.addresses import AllowList
 from dictograph.cli.options import option
 from dictograph.cli.service_database import check_database, service_settings
 from dictograph.cli.text_table import clipped, table
 from dictograph.errors import DictographError
 from dictograph.job import LOCAL_OWNER
+from dictograph.net.addresses import AllowList
 from dictograph.runtime.redaction import masked
 from dictograph.service.webhooks import ALLOWED_BY, LONGEST_OVERLAP_S, OVERLAP_S, Webhooks
 from dictograph.settings.model import Settings

@@ -7,8 +7,8 @@ import re
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from dictograph.audio.addresses import AllowList, Target, parse_target, vet
 from dictograph.errors import AddressNotAllowed, InvalidRequest, NotFound
+from dictograph.net.addresses import AllowList, Target, parse_target, vet
 from dictograph.service.request import check_url
 from dictograph.store import webhook_log, webhook_secrets
 from dictograph.store.database import Database

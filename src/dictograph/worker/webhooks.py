@@ -9,8 +9,8 @@ import random
 import time
 from collections.abc import Sequence
 
-from dictograph.audio.addresses import parse_target
 from dictograph.errors import AddressNotAllowed
+from dictograph.net.addresses import parse_target
 from dictograph.store import webhook_secrets, webhooks
 from dictograph.store.database import Database
 from dictograph.store.webhooks import Attempt, Due

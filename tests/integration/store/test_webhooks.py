@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select, update
 
-from dictograph.audio.addresses import AllowList
 from dictograph.errors import InvalidRequest, JobStateConflict, NotFound
 from dictograph.job import ErrorRecord, Lease
+from dictograph.net.addresses import AllowList
 from dictograph.store import clock_skew, control, finish, outbox, prune, webhook_log, webhook_secrets, webhooks
 from dictograph.store.clock import as_datetime, now_epoch
 from dictograph.store.database import Database

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from dictograph.audio.addresses import AllowList
 from dictograph.errors import DatabaseUnavailable
+from dictograph.net.addresses import AllowList
 from dictograph.store import webhooks
 from dictograph.store.database import Database
 from dictograph.store.migrate import upgrade

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from dictograph.audio.addresses import AllowList
+from dictograph.net.addresses import AllowList
 from dictograph.webhooks.sender import Outcome, Poster, outcome_of
 from dictograph.webhooks.signing import new_secret
 from tests.certificates import Authority

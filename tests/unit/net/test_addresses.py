@@ -4,8 +4,8 @@ import ipaddress
 
 import pytest
 
-from dictograph.audio.addresses import AllowList, Target, is_global, parse_target, vet
 from dictograph.errors import AddressNotAllowed, SettingsError
+from dictograph.net.addresses import AllowList, Target, is_global, parse_target, vet
 
 PUBLIC = [
     "8.8.8.8",

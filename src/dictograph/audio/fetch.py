@@ -18,9 +18,9 @@ from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 
 import httpcore
 
-from dictograph.audio.ssrf import GuardedNetwork, Resolver, system_resolver
 from dictograph.errors import FetchError, FetchFailed, FetchTimeout, SourceNotFound, SourceTooLarge
 from dictograph.net.addresses import AllowList, parse_target
+from dictograph.net.ssrf import GuardedNetwork, Resolver, system_resolver
 
 _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})

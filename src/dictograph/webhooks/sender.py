@@ -20,9 +20,9 @@ import httpcore
 
 from dictograph import __version__
 from dictograph.audio.fetch import sendable
-from dictograph.audio.ssrf import GuardedNetwork, Resolver, system_resolver
 from dictograph.errors import AddressNotAllowed, DictographError
 from dictograph.net.addresses import AllowList, parse_target
+from dictograph.net.ssrf import GuardedNetwork, Resolver, system_resolver
 from dictograph.webhooks.signing import signed_headers
 
 _CONNECT_S = 10.0

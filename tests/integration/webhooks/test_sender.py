@@ -15,9 +15,9 @@ from dictograph.net.addresses import AllowList
 from dictograph.webhooks.sender import Outcome, Poster, outcome_of
 from dictograph.webhooks.signing import new_secret
 from tests.certificates import Authority
-from tests.integration.audio import test_ssrf
 from tests.integration.audio.site import Resolver
-from tests.integration.audio.test_ssrf import ANSWERS, DIRECT, REDIRECTS, Watch
+from tests.integration.net import test_ssrf
+from tests.integration.net.test_ssrf import ANSWERS, DIRECT, REDIRECTS, Watch
 from tests.receiver import Answer, Came, Receiver, receiving
 
 watch = test_ssrf.watch

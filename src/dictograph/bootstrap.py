@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dictograph.audio.decoder_client import DecodeLimits, forks_of_decoders
-from dictograph.audio.fetch import FetchLimits
 from dictograph.audio.vad_client import Listener, voice_detector
 from dictograph.blobs import Blobs
 from dictograph.child.memory_budget import MemoryBudget
@@ -23,6 +22,7 @@ from dictograph.engine.probe import prove
 from dictograph.engine.sizing import models_memory
 from dictograph.errors import SettingsError
 from dictograph.net.addresses import AllowList
+from dictograph.net.fetch import FetchLimits
 from dictograph.private_files import make_private_folder
 from dictograph.queue import Queue
 from dictograph.queue.kinds import open_queue

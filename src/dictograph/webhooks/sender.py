@@ -19,9 +19,9 @@ from http import HTTPStatus
 import httpcore
 
 from dictograph import __version__
-from dictograph.audio.fetch import sendable
 from dictograph.errors import AddressNotAllowed, DictographError
 from dictograph.net.addresses import AllowList, parse_target
+from dictograph.net.fetch import sendable
 from dictograph.net.ssrf import GuardedNetwork, Resolver, system_resolver
 from dictograph.webhooks.signing import signed_headers
 

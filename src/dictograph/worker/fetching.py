@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from dictograph.audio.fetch import FetchLimits, fetch
 from dictograph.audio.local_path import open_allowed
 from dictograph.audio.source_file import SourceFile
 from dictograph.blobs import Blobs, audio_name
 from dictograph.errors import FetchTimeout, NotFound, SourceTooLarge, StorageUnavailable
 from dictograph.job import Job, Lease, Source, SourceKind, StoredAudio
+from dictograph.net.fetch import FetchLimits, fetch
 
 _CHUNK = 2**20
 

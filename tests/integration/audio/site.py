@@ -7,8 +7,8 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-from dictograph.audio.fetch import Fetched, FetchLimits, fetch
 from dictograph.net.addresses import AllowList
+from dictograph.net.fetch import Fetched, FetchLimits, fetch
 
 #: Gets the path that was asked for.
 Answer = Callable[[str, asyncio.StreamWriter], Awaitable[None]]

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from dictograph.audio.fetch import FetchLimits
 from dictograph.errors import AddressNotAllowed, DictographError, FetchError
+from dictograph.net.fetch import FetchLimits
 from tests.integration.audio.site import Resolver, always, download, says, site
 
 SECRET = b"what only this machine may read"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from dictograph.audio.fetch import FetchLimits
 from dictograph.blobs import FolderBlobs
 from dictograph.errors import FetchTimeout, SourceTooLarge
 from dictograph.job import Source, SourceKind
+from dictograph.net.fetch import FetchLimits
 from dictograph.worker.fetching import SourceRules, _copy
 
 

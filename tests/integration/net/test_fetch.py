@@ -9,7 +9,6 @@ from typing import Any, NoReturn
 
 import pytest
 
-from dictograph.audio.fetch import Fetched, FetchLimits, fetch
 from dictograph.errors import (
     AddressNotAllowed,
     DictographError,
@@ -20,6 +19,7 @@ from dictograph.errors import (
     SourceTooLarge,
 )
 from dictograph.net.addresses import AllowList
+from dictograph.net.fetch import Fetched, FetchLimits, fetch
 from tests.integration.audio.site import Answer, Resolver, always, download, says, site
 
 BODY = bytes(range(256)) * 400

@@ -17,10 +17,10 @@ from dictograph.child.memory_budget import MemoryBudget
 from dictograph.child.sandbox.policy import Mode
 from dictograph.child.sandbox.self_test import warn
 from dictograph.database_setup import prepare_database
-from dictograph.engine.catalog import Catalog
 from dictograph.engine.probe import prove
 from dictograph.engine.sizing import models_memory
 from dictograph.errors import SettingsError
+from dictograph.models.catalog import Catalog
 from dictograph.net.addresses import AllowList
 from dictograph.net.fetch import FetchLimits
 from dictograph.private_files import make_private_folder

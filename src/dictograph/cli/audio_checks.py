@@ -13,7 +13,6 @@ from dictograph.audio.decoder_client import Decoded, DecodeLimits, decode, forks
 from dictograph.cli.findings import Result, Verdict
 from dictograph.cli.text_table import size
 from dictograph.cli.write_probe import existing, try_to_write
-from dictograph.engine.catalog import Catalog
 from dictograph.engine.client import EngineChild
 from dictograph.engine.configured_models import needed
 from dictograph.engine.hf_cache import cache_folder
@@ -24,6 +23,7 @@ from dictograph.engine.registry import AUTO, SPHINX, WHISPER
 from dictograph.engine.selection import Choice
 from dictograph.engine.sizing import engine_memory, sizing
 from dictograph.errors import DecodeError, ModelUnavailable
+from dictograph.models.catalog import Catalog
 from dictograph.samples import hello
 from dictograph.settings.model import Settings, variable
 

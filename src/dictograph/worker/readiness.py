@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from dictograph.engine.catalog import Catalog, NotYet
 from dictograph.errors import DictographError
+from dictograph.models.catalog import Catalog, NotYet
 from dictograph.worker.agent import every
 from dictograph.worker.engine_dispatcher import Desk
 from dictograph.worker.engines import Engines

@@ -18,7 +18,6 @@ from dictograph.audio.source_file import SourceFile
 from dictograph.audio.vad_client import Listener
 from dictograph.blobs import Blobs
 from dictograph.child.fork_server_client import Forks
-from dictograph.engine.catalog import Catalog, NotYet
 from dictograph.engine.protocol import EngineSpec
 from dictograph.errors import (
     DatabaseUnavailable,
@@ -32,6 +31,7 @@ from dictograph.errors import (
     UnexpectedError,
 )
 from dictograph.job import ErrorRecord, JobStatus, SourceKind, StoredAudio
+from dictograph.models.catalog import Catalog, NotYet
 from dictograph.private_files import make_private_folder
 from dictograph.runtime.crash import CrashPoints, Point
 from dictograph.runtime.redaction import without_folders

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dictograph.engine.catalog import Catalog
 from dictograph.job import KNOWN_NEEDS
+from dictograph.models.catalog import Catalog
 from dictograph.private_files import make_private_folder
 from dictograph.queue import Queue
 from dictograph.runtime.process_lock import Presence

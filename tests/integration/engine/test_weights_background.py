@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from dictograph.engine import managed_model
-from dictograph.engine.catalog import Catalog, Choice, NotYet
 from dictograph.errors import ModelUnavailable
+from dictograph.models.catalog import Catalog, Choice, NotYet
 from dictograph.settings.model import Settings
 from tests.hub import Hub, serving
 from tests.service import TINY

@@ -19,10 +19,10 @@ from dictograph.engine.hf_cache import cache_folder
 from dictograph.engine.models import ModelInfo, list_models
 from dictograph.engine.probe import prove, sample
 from dictograph.engine.protocol import SAMPLE_RATE
-from dictograph.engine.registry import AUTO, SPHINX, WHISPER
 from dictograph.engine.sizing import engine_memory, sizing
 from dictograph.errors import DecodeError, ModelUnavailable
 from dictograph.models.catalog import Catalog
+from dictograph.models.registry import AUTO, SPHINX, WHISPER
 from dictograph.models.selection import Choice
 from dictograph.samples import hello
 from dictograph.settings.model import Settings, variable

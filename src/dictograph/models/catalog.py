@@ -12,9 +12,9 @@ from dictograph.engine.configured_models import needed, own_model
 from dictograph.engine.hardware import Hardware, find_hardware
 from dictograph.engine.managed_model import Asleep, Checking, Fetching, Ready, Shelf, Unavailable
 from dictograph.engine.protocol import EngineSpec
-from dictograph.engine.registry import AUTO, SPHINX, WHISPER, Offer
 from dictograph.errors import ModelNotAllowed, ModelOutOfReach, ModelUnavailable
 from dictograph.job import FrozenEngine
+from dictograph.models.registry import AUTO, SPHINX, WHISPER, Offer
 from dictograph.models.selection import Choice, NotYet, own_choice, whisper_choice
 from dictograph.settings.model import Settings
 from dictograph.transcript import Warning as Caution

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from dictograph.engine.hardware import Hardware
 from dictograph.engine.hf_cache import Snapshot
 from dictograph.engine.protocol import EngineSpec
-from dictograph.engine.registry import WHISPER, OwnModel
 from dictograph.job import FrozenEngine
+from dictograph.models.registry import WHISPER, OwnModel
 from dictograph.settings.model import Settings
 from dictograph.transcript import Warning as Caution
 

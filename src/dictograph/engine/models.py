@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Literal
 
 from dictograph.engine.checksum import FolderDigests, matches
-from dictograph.engine.configured_models import fetched_at_once
 from dictograph.engine.hf_cache import (
     Cache,
     Snapshot,
@@ -22,6 +21,7 @@ from dictograph.engine.hf_cache import (
 )
 from dictograph.engine.weights import Progress, fetch
 from dictograph.errors import InvalidOption, ModelUnavailable
+from dictograph.models.configured_models import fetched_at_once
 from dictograph.settings.model import Settings
 
 #: `pull` is asked for by a person who waits: the hub may take longer than a starting service gives it.

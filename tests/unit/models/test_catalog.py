@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from dictograph.contract import Contract
-from dictograph.engine.configured_models import fetched_at_once
 from dictograph.engine.hf_cache import Cache
 from dictograph.errors import InvalidOption, ModelNotAllowed, ModelUnavailable, SettingsError
 from dictograph.job import FrozenEngine
 from dictograph.models.catalog import Catalog, Choice, NotYet
+from dictograph.models.configured_models import fetched_at_once
 from dictograph.settings.model import Settings
 from tests.service import TINY
 

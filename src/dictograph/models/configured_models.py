@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dictograph.contract import Contract
-from dictograph.engine.managed_model import When
 from dictograph.engine.names import AUTO, WHISPER
+from dictograph.models.managed_model import When
 from dictograph.settings.model import Settings
 
 #: The setting that names a contract's own model.

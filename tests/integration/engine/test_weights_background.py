@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from dictograph.engine import managed_model
 from dictograph.errors import ModelUnavailable
+from dictograph.models import managed_model
 from dictograph.models.catalog import Catalog, Choice, NotYet
 from dictograph.settings.model import Settings
 from tests.hub import Hub, serving

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from fnmatch import fnmatch
 
-from dictograph.engine.hf_cache import REQUIRED, VOCABULARIES
+from dictograph.models.hf_cache import REQUIRED, VOCABULARIES
 
 _WANTED = ("config.json", "preprocessor_config.json", "tokenizer.json", "vocabulary.*", "model.bin")
 _CHECKSUM = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # of the form that files may be named by

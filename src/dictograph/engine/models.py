@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Literal
 
 from dictograph.engine.checksum import FolderDigests, matches
-from dictograph.engine.hf_cache import (
+from dictograph.engine.weights import Progress, fetch
+from dictograph.errors import InvalidOption, ModelUnavailable
+from dictograph.models.configured_models import fetched_at_once
+from dictograph.models.hf_cache import (
     Cache,
     Snapshot,
     cache_folder,
@@ -19,9 +22,6 @@ from dictograph.engine.hf_cache import (
     missing_files,
     repository,
 )
-from dictograph.engine.weights import Progress, fetch
-from dictograph.errors import InvalidOption, ModelUnavailable
-from dictograph.models.configured_models import fetched_at_once
 from dictograph.settings.model import Settings
 
 #: `pull` is asked for by a person who waits: the hub may take longer than a starting service gives it.

@@ -22,8 +22,8 @@ from typing import Any
 from dictograph.child.frames import Frame
 from dictograph.child.loop import ChildError, serve
 from dictograph.engine.download import fetch, remove_damaged
-from dictograph.engine.hf_cache import Cache
 from dictograph.engine.listing import CannotFetch, CannotFetchNow, Listing, list_remote
+from dictograph.models.hf_cache import Cache
 
 _REPORT_EVERY_S = 0.2
 

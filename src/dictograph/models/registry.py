@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from dictograph.contract import Contract
-from dictograph.engine.hf_cache import Cache, cache_folder, folder_of, is_folder, repository
 from dictograph.engine.names import AUTO, SPHINX, WHISPER
 from dictograph.errors import InvalidOption, ModelNotAllowed, SettingsError
 from dictograph.models.configured_models import Wanted, wanted, wanted_by
+from dictograph.models.hf_cache import Cache, cache_folder, folder_of, is_folder, repository
 from dictograph.models.managed_model import Shelf, When
 from dictograph.settings.model import Settings, variable
 from dictograph.settings.profiles.selection import names_of

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from dictograph.contract import Contract
-from dictograph.engine.hf_cache import Cache
 from dictograph.errors import InvalidOption, ModelNotAllowed, ModelUnavailable, SettingsError
 from dictograph.job import FrozenEngine
 from dictograph.models.catalog import Catalog, Choice, NotYet
 from dictograph.models.configured_models import fetched_at_once
+from dictograph.models.hf_cache import Cache
 from dictograph.settings.model import Settings
 from tests.service import TINY
 
@@ -228,7 +228,7 @@ def test_auto_is_the_engine_of_the_settings_when_they_name_one(tmp_path: Path) -
 def test_sizes_mean_the_repositories_that_they_mean_to_faster_whisper() -> None:
     from faster_whisper.utils import _MODELS
 
-    from dictograph.engine.hf_cache import SIZES
+    from dictograph.models.hf_cache import SIZES
 
     assert dict(SIZES) == _MODELS
 

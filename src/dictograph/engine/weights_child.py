@@ -21,8 +21,8 @@ from typing import Any
 
 from dictograph.child.frames import Frame
 from dictograph.child.loop import ChildError, serve
-from dictograph.engine.download import fetch, remove_damaged
 from dictograph.engine.listing import CannotFetch, CannotFetchNow, Listing, list_remote
+from dictograph.models.download import fetch, remove_damaged
 from dictograph.models.hf_cache import Cache
 
 _REPORT_EVERY_S = 0.2

@@ -14,9 +14,9 @@ from typing import Any
 from dictograph.child.frames import Frame
 from dictograph.child.process import Child, ChildFailed, ChildSpec, ChildTrouble
 from dictograph.child.sandbox.policy import Mode, Sandbox, open_to_read
-from dictograph.engine.listing import CannotFetch, CannotFetchNow
 from dictograph.errors import ModelOutOfReach, ModelUnavailable
 from dictograph.models.hf_cache import Cache, child_environment
+from dictograph.models.listing import CannotFetch, CannotFetchNow
 
 _MODULE = "dictograph.engine.weights_child"
 _START_S = 60.0

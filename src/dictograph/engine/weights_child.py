@@ -21,9 +21,9 @@ from typing import Any
 
 from dictograph.child.frames import Frame
 from dictograph.child.loop import ChildError, serve
-from dictograph.engine.listing import CannotFetch, CannotFetchNow, Listing, list_remote
 from dictograph.models.download import fetch, remove_damaged
 from dictograph.models.hf_cache import Cache
+from dictograph.models.listing import CannotFetch, CannotFetchNow, Listing, list_remote
 
 _REPORT_EVERY_S = 0.2
 

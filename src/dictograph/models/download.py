@@ -18,8 +18,8 @@ from pathlib import Path
 import httpx
 
 from dictograph.engine.checksum import matches
-from dictograph.engine.listing import CannotFetchNow, Listing, RemoteFile, brief
 from dictograph.models.hf_cache import Cache
+from dictograph.models.listing import CannotFetchNow, Listing, RemoteFile, brief
 
 _PART = ".dictograph.incomplete"
 _LOCK_POLL_S = 0.5

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from dictograph.engine.checksum import FolderDigests, matches
 from dictograph.engine.weights import Progress, fetch
 from dictograph.errors import InvalidOption, ModelUnavailable
+from dictograph.models.checksum import FolderDigests, matches
 from dictograph.models.configured_models import fetched_at_once
 from dictograph.models.hf_cache import (
     Cache,

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import httpx
 
-from dictograph.engine.checksum import matches
+from dictograph.models.checksum import matches
 from dictograph.models.hf_cache import Cache
 from dictograph.models.listing import CannotFetchNow, Listing, RemoteFile, brief
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Literal
 
 from dictograph.child.sandbox.policy import Mode
-from dictograph.engine.checksum import FolderDigests
 from dictograph.engine.weights import PATIENCE_S, Progress, fetch
 from dictograph.errors import ModelOutOfReach, ModelUnavailable
 from dictograph.job import backoff_seconds
+from dictograph.models.checksum import FolderDigests
 from dictograph.models.hf_cache import Cache, Snapshot, folder_of, is_folder, missing_files, repository
 
 log = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dictograph.engine.checksum import FolderDigests, matches
 from dictograph.errors import InvalidOption
+from dictograph.models.checksum import FolderDigests, matches
 from dictograph.models.hf_cache import Cache, cache_folder, is_folder, missing_files, repository
 from tests.service import TINY
 

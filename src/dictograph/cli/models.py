@@ -14,9 +14,9 @@ from dictograph.cli.text_table import size, table
 from dictograph.engine.models import ModelInfo, Verified, list_models
 from dictograph.engine.models import pull as pull_model
 from dictograph.engine.models import verify as verify_model
-from dictograph.engine.weights import Progress
 from dictograph.models.configured_models import fetched_at_once
 from dictograph.models.hf_cache import is_folder
+from dictograph.models.weights import Progress
 from dictograph.settings.model import Settings
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dictograph.engine.gpu import has_gpu
-from dictograph.engine.weights import cuda_devices
+from dictograph.models.weights import cuda_devices
 from dictograph.settings.model import Settings
 
 

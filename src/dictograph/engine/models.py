@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from dictograph.engine.weights import Progress, fetch
 from dictograph.errors import InvalidOption, ModelUnavailable
 from dictograph.models.checksum import FolderDigests, matches
 from dictograph.models.configured_models import fetched_at_once
@@ -22,6 +21,7 @@ from dictograph.models.hf_cache import (
     missing_files,
     repository,
 )
+from dictograph.models.weights import Progress, fetch
 from dictograph.settings.model import Settings
 
 #: `pull` is asked for by a person who waits: the hub may take longer than a starting service gives it.

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Literal
 
 from dictograph.child.sandbox.policy import Mode
-from dictograph.engine.weights import PATIENCE_S, Progress, fetch
 from dictograph.errors import ModelOutOfReach, ModelUnavailable
 from dictograph.job import backoff_seconds
 from dictograph.models.checksum import FolderDigests
 from dictograph.models.hf_cache import Cache, Snapshot, folder_of, is_folder, missing_files, repository
+from dictograph.models.weights import PATIENCE_S, Progress, fetch
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from dictograph.errors import ModelOutOfReach, ModelUnavailable
 from dictograph.models.hf_cache import Cache, child_environment
 from dictograph.models.listing import CannotFetch, CannotFetchNow
 
-_MODULE = "dictograph.engine.weights_child"
+_MODULE = "dictograph.models.weights_child"
 _START_S = 60.0
 _SILENCE_S = 300.0  # checking some gigabytes on a slow disk reports nothing meanwhile
 

@@ -14,7 +14,6 @@ from dictograph.cli.findings import Result, Verdict
 from dictograph.cli.text_table import size
 from dictograph.cli.write_probe import existing, try_to_write
 from dictograph.engine.client import EngineChild
-from dictograph.engine.models import ModelInfo, list_models
 from dictograph.engine.probe import prove, sample
 from dictograph.engine.protocol import SAMPLE_RATE
 from dictograph.engine.sizing import engine_memory, sizing
@@ -22,6 +21,7 @@ from dictograph.errors import DecodeError, ModelUnavailable
 from dictograph.models.catalog import Catalog
 from dictograph.models.configured_models import needed
 from dictograph.models.hf_cache import cache_folder
+from dictograph.models.inventory import ModelInfo, list_models
 from dictograph.models.registry import AUTO, SPHINX, WHISPER
 from dictograph.models.selection import Choice
 from dictograph.samples import hello

@@ -11,11 +11,11 @@ import click
 from dictograph.cli.options import effective, option
 from dictograph.cli.progress import byte_bar
 from dictograph.cli.text_table import size, table
-from dictograph.engine.models import ModelInfo, Verified, list_models
-from dictograph.engine.models import pull as pull_model
-from dictograph.engine.models import verify as verify_model
 from dictograph.models.configured_models import fetched_at_once
 from dictograph.models.hf_cache import is_folder
+from dictograph.models.inventory import ModelInfo, Verified, list_models
+from dictograph.models.inventory import pull as pull_model
+from dictograph.models.inventory import verify as verify_model
 from dictograph.models.weights import Progress
 from dictograph.settings.model import Settings
 

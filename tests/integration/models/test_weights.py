@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from dictograph.engine.models import list_models, pull, verify
 from dictograph.errors import InvalidOption, ModelUnavailable
 from dictograph.models.hf_cache import Cache
+from dictograph.models.inventory import list_models, pull, verify
 from dictograph.models.weights import Progress, fetch
 from dictograph.settings.model import Settings
 from tests.hub import Hub, serving

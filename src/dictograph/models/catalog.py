@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 from dictograph.contract import Contract
-from dictograph.engine.hardware import Hardware, find_hardware
 from dictograph.engine.protocol import EngineSpec
 from dictograph.errors import ModelNotAllowed, ModelOutOfReach, ModelUnavailable
 from dictograph.job import FrozenEngine
 from dictograph.models.configured_models import needed, own_model
+from dictograph.models.hardware import Hardware, find_hardware
 from dictograph.models.managed_model import Asleep, Checking, Fetching, Ready, Shelf, Unavailable
 from dictograph.models.registry import AUTO, SPHINX, WHISPER, Offer
 from dictograph.models.selection import Choice, NotYet, own_choice, whisper_choice

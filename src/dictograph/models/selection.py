@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dictograph.engine.hardware import Hardware
 from dictograph.engine.protocol import EngineSpec
 from dictograph.job import FrozenEngine
+from dictograph.models.hardware import Hardware
 from dictograph.models.hf_cache import Snapshot
 from dictograph.models.registry import WHISPER, OwnModel
 from dictograph.settings.model import Settings

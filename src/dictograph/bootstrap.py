@@ -43,7 +43,7 @@ from dictograph.store.lease import RetryPolicy
 from dictograph.store.tail import Tail
 from dictograph.webhooks.sender import Poster
 from dictograph.worker.agent import PASSING, Crew
-from dictograph.worker.engine_dispatcher import EngineLimits
+from dictograph.worker.batching.engine_dispatcher import EngineLimits
 from dictograph.worker.engines import Engines
 from dictograph.worker.fetching import SourceRules
 from dictograph.worker.guard_post import GuardPost

@@ -8,7 +8,7 @@ from typing import Any
 from dictograph.child.memory_budget import MemoryBudget
 from dictograph.engine.protocol import EngineSpec
 from dictograph.engine.sizing import models_memory
-from dictograph.worker.engine_dispatcher import Desk, EngineLimits, Proof
+from dictograph.worker.batching.engine_dispatcher import Desk, EngineLimits, Proof
 
 #: How often it is looked what the processes take (s).
 _MEASURE_S = 1.0

@@ -8,7 +8,7 @@ import logging
 from dictograph.errors import DictographError
 from dictograph.models.catalog import Catalog, NotYet
 from dictograph.worker.agent import every
-from dictograph.worker.engine_dispatcher import Desk
+from dictograph.worker.batching.engine_dispatcher import Desk
 from dictograph.worker.engines import Engines
 
 log = logging.getLogger(__name__)

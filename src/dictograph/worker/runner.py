@@ -42,7 +42,7 @@ from dictograph.store.lease import RetryPolicy
 from dictograph.store.read import get_job
 from dictograph.worker.agent import PASSING
 from dictograph.worker.audio_pipeline import Hearing
-from dictograph.worker.engine_dispatcher import Desk
+from dictograph.worker.batching.engine_dispatcher import Desk
 from dictograph.worker.engines import Engines
 from dictograph.worker.fetching import SourceRules, bring, opened, recorded
 from dictograph.worker.outcome import Completed, Failed, GivenBack, Lost, Outcome, PlanChanged, Released

@@ -26,8 +26,8 @@ from dictograph.runtime.crash import CrashPoints, Point
 from dictograph.store import progress
 from dictograph.store.database import Database
 from dictograph.worker.audio_pipeline import Hearing
+from dictograph.worker.batching.engine_dispatcher import Desk
 from dictograph.worker.capability_checks import refuse_unable, unheeded_options
-from dictograph.worker.engine_dispatcher import Desk
 from dictograph.worker.job_queue import Detect, Item, Lane
 from dictograph.worker.planning import Numbered, Planning
 

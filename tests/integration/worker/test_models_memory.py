@@ -15,11 +15,11 @@ from dictograph.engine.protocol import EngineSpec
 from dictograph.errors import ModelTooLarge
 from dictograph.job import JobStatus, Options
 from dictograph.service.request import Order
-from dictograph.worker.engine_dispatcher import Desk, EngineLimits
+from dictograph.worker.batching.engine_dispatcher import Desk, EngineLimits
 from dictograph.worker.engines import Engines
 from tests.audio_files import write_noise
+from tests.integration.worker.batching.test_engine_dispatcher import put, taking
 from tests.integration.worker.bench import application, behave
-from tests.integration.worker.test_engine_dispatcher import put, taking
 
 _MIB = 2**20
 

@@ -17,7 +17,7 @@ import pytest
 from dictograph.audio.pcm import MissingSamples
 from dictograph.engine.protocol import EngineSpec, Window, WindowOptions
 from dictograph.errors import EngineOutOfMemory, StorageUnavailable
-from dictograph.worker.engine_dispatcher import Desk, EngineLimits
+from dictograph.worker.batching.engine_dispatcher import Desk, EngineLimits
 from dictograph.worker.job_queue import Item, Lane
 from tests.integration.worker.bench import behave
 from tests.processes import children

@@ -24,7 +24,7 @@ from dictograph.errors import (
     EngineTimeout,
 )
 from dictograph.worker.batch import Room, read_windows, settle
-from dictograph.worker.batch_queue import Lanes
+from dictograph.worker.batching.batch_queue import Lanes
 from dictograph.worker.job_queue import Batch, Lane
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from dictograph.engine.protocol import Window, WindowOptions
-from dictograph.worker.batch_queue import Lanes
+from dictograph.worker.batching.batch_queue import Lanes
 from dictograph.worker.job_queue import Batch, Detect, Item, Lane
 
 ENGLISH, GERMAN = WindowOptions(language="en"), WindowOptions(language="de")

@@ -8,7 +8,7 @@ from dictograph.audio.pcm import MissingSamples
 from dictograph.engine.client import MAX_WINDOWS
 from dictograph.engine.protocol import Capabilities, Window, WindowResult
 from dictograph.errors import DictographError, StorageUnavailable
-from dictograph.worker.job_queue import Batch, Item
+from dictograph.worker.batching.job_queue import Batch, Item
 
 log = logging.getLogger(__name__)
 

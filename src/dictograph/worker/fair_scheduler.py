@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from dictograph.worker.job_queue import Batch, Lane
+from dictograph.worker.batching.job_queue import Batch, Lane
 
 #: So many batches of newcomers may go before the others in a row.
 _IN_A_ROW = 4

@@ -27,8 +27,8 @@ from dictograph.store import progress
 from dictograph.store.database import Database
 from dictograph.worker.audio_pipeline import Hearing
 from dictograph.worker.batching.engine_dispatcher import Desk
+from dictograph.worker.batching.job_queue import Detect, Item, Lane
 from dictograph.worker.capability_checks import refuse_unable, unheeded_options
-from dictograph.worker.job_queue import Detect, Item, Lane
 from dictograph.worker.planning import Numbered, Planning
 
 #: How many windows of speech the language is decided from: the first few, and when these leave a doubt, more.

@@ -25,7 +25,7 @@ from dictograph.errors import (
 )
 from dictograph.worker.batch import Room, read_windows, settle
 from dictograph.worker.batching.batch_queue import Lanes
-from dictograph.worker.job_queue import Batch, Lane
+from dictograph.worker.batching.job_queue import Batch, Lane
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from dictograph.audio.pcm import MissingSamples
 from dictograph.engine.protocol import EngineSpec, Window, WindowOptions
 from dictograph.errors import EngineOutOfMemory, StorageUnavailable
 from dictograph.worker.batching.engine_dispatcher import Desk, EngineLimits
-from dictograph.worker.job_queue import Item, Lane
+from dictograph.worker.batching.job_queue import Item, Lane
 from tests.integration.worker.bench import behave
 from tests.processes import children
 

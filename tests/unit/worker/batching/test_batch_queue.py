@@ -8,7 +8,7 @@ from typing import Any
 
 from dictograph.engine.protocol import Window, WindowOptions
 from dictograph.worker.batching.batch_queue import Lanes
-from dictograph.worker.job_queue import Batch, Detect, Item, Lane
+from dictograph.worker.batching.job_queue import Batch, Detect, Item, Lane
 
 ENGLISH, GERMAN = WindowOptions(language="en"), WindowOptions(language="de")
 SAMPLED = WindowOptions(temperature=0.5)

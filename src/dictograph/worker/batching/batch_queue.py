@@ -17,8 +17,8 @@ from collections.abc import Callable
 
 from dictograph.engine.protocol import WindowOptions
 from dictograph.errors import DictographError
+from dictograph.worker.batching.fair_scheduler import Turns
 from dictograph.worker.batching.job_queue import Batch, Detect, Item, Lane
-from dictograph.worker.fair_scheduler import Turns
 
 #: For so long after a newcomer came to a busy engine another one is reckoned with, in seconds.
 _LATELY_S = 30.0

@@ -23,7 +23,7 @@ from dictograph.errors import (
     EngineOutOfMemory,
     EngineTimeout,
 )
-from dictograph.worker.batch import Room, read_windows, settle
+from dictograph.worker.batching.batch import Room, read_windows, settle
 from dictograph.worker.batching.batch_queue import Lanes
 from dictograph.worker.batching.job_queue import Batch, Lane
 

@@ -20,7 +20,7 @@ from fastapi import FastAPI
 
 from dictograph.api.app import create_app
 from dictograph.api.connection import ConnectionLimits
-from dictograph.api.server import serve
+from dictograph.api.server.serve import serve
 from dictograph.blobs import Blobs, FolderBlobs
 from dictograph.contract import Contract
 from dictograph.errors import InvalidOption, ModelNotAllowed

@@ -15,9 +15,9 @@ import pytest
 import sqlalchemy
 from websockets.sync.client import ClientConnection, connect
 
-from dictograph.api import server
 from dictograph.api.gateway import subscription, websocket_session
 from dictograph.api.gateway.final import MOST_BYTES, shortened
+from dictograph.api.server import serve
 from dictograph.blobs import FolderBlobs
 from dictograph.errors import DatabaseUnavailable
 from dictograph.service import transcript_report
@@ -411,7 +411,7 @@ def test_a_fault_of_ours_says_nothing_of_itself(api: Live, monkeypatch: pytest.M
 @pytest.mark.contract("gateway", "WS /", "a silent connection stays open")
 def test_who_says_nothing_stays_connected(tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pings are a hundred times as frequent here. An answer has a tenth of its time: busy machines take some."""
-    made = server._config
+    made = serve._config
 
     def faster(*given: Any) -> Any:
         config = made(*given)
@@ -421,7 +421,7 @@ def test_who_says_nothing_stays_connected(tmp_path: Path, migrated: Path, monkey
         config.ws_ping_interval, config.ws_ping_timeout = config.ws_ping_interval / 100, config.ws_ping_timeout / 10
         return config
 
-    monkeypatch.setattr(server, "_config", faster)
+    monkeypatch.setattr(serve, "_config", faster)
     with live(tmp_path, migrated=migrated) as api, connect(api.ws_base) as socket:
         with pytest.raises(TimeoutError):
             socket.recv(timeout=2.5)

@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 import websockets
 
-from dictograph.api import body_rate, connection, response_middleware, server
+from dictograph.api import body_rate, connection, response_middleware
+from dictograph.api.server import serve
 from tests.integration.api.live import Live, live
 from tests.integration.api.raw import END, JOBS, connected, exchange, file_part, head, parsed, received
 from tests.service import eventually
@@ -316,4 +317,4 @@ def test_there_is_a_limit_for_each_of_these() -> None:
     assert 0 < body_rate.Pace().idle_timeout <= 60
     assert body_rate.Pace().min_rate > 0
     assert 0 < connection.ConnectionLimits().headers_timeout <= 20
-    assert server.GRACE_S <= 10
+    assert serve.GRACE_S <= 10

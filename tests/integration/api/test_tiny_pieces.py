@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from dictograph.api import lingering, server
+from dictograph.api import lingering
+from dictograph.api.server import serve
 from tests.integration.api.live import Live, live
 from tests.integration.api.raw import END, JOBS, chunk, connected, exchange, file_part, head, parsed, received
 from tests.integration.api.test_hostile_connections import BINARY, PING, PONG, TEXT, framed, upgraded
@@ -44,7 +45,7 @@ def test_between_a_few_chunks_everybody_else_has_a_turn() -> None:
             while (message := await receive())["type"] == "http.request":
                 pieces.append(len(message["body"]))
 
-        running = asyncio.create_task(server.serve(app, ["127.0.0.1:0"], told.put_nowait, stop))
+        running = asyncio.create_task(serve.serve(app, ["127.0.0.1:0"], told.put_nowait, stop))
         host, _, port = (await told.get())[0].rpartition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         writer.write(head(CHUNKED) + CHUNKS)
@@ -191,4 +192,4 @@ def test_what_comes_with_the_handshake_is_heard_to_its_end(one: Live) -> None:
 
 
 def test_there_is_an_end_to_listening_after_the_last_word() -> None:
-    assert 0 < lingering.LINGER_S <= server.GRACE_S
+    assert 0 < lingering.LINGER_S <= serve.GRACE_S

@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
-from dictograph.api import server
 from dictograph.api.fd_limit import connections_within
+from dictograph.api.server import serve
 from dictograph.errors import SettingsError
 from tests.integration.api.live import Live, live
 
@@ -31,7 +31,7 @@ def test_answers_do_not_wait_for_the_client_to_acknowledge_their_heads() -> None
 
     async def run() -> int:
         made: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
-        with server.listening_socket("127.0.0.1:0") as listening:
+        with serve.listening_socket("127.0.0.1:0") as listening:
             one = await asyncio.start_server(lambda _, writer: made.put_nowait(writer), sock=listening)
             _, client = await asyncio.open_connection(*listening.getsockname())
             accepted: socket.socket = (writer := await made.get()).get_extra_info("socket")
@@ -50,7 +50,7 @@ def test_it_serves_several_addresses_and_touches_no_signal() -> None:
     async def run() -> list[str]:
         stop, told = asyncio.Event(), asyncio.Queue[list[str]]()
         addresses = ["127.0.0.1:0", "127.0.0.1:0", *(["[::1]:0"] if has_ipv6() else [])]
-        running = asyncio.create_task(server.serve(hello, addresses, told.put_nowait, stop))
+        running = asyncio.create_task(serve.serve(hello, addresses, told.put_nowait, stop))
         started = await told.get()
         assert signal.getsignal(signal.SIGTERM) is before
         async with httpx.AsyncClient() as client:
@@ -66,7 +66,7 @@ def test_an_address_that_is_taken_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(SettingsError, match=rf"{address}.*--port.*DICTOGRAPH_LISTEN"):
-            asyncio.run(server.serve(hello, [address], print, asyncio.Event()))
+            asyncio.run(serve.serve(hello, [address], print, asyncio.Event()))
 
 
 def test_a_client_that_never_ends_its_headers_is_cut_off(tmp_path: Path, migrated: Path) -> None:
@@ -118,11 +118,11 @@ def test_nonsense_behind_a_request_puts_nothing_into_its_answer(api: Live) -> No
 
 
 def test_one_connection_too_many_is_told_so_and_costs_the_others_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "make_room", lambda: 3)
+    monkeypatch.setattr(serve, "make_room", lambda: 3)
 
     async def run() -> bytes:
         stop, told = asyncio.Event(), asyncio.Queue[list[str]]()
-        running = asyncio.create_task(server.serve(hello, ["127.0.0.1:0"], told.put_nowait, stop))
+        running = asyncio.create_task(serve.serve(hello, ["127.0.0.1:0"], told.put_nowait, stop))
         [address] = await told.get()
         host, _, port = address.rpartition(":")
         held = [await asyncio.open_connection(host, int(port)) for _ in range(4)]

@@ -11,8 +11,8 @@ from contextlib import ExitStack
 from typing import Any
 
 from dictograph.api.app import create_app
-from dictograph.api.connection import ConnectionLimits
 from dictograph.api.exposure import check_exposure
+from dictograph.api.server.connection import ConnectionLimits
 from dictograph.api.server.serve import listening_socket, serve
 from dictograph.banner import banner, profiles
 from dictograph.bootstrap import Application, open_application

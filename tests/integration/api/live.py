@@ -19,7 +19,7 @@ import httpx
 from fastapi import FastAPI
 
 from dictograph.api.app import create_app
-from dictograph.api.connection import ConnectionLimits
+from dictograph.api.server.connection import ConnectionLimits
 from dictograph.api.server.serve import serve
 from dictograph.blobs import Blobs, FolderBlobs
 from dictograph.contract import Contract

@@ -175,7 +175,7 @@ def test_frames_that_bring_next_to_nothing_end_their_connection(one: Live, path:
 def test_a_message_in_fragments_without_end_is_refused_however_slowly_they_come(
     one: Live, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dictograph.api.websocket._AT_REST_S", 0.0)
+    monkeypatch.setattr("dictograph.api.server.websocket._AT_REST_S", 0.0)
     with upgraded(one, path) as raw:
         raw.sendall(framed(TEXT, b"x", fin=False))
         until_cut_off(raw, framed(0, fin=False) * 100)

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from dictograph.api.fd_limit import make_room
 from dictograph.api.read_turns import ReadTurns
 from dictograph.api.server.connection import Connection, ConnectionLimits
-from dictograph.api.websocket import Socket
+from dictograph.api.server.websocket import Socket
 from dictograph.errors import SettingsError
 
 #: How long requests may go on after the end was called for (s).

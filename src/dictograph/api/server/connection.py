@@ -16,8 +16,8 @@ from dictograph.api.error_responses import problem
 from dictograph.api.http_parser import StepwiseParser
 from dictograph.api.lingering import LingeringClose
 from dictograph.api.read_turns import ReadTurns
+from dictograph.api.server.slow_reader import Unread
 from dictograph.api.server.websocket import Socket
-from dictograph.api.slow_reader import Unread
 from dictograph.errors import DictographError, RequestError, ServerBusy
 
 

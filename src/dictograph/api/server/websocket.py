@@ -13,7 +13,7 @@ from dictograph.api.error_responses import AbsurdChunking
 from dictograph.api.lingering import LingeringClose
 from dictograph.api.piece_meter import PieceMeter
 from dictograph.api.read_turns import ReadTurns
-from dictograph.api.slow_reader import Unread
+from dictograph.api.server.slow_reader import Unread
 
 #: So much may wait to be sent to a client when it asks for another pong, in bytes.
 _MOST_UNSENT = 256 * 1024

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
-from dictograph.api.close_frame import Ending
+from dictograph.api.server.close_frame import Ending
 
 CLOSE = Frame(Opcode.CLOSE, b"\x03\xe8bye").serialize(mask=True)
 

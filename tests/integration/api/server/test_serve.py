@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
-from dictograph.api.fd_limit import connections_within
 from dictograph.api.server import serve
+from dictograph.api.server.fd_limit import connections_within
 from dictograph.errors import SettingsError
 from tests.integration.api.live import Live, live
 

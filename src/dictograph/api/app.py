@@ -13,8 +13,8 @@ from dictograph.api.body_rate import Pace
 from dictograph.api.error_responses import handle_problems
 from dictograph.api.health import house_routes
 from dictograph.api.host_origin import Guard, known_hosts, known_origins
-from dictograph.api.response_middleware import Envelope
 from dictograph.api.results import result_routes
+from dictograph.api.server.response_middleware import Envelope
 from dictograph.api.sockets import socket_routes
 from dictograph.api.surface import Parts, Surface
 from dictograph.api.tickets import ticket_routes

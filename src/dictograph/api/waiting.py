@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
-from dictograph.api.response_middleware import BrokenOff
+from dictograph.api.server.response_middleware import BrokenOff
 from dictograph.errors import DictographError, JobStateConflict, ServerBusy, kind_of
 from dictograph.job import Job, JobStatus
 from dictograph.service.services import Services

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from dictograph.api import response_middleware
+from dictograph.api.server import response_middleware
 from tests.integration.api.live import Live, live
 from tests.integration.api.raw import (
     BOUNDARY,

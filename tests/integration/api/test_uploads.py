@@ -15,7 +15,7 @@ import httpx
 import psutil
 import pytest
 
-from dictograph.api import response_middleware
+from dictograph.api.server import response_middleware
 from tests.integration.api.live import Live, live
 from tests.needs import need
 from tests.service import ROOT, eventually

@@ -9,8 +9,8 @@ from typing import Any
 
 from starlette.requests import Request
 
-from dictograph.api.body_rate import Pace
 from dictograph.api.error_responses import MalformedBody
+from dictograph.api.server.body_rate import Pace
 from dictograph.api.upload_form import UploadForm
 from dictograph.errors import InvalidRequest, UploadTooLarge
 from dictograph.service.access import Caller

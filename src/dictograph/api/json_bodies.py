@@ -9,8 +9,8 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from dictograph.api.body import parsed, whole
-from dictograph.api.body_rate import Pace
 from dictograph.api.error_responses import MalformedBody
+from dictograph.api.server.body_rate import Pace
 from dictograph.errors import InvalidRequest
 
 Body = TypeVar("Body", bound=BaseModel)

@@ -16,8 +16,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
 
-from dictograph.api.body_rate import Pace
 from dictograph.api.error_responses import MalformedBody, problem
+from dictograph.api.server.body_rate import Pace
 from dictograph.contract import Contract
 from dictograph.errors import DictographError
 from dictograph.service.services import Services

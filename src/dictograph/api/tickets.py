@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dictograph.api.access import Reader
-from dictograph.api.body_rate import Pace
 from dictograph.api.error_responses import Json
 from dictograph.api.json_bodies import json_body, read_body
 from dictograph.api.openapi_schemas import problems
+from dictograph.api.server.body_rate import Pace
 from dictograph.api.views import Moment
 from dictograph.service.services import Services
 

@@ -12,9 +12,9 @@ from starlette.responses import Response
 
 from dictograph.api.access import Changer, Creator, Reader
 from dictograph.api.body import receive_reference, receive_upload
-from dictograph.api.body_rate import Pace
 from dictograph.api.error_responses import Json, UnsupportedMediaType
 from dictograph.api.openapi_schemas import creation_body, problems
+from dictograph.api.server.body_rate import Pace
 from dictograph.api.views import JobListView, JobView, job_view
 from dictograph.job import Job, JobStatus
 from dictograph.service.jobs import Listing

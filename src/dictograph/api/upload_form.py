@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
-from dictograph.api.body_rate import Pace
 from dictograph.api.multipart import NATIVE_RULES, FileBytes, Form, FormRules
+from dictograph.api.server.body_rate import Pace
 from dictograph.errors import UploadTooLarge
 from dictograph.service.upload_session import UploadSession
 

@@ -18,8 +18,7 @@ from pathlib import Path
 import pytest
 import websockets
 
-from dictograph.api import body_rate
-from dictograph.api.server import connection, response_middleware, serve
+from dictograph.api.server import body_rate, connection, response_middleware, serve
 from tests.integration.api.live import Live, live
 from tests.integration.api.raw import END, JOBS, connected, exchange, file_part, head, parsed, received
 from tests.service import eventually

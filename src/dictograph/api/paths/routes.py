@@ -11,9 +11,9 @@ from starlette.responses import PlainTextResponse, Response
 
 from dictograph.api.access import guest_of
 from dictograph.api.body import parsed, whole
-from dictograph.api.body_rate import Pace
 from dictograph.api.paths.responses import MISSING_PATH, answer, refusal, render, status_of
 from dictograph.api.paths.upload import take_file
+from dictograph.api.server.body_rate import Pace
 from dictograph.api.surface import Parts, route_class
 from dictograph.contract import Contract
 from dictograph.errors import NotFound

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
-from dictograph.api.body_rate import Pace
 from dictograph.api.error_responses import MalformedBody, UnsupportedMediaType
 from dictograph.api.paths.responses import NO_FILE
+from dictograph.api.server.body_rate import Pace
 from dictograph.api.upload_form import UploadForm
 from dictograph.errors import EmptyUpload, InvalidRequest, RequestError, UploadIncomplete
 from dictograph.service.path_uploads import PathUploads

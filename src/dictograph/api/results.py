@@ -18,7 +18,7 @@ from dictograph.api.error_responses import Json
 from dictograph.api.event_encoding import SSE_HEAD, sse
 from dictograph.api.negotiate import choose_format
 from dictograph.api.openapi_schemas import event_content, problems, transcript_content
-from dictograph.api.streams import Stream, in_blocks
+from dictograph.api.server.streams import Stream, in_blocks
 from dictograph.api.views import PromptsView
 from dictograph.errors import DatabaseUnavailable
 from dictograph.service.services import Services

@@ -16,7 +16,7 @@ from dictograph.api.asr.errors import render
 from dictograph.api.asr.parameters import OUTPUTS, Asked, AsrQuery, Encode, RawSound, options_in
 from dictograph.api.error_responses import Json
 from dictograph.api.multipart import FormRules
-from dictograph.api.streams import Stream, in_blocks
+from dictograph.api.server.streams import Stream, in_blocks
 from dictograph.api.surface import Parts, route_class
 from dictograph.api.upload_form import UploadForm
 from dictograph.api.waiting import check_completed, or_broken, unless_gone, until_ended

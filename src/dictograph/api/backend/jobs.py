@@ -19,7 +19,7 @@ from dictograph.api.backend.views import BackendJobView, job_shape
 from dictograph.api.error_responses import Json
 from dictograph.api.json_bodies import json_body, read_body
 from dictograph.api.server.response_middleware import BrokenOff
-from dictograph.api.streams import Stream
+from dictograph.api.server.streams import Stream
 from dictograph.api.surface import Parts
 from dictograph.contract import Contract
 from dictograph.errors import DatabaseUnavailable, NotFound

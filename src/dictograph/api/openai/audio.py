@@ -14,7 +14,7 @@ from dictograph.api.openai.errors import UnknownAddress, not_allowed, render
 from dictograph.api.openai.events import streamed
 from dictograph.api.openai.fields import FIELD_OF, Asked, Task, read_fields
 from dictograph.api.openai.responses import body_of
-from dictograph.api.streams import Stream
+from dictograph.api.server.streams import Stream
 from dictograph.api.surface import Parts, route_class
 from dictograph.api.upload_form import UploadForm
 from dictograph.api.waiting import check_completed, kept_alive, or_broken, unless_gone, until_ended, until_ended_or

@@ -8,7 +8,7 @@ from contextlib import aclosing
 
 from dictograph.api.event_encoding import SSE_ALIVE
 from dictograph.api.openai.errors import refusal
-from dictograph.api.streams import Stream
+from dictograph.api.server.streams import Stream
 from dictograph.api.waiting import check_completed
 from dictograph.errors import DictographError
 from dictograph.formats.whisper_shapes import texts

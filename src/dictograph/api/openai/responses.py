@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 
 from dictograph.api.openai.fields import Asked
-from dictograph.api.streams import in_blocks
+from dictograph.api.server.streams import in_blocks
 from dictograph.job import Job
 from dictograph.service.services import Services
 

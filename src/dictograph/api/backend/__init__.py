@@ -9,7 +9,7 @@ from dictograph.api.backend.jobs import job_routes
 from dictograph.api.backend.responses import refused
 from dictograph.api.backend.socket import socket_routes
 from dictograph.api.backend.uploads import PRESIGN, upload_routes
-from dictograph.api.host_origin import known_origins
+from dictograph.api.server.host_origin import known_origins
 from dictograph.api.surface import ANY_ORIGIN, Parts, Surface
 from dictograph.contract import Contract
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from starlette.requests import HTTPConnection
 
 from dictograph.api.access import guest_of
-from dictograph.api.host_origin import known_origins
+from dictograph.api.server.host_origin import known_origins
 from dictograph.api.surface import ANY_ORIGIN
 from dictograph.contract import Contract
 from dictograph.errors import OriginNotAllowed

@@ -11,8 +11,8 @@ from dictograph import __version__
 from dictograph.api import access, asr, backend, gateway, openai, paths
 from dictograph.api.error_responses import handle_problems
 from dictograph.api.health import house_routes
+from dictograph.api.native.results import result_routes
 from dictograph.api.native.transcriptions import transcription_routes
-from dictograph.api.results import result_routes
 from dictograph.api.server.body_rate import Pace
 from dictograph.api.server.host_origin import Guard, known_hosts, known_origins
 from dictograph.api.server.response_middleware import Envelope

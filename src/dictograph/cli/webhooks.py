@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import click
 
-from dictograph.api.webhooks import delivery_view, secret_view
+from dictograph.api.native.webhooks import delivery_view, secret_view
 from dictograph.cli.options import option
 from dictograph.cli.service_database import check_database, service_settings
 from dictograph.cli.text_table import clipped, table

@@ -15,12 +15,12 @@ from dictograph.api.native.results import result_routes
 from dictograph.api.native.tickets import ticket_routes
 from dictograph.api.native.transcriptions import transcription_routes
 from dictograph.api.native.webhooks import webhook_routes
+from dictograph.api.native.workers import worker_routes
 from dictograph.api.server.body_rate import Pace
 from dictograph.api.server.host_origin import Guard, known_hosts, known_origins
 from dictograph.api.server.response_middleware import Envelope
 from dictograph.api.sockets import socket_routes
 from dictograph.api.surface import Parts, Surface
-from dictograph.api.workers import worker_routes
 from dictograph.contract import Contract
 from dictograph.service.services import Services
 from dictograph.settings.model import Settings

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+from dictograph.api.native.workers import worker_view
 from dictograph.api.views import job_view
-from dictograph.api.workers import worker_view
 from dictograph.blobs import Blobs
 from dictograph.cli.job_text import Shape
 from dictograph.cli.service_database import check_database

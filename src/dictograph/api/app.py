@@ -12,6 +12,7 @@ from dictograph.api import access, asr, backend, gateway, openai, paths
 from dictograph.api.error_responses import handle_problems
 from dictograph.api.health import house_routes
 from dictograph.api.native.results import result_routes
+from dictograph.api.native.sockets import socket_routes
 from dictograph.api.native.tickets import ticket_routes
 from dictograph.api.native.transcriptions import transcription_routes
 from dictograph.api.native.webhooks import webhook_routes
@@ -19,7 +20,6 @@ from dictograph.api.native.workers import worker_routes
 from dictograph.api.server.body_rate import Pace
 from dictograph.api.server.host_origin import Guard, known_hosts, known_origins
 from dictograph.api.server.response_middleware import Envelope
-from dictograph.api.sockets import socket_routes
 from dictograph.api.surface import Parts, Surface
 from dictograph.contract import Contract
 from dictograph.service.services import Services

@@ -17,7 +17,7 @@ from dictograph.api.backend.auth import PREFIX, Entrance
 from dictograph.api.backend.jobs import find
 from dictograph.api.backend.responses import refused
 from dictograph.api.backend.views import failed_frame, update_frame
-from dictograph.api.sockets import DONE, RESTARTING, TRY_AGAIN
+from dictograph.api.native.sockets import DONE, RESTARTING, TRY_AGAIN
 from dictograph.api.surface import Parts
 from dictograph.errors import DictographError, NotFound, RequestError
 from dictograph.job import Job

@@ -60,11 +60,11 @@ FORMAT_IS_IN: Mapping[str, str] = {
         assert targets(["a.wav", "b.wav"], "fake", Path("out"))[0].file == Path("out/a.fk")
     """,
     "`?format=` of the API": """
-        from dictograph.api.negotiate import choose_format
+        from dictograph.api.native.negotiate import choose_format
         assert choose_format("fake", None).suffix == ".fk"
     """,
     "what `Accept` can ask for": """
-        from dictograph.api.negotiate import choose_format
+        from dictograph.api.native.negotiate import choose_format
         assert choose_format(None, "application/x-fake").name == "fake"
     """,
     "the parameter `format` of the OpenAPI document": """

@@ -16,7 +16,7 @@ from dictograph import formats
 from dictograph.api.access import Reader
 from dictograph.api.error_responses import Json
 from dictograph.api.event_encoding import SSE_HEAD, sse
-from dictograph.api.negotiate import choose_format
+from dictograph.api.native.negotiate import choose_format
 from dictograph.api.openapi_schemas import event_content, problems, transcript_content
 from dictograph.api.server.streams import Stream, in_blocks
 from dictograph.api.views import PromptsView

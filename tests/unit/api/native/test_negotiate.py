@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dictograph.api.error_responses import NotAcceptable
-from dictograph.api.negotiate import choose_format
+from dictograph.api.native.negotiate import choose_format
 from dictograph.formats import FORMATS
 
 

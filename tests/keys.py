@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from dictograph.service.access import Scope
+from dictograph.service.auth.access import Scope
 from dictograph.service.keys import Issued, Keys, Wanted
 from dictograph.store.database import Database
 from dictograph.store.keys import KeyRates

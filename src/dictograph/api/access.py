@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection
 from dictograph.api.clients import client_of, is_loopback
 from dictograph.contract import Contract
 from dictograph.errors import RequestError, ScopeMissing
-from dictograph.service.access import Caller, Scope
+from dictograph.service.auth.access import Caller, Scope
 from dictograph.service.authentication import Authentication
 from dictograph.service.credentials import Visit
 

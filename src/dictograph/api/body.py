@@ -13,7 +13,7 @@ from dictograph.api.error_responses import MalformedBody
 from dictograph.api.server.body_rate import Pace
 from dictograph.api.upload_form import UploadForm
 from dictograph.errors import InvalidRequest, UploadTooLarge
-from dictograph.service.access import Caller
+from dictograph.service.auth.access import Caller
 from dictograph.service.intake import Accepted, Intake
 from dictograph.service.request import Order, check_metadata, check_options, check_url
 

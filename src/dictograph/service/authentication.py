@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from dictograph.contract import Contract
 from dictograph.errors import DatabaseUnavailable, StorageFull, Unauthorized
-from dictograph.service.access import LOCAL_CALLER, Caller, Scope
+from dictograph.service.auth.access import LOCAL_CALLER, Caller, Scope
 from dictograph.service.credentials import Visit
 from dictograph.service.keys import hash_of
 from dictograph.service.rates import Rates

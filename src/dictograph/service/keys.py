@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 from dictograph.errors import InvalidRequest, NotFound
 from dictograph.job import LOCAL_OWNER
-from dictograph.service.access import Scope
+from dictograph.service.auth.access import Scope
 from dictograph.service.request import check_url
 from dictograph.settings.values import check_rate
 from dictograph.store import keys as store

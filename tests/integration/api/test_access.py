@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from dictograph.service.access import Scope
+from dictograph.service.auth.access import Scope
 from dictograph.store.keys import KeyRates
 from dictograph.store.tables import api_key
 from tests.integration.api.live import Live, live

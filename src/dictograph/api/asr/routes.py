@@ -24,7 +24,7 @@ from dictograph.contract import Contract
 from dictograph.errors import NotFound, ServerBusy
 from dictograph.formats.languages import language_name
 from dictograph.job import Job
-from dictograph.service.access import Caller
+from dictograph.service.auth.access import Caller
 from dictograph.service.contracts import limits_of, options_of
 from dictograph.service.request import Order
 from dictograph.service.services import Services

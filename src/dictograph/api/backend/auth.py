@@ -12,7 +12,7 @@ from dictograph.api.server.host_origin import known_origins
 from dictograph.api.surface import ANY_ORIGIN
 from dictograph.contract import Contract
 from dictograph.errors import OriginNotAllowed
-from dictograph.service.access import Caller, Scope
+from dictograph.service.auth.access import Caller, Scope
 from dictograph.settings.model import Settings
 
 log = logging.getLogger(__name__)

@@ -24,7 +24,7 @@ from dictograph.api.surface import Parts
 from dictograph.contract import Contract
 from dictograph.errors import DatabaseUnavailable, NotFound
 from dictograph.job import Job, JobStatus, Options
-from dictograph.service.access import Caller
+from dictograph.service.auth.access import Caller
 from dictograph.service.contracts import limits_of, options_of
 from dictograph.service.intake import Accepted, Intake
 from dictograph.service.jobs import Jobs, Listing

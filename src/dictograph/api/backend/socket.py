@@ -21,7 +21,7 @@ from dictograph.api.native.sockets import DONE, RESTARTING, TRY_AGAIN
 from dictograph.api.surface import Parts
 from dictograph.errors import DictographError, NotFound, RequestError
 from dictograph.job import Job
-from dictograph.service.access import Caller
+from dictograph.service.auth.access import Caller
 from dictograph.service.jobs import Jobs
 
 #: After so long without a frame a ping is sent (s).

@@ -20,7 +20,7 @@ from dictograph.api.json_bodies import json_body, read_body
 from dictograph.api.surface import Parts
 from dictograph.contract import Contract
 from dictograph.errors import UploadTooLarge
-from dictograph.service.access import Caller
+from dictograph.service.auth.access import Caller
 from dictograph.service.uploads import check_announced, expiry
 from dictograph.store.upload_slots import Slot
 

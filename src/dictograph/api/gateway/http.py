@@ -19,7 +19,7 @@ from dictograph.api.surface import Parts, route_class
 from dictograph.contract import Contract
 from dictograph.errors import NotFound
 from dictograph.job import JobStatus
-from dictograph.service.access import Scope
+from dictograph.service.auth.access import Scope
 
 
 def health_routes() -> APIRouter:

@@ -9,7 +9,7 @@ from dictograph.api.access import guest_of
 from dictograph.api.gateway.requests import Requests
 from dictograph.api.gateway.websocket_session import Conversation
 from dictograph.contract import Contract
-from dictograph.service.access import Scope
+from dictograph.service.auth.access import Scope
 from dictograph.service.services import Services
 
 

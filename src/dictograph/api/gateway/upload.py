@@ -11,7 +11,7 @@ from dictograph.api.upload_form import UploadForm
 from dictograph.contract import Contract
 from dictograph.errors import InvalidRequest
 from dictograph.job import Job
-from dictograph.service.access import Caller
+from dictograph.service.auth.access import Caller
 from dictograph.service.contracts import limits_of, options_of
 from dictograph.service.request import Order
 

@@ -18,7 +18,7 @@ from dictograph.api.gateway.subscription import Joined
 from dictograph.contract import Contract
 from dictograph.errors import DictographError, NotFound
 from dictograph.job import Job
-from dictograph.service.access import Caller
+from dictograph.service.auth.access import Caller
 from dictograph.service.jobs import check_id
 from dictograph.service.services import Services
 

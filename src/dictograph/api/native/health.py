@@ -18,7 +18,7 @@ from dictograph.api.views import (
     ready_view,
     status_view,
 )
-from dictograph.service.access import Scope
+from dictograph.service.auth.access import Scope
 from dictograph.service.services import Services
 
 

@@ -10,7 +10,7 @@ from dictograph.api.access import Reader
 from dictograph.api.error_responses import Json
 from dictograph.api.openapi_schemas import problems
 from dictograph.api.views import ModelsMemoryView, Moment, models_memory_view
-from dictograph.service.access import Scope
+from dictograph.service.auth.access import Scope
 from dictograph.service.live_workers import LiveWorker
 from dictograph.service.services import Services
 

@@ -21,7 +21,7 @@ from dictograph.api.waiting import check_completed, kept_alive, or_broken, unles
 from dictograph.contract import Contract
 from dictograph.errors import DictographError, RequestError
 from dictograph.job import Job, Options
-from dictograph.service.access import Caller
+from dictograph.service.auth.access import Caller
 from dictograph.service.contracts import limits_of, options_of
 from dictograph.service.intake import Accepted
 from dictograph.service.request import Order

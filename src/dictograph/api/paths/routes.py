@@ -17,7 +17,7 @@ from dictograph.api.server.body_rate import Pace
 from dictograph.api.surface import Parts, route_class
 from dictograph.contract import Contract
 from dictograph.errors import NotFound
-from dictograph.service.access import Scope
+from dictograph.service.auth.access import Scope
 from dictograph.service.contracts import limits_of, options_of
 from dictograph.service.path_uploads import PathUploads
 from dictograph.service.request import Order

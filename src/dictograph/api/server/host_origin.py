@@ -24,7 +24,7 @@ from dictograph.api.error_responses import problem
 from dictograph.api.surface import ANY_ORIGIN, Surface
 from dictograph.contract import Address, Contract
 from dictograph.errors import DictographError, HostNotAllowed, OriginNotAllowed
-from dictograph.service.access import Scope as Right
+from dictograph.service.auth.access import Scope as Right
 from dictograph.service.authentication import Authentication
 from dictograph.settings.model import Settings
 

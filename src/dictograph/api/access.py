@@ -13,7 +13,7 @@ from dictograph.api.clients import client_of, is_loopback
 from dictograph.contract import Contract
 from dictograph.errors import RequestError, ScopeMissing
 from dictograph.service.auth.access import Caller, Scope
-from dictograph.service.authentication import Authentication
+from dictograph.service.auth.authentication import Authentication
 from dictograph.service.credentials import Visit
 
 #: More than this of a key is not read: nobody has one so long.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dictograph.api.clients import is_loopback
 from dictograph.contract import Address
 from dictograph.errors import SettingsError
-from dictograph.service.authentication import Authentication
+from dictograph.service.auth.authentication import Authentication
 from dictograph.settings.model import Settings
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from dictograph.blobs import Blobs
 from dictograph.prompts.library import Library
 from dictograph.runtime.crash import CrashPoints
-from dictograph.service.authentication import Authentication
+from dictograph.service.auth.authentication import Authentication
 from dictograph.service.contract_stats import TrafficBoard
 from dictograph.service.event_stream import Following
 from dictograph.service.intake import Intake, Offer

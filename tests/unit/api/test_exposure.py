@@ -11,7 +11,7 @@ from dictograph.api.clients import client_of, is_loopback
 from dictograph.api.exposure import check_exposure
 from dictograph.contract import Address
 from dictograph.errors import SettingsError
-from dictograph.service.authentication import Authentication
+from dictograph.service.auth.authentication import Authentication
 from dictograph.settings.model import Settings
 
 

@@ -25,7 +25,7 @@ from dictograph.api.surface import ANY_ORIGIN, Surface
 from dictograph.contract import Address, Contract
 from dictograph.errors import DictographError, HostNotAllowed, OriginNotAllowed
 from dictograph.service.auth.access import Scope as Right
-from dictograph.service.authentication import Authentication
+from dictograph.service.auth.authentication import Authentication
 from dictograph.settings.model import Settings
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from dictograph.service.auth.access import Scope
-from dictograph.service.keys import Issued, Keys, Wanted
+from dictograph.service.auth.keys import Issued, Keys, Wanted
 from dictograph.store.database import Database
 from dictograph.store.keys import KeyRates
 

@@ -21,7 +21,7 @@ from dictograph.database_setup import prepare_database
 from dictograph.errors import DictographError
 from dictograph.job import LOCAL_OWNER
 from dictograph.service.auth.access import Scope
-from dictograph.service.keys import Issued, Keys, Wanted
+from dictograph.service.auth.keys import Issued, Keys, Wanted
 from dictograph.settings.model import Settings
 from dictograph.settings.values import Seconds
 from dictograph.store.database import Database

@@ -11,7 +11,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from dictograph.service import tickets
+from dictograph.service.auth import tickets
 from tests.integration.api.live import Hand, Live, live
 from tests.integration.api.raw import connected, exchange, head, parsed, received
 from tests.keys import by_key, make_key, revoke

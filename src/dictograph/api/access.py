@@ -14,7 +14,7 @@ from dictograph.contract import Contract
 from dictograph.errors import RequestError, ScopeMissing
 from dictograph.service.auth.access import Caller, Scope
 from dictograph.service.auth.authentication import Authentication
-from dictograph.service.credentials import Visit
+from dictograph.service.auth.credentials import Visit
 
 #: More than this of a key is not read: nobody has one so long.
 _KEY_LENGTH = 1024

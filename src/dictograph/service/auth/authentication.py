@@ -14,9 +14,9 @@ from sqlalchemy import Connection
 from dictograph.contract import Contract
 from dictograph.errors import DatabaseUnavailable, StorageFull, Unauthorized
 from dictograph.service.auth.access import LOCAL_CALLER, Caller, Scope
+from dictograph.service.auth.credentials import Visit
 from dictograph.service.auth.keys import hash_of
 from dictograph.service.auth.tickets import Stub, Tickets
-from dictograph.service.credentials import Visit
 from dictograph.service.rates import Rates
 from dictograph.service.single_flight import Shared
 from dictograph.settings.model import Settings

@@ -14,7 +14,7 @@ from email.utils import formatdate, make_msgid
 from urllib.parse import unquote, urlsplit
 
 from dictograph.errors import InvalidRequest, TooManyRequests
-from dictograph.service.rates import Rates
+from dictograph.service.auth.rates import Rates
 
 log = logging.getLogger(__name__)
 

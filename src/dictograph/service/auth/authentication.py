@@ -16,8 +16,8 @@ from dictograph.errors import DatabaseUnavailable, StorageFull, Unauthorized
 from dictograph.service.auth.access import LOCAL_CALLER, Caller, Scope
 from dictograph.service.auth.credentials import Visit
 from dictograph.service.auth.keys import hash_of
+from dictograph.service.auth.rates import Rates
 from dictograph.service.auth.tickets import Stub, Tickets
-from dictograph.service.rates import Rates
 from dictograph.service.single_flight import Shared
 from dictograph.settings.model import Settings
 from dictograph.store.clock import read_clock

@@ -12,7 +12,7 @@ from limits import RateLimitItem, parse_many
 from limits.aio.strategies import MovingWindowRateLimiter
 
 from dictograph.errors import TooManyRequests
-from dictograph.service.rate_memory import RateMemory
+from dictograph.service.auth.rate_memory import RateMemory
 
 
 class Rates:

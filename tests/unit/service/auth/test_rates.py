@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from dictograph.errors import TooManyRequests
+from dictograph.service.auth.rate_memory import RateMemory
 from dictograph.service.auth.rates import Rates
-from dictograph.service.rate_memory import RateMemory
 
 
 class Clock:

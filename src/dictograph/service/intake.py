@@ -18,9 +18,9 @@ from dictograph.errors import DictographError, IdempotencyMismatch, PathNotAllow
 from dictograph.job import Job, Source, SourceKind, StoredAudio
 from dictograph.net.addresses import AllowList
 from dictograph.runtime.crash import CrashPoints, Point
+from dictograph.service.auth.quota import check_room
 from dictograph.service.idempotency import IdempotencyReservation
 from dictograph.service.naming import display_name, name_of_url
-from dictograph.service.quota import check_room
 from dictograph.service.request import Mark, Order, check_key, check_url, fingerprint, join_mark
 from dictograph.service.shielded import run_to_completion
 from dictograph.service.upload_session import UploadSession

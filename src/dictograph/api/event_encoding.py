@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from dictograph.api.views import job_view
-from dictograph.service.event_stream import Snapshot, StreamEvent, Told
 from dictograph.service.queue_estimate import Outlook
+from dictograph.service.streams.event_stream import Snapshot, StreamEvent, Told
 
 #: A browser that lost its stream comes back after so many milliseconds.
 _RETRY_MS = 2000

@@ -12,10 +12,10 @@ from dictograph.blobs import Blobs
 from dictograph.cli.job_text import Shape
 from dictograph.cli.service_database import check_database
 from dictograph.job import Job, JobStatus
-from dictograph.service.event_stream import Following, Snapshot
 from dictograph.service.jobs import Jobs, Listing
 from dictograph.service.live_workers import live_workers
 from dictograph.service.queue_estimate import Outlooks
+from dictograph.service.streams.event_stream import Following, Snapshot
 from dictograph.settings.model import Settings
 from dictograph.storage_kinds import open_blobs
 from dictograph.store.database import Database

@@ -19,8 +19,8 @@ from dictograph.embedded import local_application, unless_the_worker_dies
 from dictograph.errors import DictographError, ModelUnavailable, SettingsError, SourceNotFound
 from dictograph.formats import render
 from dictograph.job import LOCAL_OWNER, ErrorRecord, Job, JobStatus, Options
-from dictograph.service.event_stream import StreamEvent
 from dictograph.service.request import Order
+from dictograph.service.streams.event_stream import StreamEvent
 from dictograph.settings.model import Settings
 from dictograph.signals import interrupted_by_signals
 

@@ -11,13 +11,13 @@ from dictograph.prompts.library import Library
 from dictograph.runtime.crash import CrashPoints
 from dictograph.service.auth.authentication import Authentication
 from dictograph.service.contract_stats import TrafficBoard
-from dictograph.service.event_stream import Following
 from dictograph.service.intake import Intake, Offer
 from dictograph.service.jobs import Jobs
 from dictograph.service.mail import Mailer
 from dictograph.service.paths import Paths
 from dictograph.service.queue_estimate import Outlooks
 from dictograph.service.status import Readiness, StatusBoard
+from dictograph.service.streams.event_stream import Following
 from dictograph.service.transcript_report import Readings
 from dictograph.service.transcript_stream import Growing
 from dictograph.service.transcripts import Transcripts

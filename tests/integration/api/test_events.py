@@ -14,7 +14,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from dictograph.service import event_stream
+from dictograph.service.streams import event_stream
 from dictograph.store import prune
 from tests.integration.api.live import Hand, Live, live
 from tests.postgres import Cluster

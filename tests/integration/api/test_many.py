@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from dictograph.job import JobStatus, Options, Source, SourceKind, StoredAudio
-from dictograph.service import event_stream, job_counts
-from dictograph.service.event_stream import Following, StreamEvent, Told
+from dictograph.service import job_counts
 from dictograph.service.job_counts import Tally
 from dictograph.service.queue_estimate import Outlooks
+from dictograph.service.streams import event_stream
+from dictograph.service.streams.event_stream import Following, StreamEvent, Told
 from dictograph.store import control
 from dictograph.store.accept import NewJob, create_job
 from dictograph.store.database import Database

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dictograph.errors import NotFound, ServerBusy, UnexpectedError
-from dictograph.service.transcript_stream import Growing, Growth
+from dictograph.service.streams.transcript_stream import Growing, Growth
 from dictograph.store import control, finish, progress
 from dictograph.store.database import Database
 from dictograph.store.migrate import upgrade

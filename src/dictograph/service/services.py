@@ -18,8 +18,8 @@ from dictograph.service.paths import Paths
 from dictograph.service.queue_estimate import Outlooks
 from dictograph.service.status import Readiness, StatusBoard
 from dictograph.service.streams.event_stream import Following
+from dictograph.service.streams.transcript_stream import Growing
 from dictograph.service.transcript_report import Readings
-from dictograph.service.transcript_stream import Growing
 from dictograph.service.transcripts import Transcripts
 from dictograph.service.uploads import Uploads
 from dictograph.service.webhooks import Webhooks

@@ -14,7 +14,7 @@ from dictograph.errors import DictographError
 from dictograph.formats.whisper_shapes import texts
 from dictograph.job import Job
 from dictograph.service.services import Services
-from dictograph.service.transcript_stream import Growth
+from dictograph.service.streams.transcript_stream import Growth
 
 _HEADERS = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
 

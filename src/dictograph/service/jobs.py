@@ -17,7 +17,7 @@ from dictograph.blobs import Blobs
 from dictograph.errors import DictographError, InvalidRequest, NotFound
 from dictograph.job import Job, JobStatus
 from dictograph.service.auth.quota import check_room
-from dictograph.service.job_watch import News, Stopping, Watch, watching
+from dictograph.service.streams.job_watch import News, Stopping, Watch, watching
 from dictograph.store import control
 from dictograph.store.database import Database
 from dictograph.store.read import Page, get_job, list_jobs

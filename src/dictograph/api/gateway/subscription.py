@@ -10,8 +10,8 @@ from typing import Any, Protocol
 from dictograph.api.gateway import messages
 from dictograph.errors import DatabaseUnavailable, StorageFull
 from dictograph.job import Job, JobStatus
-from dictograph.service.job_watch import News, Watch
 from dictograph.service.services import Services
+from dictograph.service.streams.job_watch import News, Watch
 
 log = logging.getLogger(__name__)
 

@@ -11,10 +11,10 @@ from sqlalchemy import Connection
 
 from dictograph.errors import NotFound
 from dictograph.job import Job, JobStatus
-from dictograph.service.job_watch import News, Stopping, Watch, watching
 from dictograph.service.jobs import check_id
 from dictograph.service.queue_estimate import Outlook, Outlooks, eta_seconds
 from dictograph.service.single_flight import Shared
+from dictograph.service.streams.job_watch import News, Stopping, Watch, watching
 from dictograph.store.database import Database
 from dictograph.store.events import Event, read_events
 from dictograph.store.read import get_job

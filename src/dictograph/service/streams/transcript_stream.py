@@ -12,8 +12,8 @@ from sqlalchemy import Connection
 from dictograph.engine.protocol import WindowResult
 from dictograph.errors import ServerBusy, UnexpectedError
 from dictograph.job import Job
-from dictograph.service.job_watch import News, Stopping, watching
 from dictograph.service.jobs import check_id
+from dictograph.service.streams.job_watch import News, Stopping, watching
 from dictograph.store.database import Database
 from dictograph.store.progress import StoredWindow
 from dictograph.store.read import get_job, windows

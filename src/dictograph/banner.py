@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from dictograph.api.clients import is_loopback
 from dictograph.contract import Address, Contract
-from dictograph.service.paths import roots_hint
+from dictograph.service.compat.path_jobs import roots_hint
 from dictograph.settings.model import Settings
 from dictograph.settings.profiles.log_lines import in_words
 

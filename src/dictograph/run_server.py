@@ -18,7 +18,7 @@ from dictograph.banner import banner, profiles
 from dictograph.bootstrap import Application, open_application
 from dictograph.contract import Address
 from dictograph.errors import DictographError
-from dictograph.service.paths import root_troubles
+from dictograph.service.compat.path_jobs import root_troubles
 from dictograph.service.services import Services
 from dictograph.settings.model import Settings
 from dictograph.settings.profiles.log_lines import log_listening, log_working

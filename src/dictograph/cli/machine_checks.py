@@ -16,7 +16,7 @@ from dictograph.cli.text_table import size
 from dictograph.cli.write_probe import existing, left_as_it_was, try_to_write
 from dictograph.contract import Address
 from dictograph.runtime.redaction import masked
-from dictograph.service.paths import root_troubles
+from dictograph.service.compat.path_jobs import root_troubles
 from dictograph.settings.model import Settings, variable
 from dictograph.storage_kinds import open_blobs
 from dictograph.store import migrate, server, sqlite

@@ -30,7 +30,7 @@ from dictograph.runtime.crash import CrashPoints
 from dictograph.runtime.disk import FULL
 from dictograph.runtime.process_lock import Presence
 from dictograph.service.compat.path_jobs import roots_of
-from dictograph.service.path_uploads import PathUploads
+from dictograph.service.compat.path_uploads import PathUploads
 from dictograph.service.remote_workers import WorkersElsewhere
 from dictograph.service.services import Services
 from dictograph.service.status import Readiness

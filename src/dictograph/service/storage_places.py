@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 from dictograph.blobs import Blobs, Notes
-from dictograph.service.path_uploads import PathUploads
+from dictograph.service.compat.path_uploads import PathUploads
 from dictograph.settings.model import Settings
 from dictograph.store import by_path, prune, storage_marks
 from dictograph.store.database import Database

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from dictograph.service.path_uploads import PathUploads
+from dictograph.service.compat.path_uploads import PathUploads
 from dictograph.service.storage_guard import StorageGuard
 from dictograph.store import strays
 from dictograph.store.by_path import needed_paths

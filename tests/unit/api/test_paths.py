@@ -13,7 +13,7 @@ from dictograph.api.paths.responses import render, status_of
 from dictograph.api.surface import route_class
 from dictograph.errors import DatabaseUnavailable, InvalidOption, NotFound, StorageFull, TooManyRequests, Unauthorized
 from dictograph.job import ErrorRecord, JobStatus
-from dictograph.service.path_uploads import safe_name
+from dictograph.service.compat.path_uploads import safe_name
 
 
 class _Job:

@@ -14,7 +14,7 @@ import pytest
 
 from dictograph.blobs import FolderBlobs
 from dictograph.runtime.disk import time_of_files
-from dictograph.service.path_uploads import PathUploads
+from dictograph.service.compat.path_uploads import PathUploads
 
 HOUR = 3600.0
 

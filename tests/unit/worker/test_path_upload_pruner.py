@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dictograph.service.path_uploads import PathUploads
+from dictograph.service.compat.path_uploads import PathUploads
 from dictograph.service.storage_guard import StorageGuard
 from dictograph.service.storage_places import UploadsPlace
 from dictograph.store.database import Database

@@ -9,7 +9,7 @@ from dictograph.api.paths.responses import NO_FILE
 from dictograph.api.server.body_rate import Pace
 from dictograph.api.upload_form import UploadForm
 from dictograph.errors import EmptyUpload, InvalidRequest, RequestError, UploadIncomplete
-from dictograph.service.path_uploads import PathUploads
+from dictograph.service.compat.path_uploads import PathUploads
 
 
 class NoFile(RequestError):

@@ -10,11 +10,11 @@ from dictograph.blobs import Blobs
 from dictograph.prompts.library import Library
 from dictograph.runtime.crash import CrashPoints
 from dictograph.service.auth.authentication import Authentication
+from dictograph.service.compat.backend_mail import Mailer
 from dictograph.service.compat.path_jobs import Paths
 from dictograph.service.contract_stats import TrafficBoard
 from dictograph.service.intake import Intake, Offer
 from dictograph.service.jobs import Jobs
-from dictograph.service.mail import Mailer
 from dictograph.service.queue_estimate import Outlooks
 from dictograph.service.status import Readiness, StatusBoard
 from dictograph.service.streams.event_stream import Following

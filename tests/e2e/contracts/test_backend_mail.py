@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from dictograph.service.mail import Mailer
+from dictograph.service.compat.backend_mail import Mailer
 from tests.audio_files import write_noise
 from tests.e2e.contracts.backend_client import SETTINGS, Backend
 from tests.mail import MailServer, mail_server

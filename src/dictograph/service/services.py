@@ -11,6 +11,7 @@ from dictograph.prompts.library import Library
 from dictograph.runtime.crash import CrashPoints
 from dictograph.service.auth.authentication import Authentication
 from dictograph.service.compat.backend_mail import Mailer
+from dictograph.service.compat.backend_uploads import Uploads
 from dictograph.service.compat.path_jobs import Paths
 from dictograph.service.contract_stats import TrafficBoard
 from dictograph.service.intake import Intake, Offer
@@ -21,7 +22,6 @@ from dictograph.service.streams.event_stream import Following
 from dictograph.service.streams.transcript_stream import Growing
 from dictograph.service.transcript_report import Readings
 from dictograph.service.transcripts import Transcripts
-from dictograph.service.uploads import Uploads
 from dictograph.service.webhooks import Webhooks
 from dictograph.settings.model import Settings
 from dictograph.store.database import Database

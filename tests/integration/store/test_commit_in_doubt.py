@@ -17,9 +17,9 @@ from dictograph.contract import Contract
 from dictograph.errors import DatabaseUnavailable, IdempotencyInProgress
 from dictograph.runtime.crash import CrashPoints
 from dictograph.service import idempotency, intake
+from dictograph.service.compat.backend_uploads import Uploads
 from dictograph.service.intake import Intake
 from dictograph.service.request import Order
-from dictograph.service.uploads import Uploads
 from dictograph.settings.model import Settings
 from dictograph.store.database import Database
 from dictograph.store.idempotency import SILENT_S

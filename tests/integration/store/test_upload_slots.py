@@ -12,9 +12,9 @@ from sqlalchemy import select
 from dictograph.blobs import FolderBlobs
 from dictograph.contract import Contract
 from dictograph.job import Options, Source, SourceKind, StoredAudio
+from dictograph.service.compat.backend_uploads import UploadForbidden, Uploads, expiry
 from dictograph.service.storage_guard import StorageGuard
 from dictograph.service.storage_places import StoragePlace
-from dictograph.service.uploads import UploadForbidden, Uploads, expiry
 from dictograph.settings.model import Settings
 from dictograph.store import control
 from dictograph.store.accept import NewJob, create_job

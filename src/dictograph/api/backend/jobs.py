@@ -26,12 +26,12 @@ from dictograph.errors import DatabaseUnavailable, NotFound
 from dictograph.job import Job, JobStatus, Options
 from dictograph.service.auth.access import Caller
 from dictograph.service.compat.backend_mail import Sent
+from dictograph.service.compat.backend_uploads import Uploads
 from dictograph.service.contracts import limits_of, options_of
 from dictograph.service.intake import Accepted, Intake
 from dictograph.service.jobs import Jobs, Listing
 from dictograph.service.request import Order, check_url
 from dictograph.service.services import Services
-from dictograph.service.uploads import Uploads
 
 _JOB = f"{PREFIX}/job"
 #: Of the list: what is asked of the database, and held, at once.

@@ -21,7 +21,7 @@ from dictograph.api.surface import Parts
 from dictograph.contract import Contract
 from dictograph.errors import UploadTooLarge
 from dictograph.service.auth.access import Caller
-from dictograph.service.uploads import check_announced, expiry
+from dictograph.service.compat.backend_uploads import check_announced, expiry
 from dictograph.store.upload_slots import Slot
 
 OBJECTS = f"{PREFIX}/audio/object"

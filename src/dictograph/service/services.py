@@ -12,8 +12,8 @@ from dictograph.runtime.crash import CrashPoints
 from dictograph.service.auth.authentication import Authentication
 from dictograph.service.compat.backend_mail import Mailer
 from dictograph.service.compat.backend_uploads import Uploads
+from dictograph.service.compat.contract_stats import TrafficBoard
 from dictograph.service.compat.path_jobs import Paths
-from dictograph.service.contract_stats import TrafficBoard
 from dictograph.service.intake import Intake, Offer
 from dictograph.service.jobs import Jobs
 from dictograph.service.queue_estimate import Outlooks

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dictograph.job import Job, JobStatus
-from dictograph.service.contract_stats import TrafficBoard
+from dictograph.service.compat.contract_stats import TrafficBoard
 from dictograph.service.transcript_report import Reading
 from dictograph.store.traffic import Running, Traffic
 

@@ -14,13 +14,13 @@ from dictograph.service.compat.backend_mail import Mailer
 from dictograph.service.compat.backend_uploads import Uploads
 from dictograph.service.compat.contract_stats import TrafficBoard
 from dictograph.service.compat.path_jobs import Paths
+from dictograph.service.compat.transcript_report import Readings
 from dictograph.service.intake import Intake, Offer
 from dictograph.service.jobs import Jobs
 from dictograph.service.queue_estimate import Outlooks
 from dictograph.service.status import Readiness, StatusBoard
 from dictograph.service.streams.event_stream import Following
 from dictograph.service.streams.transcript_stream import Growing
-from dictograph.service.transcript_report import Readings
 from dictograph.service.transcripts import Transcripts
 from dictograph.service.webhooks import Webhooks
 from dictograph.settings.model import Settings

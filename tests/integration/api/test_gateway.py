@@ -20,7 +20,7 @@ from dictograph.api.gateway.final import MOST_BYTES, shortened
 from dictograph.api.server import serve
 from dictograph.blobs import FolderBlobs
 from dictograph.errors import DatabaseUnavailable
-from dictograph.service import transcript_report
+from dictograph.service.compat import transcript_report
 from dictograph.store import control
 from dictograph.store import texts as store_texts
 from dictograph.store.database import Database

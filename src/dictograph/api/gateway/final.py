@@ -9,7 +9,7 @@ from typing import Any
 from dictograph.api.gateway import messages
 from dictograph.errors import NotFound
 from dictograph.job import Job, JobStatus
-from dictograph.service.transcript_report import Reading, Readings
+from dictograph.service.compat.transcript_report import Reading, Readings
 
 MOST_BYTES = 2**20
 

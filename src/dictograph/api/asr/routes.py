@@ -25,7 +25,7 @@ from dictograph.errors import NotFound, ServerBusy
 from dictograph.formats.languages import language_name
 from dictograph.job import Job
 from dictograph.service.auth.access import Caller
-from dictograph.service.contracts import limits_of, options_of
+from dictograph.service.compat.contracts import limits_of, options_of
 from dictograph.service.request import Order
 from dictograph.service.services import Services
 from dictograph.service.shielded import run_to_completion

@@ -27,7 +27,7 @@ from dictograph.job import Job, JobStatus, Options
 from dictograph.service.auth.access import Caller
 from dictograph.service.compat.backend_mail import Sent
 from dictograph.service.compat.backend_uploads import Uploads
-from dictograph.service.contracts import limits_of, options_of
+from dictograph.service.compat.contracts import limits_of, options_of
 from dictograph.service.intake import Accepted, Intake
 from dictograph.service.jobs import Jobs, Listing
 from dictograph.service.request import Order, check_url

@@ -12,7 +12,7 @@ from dictograph.contract import Contract
 from dictograph.errors import InvalidRequest
 from dictograph.job import Job
 from dictograph.service.auth.access import Caller
-from dictograph.service.contracts import limits_of, options_of
+from dictograph.service.compat.contracts import limits_of, options_of
 from dictograph.service.request import Order
 
 #: Endings of names that are taken; whether there is sound inside shows when it is transcribed.

@@ -22,7 +22,7 @@ from dictograph.contract import Contract
 from dictograph.errors import DictographError, RequestError
 from dictograph.job import Job, Options
 from dictograph.service.auth.access import Caller
-from dictograph.service.contracts import limits_of, options_of
+from dictograph.service.compat.contracts import limits_of, options_of
 from dictograph.service.intake import Accepted
 from dictograph.service.request import Order
 

@@ -18,8 +18,8 @@ from dictograph.api.surface import Parts, route_class
 from dictograph.contract import Contract
 from dictograph.errors import NotFound
 from dictograph.service.auth.access import Scope
+from dictograph.service.compat.contracts import limits_of, options_of
 from dictograph.service.compat.path_uploads import PathUploads
-from dictograph.service.contracts import limits_of, options_of
 from dictograph.service.request import Order
 from dictograph.service.services import Services
 from dictograph.settings.model import Settings

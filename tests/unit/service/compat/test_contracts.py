@@ -8,7 +8,7 @@ import pytest
 
 from dictograph.contract import Contract, JobLimits
 from dictograph.errors import InvalidOption
-from dictograph.service.contracts import limits_of, options_of
+from dictograph.service.compat.contracts import limits_of, options_of
 from dictograph.settings.model import Settings
 
 

@@ -9,9 +9,9 @@ from sqlalchemy import ColumnElement, Connection, String, cast, insert, literal,
 
 from dictograph.job import JobStatus, Options, Source, SourceKind, StoredAudio
 from dictograph.store import control
-from dictograph.store.accept import NewJob, create_job
 from dictograph.store.clock import as_datetime, read_clock
 from dictograph.store.database import Database
+from dictograph.store.jobs.accept import NewJob, create_job
 from dictograph.store.tables import job
 
 OWNERS = 20

@@ -18,8 +18,8 @@ from bench.figure import AT_MOST, Check, Goal, Measured, Table
 from bench.room import Room
 from dictograph.job import LOCAL_OWNER, Options, Source, SourceKind, StoredAudio
 from dictograph.store import events, tables
-from dictograph.store.accept import NewJob, create_job
 from dictograph.store.database import Database
+from dictograph.store.jobs.accept import NewJob, create_job
 from tests.service import Service, eventually
 
 NAME = "subscribers"

@@ -12,7 +12,7 @@ from dictograph.api.views import job_view
 from dictograph.contract import Contract, JobLimits
 from dictograph.job import Job, JobStatus, Options, Source, SourceKind, StoredAudio
 from dictograph.service.queue_estimate import Outlook
-from dictograph.store.accept import NewJob, first_values
+from dictograph.store.jobs.accept import NewJob, first_values
 from dictograph.store.rows import JOB_COLUMNS, JobRow, as_job
 from dictograph.store.tables import Real, UtcDateTime
 
@@ -133,7 +133,7 @@ def test_every_field_of_a_new_job_is_stored() -> None:
     assert not unknown, f"tests/unit/test_job_fields.py: OTHERS has no value for {unknown}"
     before = first_values(plain, 0.0)
     lost = [name for name in names if first_values(replace(plain, **{name: OTHERS[name]}), 0.0) == before]
-    assert not lost, f"store/accept.py: first_values() does not store {lost}"
+    assert not lost, f"store/jobs/accept.py: first_values() does not store {lost}"
 
 
 def test_every_field_of_a_job_is_shown_to_clients_or_has_a_reason_why_not() -> None:

@@ -20,8 +20,8 @@ from sqlalchemy.exc import DBAPIError
 from dictograph.contract import Contract
 from dictograph.job import JobStatus, Options, Source, SourceKind
 from dictograph.store import events
-from dictograph.store.accept import NewJob, first_values
 from dictograph.store.clock import read_clock
+from dictograph.store.jobs.accept import NewJob, first_values
 from dictograph.store.legacy_tables import OldTable, View
 from dictograph.store.tables import job, window
 from dictograph.transcript import Segment

@@ -23,8 +23,8 @@ from dictograph.cli.main import main
 from dictograph.job import Options, Source, SourceKind
 from dictograph.runtime.process_lock import Presence
 from dictograph.settings.model import Settings
-from dictograph.store.accept import NewJob, create_job
 from dictograph.store.database import Database
+from dictograph.store.jobs.accept import NewJob, create_job
 from dictograph.store.migrate import upgrade
 from dictograph.store.tables import job
 from dictograph.store.workers import WorkerState, announce

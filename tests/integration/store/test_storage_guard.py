@@ -16,8 +16,8 @@ from dictograph.errors import StorageFull, StorageUnavailable
 from dictograph.job import Options, Source, SourceKind, StoredAudio
 from dictograph.service.storage_guard import StorageGuard
 from dictograph.storage_marker import OWNER, Marker, has_marker
-from dictograph.store.accept import NewJob, create_job
 from dictograph.store.database import Database
+from dictograph.store.jobs.accept import NewJob, create_job
 from dictograph.store.migrate import upgrade
 from dictograph.store.storage_marks import STORAGE, mark_of
 from dictograph.store.tables import storage_mark

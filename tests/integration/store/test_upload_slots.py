@@ -17,8 +17,8 @@ from dictograph.service.storage_guard import StorageGuard
 from dictograph.service.storage_places import StoragePlace
 from dictograph.settings.model import Settings
 from dictograph.store import control
-from dictograph.store.accept import NewJob, create_job
 from dictograph.store.database import Database
+from dictograph.store.jobs.accept import NewJob, create_job
 from dictograph.store.prune import prune_uploads, unnamed
 from dictograph.store.read import stored_audio
 from dictograph.store.secrets import server_secret

@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import Connection, update
 
 from dictograph.job import JobStatus, Options, Source, SourceKind
-from dictograph.store.accept import NewJob, create_job
+from dictograph.store.jobs.accept import NewJob, create_job
 from dictograph.store.outbox import put
 from dictograph.store.tables import job
 from tests.audio_files import write_noise

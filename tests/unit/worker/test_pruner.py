@@ -13,8 +13,8 @@ from dictograph.blobs import FolderBlobs
 from dictograph.errors import StorageUnavailable
 from dictograph.job import Options, Source, SourceKind, StoredAudio
 from dictograph.store import control, strays
-from dictograph.store.accept import NewJob, create_job
 from dictograph.store.database import Database
+from dictograph.store.jobs.accept import NewJob, create_job
 from dictograph.store.migrate import upgrade
 from dictograph.store.tables import event, job
 from dictograph.worker import pruner

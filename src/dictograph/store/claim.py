@@ -15,8 +15,8 @@ from sqlalchemy import Connection, Update, bindparam, case, func, literal, selec
 
 from dictograph.job import KNOWN_NEEDS, Job, JobStatus, Lease
 from dictograph.store import events
-from dictograph.store.candidates import Runnable, candidates, claimable, once
 from dictograph.store.clock import as_datetime, now_epoch, read_clock
+from dictograph.store.jobs.candidates import Runnable, candidates, claimable, once
 from dictograph.store.rows import JOB_COLUMNS, NO_LEASE, JobRow, as_job
 from dictograph.store.tables import job
 

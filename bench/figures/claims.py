@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from bench.figure import AT_LEAST, Goal, Line, Measured, Plot, Table
 from bench.filling import Mix, fill
 from bench.room import Room
-from dictograph.store.claim import Claim, Claimant, claim_job
 from dictograph.store.database import Database
+from dictograph.store.jobs.claim import Claim, Claimant, claim_job
 from dictograph.store.migrate import upgrade
 from tests.postgres import cluster
 

@@ -30,8 +30,8 @@ from dictograph.service.services import Services
 from dictograph.service.status import Readiness
 from dictograph.settings.model import Settings
 from dictograph.store import control, finish, progress
-from dictograph.store.claim import Claim, Claimant, claim_job
 from dictograph.store.database import Database
+from dictograph.store.jobs.claim import Claim, Claimant, claim_job
 from dictograph.store.lease import RetryPolicy
 from dictograph.store.migrate import upgrade
 from dictograph.store.progress import PlannedWindow

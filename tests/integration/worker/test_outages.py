@@ -14,8 +14,8 @@ from dictograph.bootstrap import Application
 from dictograph.errors import DatabaseUnavailable
 from dictograph.job import Job, JobStatus, Source, SourceKind
 from dictograph.store import events, tables
-from dictograph.store.claim import Claim
 from dictograph.store.jobs.accept import NewJob, create_job
+from dictograph.store.jobs.claim import Claim
 from tests.audio_files import write_noise
 from tests.integration.worker.bench import PLAIN, application, behave, until, upload
 

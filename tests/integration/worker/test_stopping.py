@@ -13,7 +13,7 @@ from dictograph.bootstrap import Application
 from dictograph.errors import DatabaseUnavailable
 from dictograph.job import JobStatus, Lease
 from dictograph.store import finish
-from dictograph.store.claim import Claim, Claimant, PutOff, claim_job
+from dictograph.store.jobs.claim import Claim, Claimant, PutOff, claim_job
 from dictograph.worker import claimer, worker_heartbeat
 from dictograph.worker.claimer import Claimer
 from tests.audio_files import write_noise

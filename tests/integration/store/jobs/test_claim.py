@@ -10,8 +10,8 @@ from sqlalchemy import Connection, event
 
 from dictograph.job import FrozenEngine, JobStatus, Options
 from dictograph.store import finish, progress
-from dictograph.store.claim import Claim, Claimant, claim_job, starves
 from dictograph.store.database import Database
+from dictograph.store.jobs.claim import Claim, Claimant, claim_job, starves
 from dictograph.store.lease import RetryPolicy
 from dictograph.store.tables import job
 from tests.integration.store.bench import OOPS, Bench
@@ -104,7 +104,7 @@ def test_a_job_in_backoff_is_not_claimed(bench: Bench) -> None:
 
 _CLAIMER = """
 import sys
-from dictograph.store.claim import Claimant, claim_job, starves
+from dictograph.store.jobs.claim import Claimant, claim_job, starves
 from dictograph.store.database import Database
 from dictograph.store.lease import RetryPolicy
 db = Database.open(sys.argv[1])

@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, String, cast, insert, literal, select, text
 
 from dictograph.job import JobStatus, Options, Source, SourceKind, StoredAudio
-from dictograph.store import control
 from dictograph.store.clock import as_datetime, read_clock
 from dictograph.store.database import Database
+from dictograph.store.jobs import control
 from dictograph.store.jobs.accept import NewJob, create_job
 from dictograph.store.tables import job
 

@@ -10,8 +10,8 @@ import requests
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from dictograph.store import control
 from dictograph.store.database import Database
+from dictograph.store.jobs import control
 from tests.service import Service, eventually
 
 #: A service that anybody on this machine may use without a key, and that hears speech in everything.

@@ -21,9 +21,9 @@ from dictograph.api.server import serve
 from dictograph.blobs import FolderBlobs
 from dictograph.errors import DatabaseUnavailable
 from dictograph.service.compat import transcript_report
-from dictograph.store import control
 from dictograph.store import texts as store_texts
 from dictograph.store.database import Database
+from dictograph.store.jobs import control
 from tests.integration.api.live import Hand, Live, live
 from tests.integration.api.raw import END, exchange, head, part, received
 from tests.raw_websocket import all_of, close, dial, frame, handshake, heard, say

@@ -16,8 +16,8 @@ from dictograph.service.job_counts import Tally
 from dictograph.service.queue_estimate import Outlooks
 from dictograph.service.streams import event_stream
 from dictograph.service.streams.event_stream import Following, StreamEvent, Told
-from dictograph.store import control
 from dictograph.store.database import Database
+from dictograph.store.jobs import control
 from dictograph.store.jobs.accept import NewJob, create_job
 from dictograph.store.rows import find
 from dictograph.store.tail import Tail

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from dictograph.errors import DatabaseUnavailable
-from dictograph.store import control, events
+from dictograph.store import events
 from dictograph.store.database import Database
+from dictograph.store.jobs import control
 from dictograph.store.tail import Tail
 from tests.integration.store.bench import Bench
 
@@ -45,7 +46,7 @@ def test_followers_hear_of_commits_of_this_process(bench: Bench, database: Datab
 
 def test_followers_hear_of_other_processes(bench: Bench, database: Database, url: str) -> None:
     program = (
-        "import sys; from dictograph.store.database import Database; from dictograph.store.control import cancel\n"
+        "import sys; from dictograph.store.database import Database; from dictograph.store.jobs.control import cancel\n"
         "db = Database.open(sys.argv[1]); db.write_now(lambda c: cancel(c, None, 'a')); db.close_now()"
     )
 

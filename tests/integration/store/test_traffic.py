@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection, event
 
 from dictograph.contract import Contract
-from dictograph.store import control
+from dictograph.store.jobs import control
 from dictograph.store.traffic import Traffic, traffic
 from tests.integration.store.bench import Bench
 

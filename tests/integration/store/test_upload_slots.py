@@ -16,8 +16,8 @@ from dictograph.service.compat.backend_uploads import UploadForbidden, Uploads, 
 from dictograph.service.storage_guard import StorageGuard
 from dictograph.service.storage_places import StoragePlace
 from dictograph.settings.model import Settings
-from dictograph.store import control
 from dictograph.store.database import Database
+from dictograph.store.jobs import control
 from dictograph.store.jobs.accept import NewJob, create_job
 from dictograph.store.prune import prune_uploads, unnamed
 from dictograph.store.read import stored_audio

@@ -12,8 +12,9 @@ from sqlalchemy import Connection, func, select
 from dictograph.blobs import FolderBlobs
 from dictograph.errors import StorageUnavailable
 from dictograph.job import Options, Source, SourceKind, StoredAudio
-from dictograph.store import control, strays
+from dictograph.store import strays
 from dictograph.store.database import Database
+from dictograph.store.jobs import control
 from dictograph.store.jobs.accept import NewJob, create_job
 from dictograph.store.migrate import upgrade
 from dictograph.store.tables import event, job

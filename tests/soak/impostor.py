@@ -10,8 +10,9 @@ from sqlalchemy import Connection, select
 
 from dictograph.errors import DatabaseUnavailable, LeaseLost
 from dictograph.job import ErrorRecord, FrozenEngine, JobStatus, Lease, StoredAudio
-from dictograph.store import finish, lease, progress
+from dictograph.store import lease, progress
 from dictograph.store.database import Database
+from dictograph.store.jobs import finish
 from dictograph.store.lease import RetryPolicy
 from dictograph.store.progress import PlannedWindow
 from dictograph.store.tables import job

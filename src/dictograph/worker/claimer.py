@@ -16,8 +16,8 @@ import time
 
 from dictograph.queue import Queue
 from dictograph.runtime.crash import Point
-from dictograph.store.finish import release_unknown
 from dictograph.store.jobs.claim import Claim, Claimant, PutOff, claim_job, starves
+from dictograph.store.jobs.finish import release_unknown
 from dictograph.worker.agent import PASSING
 from dictograph.worker.lease_renewer import Keeper
 from dictograph.worker.runner import Runner, Tools

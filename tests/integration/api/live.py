@@ -29,9 +29,9 @@ from dictograph.runtime.crash import CrashPoints
 from dictograph.service.services import Services
 from dictograph.service.status import Readiness
 from dictograph.settings.model import Settings
-from dictograph.store import finish, progress
+from dictograph.store import progress
 from dictograph.store.database import Database
-from dictograph.store.jobs import control
+from dictograph.store.jobs import control, finish
 from dictograph.store.jobs.claim import Claim, Claimant, claim_job
 from dictograph.store.lease import RetryPolicy
 from dictograph.store.migrate import upgrade

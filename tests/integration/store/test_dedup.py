@@ -12,10 +12,10 @@ import pytest
 from sqlalchemy import Connection, text, update
 
 from dictograph.job import ErrorRecord, Job, JobStatus, Options, Source, SourceKind
-from dictograph.store import finish, idempotency
+from dictograph.store import idempotency
 from dictograph.store.database import Database
 from dictograph.store.dedup import DONE_S, FAILED_S, find_joined
-from dictograph.store.jobs import control
+from dictograph.store.jobs import control, finish
 from dictograph.store.jobs.accept import NewJob, create_job
 from dictograph.store.tables import job as job_table
 from tests.integration.store.bench import AT_ONCE, Bench

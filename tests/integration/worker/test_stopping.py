@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from dictograph.bootstrap import Application
 from dictograph.errors import DatabaseUnavailable
 from dictograph.job import JobStatus, Lease
-from dictograph.store import finish
+from dictograph.store.jobs import finish
 from dictograph.store.jobs.claim import Claim, Claimant, PutOff, claim_job
 from dictograph.worker import claimer, worker_heartbeat
 from dictograph.worker.claimer import Claimer

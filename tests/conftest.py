@@ -48,7 +48,7 @@ LONGEST = (
     "integration/audio/test_hostile_mutations.py",
     "integration/engine/test_accuracy.py",
     "integration/engine/test_conformance.py",
-    "integration/store/test_lease.py",
+    "integration/store/jobs/test_lease.py",
     "integration/audio/test_decoder_hostile.py",
     "integration/child/test_sandbox.py",
     "integration/store/test_webhooks.py",

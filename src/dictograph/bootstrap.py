@@ -39,7 +39,7 @@ from dictograph.settings.model import Settings, variable
 from dictograph.settings.profiles.selection import names_of
 from dictograph.storage_kinds import open_blobs
 from dictograph.store.database import Database
-from dictograph.store.lease import RetryPolicy
+from dictograph.store.jobs.lease import RetryPolicy
 from dictograph.store.tail import Tail
 from dictograph.webhooks.sender import Poster
 from dictograph.worker.agent import PASSING, Crew

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 from dictograph.errors import DictographError
 from dictograph.job import FrozenEngine, Lease, StoredAudio
 from dictograph.store import events
-from dictograph.store.lease import FENCED, fence, fenced
+from dictograph.store.jobs.lease import FENCED, fence, fenced
 from dictograph.store.rows import JobRow
 from dictograph.store.tables import job, window
 from dictograph.store.text_type import cleaned

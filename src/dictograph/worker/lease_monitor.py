@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from dictograph.store.lease import HeldLease
+from dictograph.store.jobs.lease import HeldLease
 
 #: A worker elsewhere may have been given a longer lease than this one: as long as so many of ours is believed.
 _LONGEST = 4

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dictograph.job import Lease
-from dictograph.store import lease as leases
 from dictograph.store.database import Database
+from dictograph.store.jobs import lease as leases
 from dictograph.worker.agent import PASSING, log
 
 #: How often it is looked up whether a job was cancelled, in seconds.

@@ -11,10 +11,11 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from dictograph.runtime.process_lock import Presence
-from dictograph.store import clock_skew, idempotency, lease, workers
+from dictograph.store import clock_skew, idempotency, workers
 from dictograph.store.clock import read_clock
 from dictograph.store.database import Database
-from dictograph.store.lease import HeldLease, RetryPolicy
+from dictograph.store.jobs import lease
+from dictograph.store.jobs.lease import HeldLease, RetryPolicy
 from dictograph.worker.agent import every
 from dictograph.worker.lease_monitor import SetBack, Silence
 from dictograph.worker.relay import RESEND_CAP_S

@@ -39,7 +39,7 @@ from dictograph.store import progress
 from dictograph.store.database import Database
 from dictograph.store.jobs import finish
 from dictograph.store.jobs.claim import Claim
-from dictograph.store.lease import RetryPolicy
+from dictograph.store.jobs.lease import RetryPolicy
 from dictograph.store.read import get_job
 from dictograph.worker.agent import PASSING
 from dictograph.worker.audio_pipeline import Hearing

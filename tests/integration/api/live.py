@@ -33,7 +33,7 @@ from dictograph.store import progress
 from dictograph.store.database import Database
 from dictograph.store.jobs import control, finish
 from dictograph.store.jobs.claim import Claim, Claimant, claim_job
-from dictograph.store.lease import RetryPolicy
+from dictograph.store.jobs.lease import RetryPolicy
 from dictograph.store.migrate import upgrade
 from dictograph.store.progress import PlannedWindow
 from dictograph.store.tail import Tail

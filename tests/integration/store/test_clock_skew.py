@@ -16,7 +16,7 @@ from dictograph.runtime.process_lock import Presence
 from dictograph.store import clock_skew, outbox
 from dictograph.store.clock import now_epoch, read_clock
 from dictograph.store.jobs import finish
-from dictograph.store.lease import RetryPolicy
+from dictograph.store.jobs.lease import RetryPolicy
 from dictograph.store.tables import job
 from dictograph.store.tables import outbox as messages
 from dictograph.worker import reaper

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 
 from dictograph.job import ErrorRecord, Source, SourceKind
 from dictograph.store import events, outbox, prune, workers
-from dictograph.store.lease import fence
+from dictograph.store.jobs.lease import fence
 from dictograph.store.prune import Pruned
 from dictograph.store.tables import dead_letter, worker
 from dictograph.store.workers import WorkerState

@@ -23,7 +23,7 @@ from dictograph.errors import (
 from dictograph.job import JobStatus
 from dictograph.runtime.crash import CrashPoints
 from dictograph.store.database import Database
-from dictograph.store.lease import RetryPolicy
+from dictograph.store.jobs.lease import RetryPolicy
 from dictograph.store.migrate import upgrade
 from dictograph.worker import runner
 from dictograph.worker.outcome import PlanChanged

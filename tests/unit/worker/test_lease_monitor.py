@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dictograph.store.lease import HeldLease
+from dictograph.store.jobs.lease import HeldLease
 from dictograph.worker.lease_monitor import SetBack, Silence
 
 LEASE, TURN = 30.0, 10.0

@@ -13,7 +13,7 @@ from dictograph.store import progress
 from dictograph.store.database import Database
 from dictograph.store.jobs import finish
 from dictograph.store.jobs.claim import Claim, Claimant, claim_job, starves
-from dictograph.store.lease import RetryPolicy
+from dictograph.store.jobs.lease import RetryPolicy
 from dictograph.store.tables import job
 from tests.integration.store.bench import OOPS, Bench
 
@@ -107,7 +107,7 @@ _CLAIMER = """
 import sys
 from dictograph.store.jobs.claim import Claimant, claim_job, starves
 from dictograph.store.database import Database
-from dictograph.store.lease import RetryPolicy
+from dictograph.store.jobs.lease import RetryPolicy
 db = Database.open(sys.argv[1])
 who = Claimant(sys.argv[2], 60, frozenset({("auto", "")}), True)
 while (claim := db.write_now(lambda c: claim_job(c, who))) is not None:

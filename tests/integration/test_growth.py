@@ -11,9 +11,8 @@ import pytest
 
 from dictograph.errors import NotFound, ServerBusy, UnexpectedError
 from dictograph.service.streams.transcript_stream import Growing, Growth
-from dictograph.store import progress
 from dictograph.store.database import Database
-from dictograph.store.jobs import control, finish
+from dictograph.store.jobs import control, finish, progress
 from dictograph.store.migrate import upgrade
 from dictograph.store.tail import Tail
 from tests.integration.store.bench import Bench

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 
-from dictograph.store import progress
 from dictograph.store.database import Database
-from dictograph.store.jobs import lease
+from dictograph.store.jobs import lease, progress
 from dictograph.store.migrate import upgrade
 from tests.integration.store.bench import AT_ONCE, Bench
 from tests.postgres import Cluster

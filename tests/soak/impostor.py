@@ -10,11 +10,10 @@ from sqlalchemy import Connection, select
 
 from dictograph.errors import DatabaseUnavailable, LeaseLost
 from dictograph.job import ErrorRecord, FrozenEngine, JobStatus, Lease, StoredAudio
-from dictograph.store import progress
 from dictograph.store.database import Database
-from dictograph.store.jobs import finish, lease
+from dictograph.store.jobs import finish, lease, progress
 from dictograph.store.jobs.lease import RetryPolicy
-from dictograph.store.progress import PlannedWindow
+from dictograph.store.jobs.progress import PlannedWindow
 from dictograph.store.tables import job
 
 _WRONG = "written by an impostor"

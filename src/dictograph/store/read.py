@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, or_, select, 
 
 from dictograph.job import Job, JobStatus, SourceKind, StoredAudio
 from dictograph.store.cursor import beyond, cursor_after
-from dictograph.store.progress import StoredWindow
+from dictograph.store.jobs.progress import StoredWindow
 from dictograph.store.rows import JOB_COLUMNS, as_job, find
 from dictograph.store.tables import job, status_is, upload_slot, window
 

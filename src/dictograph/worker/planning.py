@@ -11,9 +11,9 @@ from sqlalchemy import Connection
 from dictograph.audio import rules
 from dictograph.job import Job, Lease
 from dictograph.runtime.crash import CrashPoints, Point
-from dictograph.store import progress
 from dictograph.store.database import Database
-from dictograph.store.progress import PlannedWindow
+from dictograph.store.jobs import progress
+from dictograph.store.jobs.progress import PlannedWindow
 from dictograph.store.read import windows as stored_windows
 from dictograph.transcript import Warning as Caution
 from dictograph.worker.audio_pipeline import Heard, HeardWindow, Hearing

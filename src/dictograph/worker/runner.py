@@ -35,9 +35,8 @@ from dictograph.models.catalog import Catalog, NotYet
 from dictograph.private_files import make_private_folder
 from dictograph.runtime.crash import CrashPoints, Point
 from dictograph.runtime.redaction import without_folders
-from dictograph.store import progress
 from dictograph.store.database import Database
-from dictograph.store.jobs import finish
+from dictograph.store.jobs import finish, progress
 from dictograph.store.jobs.claim import Claim
 from dictograph.store.jobs.lease import RetryPolicy
 from dictograph.store.read import get_job

@@ -23,8 +23,8 @@ from dictograph.engine.protocol import Capabilities, Window, WindowOptions, Wind
 from dictograph.errors import EngineFailed
 from dictograph.job import Job, Lease
 from dictograph.runtime.crash import CrashPoints, Point
-from dictograph.store import progress
 from dictograph.store.database import Database
+from dictograph.store.jobs import progress
 from dictograph.worker.audio_pipeline import Hearing
 from dictograph.worker.batching.engine_dispatcher import Desk
 from dictograph.worker.batching.job_queue import Detect, Item, Lane

@@ -29,13 +29,12 @@ from dictograph.runtime.crash import CrashPoints
 from dictograph.service.services import Services
 from dictograph.service.status import Readiness
 from dictograph.settings.model import Settings
-from dictograph.store import progress
 from dictograph.store.database import Database
-from dictograph.store.jobs import control, finish
+from dictograph.store.jobs import control, finish, progress
 from dictograph.store.jobs.claim import Claim, Claimant, claim_job
 from dictograph.store.jobs.lease import RetryPolicy
+from dictograph.store.jobs.progress import PlannedWindow
 from dictograph.store.migrate import upgrade
-from dictograph.store.progress import PlannedWindow
 from dictograph.store.tail import Tail
 from dictograph.transcript import Segment, Word
 from tests.files import files_below

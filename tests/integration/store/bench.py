@@ -11,14 +11,14 @@ from psycopg import sql
 from sqlalchemy import Connection, select, update
 
 from dictograph.job import ErrorRecord, Job, JobStatus, Lease, Options, Source, SourceKind, StoredAudio
-from dictograph.store import events, progress, read
+from dictograph.store import events, read
 from dictograph.store.database import Database
-from dictograph.store.jobs import control, finish, lease
+from dictograph.store.jobs import control, finish, lease, progress
 from dictograph.store.jobs.accept import NewJob, create_job
 from dictograph.store.jobs.claim import Claim, Claimant, PutOff, claim_job
 from dictograph.store.jobs.lease import RetryPolicy
+from dictograph.store.jobs.progress import PlannedWindow
 from dictograph.store.migrate import head
-from dictograph.store.progress import PlannedWindow
 from dictograph.store.tables import job as job_table
 from dictograph.store.tables import metadata
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from dictograph.store import progress
 from dictograph.store.database import Database
+from dictograph.store.jobs import progress
 from tests.integration.api.live import Hand, Live, live
 from tests.service import eventually
 

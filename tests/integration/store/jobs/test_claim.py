@@ -9,9 +9,8 @@ import pytest
 from sqlalchemy import Connection, event
 
 from dictograph.job import FrozenEngine, JobStatus, Options
-from dictograph.store import progress
 from dictograph.store.database import Database
-from dictograph.store.jobs import finish
+from dictograph.store.jobs import finish, progress
 from dictograph.store.jobs.claim import Claim, Claimant, claim_job, starves
 from dictograph.store.jobs.lease import RetryPolicy
 from dictograph.store.tables import job

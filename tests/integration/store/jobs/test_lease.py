@@ -9,9 +9,9 @@ import pytest
 
 from dictograph.errors import LeaseLost
 from dictograph.job import FrozenEngine, JobStatus, Lease, StoredAudio
-from dictograph.store import outbox, progress
-from dictograph.store.jobs import control, finish, lease
-from dictograph.store.progress import PlannedWindow
+from dictograph.store import outbox
+from dictograph.store.jobs import control, finish, lease, progress
+from dictograph.store.jobs.progress import PlannedWindow
 from dictograph.store.rows import find
 from tests.integration.store.bench import AT_ONCE, OOPS, Bench, result
 

@@ -6,8 +6,8 @@ import pytest
 
 from dictograph.errors import DictographError
 from dictograph.job import FrozenEngine, JobStatus
-from dictograph.store import progress, read
-from dictograph.store.jobs import finish
+from dictograph.store import read
+from dictograph.store.jobs import finish, progress
 from tests.integration.store.bench import Bench, result
 
 

@@ -23,8 +23,8 @@ from dictograph.store import migrate, workers
 from dictograph.store.clock import read_clock
 from dictograph.store.database import Database
 from dictograph.store.dialects import file_of
+from dictograph.store.jobs.read import unsupported_count
 from dictograph.store.keys import list_keys
-from dictograph.store.read import unsupported_count
 from dictograph.store.tables import job
 
 T = TypeVar("T")

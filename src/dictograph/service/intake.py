@@ -30,7 +30,7 @@ from dictograph.store.database import Database
 from dictograph.store.dedup import find_joined
 from dictograph.store.idempotency import Known
 from dictograph.store.jobs.accept import NewJob, create_job
-from dictograph.store.read import get_job
+from dictograph.store.jobs.read import get_job
 
 
 class Offer(Protocol):

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from dictograph.job import JobStatus
 from dictograph.service.single_flight import Shared
 from dictograph.store.database import Database
-from dictograph.store.read import counts, live_counts
+from dictograph.store.jobs.read import counts, live_counts
 
 #: After a count that took t seconds, the next one comes no sooner than this times t; one that took
 #: next to no time is not kept.

@@ -20,7 +20,7 @@ from dictograph.service.auth.quota import check_room
 from dictograph.service.streams.job_watch import News, Stopping, Watch, watching
 from dictograph.store.database import Database
 from dictograph.store.jobs import control
-from dictograph.store.read import Page, get_job, list_jobs
+from dictograph.store.jobs.read import Page, get_job, list_jobs
 from dictograph.store.tail import Tail
 from dictograph.store.texts import texts
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from dictograph.job import Job, JobStatus
 from dictograph.service.single_flight import Shared
 from dictograph.store.database import Database
-from dictograph.store.read import list_jobs, live_counts, queue_order, queue_position
+from dictograph.store.jobs.read import list_jobs, live_counts, queue_order, queue_position
 
 _FRESH_S = 1.0
 _PACE_FRESH_S = 10.0

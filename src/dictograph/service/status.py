@@ -14,7 +14,7 @@ from dictograph.job import JobStatus
 from dictograph.service.job_counts import Tally
 from dictograph.service.live_workers import LiveWorker, live_workers
 from dictograph.store.database import Database
-from dictograph.store.read import unsupported_count
+from dictograph.store.jobs.read import unsupported_count
 from dictograph.store.workers import GONE_AFTER_S, WorkerState, living, supported_needs
 
 #: A database that does not answer for so long (s) is not there, for those who ask whether we are ready.

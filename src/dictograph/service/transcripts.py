@@ -11,7 +11,7 @@ from dictograph.errors import NotFound
 from dictograph.job import Job, JobStatus
 from dictograph.service.jobs import check_id
 from dictograph.store.database import Database
-from dictograph.store.read import get_job, windows
+from dictograph.store.jobs.read import get_job, windows
 from dictograph.transcript import Segment, TranscriptHead
 from dictograph.transcript import Warning as Caution
 

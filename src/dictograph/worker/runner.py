@@ -39,7 +39,7 @@ from dictograph.store.database import Database
 from dictograph.store.jobs import finish, progress
 from dictograph.store.jobs.claim import Claim
 from dictograph.store.jobs.lease import RetryPolicy
-from dictograph.store.read import get_job
+from dictograph.store.jobs.read import get_job
 from dictograph.worker.agent import PASSING
 from dictograph.worker.audio_pipeline import Hearing
 from dictograph.worker.batching.engine_dispatcher import Desk

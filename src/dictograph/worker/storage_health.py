@@ -15,7 +15,7 @@ from dictograph.blobs import Blobs
 from dictograph.errors import StorageFull, StorageUnavailable
 from dictograph.runtime.outage_log import Trouble
 from dictograph.store.database import Database
-from dictograph.store.read import needs_stored_audio
+from dictograph.store.jobs.read import needs_stored_audio
 from dictograph.worker.fetching import HOLDS_NOTHING
 
 log = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from dictograph.job import Job, Options, Source, SourceKind, StoredAudio
 from dictograph.service import jobs as service_jobs
 from dictograph.store import tables
 from dictograph.store.jobs.accept import NewJob, create_job
-from dictograph.store.read import get_job
+from dictograph.store.jobs.read import get_job
 from dictograph.store.texts import texts
 from tests.integration.api.live import Hand, Live, live
 

@@ -20,8 +20,8 @@ from dictograph.service.intake import Intake
 from dictograph.service.request import Order
 from dictograph.service.upload_session import UploadState
 from dictograph.store.database import Database
+from dictograph.store.jobs.read import get_job, list_jobs
 from dictograph.store.migrate import upgrade
-from dictograph.store.read import get_job, list_jobs
 from tests.integration.api.live import OfferOfTwo, settings_for
 from tests.service import eventually
 

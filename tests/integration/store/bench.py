@@ -11,9 +11,9 @@ from psycopg import sql
 from sqlalchemy import Connection, select, update
 
 from dictograph.job import ErrorRecord, Job, JobStatus, Lease, Options, Source, SourceKind, StoredAudio
-from dictograph.store import events, read
+from dictograph.store import events
 from dictograph.store.database import Database
-from dictograph.store.jobs import control, finish, lease, progress
+from dictograph.store.jobs import control, finish, lease, progress, read
 from dictograph.store.jobs.accept import NewJob, create_job
 from dictograph.store.jobs.claim import Claim, Claimant, PutOff, claim_job
 from dictograph.store.jobs.lease import RetryPolicy

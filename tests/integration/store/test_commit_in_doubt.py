@@ -23,8 +23,8 @@ from dictograph.service.request import Order
 from dictograph.settings.model import Settings
 from dictograph.store.database import Database
 from dictograph.store.idempotency import SILENT_S
+from dictograph.store.jobs.read import list_jobs
 from dictograph.store.postgres_backend import PostgresBackend
-from dictograph.store.read import list_jobs
 from dictograph.store.sqlite_backend import SqliteBackend
 from dictograph.store.tables import idempotency_key
 from tests.integration.api.live import OfferOfTwo, settings_for

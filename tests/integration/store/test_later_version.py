@@ -18,9 +18,9 @@ from dictograph.store.clock import read_clock
 from dictograph.store.jobs import finish
 from dictograph.store.jobs.claim import Claim, Claimant, PutOff, claim_job, starves
 from dictograph.store.jobs.progress import PlannedWindow, commit_windows, finish_plan, plan_windows
+from dictograph.store.jobs.read import get_job, list_jobs, unsupported_count, windows
 from dictograph.store.keys import KeyRates, NewKey
 from dictograph.store.outbox import DISPATCH
-from dictograph.store.read import get_job, list_jobs, unsupported_count, windows
 from dictograph.store.tables import api_key, event, job, upload_slot, webhook_delivery
 from dictograph.store.tables import outbox as messages
 from dictograph.store.upload_slots import NewSlot, create_slot, find_slot

@@ -23,7 +23,7 @@ from dictograph.store import legacy_import, migrate
 from dictograph.store.database import Database
 from dictograph.store.dialects import make_missing, migrating
 from dictograph.store.events import read_events
-from dictograph.store.read import get_job, list_jobs, windows
+from dictograph.store.jobs.read import get_job, list_jobs, windows
 from tests.postgres import Cluster
 from tests.service import ask
 

@@ -16,10 +16,9 @@ from sqlalchemy import select
 
 from dictograph.errors import DictographError, JobStateConflict, LeaseLost
 from dictograph.job import TRANSITIONS, JobStatus, Lease
-from dictograph.store import read
 from dictograph.store.database import Database
 from dictograph.store.events import TERMINAL
-from dictograph.store.jobs import control, finish, lease, progress
+from dictograph.store.jobs import control, finish, lease, progress, read
 from dictograph.store.tables import outbox
 from dictograph.store.text_type import clean
 from tests.integration.store.bench import AT_ONCE, OOPS, Bench, emptied, result

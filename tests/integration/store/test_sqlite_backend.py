@@ -12,8 +12,8 @@ from sqlalchemy import Connection, event
 
 from dictograph.errors import DatabaseUnavailable, StorageFull
 from dictograph.job import JobStatus
-from dictograph.store import read
 from dictograph.store.database import Database
+from dictograph.store.jobs import read
 from dictograph.store.migrate import upgrade
 from dictograph.store.writer import Writer
 from tests.integration.store.bench import Bench

@@ -6,8 +6,8 @@ import math
 
 from dictograph.errors import NotFound
 from dictograph.job import ErrorRecord, Options, Source, SourceKind
-from dictograph.store import events, read
-from dictograph.store.jobs import control, finish, progress
+from dictograph.store import events
+from dictograph.store.jobs import control, finish, progress, read
 from dictograph.store.jobs.accept import NewJob, create_job
 from dictograph.store.text_type import REPLACEMENT
 from tests.integration.store.bench import AT_ONCE, Bench, result

@@ -21,7 +21,7 @@ from dictograph.job import Job, JobStatus, Options
 from dictograph.service.request import Order
 from dictograph.settings.model import load
 from dictograph.store.events import read_events
-from dictograph.store.read import windows
+from dictograph.store.jobs.read import windows
 from dictograph.store.tables import window
 from dictograph.worker.outcome import RulesChanged
 from tests.audio_files import write_noise

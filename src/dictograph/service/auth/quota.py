@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from dictograph.errors import TooManyRequests
-from dictograph.store.read import live_counts
+from dictograph.store.jobs.read import live_counts
 
 #: Nobody knows when one of them will have ended; a client that asks so often (s) costs next to nothing.
 _AGAIN_S = 30.0

@@ -17,7 +17,7 @@ from dictograph.service.single_flight import Shared
 from dictograph.service.streams.job_watch import News, Stopping, Watch, watching
 from dictograph.store.database import Database
 from dictograph.store.events import Event, read_events
-from dictograph.store.read import get_job
+from dictograph.store.jobs.read import get_job
 from dictograph.store.tail import Tail
 
 #: While a job waits its place in the queue is looked up so often (s), and told when it has changed.

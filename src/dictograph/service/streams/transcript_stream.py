@@ -16,7 +16,7 @@ from dictograph.service.jobs import check_id
 from dictograph.service.streams.job_watch import News, Stopping, watching
 from dictograph.store.database import Database
 from dictograph.store.jobs.progress import StoredWindow
-from dictograph.store.read import get_job, windows
+from dictograph.store.jobs.read import get_job, windows
 from dictograph.store.tail import Tail
 from dictograph.transcript import Segment
 

@@ -6,8 +6,7 @@ import pytest
 
 from dictograph.errors import DictographError
 from dictograph.job import FrozenEngine, JobStatus
-from dictograph.store import read
-from dictograph.store.jobs import finish, progress
+from dictograph.store.jobs import finish, progress, read
 from tests.integration.store.bench import Bench, result
 
 

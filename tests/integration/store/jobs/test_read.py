@@ -8,7 +8,7 @@ import pytest
 
 from dictograph.errors import InvalidRequest
 from dictograph.job import JobStatus, Source, SourceKind
-from dictograph.store import read
+from dictograph.store.jobs import read
 from tests.integration.store.bench import Bench
 
 

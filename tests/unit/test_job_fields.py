@@ -13,7 +13,7 @@ from dictograph.contract import Contract, JobLimits
 from dictograph.job import Job, JobStatus, Options, Source, SourceKind, StoredAudio
 from dictograph.service.queue_estimate import Outlook
 from dictograph.store.jobs.accept import NewJob, first_values
-from dictograph.store.rows import JOB_COLUMNS, JobRow, as_job
+from dictograph.store.jobs.rows import JOB_COLUMNS, JobRow, as_job
 from dictograph.store.tables import Real, UtcDateTime
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -113,7 +113,7 @@ def test_every_column_is_read_into_the_job_or_serves_the_store() -> None:
     as_job(cast("JobRow", row))
     lost = {column.name for column in JOB_COLUMNS} - row.read - SERVES_THE_STORE.keys()
     assert not lost, (
-        f"store/rows.py: as_job() does not read {sorted(lost)}; or say in SERVES_THE_STORE what they are for"
+        f"store/jobs/rows.py: as_job() does not read {sorted(lost)}; or say in SERVES_THE_STORE what they are for"
     )
     assert not SERVES_THE_STORE.keys() & row.read, "SERVES_THE_STORE names columns that as_job() reads"
 
@@ -122,7 +122,7 @@ def test_every_field_of_a_job_comes_from_its_row() -> None:
     job = as_job(cast("JobRow", _NotedRow()))
     lost = [one.name for one in fields(Job) if getattr(job, one.name) == _default(one)]
     assert not lost, (
-        f"store/rows.py: as_job() leaves {lost} at their defaults; or store/tables.py has no column for them"
+        f"store/jobs/rows.py: as_job() leaves {lost} at their defaults; or store/tables.py has no column for them"
     )
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, select, true
 
 from dictograph.errors import NotFound
 from dictograph.job import Job, JobStatus
-from dictograph.store.rows import JOB_COLUMNS, as_job
+from dictograph.store.jobs.rows import JOB_COLUMNS, as_job
 from dictograph.store.tables import job
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, and_, func, not_, or_, select
 from dictograph.errors import StorageUnavailable, kinds
 from dictograph.job import Job, JobStatus
 from dictograph.store.clock import as_datetime, read_clock
-from dictograph.store.rows import JOB_COLUMNS, as_job
+from dictograph.store.jobs.rows import JOB_COLUMNS, as_job
 from dictograph.store.tables import job
 
 #: So long after its end a job that was done is joined (s), if doing it again would give the same.

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Integer, Select, bindparam, de
 from dictograph.job import ErrorRecord
 from dictograph.store import changes
 from dictograph.store.clock import as_datetime, now_epoch, read_clock
-from dictograph.store.rows import JobRow
+from dictograph.store.jobs.rows import JobRow
 from dictograph.store.tables import dead_letter, job, outbox
 
 #: The destination of wake-ups for workers.

@@ -18,7 +18,7 @@ from dictograph.errors import PublishError
 from dictograph.job import ErrorRecord
 from dictograph.store import changes, outbox
 from dictograph.store.clock import as_datetime, now_epoch, read_clock
-from dictograph.store.rows import JobRow, as_job
+from dictograph.store.jobs.rows import JobRow, as_job
 from dictograph.store.tables import api_key, job
 from dictograph.store.tables import outbox as messages
 from dictograph.store.tables import webhook_delivery as deliveries

@@ -19,7 +19,7 @@ from dictograph.service.streams.event_stream import Following, StreamEvent, Told
 from dictograph.store.database import Database
 from dictograph.store.jobs import control
 from dictograph.store.jobs.accept import NewJob, create_job
-from dictograph.store.rows import find
+from dictograph.store.jobs.rows import find
 from dictograph.store.tail import Tail
 
 

@@ -12,7 +12,7 @@ from dictograph.job import Job, JobStatus, Options, Source, StoredAudio
 from dictograph.store import events, outbox
 from dictograph.store.by_path import path_mark
 from dictograph.store.clock import as_datetime, read_clock
-from dictograph.store.rows import JOB_COLUMNS, as_job
+from dictograph.store.jobs.rows import JOB_COLUMNS, as_job
 from dictograph.store.tables import job
 
 _CREATE = insert(job).returning(*JOB_COLUMNS)

@@ -17,7 +17,7 @@ from dictograph.job import KNOWN_NEEDS, Job, JobStatus, Lease
 from dictograph.store import events
 from dictograph.store.clock import as_datetime, now_epoch, read_clock
 from dictograph.store.jobs.candidates import Runnable, candidates, claimable, once
-from dictograph.store.rows import JOB_COLUMNS, NO_LEASE, JobRow, as_job
+from dictograph.store.jobs.rows import JOB_COLUMNS, NO_LEASE, JobRow, as_job
 from dictograph.store.tables import job
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from dictograph.errors import JobStateConflict
 from dictograph.job import Job, JobStatus, SourceKind
 from dictograph.store import changes, events, outbox, webhooks
 from dictograph.store.clock import as_datetime, now_epoch, read_clock
-from dictograph.store.rows import NO_ERROR, NO_LEASE, TIME_SPENT, JobRow, as_job, find, move
+from dictograph.store.jobs.rows import NO_ERROR, NO_LEASE, TIME_SPENT, JobRow, as_job, find, move
 from dictograph.store.tables import job
 
 

@@ -11,7 +11,7 @@ from dictograph.job import ErrorRecord, Job, JobStatus, Lease
 from dictograph.store import events, outbox, webhooks
 from dictograph.store.clock import as_datetime, read_clock
 from dictograph.store.jobs.lease import FENCED, RetryPolicy, end_attempt, fenced
-from dictograph.store.rows import NO_ERROR, NO_LEASE, TIME_SPENT, as_job
+from dictograph.store.jobs.rows import NO_ERROR, NO_LEASE, TIME_SPENT, as_job
 from dictograph.store.tables import job, status_is, window
 
 _PAGE = 64

@@ -13,7 +13,7 @@ from dictograph.errors import LeaseLost, LostWorker
 from dictograph.job import ErrorRecord, JobStatus, Lease, backoff_seconds
 from dictograph.store import events, outbox, webhooks
 from dictograph.store.clock import as_datetime, now_epoch, read_clock
-from dictograph.store.rows import JOB_COLUMNS, NO_LEASE, TIME_SPENT, JobRow, error_values, move
+from dictograph.store.jobs.rows import JOB_COLUMNS, NO_LEASE, TIME_SPENT, JobRow, error_values, move
 from dictograph.store.tables import job, status_is
 
 #: The change of a job's row as its worker may make it: see `fenced`.

@@ -12,7 +12,7 @@ from dictograph.errors import DictographError
 from dictograph.job import FrozenEngine, Lease, StoredAudio
 from dictograph.store import events
 from dictograph.store.jobs.lease import FENCED, fence, fenced
-from dictograph.store.rows import JobRow
+from dictograph.store.jobs.rows import JobRow
 from dictograph.store.tables import job, window
 from dictograph.store.text_type import cleaned
 

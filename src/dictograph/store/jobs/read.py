@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, or_, select, 
 from dictograph.job import Job, JobStatus, SourceKind, StoredAudio
 from dictograph.store.cursor import beyond, cursor_after
 from dictograph.store.jobs.progress import StoredWindow
-from dictograph.store.rows import JOB_COLUMNS, as_job, find
+from dictograph.store.jobs.rows import JOB_COLUMNS, as_job, find
 from dictograph.store.tables import job, status_is, upload_slot, window
 
 _WAITING = select(job.c.id, job.c.priority, job.c.available_at).where(

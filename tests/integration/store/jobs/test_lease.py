@@ -12,7 +12,7 @@ from dictograph.job import FrozenEngine, JobStatus, Lease, StoredAudio
 from dictograph.store import outbox
 from dictograph.store.jobs import control, finish, lease, progress
 from dictograph.store.jobs.progress import PlannedWindow
-from dictograph.store.rows import find
+from dictograph.store.jobs.rows import find
 from tests.integration.store.bench import AT_ONCE, OOPS, Bench, result
 
 FENCED: dict[str, Callable[..., Any]] = {

@@ -27,8 +27,8 @@ from dictograph.settings.model import Settings
 from dictograph.store import migrate
 from dictograph.store.database import Database
 from dictograph.store.dialects import file_of, is_there
+from dictograph.store.jobs.prune import unnamed
 from dictograph.store.jobs.read import stored_audio
-from dictograph.store.prune import unnamed
 from dictograph.store.storage_marks import PATH_UPLOADS, STORAGE, mark_of
 
 MANIFEST = "manifest.json"

@@ -9,8 +9,9 @@ from typing import Protocol
 from dictograph.blobs import Blobs, Notes
 from dictograph.service.compat.path_uploads import PathUploads
 from dictograph.settings.model import Settings
-from dictograph.store import by_path, prune, storage_marks
+from dictograph.store import by_path, storage_marks
 from dictograph.store.database import Database
+from dictograph.store.jobs import prune
 
 #: Since ever, and of files from the future too.
 _ANY_AGE = -math.inf

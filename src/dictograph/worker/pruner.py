@@ -11,9 +11,10 @@ from sqlalchemy import Connection
 
 from dictograph.blobs import Blobs
 from dictograph.service.storage_guard import StorageGuard
-from dictograph.store import idempotency, prune, strays, webhook_secrets
+from dictograph.store import idempotency, strays, webhook_secrets
 from dictograph.store.database import Database
-from dictograph.store.prune import Pruned
+from dictograph.store.jobs import prune
+from dictograph.store.jobs.prune import Pruned
 from dictograph.store.storage_marks import STORAGE
 from dictograph.worker.agent import PASSING, every
 

@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from dictograph.service.streams import event_stream
-from dictograph.store import prune
+from dictograph.store.jobs import prune
 from tests.integration.api.live import Hand, Live, live
 from tests.postgres import Cluster
 from tests.service import eventually

@@ -9,9 +9,10 @@ import pytest
 from sqlalchemy import select, update
 
 from dictograph.job import ErrorRecord, Source, SourceKind
-from dictograph.store import events, outbox, prune, workers
+from dictograph.store import events, outbox, workers
+from dictograph.store.jobs import prune
 from dictograph.store.jobs.lease import fence
-from dictograph.store.prune import Pruned
+from dictograph.store.jobs.prune import Pruned
 from dictograph.store.tables import dead_letter, worker
 from dictograph.store.workers import WorkerState
 from tests.integration.store.bench import Bench

@@ -16,9 +16,9 @@ from sqlalchemy import Connection, text
 
 from dictograph.errors import IdempotencyInProgress, JobStateConflict, LeaseLost
 from dictograph.job import Job, JobStatus
-from dictograph.store import idempotency, outbox, prune
+from dictograph.store import idempotency, outbox
 from dictograph.store.database import Database
-from dictograph.store.jobs import control, finish, lease
+from dictograph.store.jobs import control, finish, lease, prune
 from tests.integration.store.bench import AT_ONCE, Bench
 
 

@@ -19,8 +19,8 @@ from dictograph.settings.model import Settings
 from dictograph.store.database import Database
 from dictograph.store.jobs import control
 from dictograph.store.jobs.accept import NewJob, create_job
+from dictograph.store.jobs.prune import prune_uploads, unnamed
 from dictograph.store.jobs.read import stored_audio
-from dictograph.store.prune import prune_uploads, unnamed
 from dictograph.store.secrets import server_secret
 from dictograph.store.tables import upload_slot
 from dictograph.store.upload_slots import NewSlot, create_slot, fill_slot, find_slot

@@ -12,10 +12,10 @@ from sqlalchemy import insert, select, update
 from dictograph.errors import InvalidRequest, JobStateConflict, NotFound
 from dictograph.job import ErrorRecord, Lease
 from dictograph.net.addresses import AllowList
-from dictograph.store import clock_skew, outbox, prune, webhook_log, webhook_secrets, webhooks
+from dictograph.store import clock_skew, outbox, webhook_log, webhook_secrets, webhooks
 from dictograph.store.clock import as_datetime, now_epoch
 from dictograph.store.database import Database
-from dictograph.store.jobs import control, finish
+from dictograph.store.jobs import control, finish, prune
 from dictograph.store.tables import api_key, dead_letter, event, webhook_delivery
 from dictograph.store.tables import outbox as messages
 from dictograph.store.webhook_log import Wanted

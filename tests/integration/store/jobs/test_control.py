@@ -7,8 +7,8 @@ from sqlalchemy import func, select
 
 from dictograph.errors import JobStateConflict, NotFound
 from dictograph.job import JobStatus, Source, SourceKind
-from dictograph.store import events, idempotency, outbox, prune
-from dictograph.store.jobs import control, read
+from dictograph.store import events, idempotency, outbox
+from dictograph.store.jobs import control, prune, read
 from dictograph.store.tables import metadata
 from tests.integration.store.bench import OOPS, Bench
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from dictograph.errors import DatabaseUnavailable
-from dictograph.store.backend import POOL, Backend
+from dictograph.store.backends.backend import POOL, Backend
 from dictograph.store.change_notifier import Bells, Jobs
 from dictograph.store.dialects import make_backend
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from dictograph.errors import DatabaseUnavailable, DictographError
 from dictograph.store import postgres, postgres_errors, sqlite
-from dictograph.store.backend import Backend
+from dictograph.store.backends.backend import Backend
 from dictograph.store.change_notifier import Bells
 from dictograph.store.postgres_backend import PostgresBackend
 from dictograph.store.schemes import SQLITE, scheme_kind

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dictograph.private_files import close_to_others, open_to_others, rights_given
 from dictograph.settings.model import Settings
-from dictograph.store.dialects import file_of
+from dictograph.store.backends.dialects import file_of
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from dictograph.errors import DatabaseMissing, StorageUnavailable
 from dictograph.private_files import make_private_folder
 from dictograph.settings.model import Settings
 from dictograph.storage_marker import has_marker
-from dictograph.store.dialects import check_writable, file_of, is_there
+from dictograph.store.backends.dialects import check_writable, file_of, is_there
 from dictograph.store.migrate import upgrade
 
 _BELONGS_TO_ANOTHER = (

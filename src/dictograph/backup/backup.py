@@ -25,8 +25,8 @@ from dictograph.private_files import group_rights, make_private_folder, private,
 from dictograph.runtime.fsync import sync_file, sync_folder
 from dictograph.settings.model import Settings
 from dictograph.store import migrate
+from dictograph.store.backends.dialects import file_of, is_there
 from dictograph.store.database import Database
-from dictograph.store.dialects import file_of, is_there
 from dictograph.store.jobs.prune import unnamed
 from dictograph.store.jobs.read import stored_audio
 from dictograph.store.storage_marks import PATH_UPLOADS, STORAGE, mark_of

@@ -11,7 +11,7 @@ from pathlib import Path
 from dictograph.errors import BackupFailed
 from dictograph.private_files import make_private_file, make_private_folder
 from dictograph.runtime.fsync import sync_file, sync_folder
-from dictograph.store.dialects import file_of
+from dictograph.store.backends.dialects import file_of
 
 NAME = "dictograph.db"
 

@@ -20,7 +20,7 @@ from dictograph.service.compat.path_jobs import root_troubles
 from dictograph.settings.model import Settings, variable
 from dictograph.storage_kinds import open_blobs
 from dictograph.store import migrate, server, sqlite
-from dictograph.store.dialects import check_writable, file_of
+from dictograph.store.backends.dialects import check_writable, file_of
 
 _LIBRARIES = (
     *("av", "ctranslate2", "faster-whisper", "onnxruntime", "pocketsphinx", "sqlalchemy", "psycopg"),

@@ -20,9 +20,9 @@ from dictograph.prompts.library import Library
 from dictograph.runtime.process_lock import living, neighbours
 from dictograph.settings.model import Settings
 from dictograph.store import migrate, workers
+from dictograph.store.backends.dialects import file_of
 from dictograph.store.clock import read_clock
 from dictograph.store.database import Database
-from dictograph.store.dialects import file_of
 from dictograph.store.jobs.read import unsupported_count
 from dictograph.store.keys import list_keys
 from dictograph.store.tables import job

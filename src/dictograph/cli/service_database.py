@@ -13,7 +13,7 @@ from dictograph.errors import DatabaseMissing, DatabaseUnavailable
 from dictograph.runtime.process_lock import living, neighbours
 from dictograph.runtime.redaction import masked
 from dictograph.settings.model import Loaded, Settings, load
-from dictograph.store.dialects import file_of, is_there
+from dictograph.store.backends.dialects import file_of, is_there
 from dictograph.store.migrate import check_known, current, head
 
 #: Where the unit of the service has its settings (docs/how-to/service.md).

@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 
 from dictograph.errors import DatabaseUnavailable
 from dictograph.store.backends.backend import POOL, Backend
+from dictograph.store.backends.dialects import make_backend
 from dictograph.store.change_notifier import Bells, Jobs
-from dictograph.store.dialects import make_backend
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from dictograph.errors import DatabaseUnavailable
 from dictograph.store import legacy_import, legacy_tables
-from dictograph.store.dialects import make_missing, migrating
+from dictograph.store.backends.dialects import make_missing, migrating
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 

@@ -12,7 +12,7 @@ from dictograph.cli import machine_checks
 from dictograph.cli.findings import Verdict, find, in_thread
 from dictograph.cli.main import main
 from dictograph.settings.model import Settings
-from dictograph.store.dialects import migrating
+from dictograph.store.backends.dialects import migrating
 from dictograph.store.migrate import upgrade
 
 

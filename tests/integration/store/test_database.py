@@ -18,8 +18,8 @@ from sqlalchemy.exc import IntegrityError
 
 from dictograph.errors import DatabaseUnavailable, JobStateConflict, NotFound
 from dictograph.job import Job, JobStatus, Options, Source, SourceKind
+from dictograph.store.backends.dialects import make_missing
 from dictograph.store.database import Database
-from dictograph.store.dialects import make_missing
 from dictograph.store.jobs import read
 from dictograph.store.jobs.accept import NewJob, create_job
 from dictograph.store.jobs.control import cancel

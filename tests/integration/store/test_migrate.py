@@ -18,8 +18,8 @@ from sqlalchemy.schema import CreateIndex
 
 from dictograph.errors import DatabaseUnavailable
 from dictograph.store import migrate
+from dictograph.store.backends.dialects import make_missing, migrating
 from dictograph.store.database import Database
-from dictograph.store.dialects import make_missing, migrating
 from dictograph.store.tables import metadata
 
 

@@ -19,7 +19,8 @@ from dictograph.runtime.redaction import masked
 from dictograph.service.compat.path_jobs import root_troubles
 from dictograph.settings.model import Settings, variable
 from dictograph.storage_kinds import open_blobs
-from dictograph.store import migrate, server, sqlite
+from dictograph.store import migrate, server
+from dictograph.store.backends import sqlite
 from dictograph.store.backends.dialects import check_writable, file_of
 
 _LIBRARIES = (

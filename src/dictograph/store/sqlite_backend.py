@@ -11,7 +11,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine, NullPool
 from sqlalchemy.exc import DBAPIError
 
-from dictograph.store import sqlite
+from dictograph.store.backends import sqlite
 from dictograph.store.change_notifier import Bells
 from dictograph.store.writer import Writer
 

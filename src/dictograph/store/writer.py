@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 
 from dictograph.errors import DatabaseMissing, DatabaseReplaced, DatabaseUnavailable
-from dictograph.store import changes, sqlite
+from dictograph.store import changes
+from dictograph.store.backends import sqlite
 from dictograph.store.changes import News
 from dictograph.store.sqlite_file import OpenedFile
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from dictograph.errors import DatabaseUnavailable, DictographError
-from dictograph.store import postgres, postgres_errors, sqlite
+from dictograph.store import postgres, postgres_errors
+from dictograph.store.backends import sqlite
 from dictograph.store.backends.backend import Backend
 from dictograph.store.change_notifier import Bells
 from dictograph.store.postgres_backend import PostgresBackend

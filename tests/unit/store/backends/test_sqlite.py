@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from dictograph.errors import DatabaseUnavailable, StorageFull
-from dictograph.store.sqlite import as_outage
+from dictograph.store.backends.sqlite import as_outage
 
 
 def _error(name: str, message: str = "as the driver says") -> sqlite3.OperationalError:

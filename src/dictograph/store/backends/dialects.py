@@ -12,10 +12,10 @@ from dictograph.errors import DatabaseUnavailable, DictographError
 from dictograph.store import postgres, postgres_errors
 from dictograph.store.backends import sqlite
 from dictograph.store.backends.backend import Backend
+from dictograph.store.backends.sqlite_backend import SqliteBackend
 from dictograph.store.change_notifier import Bells
 from dictograph.store.postgres_backend import PostgresBackend
 from dictograph.store.schemes import SQLITE, scheme_kind
-from dictograph.store.sqlite_backend import SqliteBackend
 
 
 def kind_of(url: str) -> str:

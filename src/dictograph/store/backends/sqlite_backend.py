@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Engine, NullPool
 from sqlalchemy.exc import DBAPIError
 
 from dictograph.store.backends import sqlite
+from dictograph.store.backends.sqlite_writer import Writer
 from dictograph.store.change_notifier import Bells
-from dictograph.store.writer import Writer
 
 T = TypeVar("T")
 

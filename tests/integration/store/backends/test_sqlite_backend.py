@@ -12,10 +12,10 @@ from sqlalchemy import Connection, event
 
 from dictograph.errors import DatabaseUnavailable, StorageFull
 from dictograph.job import JobStatus
+from dictograph.store.backends.sqlite_writer import Writer
 from dictograph.store.database import Database
 from dictograph.store.jobs import read
 from dictograph.store.migrate import upgrade
-from dictograph.store.writer import Writer
 from tests.integration.store.bench import Bench
 from tests.integration.store.test_database import ask_for_job, hold_writer
 

@@ -15,10 +15,11 @@ from sqlalchemy import Connection, Engine, RootTransaction, event, select, text
 from sqlalchemy.exc import DBAPIError
 
 from dictograph.errors import DatabaseUnavailable
-from dictograph.store import changes, postgres
+from dictograph.store import changes
+from dictograph.store.backends import postgres
+from dictograph.store.backends.postgres import PATIENCE_S, PatientConnection
 from dictograph.store.change_notifier import Bells
 from dictograph.store.listener import Listener, notification
-from dictograph.store.postgres import PATIENCE_S, PatientConnection
 from dictograph.store.postgres_errors import REPEATABLE, as_outage, sqlstate
 from dictograph.store.tables import job
 

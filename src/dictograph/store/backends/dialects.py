@@ -9,8 +9,8 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from dictograph.errors import DatabaseUnavailable, DictographError
-from dictograph.store import postgres, postgres_errors
-from dictograph.store.backends import sqlite
+from dictograph.store import postgres_errors
+from dictograph.store.backends import postgres, sqlite
 from dictograph.store.backends.backend import Backend
 from dictograph.store.backends.sqlite_backend import SqliteBackend
 from dictograph.store.change_notifier import Bells

@@ -21,11 +21,11 @@ from dictograph.service.compat.backend_uploads import Uploads
 from dictograph.service.intake import Intake
 from dictograph.service.request import Order
 from dictograph.settings.model import Settings
+from dictograph.store.backends.postgres_backend import PostgresBackend
 from dictograph.store.backends.sqlite_backend import SqliteBackend
 from dictograph.store.database import Database
 from dictograph.store.idempotency import SILENT_S
 from dictograph.store.jobs.read import list_jobs
-from dictograph.store.postgres_backend import PostgresBackend
 from dictograph.store.tables import idempotency_key
 from tests.integration.api.live import OfferOfTwo, settings_for
 from tests.integration.store.bench import Bench

@@ -13,7 +13,8 @@ import pytest
 
 from dictograph.errors import DatabaseUnavailable
 from dictograph.job import JobStatus
-from dictograph.store import migrate, postgres_backend, server
+from dictograph.store import migrate, server
+from dictograph.store.backends import postgres_backend
 from dictograph.store.database import Database
 from tests.integration.store.bench import Bench
 from tests.needs import need

@@ -12,9 +12,9 @@ from dictograph.errors import DatabaseUnavailable, DictographError
 from dictograph.store import postgres_errors
 from dictograph.store.backends import postgres, sqlite
 from dictograph.store.backends.backend import Backend
+from dictograph.store.backends.postgres_backend import PostgresBackend
 from dictograph.store.backends.sqlite_backend import SqliteBackend
 from dictograph.store.change_notifier import Bells
-from dictograph.store.postgres_backend import PostgresBackend
 from dictograph.store.schemes import SQLITE, scheme_kind
 
 

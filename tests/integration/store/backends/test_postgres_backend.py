@@ -16,8 +16,7 @@ from sqlalchemy import Connection, text
 
 from dictograph.errors import DatabaseUnavailable
 from dictograph.job import JobStatus
-from dictograph.store import postgres_backend
-from dictograph.store.backends import postgres
+from dictograph.store.backends import postgres, postgres_backend
 from dictograph.store.change_notifier import Jobs
 from dictograph.store.database import Database
 from dictograph.store.jobs import prune

@@ -14,9 +14,9 @@ from psycopg import sql
 
 from dictograph.errors import DatabaseUnavailable
 from dictograph.store.backends.postgres import PATIENCE_S, PatientConnection
+from dictograph.store.backends.postgres_errors import as_outage
 from dictograph.store.change_notifier import Bells, Jobs
 from dictograph.store.changes import News
-from dictograph.store.postgres_errors import as_outage
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from statistics import median
 import psycopg
 
 from dictograph.store.backends.postgres import connect
-from dictograph.store.postgres_errors import as_outage
+from dictograph.store.backends.postgres_errors import as_outage
 
 _ROUNDS = 5
 

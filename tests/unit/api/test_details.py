@@ -17,7 +17,7 @@ from dictograph.api.gateway import errors as gateway
 from dictograph.api.openai import errors as openai
 from dictograph.api.paths import responses as paths
 from dictograph.errors import DictographError
-from dictograph.store.postgres_errors import as_outage
+from dictograph.store.backends.postgres_errors import as_outage
 
 NOBODY = cast("Request", None)
 

@@ -9,8 +9,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from dictograph.errors import DatabaseUnavailable, DictographError
-from dictograph.store import postgres_errors
-from dictograph.store.backends import postgres, sqlite
+from dictograph.store.backends import postgres, postgres_errors, sqlite
 from dictograph.store.backends.backend import Backend
 from dictograph.store.backends.postgres_backend import PostgresBackend
 from dictograph.store.backends.sqlite_backend import SqliteBackend

@@ -8,7 +8,7 @@ from psycopg import errors
 from sqlalchemy.exc import OperationalError
 
 from dictograph.errors import DatabaseUnavailable, StorageFull
-from dictograph.store.postgres_errors import as_outage
+from dictograph.store.backends.postgres_errors import as_outage
 
 
 @pytest.mark.parametrize(

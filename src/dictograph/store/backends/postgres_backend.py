@@ -19,8 +19,8 @@ from dictograph.store import changes
 from dictograph.store.backends import postgres
 from dictograph.store.backends.postgres import PATIENCE_S, PatientConnection
 from dictograph.store.backends.postgres_errors import REPEATABLE, as_outage, sqlstate
+from dictograph.store.backends.postgres_listener import Listener, notification
 from dictograph.store.change_notifier import Bells
-from dictograph.store.listener import Listener, notification
 from dictograph.store.tables import job
 
 T = TypeVar("T")

@@ -17,10 +17,10 @@ from sqlalchemy import Connection, text
 from dictograph.errors import DatabaseUnavailable
 from dictograph.job import JobStatus
 from dictograph.store.backends import postgres, postgres_backend
+from dictograph.store.backends.postgres_listener import jobs_of, payload_of
 from dictograph.store.change_notifier import Jobs
 from dictograph.store.database import Database
 from dictograph.store.jobs import prune
-from dictograph.store.listener import jobs_of, payload_of
 from dictograph.store.tables import job
 from tests.integration.store.bench import Bench
 

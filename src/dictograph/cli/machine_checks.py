@@ -19,8 +19,8 @@ from dictograph.runtime.redaction import masked
 from dictograph.service.compat.path_jobs import root_troubles
 from dictograph.settings.model import Settings, variable
 from dictograph.storage_kinds import open_blobs
-from dictograph.store import migrate, server
-from dictograph.store.backends import sqlite
+from dictograph.store import migrate
+from dictograph.store.backends import server_info, sqlite
 from dictograph.store.backends.dialects import check_writable, file_of
 
 _LIBRARIES = (
@@ -55,7 +55,7 @@ def database(settings: Settings) -> Result:
     if file is not None and not file.exists():
         try_to_write(file.parent)
         return Verdict.OK, f"{place} is not there yet; the first start makes it", ""
-    found = server.look(settings.database) if file is None else None
+    found = server_info.look(settings.database) if file is None else None
     revision = migrate.current(settings.database)
     migrate.check_known(revision)
     check_writable(settings.database)
@@ -65,7 +65,7 @@ def database(settings: Settings) -> Result:
     return _server(settings, place, found) if found else (Verdict.OK, f"{place} at {revision}", "")
 
 
-def _server(settings: Settings, place: str, found: server.Server) -> Result:
+def _server(settings: Settings, place: str, found: server_info.Server) -> Result:
     """What there is to say of a PostgreSQL server that has this version's tables."""
     told = f"{place} at {migrate.head()}: {found}"
     needed = settings.database_pool + 1

@@ -10,7 +10,8 @@ from dictograph.cli import machine_checks
 from dictograph.cli.findings import Verdict
 from dictograph.errors import DatabaseUnavailable
 from dictograph.settings.model import Settings
-from dictograph.store import migrate, server
+from dictograph.store import migrate
+from dictograph.store.backends import server_info
 from tests.postgres import Cluster
 
 
@@ -32,11 +33,11 @@ def test_doctor_names_the_server_and_never_the_password(
     assert "ms away, no TLS" in told
     assert "PostgreSQL 1" in told
     assert postgres.password not in told + what
-    monkeypatch.setattr(server, "_careless", lambda connection: ())
+    monkeypatch.setattr(server_info, "_careless", lambda connection: ())
     assert machine_checks.database(_settings(url, tmp_path))[0] is Verdict.OK
     verdict, told, what = machine_checks.database(_settings(url, tmp_path, pool=400))
     assert (verdict, "DICTOGRAPH_DATABASE_POOL" in what) == (Verdict.WARN, True)
-    monkeypatch.setattr(server, "_is_here", lambda host: False)
+    monkeypatch.setattr(server_info, "_is_here", lambda host: False)
     verdict, told, what = machine_checks.database(_settings(url, tmp_path))
     assert (verdict, "verify-full" in what) == (Verdict.WARN, True)
 

@@ -9,7 +9,8 @@ from typing import Protocol
 from dictograph.blobs import Blobs, Notes
 from dictograph.service.compat.path_uploads import PathUploads
 from dictograph.settings.model import Settings
-from dictograph.store import by_path, storage_marks
+from dictograph.store import storage_marks
+from dictograph.store.compat import path_jobs
 from dictograph.store.database import Database
 from dictograph.store.jobs import prune
 
@@ -92,7 +93,7 @@ class UploadsPlace:
             yield found
 
     async def unnamed(self, database: Database, names: list[str]) -> list[str]:
-        named = await database.read(lambda conn: by_path.known_paths(conn, names))
+        named = await database.read(lambda conn: path_jobs.known_paths(conn, names))
         return [name for name in names if name not in named]
 
     async def are_ours(self, database: Database) -> bool:
@@ -104,7 +105,7 @@ class UploadsPlace:
         return False
 
     async def has_named(self, database: Database) -> bool:
-        return await database.read(by_path.has_paths)
+        return await database.read(path_jobs.has_paths)
 
 
 def places_of(settings: Settings, blobs: Blobs) -> tuple[StoragePlace, UploadsPlace]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dictograph.service.compat.path_uploads import PathUploads
 from dictograph.service.storage_guard import StorageGuard
 from dictograph.store import strays
-from dictograph.store.by_path import needed_paths
+from dictograph.store.compat.path_jobs import needed_paths
 from dictograph.store.database import Database
 from dictograph.store.storage_marks import PATH_UPLOADS
 from dictograph.worker.agent import PASSING, every

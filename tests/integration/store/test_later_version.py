@@ -13,8 +13,8 @@ from dictograph.engine.protocol import WindowResult
 from dictograph.job import KNOWN_NEEDS, Job, JobStatus, Options, Source, SourceKind
 from dictograph.service.transcripts import head_of
 from dictograph.store import clock_skew, events, keys, outbox, webhook_log, webhooks
-from dictograph.store.by_path import newest_of_path
 from dictograph.store.clock import read_clock
+from dictograph.store.compat.path_jobs import newest_of_path
 from dictograph.store.jobs import finish
 from dictograph.store.jobs.claim import Claim, Claimant, PutOff, claim_job, starves
 from dictograph.store.jobs.progress import PlannedWindow, commit_windows, finish_plan, plan_windows

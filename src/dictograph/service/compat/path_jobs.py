@@ -13,7 +13,7 @@ from dictograph.job import Job
 from dictograph.service.intake import Intake
 from dictograph.service.request import Order
 from dictograph.settings.model import Settings, variable
-from dictograph.store.by_path import newest_of_path
+from dictograph.store.compat.path_jobs import newest_of_path
 from dictograph.store.database import Database
 
 

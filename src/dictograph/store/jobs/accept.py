@@ -10,8 +10,8 @@ from sqlalchemy import Connection, insert
 from dictograph.contract import Contract, JobLimits
 from dictograph.job import Job, JobStatus, Options, Source, StoredAudio
 from dictograph.store import events, outbox
-from dictograph.store.by_path import path_mark
 from dictograph.store.clock import as_datetime, read_clock
+from dictograph.store.compat.path_jobs import path_mark
 from dictograph.store.jobs.rows import JOB_COLUMNS, as_job
 from dictograph.store.tables import job
 

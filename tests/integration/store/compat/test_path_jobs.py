@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 from dictograph.contract import Contract
 from dictograph.errors import NotFound
 from dictograph.job import Job, Source, SourceKind
-from dictograph.store.by_path import needed_paths, newest_of_path, path_mark
+from dictograph.store.compat.path_jobs import needed_paths, newest_of_path, path_mark
 from tests.integration.store.bench import Bench
 
 TALK = "/data/talk.mp3"

@@ -26,8 +26,8 @@ from dictograph.service.shielded import run_to_completion
 from dictograph.service.upload_session import UploadSession
 from dictograph.service.webhooks import ALLOWED_BY, check_receiver
 from dictograph.settings.model import Settings
+from dictograph.store.compat.dedup import find_joined
 from dictograph.store.database import Database
-from dictograph.store.dedup import find_joined
 from dictograph.store.idempotency import Known
 from dictograph.store.jobs.accept import NewJob, create_job
 from dictograph.store.jobs.read import get_job

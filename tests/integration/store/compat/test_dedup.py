@@ -13,8 +13,8 @@ from sqlalchemy import Connection, text, update
 
 from dictograph.job import ErrorRecord, Job, JobStatus, Options, Source, SourceKind
 from dictograph.store import idempotency
+from dictograph.store.compat.dedup import DONE_S, FAILED_S, find_joined
 from dictograph.store.database import Database
-from dictograph.store.dedup import DONE_S, FAILED_S, find_joined
 from dictograph.store.jobs import control, finish
 from dictograph.store.jobs.accept import NewJob, create_job
 from dictograph.store.tables import job as job_table

@@ -21,8 +21,8 @@ from dictograph.contract import Contract
 from dictograph.job import JobStatus, Options, Source, SourceKind
 from dictograph.store import events
 from dictograph.store.clock import read_clock
+from dictograph.store.compat.legacy_tables import OldTable, View
 from dictograph.store.jobs.accept import NewJob, first_values
-from dictograph.store.legacy_tables import OldTable, View
 from dictograph.store.tables import job, window
 from dictograph.transcript import Segment
 

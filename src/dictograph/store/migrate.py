@@ -12,9 +12,8 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from dictograph.errors import DatabaseUnavailable
-from dictograph.store import legacy_import
 from dictograph.store.backends.dialects import make_missing, migrating
-from dictograph.store.compat import legacy_tables
+from dictograph.store.compat import legacy_import, legacy_tables
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 

@@ -19,8 +19,9 @@ import sqlalchemy as sa
 from dictograph.contract import Contract
 from dictograph.errors import DatabaseUnavailable
 from dictograph.job import Job, JobStatus, SourceKind
-from dictograph.store import legacy_import, migrate
+from dictograph.store import migrate
 from dictograph.store.backends.dialects import make_missing, migrating
+from dictograph.store.compat import legacy_import
 from dictograph.store.database import Database
 from dictograph.store.events import read_events
 from dictograph.store.jobs.read import get_job, list_jobs, windows

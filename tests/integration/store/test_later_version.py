@@ -15,6 +15,7 @@ from dictograph.service.transcripts import head_of
 from dictograph.store import clock_skew, events, keys, outbox, webhook_log, webhooks
 from dictograph.store.clock import read_clock
 from dictograph.store.compat.path_jobs import newest_of_path
+from dictograph.store.compat.upload_slots import NewSlot, create_slot, find_slot
 from dictograph.store.jobs import finish
 from dictograph.store.jobs.claim import Claim, Claimant, PutOff, claim_job, starves
 from dictograph.store.jobs.progress import PlannedWindow, commit_windows, finish_plan, plan_windows
@@ -23,7 +24,6 @@ from dictograph.store.keys import KeyRates, NewKey
 from dictograph.store.outbox import DISPATCH
 from dictograph.store.tables import api_key, event, job, upload_slot, webhook_delivery
 from dictograph.store.tables import outbox as messages
-from dictograph.store.upload_slots import NewSlot, create_slot, find_slot
 from dictograph.transcript import Segment, Word
 from tests.integration.store.bench import Bench
 

@@ -22,7 +22,7 @@ from dictograph.contract import Contract
 from dictograph.errors import UploadTooLarge
 from dictograph.service.auth.access import Caller
 from dictograph.service.compat.backend_uploads import check_announced, expiry
-from dictograph.store.upload_slots import Slot
+from dictograph.store.compat.upload_slots import Slot
 
 OBJECTS = f"{PREFIX}/audio/object"
 

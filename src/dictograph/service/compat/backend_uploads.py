@@ -18,9 +18,9 @@ from dictograph.service.naming import display_name
 from dictograph.service.shielded import run_to_completion
 from dictograph.service.upload_session import UploadSession
 from dictograph.settings.model import Settings
+from dictograph.store.compat.upload_slots import NewSlot, Slot, create_slot, fill_slot, find_slot
 from dictograph.store.database import Database
 from dictograph.store.secrets import server_secret
-from dictograph.store.upload_slots import NewSlot, Slot, create_slot, fill_slot, find_slot
 
 _PURPOSE = "uploads"
 _GONE = "There is no upload of this address, or no longer."

@@ -16,6 +16,7 @@ from dictograph.service.compat.backend_uploads import UploadForbidden, Uploads, 
 from dictograph.service.storage_guard import StorageGuard
 from dictograph.service.storage_places import StoragePlace
 from dictograph.settings.model import Settings
+from dictograph.store.compat.upload_slots import NewSlot, create_slot, fill_slot, find_slot
 from dictograph.store.database import Database
 from dictograph.store.jobs import control
 from dictograph.store.jobs.accept import NewJob, create_job
@@ -23,7 +24,6 @@ from dictograph.store.jobs.prune import prune_uploads, unnamed
 from dictograph.store.jobs.read import stored_audio
 from dictograph.store.secrets import server_secret
 from dictograph.store.tables import upload_slot
-from dictograph.store.upload_slots import NewSlot, create_slot, fill_slot, find_slot
 from dictograph.worker.pruner import Pruner, Retention
 
 

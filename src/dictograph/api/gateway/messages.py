@@ -9,7 +9,7 @@ from typing import Any
 from dictograph.job import Job, JobStatus
 from dictograph.service.compat.contract_stats import TrafficBoard
 from dictograph.service.compat.transcript_report import Reading
-from dictograph.store.traffic import Running, Traffic
+from dictograph.store.compat.traffic import Running, Traffic
 
 #: No broker stands between this service and its jobs.
 HEALTHY = {"status": "Audio-Gateway is healthy", "kafka": "disconnected"}

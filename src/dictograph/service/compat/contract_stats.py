@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from dictograph.contract import Contract
 from dictograph.errors import DictographError
 from dictograph.service.single_flight import Shared
+from dictograph.store.compat.traffic import Traffic, traffic
 from dictograph.store.database import Database
-from dictograph.store.traffic import Traffic, traffic
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import Connection, event
 
 from dictograph.contract import Contract
+from dictograph.store.compat.traffic import Traffic, traffic
 from dictograph.store.jobs import control
-from dictograph.store.traffic import Traffic, traffic
 from tests.integration.store.bench import Bench
 
 

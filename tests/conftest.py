@@ -51,7 +51,7 @@ LONGEST = (
     "integration/store/jobs/test_lease.py",
     "integration/audio/test_decoder_hostile.py",
     "integration/child/test_sandbox.py",
-    "integration/store/test_webhooks.py",
+    "integration/store/webhooks/test_deliveries.py",
     "integration/api/test_hostile_bodies.py",
     "integration/audio/test_decoder_formats.py",
 )

@@ -15,7 +15,7 @@ from dictograph.store.cursor import beyond, cursor_after
 from dictograph.store.tables import outbox as messages
 from dictograph.store.tables import webhook_delivery as deliveries
 from dictograph.store.tolerant import known_or_text
-from dictograph.store.webhooks import add_message, hold_job
+from dictograph.store.webhooks.deliveries import add_message, hold_job
 from dictograph.webhooks.delivery import Delivery, DeliveryState
 
 

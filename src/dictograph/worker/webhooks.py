@@ -11,9 +11,10 @@ from collections.abc import Sequence
 
 from dictograph.errors import AddressNotAllowed
 from dictograph.net.addresses import parse_target
-from dictograph.store import webhook_secrets, webhooks
+from dictograph.store import webhook_secrets
 from dictograph.store.database import Database
-from dictograph.store.webhooks import Attempt, Due
+from dictograph.store.webhooks import deliveries
+from dictograph.store.webhooks.deliveries import Attempt, Due
 from dictograph.webhooks.delivery import DeliveryState
 from dictograph.webhooks.delivery_slots import Places
 from dictograph.webhooks.payload import body_of
@@ -76,7 +77,7 @@ class WebhookRelay:
     async def _turn(self) -> None:
         """Begin to send what is due and finds a place; what finds none stands in line."""
         while self._places.free:
-            found = await self._database.read(lambda c: webhooks.due(c, _BATCH))
+            found = await self._database.read(lambda c: deliveries.due(c, _BATCH))
             due = [one for one in found if one.message not in self._calls]
             if not due or not await self._begin(due):
                 return
@@ -96,7 +97,7 @@ class WebhookRelay:
                 self._look_in = min(self._look_in, waits[one.message])
         ours: set[int] = set()
         try:
-            ours = await self._database.write(lambda c: webhooks.put_off(c, waits))
+            ours = await self._database.write(lambda c: deliveries.put_off(c, waits))
         finally:
             for one in chosen:
                 if one.message in ours:
@@ -114,7 +115,7 @@ class WebhookRelay:
             attempt = verdict(await self._post(one, keys), one.attempts, self._chance)
             seconds = time.monotonic() - began
             _say(one, attempt)
-            await self._database.write(lambda c: webhooks.record(c, one, attempt))
+            await self._database.write(lambda c: deliveries.record(c, one, attempt))
         except PASSING as error:
             log.warning("webhook %s: what became of it could not be written: %s", one.webhook_id, error)
         finally:
@@ -152,7 +153,7 @@ class WebhookRelay:
         await asyncio.gather(*cut.values(), return_exceptions=True)
         if cut:
             with contextlib.suppress(*PASSING):
-                await self._database.write(lambda c: webhooks.let_go(c, list(cut)))
+                await self._database.write(lambda c: deliveries.let_go(c, list(cut)))
 
 
 def verdict(outcome: Outcome, attempts: int, chance: random.Random) -> Attempt:

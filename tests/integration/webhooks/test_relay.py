@@ -13,16 +13,16 @@ from sqlalchemy import update
 
 from dictograph.errors import DatabaseUnavailable
 from dictograph.net.addresses import AllowList
-from dictograph.store import webhooks
 from dictograph.store.database import Database
 from dictograph.store.migrate import upgrade
 from dictograph.store.tables import outbox, webhook_delivery
+from dictograph.store.webhooks import deliveries
 from dictograph.webhooks.delivery import Delivery, DeliveryState
 from dictograph.webhooks.delivery_slots import Places
 from dictograph.webhooks.sender import Outcome, Poster
 from dictograph.worker.webhooks import WebhookRelay
 from tests.integration.store.bench import Bench
-from tests.integration.store.test_webhooks import log
+from tests.integration.store.webhooks.test_deliveries import log
 from tests.receiver import Came, Receiver, receiving
 
 
@@ -209,7 +209,7 @@ def test_a_mistake_in_what_is_written_ends_the_relay(
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(webhooks, "record", broken)
+    monkeypatch.setattr(deliveries, "record", broken)
     tell(bench, receiver.url("/"))
     with pytest.raises(AssertionError, match="ZeroDivisionError"):
         relaying(bench, receiver, lambda: False)

@@ -8,10 +8,11 @@ from sqlalchemy import Connection, delete
 
 from dictograph.errors import JobStateConflict
 from dictograph.job import Job, JobStatus, SourceKind
-from dictograph.store import changes, events, outbox, webhooks
+from dictograph.store import changes, events, outbox
 from dictograph.store.clock import as_datetime, now_epoch, read_clock
 from dictograph.store.jobs.rows import NO_ERROR, NO_LEASE, TIME_SPENT, JobRow, as_job, find, move
 from dictograph.store.tables import job
+from dictograph.store.webhooks import deliveries
 
 
 def cancel(conn: Connection, owner: str | None, job_id: str) -> Job:
@@ -21,7 +22,7 @@ def cancel(conn: Connection, owner: str | None, job_id: str) -> Job:
     """
     row = _change(conn, owner, job_id, _cancel)
     events.append(conn, row.id, row.last_seq, [("cancelled", {})])
-    webhooks.tell_end(conn, row)
+    deliveries.tell_end(conn, row)
     return as_job(row)
 
 

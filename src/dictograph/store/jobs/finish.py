@@ -8,11 +8,12 @@ from sqlalchemy import Connection, bindparam, select
 
 from dictograph.errors import DictographError
 from dictograph.job import ErrorRecord, Job, JobStatus, Lease
-from dictograph.store import events, outbox, webhooks
+from dictograph.store import events, outbox
 from dictograph.store.clock import as_datetime, read_clock
 from dictograph.store.jobs.lease import FENCED, RetryPolicy, end_attempt, fenced
 from dictograph.store.jobs.rows import NO_ERROR, NO_LEASE, TIME_SPENT, as_job
 from dictograph.store.tables import job, status_is, window
+from dictograph.store.webhooks import deliveries
 
 _PAGE = 64
 
@@ -47,7 +48,7 @@ def complete(conn: Connection, lease: Lease) -> Job:
         raise DictographError(f"Job {row.id} cannot be completed: {row.windows_done} windows of {planned} are done.")
     told = {"duration": row.duration, "windows": row.windows_done, "language": row.language}
     events.append(conn, row.id, row.last_seq, [("completed", told)])
-    webhooks.tell_end(conn, row)
+    deliveries.tell_end(conn, row)
     return as_job(row)
 
 

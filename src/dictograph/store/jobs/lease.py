@@ -11,10 +11,11 @@ from sqlalchemy import ColumnElement, Connection, Update, bindparam, select, tup
 
 from dictograph.errors import LeaseLost, LostWorker
 from dictograph.job import ErrorRecord, JobStatus, Lease, backoff_seconds
-from dictograph.store import events, outbox, webhooks
+from dictograph.store import events, outbox
 from dictograph.store.clock import as_datetime, now_epoch, read_clock
 from dictograph.store.jobs.rows import JOB_COLUMNS, NO_LEASE, TIME_SPENT, JobRow, error_values, move
 from dictograph.store.tables import job, status_is
+from dictograph.store.webhooks import deliveries
 
 #: The change of a job's row as its worker may make it: see `fenced`.
 FENCED = (
@@ -162,5 +163,5 @@ def _fail_for_good(conn: Connection, seen: JobRow, error: ErrorRecord, values: d
     if row is not None:
         dead = row.failures >= row.max_attempts
         events.append(conn, row.id, row.last_seq, [("failed", {"error": asdict(error), "dead": dead})])
-        webhooks.tell_end(conn, row)
+        deliveries.tell_end(conn, row)
     return row

@@ -12,14 +12,15 @@ from sqlalchemy import insert, select, update
 from dictograph.errors import InvalidRequest, JobStateConflict, NotFound
 from dictograph.job import ErrorRecord, Lease
 from dictograph.net.addresses import AllowList
-from dictograph.store import clock_skew, outbox, webhook_log, webhook_secrets, webhooks
+from dictograph.store import clock_skew, outbox, webhook_log, webhook_secrets
 from dictograph.store.clock import as_datetime, now_epoch
 from dictograph.store.database import Database
 from dictograph.store.jobs import control, finish, prune
 from dictograph.store.tables import api_key, dead_letter, event, webhook_delivery
 from dictograph.store.tables import outbox as messages
 from dictograph.store.webhook_log import Wanted
-from dictograph.store.webhooks import Attempt, Due
+from dictograph.store.webhooks import deliveries
+from dictograph.store.webhooks.deliveries import Attempt, Due
 from dictograph.webhooks.delivery import Delivery, DeliveryState
 from dictograph.webhooks.schedule import LONGEST_WAIT_S
 from dictograph.webhooks.sender import Poster
@@ -38,7 +39,7 @@ def later(seconds: float = 60.0) -> Attempt:
 
 
 def due(bench: Bench) -> list[Due]:
-    return bench.read(webhooks.due, 100)
+    return bench.read(deliveries.due, 100)
 
 
 def log(bench: Bench, owner: str | None = None, **wanted: Any) -> list[Delivery]:
@@ -127,7 +128,7 @@ def test_the_wake_ups_of_jobs_and_webhooks_do_not_see_each_other(bench: Bench) -
     told = ended(bench)
     wake_ups = bench.read(outbox.due, 100)
     assert [message.destination for message in wake_ups] == ["dispatch"]
-    bench.write(webhooks.record, told, later())
+    bench.write(deliveries.record, told, later())
     assert [message.id for message in bench.read(outbox.due, 100)] == [message.id for message in wake_ups]
     bench.write(outbox.sent, [message.id for message in wake_ups])
     assert log(bench)[0].state is DeliveryState.PENDING
@@ -135,7 +136,7 @@ def test_the_wake_ups_of_jobs_and_webhooks_do_not_see_each_other(bench: Bench) -
 
 def test_a_webhook_that_retries_holds_up_no_other_of_its_job(bench: Bench) -> None:
     first = ended(bench, id="job")
-    bench.write(webhooks.record, first, later())
+    bench.write(deliveries.record, first, later())
     bench.retry("job")
     bench.cancel("job")
     [second] = due(bench)
@@ -145,7 +146,7 @@ def test_a_webhook_that_retries_holds_up_no_other_of_its_job(bench: Bench) -> No
 
 def test_the_message_is_the_same_at_every_attempt(bench: Bench) -> None:
     first = ended(bench)
-    bench.write(webhooks.record, first, later(-1.0))
+    bench.write(deliveries.record, first, later(-1.0))
     [again] = due(bench)
     assert (again.message, again.webhook_id, again.payload) == (first.message, first.webhook_id, first.payload)
     assert again.attempts == 1
@@ -156,8 +157,8 @@ def test_the_message_is_the_same_at_every_attempt(bench: Bench) -> None:
 
 def test_what_was_delivered_is_over(bench: Bench) -> None:
     told = ended(bench)
-    bench.write(webhooks.record, told, later(-1.0))
-    bench.write(webhooks.record, told, DELIVERED)
+    bench.write(deliveries.record, told, later(-1.0))
+    bench.write(deliveries.record, told, DELIVERED)
     [row] = log(bench)
     assert (row.state, row.attempts, row.status_code) == (DeliveryState.DELIVERED, 2, 204)
     assert (row.last_error, row.next_attempt_at) == (None, None)
@@ -167,7 +168,7 @@ def test_what_was_delivered_is_over(bench: Bench) -> None:
 
 def test_what_cannot_be_delivered_becomes_a_dead_letter(bench: Bench) -> None:
     told = ended(bench)
-    bench.write(webhooks.record, told, FAILED)
+    bench.write(deliveries.record, told, FAILED)
     assert log(bench)[0].state is DeliveryState.FAILED
     [letter] = bench.read(lambda conn: conn.execute(select(dead_letter)).all())
     assert (letter.job_id, letter.stage, letter.error_code) == (told.job_id, "PUBLISH", "publish_failed")
@@ -180,14 +181,14 @@ def test_a_receiver_that_is_gone_is_told_no_more(bench: Bench) -> None:
     lease = bench.running(id="job", key_id=mine)
     bench.fail(lease, retryable=False)
     [told] = due(bench)
-    bench.write(webhooks.record, told, GONE)
+    bench.write(deliveries.record, told, GONE)
     assert log(bench)[0].state is DeliveryState.GONE
     assert (url_of(bench, mine), url_of(bench, other)) == (None, URL)
     assert bench.read(lambda conn: conn.execute(select(dead_letter)).all()) == [], "it was not lost: it was refused"
 
 
 def test_a_job_whose_own_receiver_is_gone_is_not_told_again(bench: Bench) -> None:
-    bench.write(webhooks.record, ended(bench, id="job"), GONE)
+    bench.write(deliveries.record, ended(bench, id="job"), GONE)
     bench.retry("job")
     bench.cancel("job")
     assert due(bench) == []
@@ -201,7 +202,7 @@ def test_only_one_process_sends(bench: Bench, url: str) -> None:
 
     def take() -> None:
         database = Database.open(url)
-        took.append(database.write_now(lambda conn: webhooks.put_off(conn, {one.message: 60.0 for one in found})))
+        took.append(database.write_now(lambda conn: deliveries.put_off(conn, {one.message: 60.0 for one in found})))
         database.close_now()
 
     threads = [threading.Thread(target=take) for _ in range(4)]
@@ -215,10 +216,10 @@ def test_only_one_process_sends(bench: Bench, url: str) -> None:
 
 def test_another_process_sends_when_one_is_no_more(bench: Bench) -> None:
     told = ended(bench)
-    assert bench.write(webhooks.put_off, {told.message: -1.0}) == {told.message}
+    assert bench.write(deliveries.put_off, {told.message: -1.0}) == {told.message}
     assert due(bench) == [told], "no attempt is counted: there was none"
-    assert bench.write(webhooks.put_off, {told.message: 60.0}) == {told.message}
-    bench.write(webhooks.let_go, [told.message])
+    assert bench.write(deliveries.put_off, {told.message: 60.0}) == {told.message}
+    bench.write(deliveries.let_go, [told.message])
     assert due(bench) == [told]
 
 
@@ -247,8 +248,8 @@ def test_two_relays_at_once_send_each_once(bench: Bench, url: str) -> None:
 
 def test_who_comes_late_changes_nothing(bench: Bench) -> None:
     told = ended(bench)
-    bench.write(webhooks.record, told, DELIVERED)
-    bench.write(webhooks.record, told, FAILED)
+    bench.write(deliveries.record, told, DELIVERED)
+    bench.write(deliveries.record, told, FAILED)
     [row] = log(bench)
     assert (row.state, row.attempts) == (DeliveryState.DELIVERED, 1)
 
@@ -257,26 +258,26 @@ def test_a_job_that_is_removed_takes_its_webhooks_along(bench: Bench) -> None:
     told = ended(bench)
     bench.write(control.remove, None, told.job_id)
     for attempt in (DELIVERED, FAILED, GONE, later()):
-        bench.write(webhooks.record, told, attempt)
+        bench.write(deliveries.record, told, attempt)
     assert (due(bench), log(bench)) == ([], [])
 
 
 @pytest.mark.parametrize("attempt", [DELIVERED, FAILED, GONE, later()], ids=lambda attempt: attempt.state.value)
 def test_anything_can_be_told_again(bench: Bench, attempt: Attempt) -> None:
     told = ended(bench)
-    bench.write(webhooks.record, told, attempt)
+    bench.write(deliveries.record, told, attempt)
     assert due(bench) == []
     row = bench.write(webhook_log.redeliver, "local", told.delivery_id)
     assert (row.state, row.attempts, row.webhook_id) == (DeliveryState.PENDING, 1, told.webhook_id)
     [again] = due(bench)
     assert (again.webhook_id, again.payload, again.attempts) == (told.webhook_id, told.payload, 0)
-    bench.write(webhooks.record, again, DELIVERED)
+    bench.write(deliveries.record, again, DELIVERED)
     assert (log(bench)[0].state, log(bench)[0].attempts) == (DeliveryState.DELIVERED, 2)
 
 
 def test_telling_again_twice_at_once_is_telling_it_once(bench: Bench) -> None:
     told = ended(bench)
-    bench.write(webhooks.record, told, DELIVERED)
+    bench.write(deliveries.record, told, DELIVERED)
     for _ in range(2):
         bench.write(webhook_log.redeliver, None, told.delivery_id)
     assert len(due(bench)) == 1
@@ -301,7 +302,7 @@ def test_the_log_is_read_page_by_page(bench: Bench) -> None:
     assert cursor is None
     assert sorted(seen) == sorted(told)
     assert [row.job_id for row in log(bench, job_id="job-3")] == ["job-3"]
-    bench.write(webhooks.record, due(bench)[0], DELIVERED)
+    bench.write(deliveries.record, due(bench)[0], DELIVERED)
     assert len(log(bench, state=DeliveryState.DELIVERED)) == 1
     with pytest.raises(InvalidRequest):
         log(bench, cursor="nonsense")
@@ -309,7 +310,7 @@ def test_the_log_is_read_page_by_page(bench: Bench) -> None:
 
 def test_the_log_goes_with_the_events_but_for_what_is_still_to_be_told(bench: Bench) -> None:
     over, pending = ended(bench, id="over"), ended(bench, id="pending")
-    bench.write(webhooks.record, over, DELIVERED)
+    bench.write(deliveries.record, over, DELIVERED)
     bench.write(prune.prune_events, -1.0, 10)
     assert [row.id for row in log(bench)] == [pending.delivery_id]
     assert bench.read(lambda conn: conn.execute(select(event)).all()) == []

@@ -10,10 +10,11 @@ from uuid import uuid4
 from dictograph.errors import AddressNotAllowed, InvalidRequest, NotFound
 from dictograph.net.addresses import AllowList, Target, parse_target, vet
 from dictograph.service.request import check_url
-from dictograph.store import webhook_log, webhook_secrets
+from dictograph.store import webhook_secrets
 from dictograph.store.database import Database
-from dictograph.store.webhook_log import DeliveryPage, Wanted
 from dictograph.store.webhook_secrets import Secret
+from dictograph.store.webhooks import delivery_log
+from dictograph.store.webhooks.delivery_log import DeliveryPage, Wanted
 from dictograph.webhooks.delivery import Delivery
 from dictograph.webhooks.payload import body_of, ping_payload
 from dictograph.webhooks.sender import Outcome, Poster
@@ -55,13 +56,13 @@ class Webhooks:
 
     async def deliveries(self, owner: str | None, wanted: Wanted) -> DeliveryPage:
         """A page of the log. Raises InvalidRequest for a cursor of another list."""
-        return await self._database.read(lambda c: webhook_log.list_deliveries(c, owner, wanted))
+        return await self._database.read(lambda c: delivery_log.list_deliveries(c, owner, wanted))
 
     async def redeliver(self, owner: str | None, id: str) -> Delivery:
         """Tell it again. Raises NotFound when it is not there, or somebody else's."""
         if not _ID.fullmatch(id):
             raise NotFound("There is no such delivery.")
-        return await self._database.write(lambda c: webhook_log.redeliver(c, owner, id))
+        return await self._database.write(lambda c: delivery_log.redeliver(c, owner, id))
 
     async def secrets(self, owner: str) -> list[Secret]:
         """What the owner's webhooks are signed with, the one to use first; the first time one is made."""

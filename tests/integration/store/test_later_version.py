@@ -12,7 +12,7 @@ from dictograph.contract import Contract
 from dictograph.engine.protocol import WindowResult
 from dictograph.job import KNOWN_NEEDS, Job, JobStatus, Options, Source, SourceKind
 from dictograph.service.transcripts import head_of
-from dictograph.store import clock_skew, events, keys, outbox, webhook_log
+from dictograph.store import clock_skew, events, keys, outbox
 from dictograph.store.clock import read_clock
 from dictograph.store.compat.path_jobs import newest_of_path
 from dictograph.store.compat.upload_slots import NewSlot, create_slot, find_slot
@@ -24,7 +24,7 @@ from dictograph.store.keys import KeyRates, NewKey
 from dictograph.store.outbox import DISPATCH
 from dictograph.store.tables import api_key, event, job, upload_slot, webhook_delivery
 from dictograph.store.tables import outbox as messages
-from dictograph.store.webhooks import deliveries
+from dictograph.store.webhooks import deliveries, delivery_log
 from dictograph.transcript import Segment, Word
 from tests.integration.store.bench import Bench
 
@@ -268,7 +268,7 @@ def test_a_webhook_of_a_later_version_is_listed_and_sent(bench: Bench) -> None:
     bench.cancel("later")
     changed = {"type": "transcription.hummed", "state": "held", "payload": {"type": "transcription.hummed"}}
     rewrite(bench, webhook_delivery, webhook_delivery.c.job_id == "later", **changed)
-    [delivery] = bench.read(webhook_log.list_deliveries, None, webhook_log.Wanted()).deliveries
+    [delivery] = bench.read(delivery_log.list_deliveries, None, delivery_log.Wanted()).deliveries
     assert (delivery.state, delivery.type) == ("held", "transcription.hummed")
     assert [one.payload for one in bench.read(deliveries.due, 10)] == [changed["payload"]]
 

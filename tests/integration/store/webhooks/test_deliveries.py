@@ -12,15 +12,15 @@ from sqlalchemy import insert, select, update
 from dictograph.errors import InvalidRequest, JobStateConflict, NotFound
 from dictograph.job import ErrorRecord, Lease
 from dictograph.net.addresses import AllowList
-from dictograph.store import clock_skew, outbox, webhook_log, webhook_secrets
+from dictograph.store import clock_skew, outbox, webhook_secrets
 from dictograph.store.clock import as_datetime, now_epoch
 from dictograph.store.database import Database
 from dictograph.store.jobs import control, finish, prune
 from dictograph.store.tables import api_key, dead_letter, event, webhook_delivery
 from dictograph.store.tables import outbox as messages
-from dictograph.store.webhook_log import Wanted
-from dictograph.store.webhooks import deliveries
+from dictograph.store.webhooks import deliveries, delivery_log
 from dictograph.store.webhooks.deliveries import Attempt, Due
+from dictograph.store.webhooks.delivery_log import Wanted
 from dictograph.webhooks.delivery import Delivery, DeliveryState
 from dictograph.webhooks.schedule import LONGEST_WAIT_S
 from dictograph.webhooks.sender import Poster
@@ -43,7 +43,7 @@ def due(bench: Bench) -> list[Due]:
 
 
 def log(bench: Bench, owner: str | None = None, **wanted: Any) -> list[Delivery]:
-    return bench.read(webhook_log.list_deliveries, owner, Wanted(**wanted)).deliveries
+    return bench.read(delivery_log.list_deliveries, owner, Wanted(**wanted)).deliveries
 
 
 def ended(bench: Bench, **values: Any) -> Due:
@@ -267,7 +267,7 @@ def test_anything_can_be_told_again(bench: Bench, attempt: Attempt) -> None:
     told = ended(bench)
     bench.write(deliveries.record, told, attempt)
     assert due(bench) == []
-    row = bench.write(webhook_log.redeliver, "local", told.delivery_id)
+    row = bench.write(delivery_log.redeliver, "local", told.delivery_id)
     assert (row.state, row.attempts, row.webhook_id) == (DeliveryState.PENDING, 1, told.webhook_id)
     [again] = due(bench)
     assert (again.webhook_id, again.payload, again.attempts) == (told.webhook_id, told.payload, 0)
@@ -279,14 +279,14 @@ def test_telling_again_twice_at_once_is_telling_it_once(bench: Bench) -> None:
     told = ended(bench)
     bench.write(deliveries.record, told, DELIVERED)
     for _ in range(2):
-        bench.write(webhook_log.redeliver, None, told.delivery_id)
+        bench.write(delivery_log.redeliver, None, told.delivery_id)
     assert len(due(bench)) == 1
 
 
 def test_nobody_else_can_tell_it_again_or_see_it(bench: Bench) -> None:
     told = ended(bench, owner="ann")
     with pytest.raises(NotFound):
-        bench.write(webhook_log.redeliver, "bob", told.delivery_id)
+        bench.write(delivery_log.redeliver, "bob", told.delivery_id)
     assert log(bench, "bob") == log(bench, "bob", job_id=told.job_id) == []
     assert [row.id for row in log(bench, "ann")] == [row.id for row in log(bench, None)] == [told.delivery_id]
 
@@ -296,7 +296,7 @@ def test_the_log_is_read_page_by_page(bench: Bench) -> None:
     seen: list[str] = []
     cursor = None
     for _ in range(3):
-        page = bench.read(webhook_log.list_deliveries, "local", Wanted(limit=2, cursor=cursor))
+        page = bench.read(delivery_log.list_deliveries, "local", Wanted(limit=2, cursor=cursor))
         seen += [row.id for row in page.deliveries]
         cursor = page.next_cursor
     assert cursor is None

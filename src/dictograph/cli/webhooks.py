@@ -22,8 +22,8 @@ from dictograph.runtime.redaction import masked
 from dictograph.service.webhooks import ALLOWED_BY, LONGEST_OVERLAP_S, OVERLAP_S, Webhooks
 from dictograph.settings.model import Settings
 from dictograph.store.database import Database
-from dictograph.store.webhook_secrets import Secret
 from dictograph.store.webhooks.delivery_log import Wanted
+from dictograph.store.webhooks.receiver_secrets import Secret
 from dictograph.webhooks.delivery import Delivery, DeliveryState
 from dictograph.webhooks.sender import Poster
 

@@ -10,11 +10,10 @@ from uuid import uuid4
 from dictograph.errors import AddressNotAllowed, InvalidRequest, NotFound
 from dictograph.net.addresses import AllowList, Target, parse_target, vet
 from dictograph.service.request import check_url
-from dictograph.store import webhook_secrets
 from dictograph.store.database import Database
-from dictograph.store.webhook_secrets import Secret
-from dictograph.store.webhooks import delivery_log
+from dictograph.store.webhooks import delivery_log, receiver_secrets
 from dictograph.store.webhooks.delivery_log import DeliveryPage, Wanted
+from dictograph.store.webhooks.receiver_secrets import Secret
 from dictograph.webhooks.delivery import Delivery
 from dictograph.webhooks.payload import body_of, ping_payload
 from dictograph.webhooks.sender import Outcome, Poster
@@ -66,11 +65,11 @@ class Webhooks:
 
     async def secrets(self, owner: str) -> list[Secret]:
         """What the owner's webhooks are signed with, the one to use first; the first time one is made."""
-        return await self._database.write(lambda c: webhook_secrets.ensure_secrets(c, owner))
+        return await self._database.write(lambda c: receiver_secrets.ensure_secrets(c, owner))
 
     async def rotate(self, owner: str, overlap_s: float = OVERLAP_S) -> list[Secret]:
         """Make a new secret; those before it go on signing beside it for so many seconds."""
-        return await self._database.write(lambda c: webhook_secrets.rotate(c, owner, overlap_s))
+        return await self._database.write(lambda c: receiver_secrets.rotate(c, owner, overlap_s))
 
     async def ping(self, owner: str, url: str, poster: Poster) -> Outcome:
         """Send a `webhook.test` now, once. Raises InvalidRequest for a URL that cannot be."""

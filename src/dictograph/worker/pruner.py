@@ -11,11 +11,12 @@ from sqlalchemy import Connection
 
 from dictograph.blobs import Blobs
 from dictograph.service.storage_guard import StorageGuard
-from dictograph.store import idempotency, strays, webhook_secrets
+from dictograph.store import idempotency, strays
 from dictograph.store.database import Database
 from dictograph.store.jobs import prune
 from dictograph.store.jobs.prune import Pruned
 from dictograph.store.storage_marks import STORAGE
+from dictograph.store.webhooks import receiver_secrets
 from dictograph.worker.agent import PASSING, every
 
 log = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ class Pruner:
         when half the time has passed after which one is removed, by one worker of all."""
         await self._prune()
         await self._database.write(idempotency.expire)
-        await self._database.write(webhook_secrets.expire)
+        await self._database.write(receiver_secrets.expire)
         if await self._guard.begin_sweep(self._keep.orphans / 2):
             await self._sweep()
 

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 
 from dictograph.errors import AddressNotAllowed
 from dictograph.net.addresses import parse_target
-from dictograph.store import webhook_secrets
 from dictograph.store.database import Database
-from dictograph.store.webhooks import deliveries
+from dictograph.store.webhooks import deliveries, receiver_secrets
 from dictograph.store.webhooks.deliveries import Attempt, Due
 from dictograph.webhooks.delivery import DeliveryState
 from dictograph.webhooks.delivery_slots import Places
@@ -130,8 +129,8 @@ class WebhookRelay:
             self._bell.set()
 
     async def _secrets(self, owner: str) -> list[str]:
-        found = await self._database.read(lambda c: webhook_secrets.secrets_of(c, owner))
-        found = found or await self._database.write(lambda c: webhook_secrets.ensure_secrets(c, owner))
+        found = await self._database.read(lambda c: receiver_secrets.secrets_of(c, owner))
+        found = found or await self._database.write(lambda c: receiver_secrets.ensure_secrets(c, owner))
         return [one.secret for one in found]
 
     async def _post(self, one: Due, keys: Sequence[str]) -> Outcome:

@@ -14,8 +14,8 @@ from dictograph.api.openapi_schemas import problems
 from dictograph.api.views import Moment
 from dictograph.service.services import Services
 from dictograph.service.webhooks import LONGEST_OVERLAP_S, OVERLAP_S
-from dictograph.store.webhook_secrets import Secret
 from dictograph.store.webhooks.delivery_log import Wanted
+from dictograph.store.webhooks.receiver_secrets import Secret
 from dictograph.webhooks.delivery import Delivery, DeliveryState
 
 _PATH = "/v1/webhooks"

@@ -12,13 +12,13 @@ from sqlalchemy import insert, select, update
 from dictograph.errors import InvalidRequest, JobStateConflict, NotFound
 from dictograph.job import ErrorRecord, Lease
 from dictograph.net.addresses import AllowList
-from dictograph.store import clock_skew, outbox, webhook_secrets
+from dictograph.store import clock_skew, outbox
 from dictograph.store.clock import as_datetime, now_epoch
 from dictograph.store.database import Database
 from dictograph.store.jobs import control, finish, prune
 from dictograph.store.tables import api_key, dead_letter, event, webhook_delivery
 from dictograph.store.tables import outbox as messages
-from dictograph.store.webhooks import deliveries, delivery_log
+from dictograph.store.webhooks import deliveries, delivery_log, receiver_secrets
 from dictograph.store.webhooks.deliveries import Attempt, Due
 from dictograph.store.webhooks.delivery_log import Wanted
 from dictograph.webhooks.delivery import Delivery, DeliveryState
@@ -342,14 +342,14 @@ def test_errors_and_names_of_any_length_are_told_shortly(bench: Bench) -> None:
 
 
 def secrets(bench: Bench, owner: str = "local") -> list[str]:
-    return [one.secret for one in bench.read(webhook_secrets.secrets_of, owner)]
+    return [one.secret for one in bench.read(receiver_secrets.secrets_of, owner)]
 
 
 def test_an_owner_has_a_secret_of_its_own_from_the_first_time_on(bench: Bench) -> None:
     assert secrets(bench) == []
-    [first] = bench.write(webhook_secrets.ensure_secrets, "local")
-    assert bench.write(webhook_secrets.ensure_secrets, "local") == [first]
-    [other] = bench.write(webhook_secrets.ensure_secrets, "other")
+    [first] = bench.write(receiver_secrets.ensure_secrets, "local")
+    assert bench.write(receiver_secrets.ensure_secrets, "local") == [first]
+    [other] = bench.write(receiver_secrets.ensure_secrets, "other")
     assert first.secret != other.secret
     assert first.retires_at is None
 
@@ -360,7 +360,7 @@ def test_two_that_make_the_first_secret_at_once_make_one(bench: Bench, url: str)
     def make() -> None:
         database = Database.open(url)
         start.wait(20)
-        found.update(one.secret for one in database.write_now(lambda c: webhook_secrets.ensure_secrets(c, "local")))
+        found.update(one.secret for one in database.write_now(lambda c: receiver_secrets.ensure_secrets(c, "local")))
         database.close_now()
 
     threads = [threading.Thread(target=make) for _ in range(4)]
@@ -372,8 +372,8 @@ def test_two_that_make_the_first_secret_at_once_make_one(bench: Bench, url: str)
 
 
 def test_the_old_secret_signs_beside_the_new_one_for_a_while(bench: Bench) -> None:
-    [old] = bench.write(webhook_secrets.ensure_secrets, "local")
-    new, retiring = bench.write(webhook_secrets.rotate, "local", 3600.0)
+    [old] = bench.write(receiver_secrets.ensure_secrets, "local")
+    new, retiring = bench.write(receiver_secrets.rotate, "local", 3600.0)
     assert (retiring.secret, new.retires_at) == (old.secret, None)
     assert retiring.retires_at is not None
     assert 3590 < (retiring.retires_at - new.created_at).total_seconds() < 3610
@@ -381,20 +381,20 @@ def test_the_old_secret_signs_beside_the_new_one_for_a_while(bench: Bench) -> No
 
 
 def test_a_secret_that_has_become_known_ends_at_once(bench: Bench) -> None:
-    bench.write(webhook_secrets.ensure_secrets, "local")
-    [new] = bench.write(webhook_secrets.rotate, "local", 0.0)
+    bench.write(receiver_secrets.ensure_secrets, "local")
+    [new] = bench.write(receiver_secrets.rotate, "local", 0.0)
     assert secrets(bench) == [new.secret]
 
 
 def test_whoever_rotates_all_the_time_keeps_few(bench: Bench) -> None:
     for _ in range(8):
-        newest = bench.write(webhook_secrets.rotate, "local", 3600.0)[0]
+        newest = bench.write(receiver_secrets.rotate, "local", 3600.0)[0]
     assert len(secrets(bench)) <= 5
     assert secrets(bench)[0] == newest.secret
 
 
 def test_what_signs_no_more_is_removed(bench: Bench) -> None:
-    bench.write(webhook_secrets.ensure_secrets, "local")
-    bench.write(webhook_secrets.rotate, "local", 0.001)
-    assert bench.write(webhook_secrets.expire) <= 1
+    bench.write(receiver_secrets.ensure_secrets, "local")
+    bench.write(receiver_secrets.rotate, "local", 0.001)
+    assert bench.write(receiver_secrets.expire) <= 1
     assert len(secrets(bench)) == 1

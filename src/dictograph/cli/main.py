@@ -34,7 +34,7 @@ class _Commands(LazyGroup):
         "workers": Entry("dictograph.cli.workers:workers", "Show the workers that live, and what they run.", _JOBS),
         "webhooks": Entry("dictograph.cli.webhooks:webhooks", "List, repeat, test webhooks; their secrets.", _UPKEEP),
         "keys": Entry("dictograph.cli.keys:keys", "Create, list, revoke, rotate keys.", _UPKEEP),
-        "doctor": Entry("dictograph.cli.doctor:doctor", "Check everything, and say what to do.", _UPKEEP),
+        "doctor": Entry("dictograph.cli.doctor.command:doctor", "Check everything, and say what to do.", _UPKEEP),
         "settings": Entry("dictograph.cli.settings:settings", "Show the effective settings.", _UPKEEP),
         "models": Entry("dictograph.cli.models:models", "List, pull, verify speech models.", _UPKEEP),
         "backup": Entry("dictograph.cli.backup:backup", "Save the database and the audio.", _UPKEEP),

@@ -16,7 +16,7 @@ import psutil
 import pytest
 from sqlalchemy import update
 
-import dictograph.cli.doctor as doctor_command
+import dictograph.cli.doctor.command as doctor_command
 from dictograph.cli import machine_checks, service_checks
 from dictograph.cli.findings import Verdict
 from dictograph.cli.main import main

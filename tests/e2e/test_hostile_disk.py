@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 
-from dictograph.cli.findings import Verdict, find, in_thread
+from dictograph.cli.doctor.findings import Verdict, find, in_thread
 from dictograph.cli.machine_checks import storage
 from dictograph.settings.model import Settings
 from tests.audio_files import write_noise

@@ -11,7 +11,7 @@ import sqlite3
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from dictograph.cli.findings import Result, Verdict
+from dictograph.cli.doctor.findings import Result, Verdict
 from dictograph.cli.text_table import size
 from dictograph.cli.write_probe import existing, left_as_it_was, try_to_write
 from dictograph.contract import Address

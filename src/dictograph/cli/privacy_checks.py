@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dictograph.cli.findings import Result, Verdict
+from dictograph.cli.doctor.findings import Result, Verdict
 from dictograph.data_folder import readable_by_others
 from dictograph.settings.model import Settings
 

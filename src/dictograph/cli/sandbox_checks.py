@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from dictograph.child.sandbox.policy import NEEDED, Layer
 from dictograph.child.sandbox.self_test import why_not
-from dictograph.cli.findings import Check, Result, Verdict
+from dictograph.cli.doctor.findings import Check, Result, Verdict
 from dictograph.settings.model import Settings, variable
 
 _HOLDS: Mapping[Layer, str] = {

@@ -13,7 +13,7 @@ import psutil
 from sqlalchemy import Connection, func, select
 
 from dictograph.api.exposure import reached_by_others
-from dictograph.cli.findings import Result, Verdict
+from dictograph.cli.doctor.findings import Result, Verdict
 from dictograph.contract import Address
 from dictograph.errors import DatabaseUnavailable, SettingsError
 from dictograph.prompts.library import Library

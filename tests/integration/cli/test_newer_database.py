@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from dictograph.cli import machine_checks
-from dictograph.cli.findings import Verdict, find, in_thread
+from dictograph.cli.doctor.findings import Verdict, find, in_thread
 from dictograph.cli.main import main
 from dictograph.settings.model import Settings
 from dictograph.store.backends.dialects import migrating

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from dictograph.cli.audio_checks import models
-from dictograph.cli.findings import Verdict
+from dictograph.cli.doctor.findings import Verdict
 from dictograph.settings.model import Settings
 from tests.service import TINY
 

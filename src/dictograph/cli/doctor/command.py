@@ -16,7 +16,7 @@ from dictograph.cli import (
     service_checks,
     storage_checks,
 )
-from dictograph.cli.findings import Check, Finding, Verdict, find, in_thread
+from dictograph.cli.doctor.findings import Check, Finding, Verdict, find, in_thread
 from dictograph.cli.options import option
 from dictograph.cli.service_database import service_loaded
 from dictograph.errors import SettingsError

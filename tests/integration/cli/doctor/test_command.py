@@ -18,7 +18,7 @@ from sqlalchemy import update
 
 import dictograph.cli.doctor.command as doctor_command
 from dictograph.cli import machine_checks, service_checks
-from dictograph.cli.findings import Verdict
+from dictograph.cli.doctor.findings import Verdict
 from dictograph.cli.main import main
 from dictograph.job import Options, Source, SourceKind
 from dictograph.runtime.process_lock import Presence

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from dictograph.cli.audio_checks import models
+from dictograph.cli.doctor.audio_checks import models
 from dictograph.cli.doctor.findings import Verdict
 from dictograph.settings.model import Settings
 from tests.service import TINY

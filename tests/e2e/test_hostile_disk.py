@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 
 from dictograph.cli.doctor.findings import Verdict, find, in_thread
-from dictograph.cli.machine_checks import storage
+from dictograph.cli.doctor.machine_checks import storage
 from dictograph.settings.model import Settings
 from tests.audio_files import write_noise
 from tests.disks import Disk, small_disk

@@ -90,7 +90,7 @@ def test_the_path_contract_names_its_roots_or_says_how_to_set_them() -> None:
 
 def test_a_folder_that_no_file_can_be_read_from_is_told(tmp_path: Path) -> None:
     from dictograph.cli.doctor.findings import Verdict
-    from dictograph.cli.machine_checks import paths
+    from dictograph.cli.doctor.machine_checks import paths
 
     (tmp_path / "file").write_bytes(b"")
     good, gone, file = tmp_path, tmp_path / "gone", tmp_path / "file"

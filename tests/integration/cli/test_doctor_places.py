@@ -12,8 +12,7 @@ import pytest
 
 import dictograph
 from dictograph.bootstrap import open_core
-from dictograph.cli import machine_checks
-from dictograph.cli.doctor import audio_checks
+from dictograph.cli.doctor import audio_checks, machine_checks
 from dictograph.cli.doctor.findings import Finding, Result, Verdict, find, in_thread
 from dictograph.errors import DatabaseUnavailable, SettingsError, StorageFull
 from dictograph.settings.model import Settings

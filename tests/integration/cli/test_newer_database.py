@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from dictograph.cli import machine_checks
+from dictograph.cli.doctor import machine_checks
 from dictograph.cli.doctor.findings import Verdict, find, in_thread
 from dictograph.cli.main import main
 from dictograph.settings.model import Settings

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dictograph.cli import machine_checks
+from dictograph.cli.doctor import machine_checks
 from dictograph.cli.doctor.findings import Verdict
 from dictograph.errors import DatabaseUnavailable
 from dictograph.settings.model import Settings

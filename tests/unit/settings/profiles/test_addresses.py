@@ -9,7 +9,7 @@ import pytest
 
 from dictograph.api.server.host_origin import known_hosts
 from dictograph.cli.doctor.findings import Verdict
-from dictograph.cli.machine_checks import addresses
+from dictograph.cli.doctor.machine_checks import addresses
 from dictograph.cli.serve import listen_to
 from dictograph.contract import Address, Contract
 from dictograph.errors import SettingsError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from dictograph.cli.doctor.findings import Result, Verdict
-from dictograph.cli.service_checks import is_there
+from dictograph.cli.doctor.service_checks import is_there
 from dictograph.errors import DatabaseUnavailable
 from dictograph.service.storage_guard import ADOPT, Standing, StorageGuard, guards_of
 from dictograph.settings.model import Settings

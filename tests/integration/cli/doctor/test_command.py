@@ -17,8 +17,7 @@ import pytest
 from sqlalchemy import update
 
 import dictograph.cli.doctor.command as doctor_command
-from dictograph.cli import service_checks
-from dictograph.cli.doctor import machine_checks
+from dictograph.cli.doctor import machine_checks, service_checks
 from dictograph.cli.doctor.findings import Verdict
 from dictograph.cli.main import main
 from dictograph.job import Options, Source, SourceKind

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import aclosing
 
-from dictograph.cli.job_client import Desk
+from dictograph.cli.client.job_client import Desk
 from dictograph.cli.job_text import Shape
 from dictograph.cli.progress_bars import Bars
 

@@ -48,7 +48,7 @@ class Place:
 
     def desk(self) -> AbstractAsyncContextManager[Desk]:
         if self.server is not None:
-            from dictograph.cli.http_client import server_desk
+            from dictograph.cli.client.http_client import server_desk
 
             return server_desk(self.server, _key())
         from dictograph.cli.database_client import database_desk

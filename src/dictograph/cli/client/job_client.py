@@ -51,7 +51,7 @@ class Place:
             from dictograph.cli.client.http_client import server_desk
 
             return server_desk(self.server, _key())
-        from dictograph.cli.database_client import database_desk
+        from dictograph.cli.client.database_client import database_desk
         from dictograph.cli.service_database import service_settings
 
         return database_desk(service_settings(data_dir=self.data_dir))

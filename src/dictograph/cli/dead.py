@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from dictograph.cli.client.job_client import Desk, Place, at_a_desk, place_options
-from dictograph.cli.job_text import dead_list, job_page
 from dictograph.cli.jobs import do_to_each
 from dictograph.cli.options import option
+from dictograph.cli.text.job_text import dead_list, job_page
 
 _MOST = 10_000
 

@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from dictograph.cli.client.job_client import Desk, Place, at_a_desk, place_options
-from dictograph.cli.job_text import Shape, job_list, job_page
 from dictograph.cli.options import option
+from dictograph.cli.text.job_text import Shape, job_list, job_page
 from dictograph.cli.watching import watch_job
 from dictograph.errors import DictographError
 from dictograph.job import JobStatus

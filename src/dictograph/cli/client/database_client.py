@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 from dictograph.api.native.workers import worker_view
 from dictograph.api.views import job_view
 from dictograph.blobs import Blobs
-from dictograph.cli.job_text import Shape
 from dictograph.cli.service_database import check_database
+from dictograph.cli.text.job_text import Shape
 from dictograph.job import Job, JobStatus
 from dictograph.service.jobs import Jobs, Listing
 from dictograph.service.live_workers import live_workers

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
-from dictograph.cli.job_text import Shape
+from dictograph.cli.text.job_text import Shape
 from dictograph.errors import DictographError
 from dictograph.runtime.redaction import masked
 

@@ -11,8 +11,8 @@ from typing import Any, Protocol, TypeVar
 
 import click
 
-from dictograph.cli.job_text import Shape
 from dictograph.cli.options import effective
+from dictograph.cli.text.job_text import Shape
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dictograph.cli.settings_text import as_text
+from dictograph.cli.text.settings_text import as_text
 from dictograph.settings.model import load, variable
 from dictograph.settings.profiles.selection import PROFILES
 from dictograph.settings.profiles.table import Alias, Profile

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import get_type_hints
 
-from dictograph.cli.settings_text import as_text
+from dictograph.cli.text.settings_text import as_text
 from dictograph.settings.compat import ContractSettings
 from dictograph.settings.model import Settings, variable
 from dictograph.settings.values import Bytes, Seconds

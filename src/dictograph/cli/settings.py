@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from dictograph.cli.options import explained, option
-from dictograph.cli.settings_text import shown, shown_as_json
+from dictograph.cli.text.settings_text import shown, shown_as_json
 from dictograph.settings.model import Loaded, Settings, variable
 
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from dotenv import dotenv_values
 
 from dictograph.cli.settings import settings as command
-from dictograph.cli.settings_text import as_text
+from dictograph.cli.text.settings_text import as_text
 from dictograph.settings.model import Settings, load
 
 

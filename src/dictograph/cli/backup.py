@@ -11,7 +11,7 @@ from dictograph.backup.backup import restore as restore_all
 from dictograph.backup.backup import save as save_all
 from dictograph.cli.options import option
 from dictograph.cli.service_database import check_there, service_settings
-from dictograph.cli.text_table import size
+from dictograph.cli.text.text_table import size
 from dictograph.runtime.redaction import masked
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from dictograph.cli.options import option
 from dictograph.cli.service_database import check_database, service_settings
-from dictograph.cli.text_table import clipped, table
+from dictograph.cli.text.text_table import clipped, table
 from dictograph.database_setup import prepare_database
 from dictograph.errors import DictographError
 from dictograph.job import LOCAL_OWNER

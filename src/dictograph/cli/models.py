@@ -10,7 +10,7 @@ import click
 
 from dictograph.cli.options import effective, option
 from dictograph.cli.progress import byte_bar
-from dictograph.cli.text_table import size, table
+from dictograph.cli.text.text_table import size, table
 from dictograph.models.configured_models import fetched_at_once
 from dictograph.models.hf_cache import is_folder
 from dictograph.models.inventory import ModelInfo, Verified, list_models

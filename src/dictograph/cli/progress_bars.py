@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from dictograph.cli.text_table import clipped
+from dictograph.cli.text.text_table import clipped
 
 _NAME_WIDTH = 40
 

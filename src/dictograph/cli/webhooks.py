@@ -14,7 +14,7 @@ import click
 from dictograph.api.native.webhooks import delivery_view, secret_view
 from dictograph.cli.options import option
 from dictograph.cli.service_database import check_database, service_settings
-from dictograph.cli.text_table import clipped, table
+from dictograph.cli.text.text_table import clipped, table
 from dictograph.errors import DictographError
 from dictograph.job import LOCAL_OWNER
 from dictograph.net.addresses import AllowList

@@ -11,7 +11,7 @@ import click
 from dictograph.cli.client.job_client import Place, at_a_desk, place_options
 from dictograph.cli.options import option
 from dictograph.cli.text.job_text import Shape, when
-from dictograph.cli.text_table import clipped, table
+from dictograph.cli.text.text_table import clipped, table
 
 _WIDTH = 60
 

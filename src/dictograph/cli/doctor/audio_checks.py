@@ -12,7 +12,7 @@ from pathlib import Path
 from dictograph.audio.decoder_client import Decoded, DecodeLimits, decode, forks_of_decoders
 from dictograph.cli.doctor.findings import Result, Verdict
 from dictograph.cli.doctor.write_probe import existing, try_to_write
-from dictograph.cli.text_table import size
+from dictograph.cli.text.text_table import size
 from dictograph.engine.client import EngineChild
 from dictograph.engine.probe import prove, sample
 from dictograph.engine.protocol import SAMPLE_RATE

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dictograph.cli.doctor.findings import Result, Verdict
 from dictograph.cli.doctor.write_probe import existing, left_as_it_was, try_to_write
-from dictograph.cli.text_table import size
+from dictograph.cli.text.text_table import size
 from dictograph.contract import Address
 from dictograph.runtime.redaction import masked
 from dictograph.service.compat.path_jobs import root_troubles

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from dictograph.cli.text_table import clipped, length, table
+from dictograph.cli.text.text_table import clipped, length, table
 
 #: A job as the API gives it.
 Shape = dict[str, Any]

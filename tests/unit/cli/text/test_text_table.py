@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dictograph.cli.text_table import clipped, length, size, table
+from dictograph.cli.text.text_table import clipped, length, size, table
 
 
 def test_columns_are_aligned_and_have_no_trailing_spaces() -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from dictograph.bootstrap import Application
-from dictograph.cli.progress_bars import Bars
 from dictograph.cli.targets import STDIN, Target, written
+from dictograph.cli.text.progress_bars import Bars
 from dictograph.daemon_thread import in_daemon_thread
 from dictograph.embedded import local_application, unless_the_worker_dies
 from dictograph.errors import DictographError, ModelUnavailable, SettingsError, SourceNotFound

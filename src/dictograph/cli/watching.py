@@ -6,8 +6,8 @@ import json
 from contextlib import aclosing
 
 from dictograph.cli.client.job_client import Desk
-from dictograph.cli.progress_bars import Bars
 from dictograph.cli.text.job_text import Shape
+from dictograph.cli.text.progress_bars import Bars
 
 _ENDS = {"completed", "failed", "cancelled", "deleted"}
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from dictograph.cli.options import effective, option
-from dictograph.cli.progress import byte_bar
+from dictograph.cli.text.progress import byte_bar
 from dictograph.cli.text.text_table import size, table
 from dictograph.models.configured_models import fetched_at_once
 from dictograph.models.hf_cache import is_folder

@@ -14,11 +14,11 @@ from typing import Any, BinaryIO, TypeVar
 from dictograph.bootstrap import Application
 from dictograph.cli.targets import STDIN, Target, written
 from dictograph.cli.text.progress_bars import Bars
-from dictograph.daemon_thread import in_daemon_thread
 from dictograph.embedded import local_application, unless_the_worker_dies
 from dictograph.errors import DictographError, ModelUnavailable, SettingsError, SourceNotFound
 from dictograph.formats import render
 from dictograph.job import LOCAL_OWNER, ErrorRecord, Job, JobStatus, Options
+from dictograph.runtime.daemon_thread import in_daemon_thread
 from dictograph.service.request import Order
 from dictograph.service.streams.event_stream import StreamEvent
 from dictograph.settings.model import Settings

@@ -13,11 +13,11 @@ from sqlalchemy import Connection
 
 from dictograph.blobs import Blobs, audio_name
 from dictograph.contract import Contract
-from dictograph.daemon_thread import in_daemon_thread
 from dictograph.errors import DictographError, IdempotencyMismatch, PathNotAllowed
 from dictograph.job import Job, Source, SourceKind, StoredAudio
 from dictograph.net.addresses import AllowList
 from dictograph.runtime.crash import CrashPoints, Point
+from dictograph.runtime.daemon_thread import in_daemon_thread
 from dictograph.service.auth.quota import check_room
 from dictograph.service.idempotency import IdempotencyReservation
 from dictograph.service.naming import display_name, name_of_url

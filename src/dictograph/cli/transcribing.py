@@ -19,10 +19,10 @@ from dictograph.errors import DictographError, ModelUnavailable, SettingsError, 
 from dictograph.formats import render
 from dictograph.job import LOCAL_OWNER, ErrorRecord, Job, JobStatus, Options
 from dictograph.runtime.daemon_thread import in_daemon_thread
+from dictograph.runtime.signals import interrupted_by_signals
 from dictograph.service.request import Order
 from dictograph.service.streams.event_stream import StreamEvent
 from dictograph.settings.model import Settings
-from dictograph.signals import interrupted_by_signals
 
 T = TypeVar("T")
 

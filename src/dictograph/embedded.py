@@ -19,9 +19,9 @@ from typing import Any, TypeVar
 from dictograph.bootstrap import Application, open_application
 from dictograph.errors import DictographError, LostWorker, PathNotAllowed, Stage
 from dictograph.job import ErrorRecord, JobStatus
+from dictograph.runtime.temporary import temporary_data_folder
 from dictograph.service.request import Order, check_options
 from dictograph.settings.model import Settings, load
-from dictograph.temporary import temporary_data_folder
 from dictograph.transcript import Transcript
 
 T = TypeVar("T")

@@ -19,12 +19,12 @@ from dictograph.bootstrap import Application, open_application
 from dictograph.contract import Address
 from dictograph.errors import DictographError
 from dictograph.runtime.signals import stop_signals
+from dictograph.runtime.temporary import remove_abandoned
 from dictograph.service.compat.path_jobs import root_troubles
 from dictograph.service.services import Services
 from dictograph.settings.model import Settings
 from dictograph.settings.profiles.log_lines import log_listening, log_working
 from dictograph.store.keys import any_keys
-from dictograph.temporary import remove_abandoned
 from dictograph.worker.agent import Crew
 from dictograph.worker.worker import Worker
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from dictograph.temporary import remove_abandoned, temporary_data_folder
+from dictograph.runtime.temporary import remove_abandoned, temporary_data_folder
 
 HOLD = """
 import sys
-from dictograph.temporary import temporary_data_folder
+from dictograph.runtime.temporary import temporary_data_folder
 with temporary_data_folder() as folder:
     (folder / "recording").write_bytes(b"sound")
     print(folder, flush=True)

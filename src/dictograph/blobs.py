@@ -20,9 +20,9 @@ from uuid import uuid4
 
 from dictograph.errors import DictographError, NotFound, StorageFull, StorageUnavailable
 from dictograph.job import StoredAudio
-from dictograph.private_files import group_rights, make_private_folder, private
 from dictograph.runtime.disk import FULL, check_room, time_of_files
 from dictograph.runtime.fsync import sync_folder
+from dictograph.runtime.private_files import group_rights, make_private_folder, private
 
 _PART = ".part"
 

@@ -23,11 +23,11 @@ from dictograph.errors import SettingsError
 from dictograph.models.catalog import Catalog
 from dictograph.net.addresses import AllowList
 from dictograph.net.fetch import FetchLimits
-from dictograph.private_files import make_private_folder
 from dictograph.queue import Queue
 from dictograph.queue.kinds import open_queue
 from dictograph.runtime.crash import CrashPoints
 from dictograph.runtime.disk import FULL
+from dictograph.runtime.private_files import make_private_folder
 from dictograph.runtime.process_lock import Presence
 from dictograph.service.compat.path_jobs import roots_of
 from dictograph.service.compat.path_uploads import PathUploads

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
-from dictograph.private_files import close_to_others, open_to_others, rights_given
+from dictograph.runtime.private_files import close_to_others, open_to_others, rights_given
 from dictograph.settings.model import Settings
 from dictograph.store.backends.dialects import file_of
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dictograph.data_folder import close_data_folder
 from dictograph.errors import DatabaseMissing, StorageUnavailable
-from dictograph.private_files import make_private_folder
+from dictograph.runtime.private_files import make_private_folder
 from dictograph.settings.model import Settings
 from dictograph.storage_marker import has_marker
 from dictograph.store.backends.dialects import check_writable, file_of, is_there

@@ -21,8 +21,8 @@ from dictograph import __version__
 from dictograph.backup import markers, postgres, sqlite
 from dictograph.backup.objects import Damaged, copy_object, names_in, remove_object
 from dictograph.errors import BackupFailed
-from dictograph.private_files import group_rights, make_private_folder, private, rights_given
 from dictograph.runtime.fsync import sync_file, sync_folder
+from dictograph.runtime.private_files import group_rights, make_private_folder, private, rights_given
 from dictograph.settings.model import Settings
 from dictograph.store import migrate
 from dictograph.store.backends.dialects import file_of, is_there

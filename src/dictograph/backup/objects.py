@@ -9,8 +9,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from dictograph.private_files import make_private_folder, private
 from dictograph.runtime.fsync import sync_file, sync_folder
+from dictograph.runtime.private_files import make_private_folder, private
 
 _CHUNK = 2**20
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from dictograph.errors import BackupFailed
-from dictograph.private_files import make_private_file
 from dictograph.runtime.fsync import sync_file, sync_folder
+from dictograph.runtime.private_files import make_private_file
 from dictograph.store import migrate
 
 NAME = "database.pgdump"

@@ -9,8 +9,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from dictograph.errors import BackupFailed
-from dictograph.private_files import make_private_file, make_private_folder
 from dictograph.runtime.fsync import sync_file, sync_folder
+from dictograph.runtime.private_files import make_private_file, make_private_folder
 from dictograph.store.backends.dialects import file_of
 
 NAME = "dictograph.db"

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import psutil
 
-from dictograph.private_files import make_private_folder
+from dictograph.runtime.private_files import make_private_folder
 
 _SUFFIX = ".lock"
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dictograph.errors import DatabaseMissing, DatabaseReplaced, DatabaseUnavailable
-from dictograph.private_files import make_private_file, make_private_folder
+from dictograph.runtime.private_files import make_private_file, make_private_folder
 
 #: Device and inode: what stays when a file is moved.
 Identity = tuple[int, int]

@@ -32,8 +32,8 @@ from dictograph.errors import (
 )
 from dictograph.job import ErrorRecord, JobStatus, SourceKind, StoredAudio
 from dictograph.models.catalog import Catalog, NotYet
-from dictograph.private_files import make_private_folder
 from dictograph.runtime.crash import CrashPoints, Point
+from dictograph.runtime.private_files import make_private_folder
 from dictograph.runtime.redaction import without_folders
 from dictograph.store.database import Database
 from dictograph.store.jobs import finish, progress

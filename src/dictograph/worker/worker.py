@@ -11,8 +11,8 @@ from typing import Any
 
 from dictograph.job import KNOWN_NEEDS
 from dictograph.models.catalog import Catalog
-from dictograph.private_files import make_private_folder
 from dictograph.queue import Queue
+from dictograph.runtime.private_files import make_private_folder
 from dictograph.runtime.process_lock import Presence
 from dictograph.service.storage_guard import StorageGuard, troubles
 from dictograph.worker.agent import Agent, Crew

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dictograph.data_folder import close_data_folder, readable_by_others
-from dictograph.private_files import (
+from dictograph.runtime.private_files import (
     close_to_others,
     group_rights,
     make_private_file,

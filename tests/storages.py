@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, update
 
-from dictograph.blobs import Blobs, FolderBlobs
+from dictograph.blobs.objects import Blobs, FolderBlobs
 from dictograph.service.storage_guard import StorageGuard
 from dictograph.service.storage_places import StoragePlace
 from dictograph.store.database import Database

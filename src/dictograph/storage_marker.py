@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dictograph.blobs import NOTES
+from dictograph.blobs.objects import NOTES
 
 #: The marker of the database that a storage belongs to.
 OWNER = "owner.json"

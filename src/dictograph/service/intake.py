@@ -11,7 +11,7 @@ from typing import BinaryIO, Protocol
 
 from sqlalchemy import Connection
 
-from dictograph.blobs import Blobs, audio_name
+from dictograph.blobs.objects import Blobs, audio_name
 from dictograph.contract import Contract
 from dictograph.errors import DictographError, IdempotencyMismatch, PathNotAllowed
 from dictograph.job import Job, Source, SourceKind, StoredAudio

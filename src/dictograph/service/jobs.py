@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
-from dictograph.blobs import Blobs
+from dictograph.blobs.objects import Blobs
 from dictograph.errors import DictographError, InvalidRequest, NotFound
 from dictograph.job import Job, JobStatus
 from dictograph.service.auth.quota import check_room

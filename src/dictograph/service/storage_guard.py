@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from dictograph.blobs import Blobs
+from dictograph.blobs.objects import Blobs
 from dictograph.errors import StorageFull
 from dictograph.service.storage_places import Place, places_of
 from dictograph.settings.model import Settings

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from dictograph.audio.local_path import open_allowed
 from dictograph.audio.source_file import SourceFile
-from dictograph.blobs import Blobs, audio_name
+from dictograph.blobs.objects import Blobs, audio_name
 from dictograph.errors import FetchTimeout, NotFound, SourceTooLarge, StorageUnavailable
 from dictograph.job import Job, Lease, Source, SourceKind, StoredAudio
 from dictograph.net.fetch import FetchLimits, fetch

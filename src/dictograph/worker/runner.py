@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from dictograph.audio.decoder_client import DecodeLimits
 from dictograph.audio.source_file import SourceFile
 from dictograph.audio.vad_client import Listener
-from dictograph.blobs import Blobs
+from dictograph.blobs.objects import Blobs
 from dictograph.child.fork_server_client import Forks
 from dictograph.engine.protocol import EngineSpec
 from dictograph.errors import (

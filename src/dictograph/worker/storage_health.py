@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from dictograph.audio.decoder_client import check_room_for_samples
-from dictograph.blobs import Blobs
+from dictograph.blobs.objects import Blobs
 from dictograph.errors import StorageFull, StorageUnavailable
 from dictograph.runtime.outage_log import Trouble
 from dictograph.store.database import Database

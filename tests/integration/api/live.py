@@ -21,7 +21,7 @@ from fastapi import FastAPI
 from dictograph.api.app import create_app
 from dictograph.api.server.connection import ConnectionLimits
 from dictograph.api.server.serve import serve
-from dictograph.blobs import Blobs, FolderBlobs
+from dictograph.blobs.objects import Blobs, FolderBlobs
 from dictograph.contract import Contract
 from dictograph.errors import InvalidOption, ModelNotAllowed
 from dictograph.job import ErrorRecord, FrozenEngine, Lease

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from sqlalchemy import update
 
-from dictograph.blobs import BlobWriter, FolderBlobs
+from dictograph.blobs.objects import BlobWriter, FolderBlobs
 from dictograph.errors import StorageFull
 from dictograph.job import Options, Source, SourceKind
 from dictograph.service.request import Order, fingerprint

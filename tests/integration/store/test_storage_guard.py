@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, update
 
-from dictograph.blobs import NOTES, FolderBlobs
+from dictograph.blobs.objects import NOTES, FolderBlobs
 from dictograph.errors import StorageFull, StorageUnavailable
 from dictograph.job import Options, Source, SourceKind, StoredAudio
 from dictograph.service.storage_guard import StorageGuard

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dictograph.blobs import FolderBlobs
+from dictograph.blobs.objects import FolderBlobs
 from dictograph.errors import DatabaseUnavailable, EmptyUpload, StorageFull, UploadTooLarge
 from dictograph.service.upload_session import UploadSession, UploadState
 

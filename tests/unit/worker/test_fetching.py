@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dictograph.blobs import FolderBlobs
+from dictograph.blobs.objects import FolderBlobs
 from dictograph.errors import FetchTimeout, SourceTooLarge
 from dictograph.job import Source, SourceKind
 from dictograph.net.fetch import FetchLimits

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from dictograph.api.native.workers import worker_view
 from dictograph.api.views import job_view
-from dictograph.blobs import Blobs
+from dictograph.blobs.objects import Blobs
 from dictograph.cli.service_database import check_database
 from dictograph.cli.text.job_text import Shape
 from dictograph.job import Job, JobStatus

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 from uuid import uuid4
 
-from dictograph.blobs import Blobs
+from dictograph.blobs.objects import Blobs
 from dictograph.contract import Contract
 from dictograph.errors import JobStateConflict, NotFound, RequestError
 from dictograph.job import StoredAudio

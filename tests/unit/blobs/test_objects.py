@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dictograph.blobs import BlobWriter, FolderBlobs, audio_name
+from dictograph.blobs.objects import BlobWriter, FolderBlobs, audio_name
 from dictograph.errors import NotFound, StorageFull, StorageUnavailable
 from dictograph.job import StoredAudio
 

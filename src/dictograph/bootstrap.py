@@ -12,6 +12,7 @@ from pathlib import Path
 
 from dictograph.audio.decoder_client import DecodeLimits, forks_of_decoders
 from dictograph.audio.vad_client import Listener, voice_detector
+from dictograph.blobs.kinds import open_blobs
 from dictograph.blobs.objects import Blobs
 from dictograph.child.memory_budget import MemoryBudget
 from dictograph.child.sandbox.policy import Mode
@@ -37,7 +38,6 @@ from dictograph.service.status import Readiness
 from dictograph.service.storage_guard import StorageGuard, guards_of, troubles
 from dictograph.settings.model import Settings, variable
 from dictograph.settings.profiles.selection import names_of
-from dictograph.storage_kinds import open_blobs
 from dictograph.store.database import Database
 from dictograph.store.jobs.lease import RetryPolicy
 from dictograph.store.tail import Tail

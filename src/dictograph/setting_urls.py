@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from dictograph.blobs.kinds import check_storage_url
 from dictograph.queue.kinds import check_queue_url
-from dictograph.storage_kinds import check_storage_url
 from dictograph.store.schemes import check_database_url
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from dictograph.blobs.kinds import open_blobs
 from dictograph.service.storage_places import Place, places_of
 from dictograph.settings.model import Settings
-from dictograph.storage_kinds import open_blobs
 from dictograph.storage_marker import OWNER, Marker
 
 #: By place, the identity of a database there, and its counter of sweeps.

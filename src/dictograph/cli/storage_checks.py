@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+from dictograph.blobs.kinds import open_blobs
 from dictograph.cli.doctor.findings import Result, Verdict
 from dictograph.cli.doctor.service_checks import is_there
 from dictograph.errors import DatabaseUnavailable
 from dictograph.service.storage_guard import ADOPT, Standing, StorageGuard, guards_of
 from dictograph.settings.model import Settings
-from dictograph.storage_kinds import open_blobs
 from dictograph.store.database import Database
 
 

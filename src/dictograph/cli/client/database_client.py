@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 from dictograph.api.native.workers import worker_view
 from dictograph.api.views import job_view
+from dictograph.blobs.kinds import open_blobs
 from dictograph.blobs.objects import Blobs
 from dictograph.cli.service_database import check_database
 from dictograph.cli.text.job_text import Shape
@@ -17,7 +18,6 @@ from dictograph.service.live_workers import live_workers
 from dictograph.service.queue_estimate import Outlooks
 from dictograph.service.streams.event_stream import Following, Snapshot
 from dictograph.settings.model import Settings
-from dictograph.storage_kinds import open_blobs
 from dictograph.store.database import Database
 from dictograph.store.tail import Tail
 

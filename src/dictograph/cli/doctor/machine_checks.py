@@ -11,6 +11,7 @@ import sqlite3
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from dictograph.blobs.kinds import open_blobs
 from dictograph.cli.doctor.findings import Result, Verdict
 from dictograph.cli.doctor.write_probe import existing, left_as_it_was, try_to_write
 from dictograph.cli.text.text_table import size
@@ -18,7 +19,6 @@ from dictograph.contract import Address
 from dictograph.runtime.redaction import masked
 from dictograph.service.compat.path_jobs import root_troubles
 from dictograph.settings.model import Settings, variable
-from dictograph.storage_kinds import open_blobs
 from dictograph.store import migrate
 from dictograph.store.backends import server_info, sqlite
 from dictograph.store.backends.dialects import check_writable, file_of

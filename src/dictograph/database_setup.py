@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dictograph.blobs.marker import has_marker
 from dictograph.data_folder import close_data_folder
 from dictograph.errors import DatabaseMissing, StorageUnavailable
 from dictograph.runtime.private_files import make_private_folder
 from dictograph.settings.model import Settings
-from dictograph.storage_marker import has_marker
 from dictograph.store.backends.dialects import check_writable, file_of, is_there
 from dictograph.store.migrate import upgrade
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dictograph.blobs.kinds import open_blobs
+from dictograph.blobs.marker import OWNER, Marker
 from dictograph.service.storage_places import Place, places_of
 from dictograph.settings.model import Settings
-from dictograph.storage_marker import OWNER, Marker
 
 #: By place, the identity of a database there, and its counter of sweeps.
 Marks = Mapping[str, tuple[str, int]]

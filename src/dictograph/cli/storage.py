@@ -13,12 +13,12 @@ from typing import TypeVar
 import click
 
 from dictograph.blobs.kinds import open_blobs
+from dictograph.blobs.marker import Marker
 from dictograph.cli.options import option
 from dictograph.cli.service_database import check_database, service_settings
 from dictograph.runtime.redaction import masked
 from dictograph.service.storage_guard import ADOPT, StorageGuard, guards_of
 from dictograph.settings.model import Settings, variable
-from dictograph.storage_marker import Marker
 from dictograph.store.database import Database
 from dictograph.store.storage_marks import STORAGE, Mark
 

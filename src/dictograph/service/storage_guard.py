@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from dictograph.blobs.marker import OWNER, Marker, is_other, other_name
 from dictograph.blobs.objects import Blobs
 from dictograph.errors import StorageFull
 from dictograph.service.storage_places import Place, places_of
 from dictograph.settings.model import Settings
-from dictograph.storage_marker import OWNER, Marker, is_other, other_name
 from dictograph.store import storage_marks, strays
 from dictograph.store.database import Database
 from dictograph.store.storage_marks import Mark

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, update
 
+from dictograph.blobs.marker import OWNER, Marker, has_marker
 from dictograph.blobs.objects import NOTES, FolderBlobs
 from dictograph.errors import StorageFull, StorageUnavailable
 from dictograph.job import Options, Source, SourceKind, StoredAudio
 from dictograph.service.storage_guard import StorageGuard
-from dictograph.storage_marker import OWNER, Marker, has_marker
 from dictograph.store.database import Database
 from dictograph.store.jobs.accept import NewJob, create_job
 from dictograph.store.migrate import upgrade

@@ -19,10 +19,10 @@ from pydantic import ConfigDict, Field, ValidationError
 from dictograph.blobs.kinds import folder_of
 from dictograph.errors import SettingsError
 from dictograph.runtime.redaction import masked
-from dictograph.setting_urls import DatabaseUrl, QueueUrl, StorageUrl
 from dictograph.settings.compat import ContractSettings
 from dictograph.settings.layers import DEFAULT, PREFIX, Layer, Sources, merged, own_layers, variable
 from dictograph.settings.profiles.layers import with_profiles
+from dictograph.settings.urls import DatabaseUrl, QueueUrl, StorageUrl
 from dictograph.settings.values import Addresses, Bytes, Folder, Folders, Listed, Paired, Seconds
 
 __all__ = ["PREFIX", "Loaded", "Settings", "load", "variable"]

@@ -8,7 +8,7 @@ from typing import Any
 import h11
 import pytest
 
-from dictograph.api.http_parser import StepwiseParser
+from dictograph.api.server.http_parser import StepwiseParser
 from dictograph.errors import RequestError
 
 HEAD = b"POST / HTTP/1.1\r\nhost: x\r\n"

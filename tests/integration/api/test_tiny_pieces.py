@@ -15,8 +15,7 @@ from typing import Any
 
 import pytest
 
-from dictograph.api import lingering
-from dictograph.api.server import serve
+from dictograph.api.server import lingering, serve
 from tests.integration.api.live import Live, live
 from tests.integration.api.raw import END, JOBS, chunk, connected, exchange, file_part, head, parsed, received
 from tests.integration.api.test_hostile_connections import BINARY, PING, PONG, TEXT, framed, upgraded

@@ -7,7 +7,7 @@ from typing import Any
 
 import h11
 
-from dictograph.api.piece_meter import PieceMeter
+from dictograph.api.server.piece_meter import PieceMeter
 from dictograph.errors import DictographError, RequestError
 
 #: So many events at most are read in one step: 5 µs each for the smallest chunks.

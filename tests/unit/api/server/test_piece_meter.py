@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dictograph.api.error_responses import AbsurdChunking
-from dictograph.api.piece_meter import LEAST_MEAN, PIECES, PieceMeter
+from dictograph.api.server.piece_meter import LEAST_MEAN, PIECES, PieceMeter
 
 
 def add(meter: PieceMeter, size: int, pieces: int) -> None:

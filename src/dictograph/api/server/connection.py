@@ -13,9 +13,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from dictograph.api.clients import client_of
 from dictograph.api.error_responses import problem
-from dictograph.api.read_turns import ReadTurns
 from dictograph.api.server.http_parser import StepwiseParser
 from dictograph.api.server.lingering import LingeringClose
+from dictograph.api.server.read_turns import ReadTurns
 from dictograph.api.server.slow_reader import Unread
 from dictograph.api.server.websocket import Socket
 from dictograph.errors import DictographError, RequestError, ServerBusy

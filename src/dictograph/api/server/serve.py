@@ -14,9 +14,9 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from dictograph.api.read_turns import ReadTurns
 from dictograph.api.server.connection import Connection, ConnectionLimits
 from dictograph.api.server.fd_limit import make_room
+from dictograph.api.server.read_turns import ReadTurns
 from dictograph.api.server.websocket import Socket
 from dictograph.errors import SettingsError
 

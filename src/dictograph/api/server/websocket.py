@@ -9,10 +9,10 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.protocol import State
 
 from dictograph.api.error_responses import AbsurdChunking
-from dictograph.api.read_turns import ReadTurns
 from dictograph.api.server.close_frame import Ending, begins_with_close
 from dictograph.api.server.lingering import LingeringClose
 from dictograph.api.server.piece_meter import PieceMeter
+from dictograph.api.server.read_turns import ReadTurns
 from dictograph.api.server.slow_reader import Unread
 
 #: So much may wait to be sent to a client when it asks for another pong, in bytes.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from dictograph.api.read_turns import ReadTurns
+from dictograph.api.server.read_turns import ReadTurns
 
 
 def test_each_gets_one_step_a_round_in_order() -> None:

@@ -8,8 +8,14 @@ from collections.abc import AsyncIterator, Mapping
 
 import click
 
-from dictograph.cli import storage_checks
-from dictograph.cli.doctor import audio_checks, machine_checks, privacy_checks, sandbox_checks, service_checks
+from dictograph.cli.doctor import (
+    audio_checks,
+    machine_checks,
+    privacy_checks,
+    sandbox_checks,
+    service_checks,
+    storage_checks,
+)
 from dictograph.cli.doctor.findings import Check, Finding, Verdict, find, in_thread
 from dictograph.cli.options import option
 from dictograph.cli.service_database import service_loaded

@@ -9,7 +9,7 @@ from pydantic import AfterValidator
 
 from dictograph.blobs.kinds import check_storage_url
 from dictograph.queue.kinds import check_queue_url
-from dictograph.store.schemes import check_database_url
+from dictograph.store.backends.schemes import check_database_url
 
 
 def _if_given(check: Callable[[str], str]) -> Callable[[str], str]:

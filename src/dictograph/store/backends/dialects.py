@@ -12,9 +12,9 @@ from dictograph.errors import DatabaseUnavailable, DictographError
 from dictograph.store.backends import postgres, postgres_errors, sqlite
 from dictograph.store.backends.backend import Backend
 from dictograph.store.backends.postgres_backend import PostgresBackend
+from dictograph.store.backends.schemes import SQLITE, scheme_kind
 from dictograph.store.backends.sqlite_backend import SqliteBackend
 from dictograph.store.change_notifier import Bells
-from dictograph.store.schemes import SQLITE, scheme_kind
 
 
 def kind_of(url: str) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from dictograph.errors import DatabaseUnavailable, DictographError, StorageFull
-from dictograph.store.sqlite_file import OpenedFile, make_file
+from dictograph.store.backends.sqlite_file import OpenedFile, make_file
 from dictograph.store.tables import metadata
 from dictograph.store.text_type import clean_json
 

@@ -15,8 +15,8 @@ from sqlalchemy import Connection, Engine
 from dictograph.errors import DatabaseMissing, DatabaseReplaced, DatabaseUnavailable
 from dictograph.store import changes
 from dictograph.store.backends import sqlite
+from dictograph.store.backends.sqlite_file import OpenedFile
 from dictograph.store.changes import News
-from dictograph.store.sqlite_file import OpenedFile
 
 T = TypeVar("T")
 

@@ -29,7 +29,7 @@ from dictograph.queue.kinds import open_queue
 from dictograph.runtime.crash import CrashPoints
 from dictograph.runtime.disk import FULL
 from dictograph.runtime.private_files import make_private_folder
-from dictograph.runtime.process_lock import Presence
+from dictograph.runtime.process_lock import ProcessLock
 from dictograph.service.compat.path_jobs import roots_of
 from dictograph.service.compat.path_uploads import PathUploads
 from dictograph.service.remote_workers import WorkersElsewhere
@@ -65,7 +65,7 @@ class Core:
     blobs: Blobs
     guards: Sequence[StorageGuard]
     queue: Queue
-    presence: Presence
+    presence: ProcessLock
     crash: CrashPoints
     tail: Tail
     catalog: Catalog
@@ -278,9 +278,9 @@ def _make_folder(folder: Path, names: str) -> None:
             raise _unwritable(folder, names, error) from error
 
 
-def _take_presence(settings: Settings) -> Presence:
+def _take_presence(settings: Settings) -> ProcessLock:
     try:
-        return Presence(settings.processes)
+        return ProcessLock(settings.processes)
     except OSError as error:
         raise _unwritable(settings.processes, names_of("data_dir", settings.profile), error) from error
 

@@ -16,7 +16,7 @@ from dictograph.runtime.private_files import make_private_folder
 _SUFFIX = ".lock"
 
 
-class Presence:
+class ProcessLock:
     """This process's lock file in a folder that all processes of the host share.
 
     `id` names the process; it is never used again.

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from dictograph.runtime.process_lock import Presence, living
+from dictograph.runtime.process_lock import ProcessLock, living
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ def temporary_data_folder() -> Iterator[Path]:
     remove_abandoned()
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
     try:
-        lock = Presence(folder / _LOCKS)
+        lock = ProcessLock(folder / _LOCKS)
         try:
             data = folder / _DATA
             data.mkdir(mode=0o700)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from dictograph.runtime.process_lock import Presence
+from dictograph.runtime.process_lock import ProcessLock
 from dictograph.store import clock_skew, idempotency, workers
 from dictograph.store.clock import read_clock
 from dictograph.store.database import Database
@@ -37,7 +37,7 @@ class Reaper:
     name = "reaper"
 
     def __init__(
-        self, database: Database, presence: Presence, scratch: Path, policy: RetryPolicy, lease_seconds: float
+        self, database: Database, presence: ProcessLock, scratch: Path, policy: RetryPolicy, lease_seconds: float
     ) -> None:
         self._database = database
         self._presence = presence

@@ -13,7 +13,7 @@ from dictograph.job import KNOWN_NEEDS
 from dictograph.models.catalog import Catalog
 from dictograph.queue import Queue
 from dictograph.runtime.private_files import make_private_folder
-from dictograph.runtime.process_lock import Presence
+from dictograph.runtime.process_lock import ProcessLock
 from dictograph.service.storage_guard import StorageGuard, troubles
 from dictograph.worker.agent import Agent, Crew
 from dictograph.worker.claimer import Claimer
@@ -35,7 +35,7 @@ class Worker:
         self,
         tools: Tools,
         queue: Queue,
-        presence: Presence,
+        presence: ProcessLock,
         *,
         lease_seconds: float,
         slots: int,

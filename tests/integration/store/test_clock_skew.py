@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select, update
 
-from dictograph.runtime.process_lock import Presence
+from dictograph.runtime.process_lock import ProcessLock
 from dictograph.store import clock_skew, outbox
 from dictograph.store.clock import now_epoch, read_clock
 from dictograph.store.jobs import finish
@@ -72,7 +72,7 @@ def test_running_jobs_are_left_as_they_are(bench: Bench) -> None:
 
 @asynccontextmanager
 async def _reaping(database: Any, folder: Path, policy: RetryPolicy, lease_s: float = 30.0) -> AsyncIterator[None]:
-    with closing(Presence(folder / "processes")) as presence:
+    with closing(ProcessLock(folder / "processes")) as presence:
         agent = reaper.Reaper(database, presence, folder, policy, lease_s)
         task = asyncio.create_task(agent.run())
         try:

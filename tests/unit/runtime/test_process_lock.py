@@ -6,13 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from dictograph.runtime.process_lock import Presence
+from dictograph.runtime.process_lock import ProcessLock
 
 HOLD = """
 import sys
 from pathlib import Path
-from dictograph.runtime.process_lock import Presence
-presence = Presence(Path(sys.argv[1]))
+from dictograph.runtime.process_lock import ProcessLock
+presence = ProcessLock(Path(sys.argv[1]))
 print(presence.id, flush=True)
 sys.stdin.read()
 """
@@ -25,7 +25,7 @@ def holder(folder: Path) -> subprocess.Popen[str]:
 
 
 def test_the_living_are_not_dead_and_the_killed_are_until_forgotten(tmp_path: Path) -> None:
-    mine = Presence(tmp_path / "processes")
+    mine = ProcessLock(tmp_path / "processes")
     with holder(tmp_path / "processes") as other:
         assert other.stdout is not None
         name = other.stdout.readline().strip()
@@ -39,7 +39,7 @@ def test_the_living_are_not_dead_and_the_killed_are_until_forgotten(tmp_path: Pa
 
 
 def test_who_leaves_leaves_nothing(tmp_path: Path) -> None:
-    mine, other = Presence(tmp_path), Presence(tmp_path, "named")
+    mine, other = ProcessLock(tmp_path), ProcessLock(tmp_path, "named")
     assert (other.id, list(mine.dead())) == ("named", [])
     other.close()
     assert list(mine.dead()) == []
@@ -48,7 +48,7 @@ def test_who_leaves_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_names_are_never_used_again(tmp_path: Path) -> None:
-    presences = [Presence(tmp_path) for _ in range(20)]
+    presences = [ProcessLock(tmp_path) for _ in range(20)]
     assert len({presence.id for presence in presences}) == 20
     for presence in presences:
         presence.close()

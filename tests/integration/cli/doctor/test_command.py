@@ -21,7 +21,7 @@ from dictograph.cli.doctor import machine_checks, service_checks
 from dictograph.cli.doctor.findings import Verdict
 from dictograph.cli.main import main
 from dictograph.job import Options, Source, SourceKind
-from dictograph.runtime.process_lock import Presence
+from dictograph.runtime.process_lock import ProcessLock
 from dictograph.settings.model import Settings
 from dictograph.store.database import Database
 from dictograph.store.jobs.accept import NewJob, create_job
@@ -52,9 +52,9 @@ def with_database(settings: Settings, question: object) -> None:
 
 def test_several_processes_on_one_sqlite_file_are_told_of(settings: Settings) -> None:
     assert service_checks.sharing(settings)[:2] == (Verdict.OK, "no process runs on this data folder")
-    first = Presence(settings.processes)
+    first = ProcessLock(settings.processes)
     assert service_checks.sharing(settings)[:2] == (Verdict.OK, "one process runs on this data folder")
-    second = Presence(settings.processes)
+    second = ProcessLock(settings.processes)
     verdict, detail, advice = service_checks.sharing(settings)
     assert (verdict, detail.split()[0]) == (Verdict.WARN, "2")
     assert "PostgreSQL" in advice
@@ -65,11 +65,11 @@ def test_several_processes_on_one_sqlite_file_are_told_of(settings: Settings) ->
 HOLD = """
 import sys
 from pathlib import Path
-from dictograph.runtime.process_lock import Presence
+from dictograph.runtime.process_lock import ProcessLock
 from dictograph.settings.model import Settings
 from dictograph.store.database import Database
 settings = Settings(data_dir=Path(sys.argv[1]), database_url=sys.argv[2])
-presence, database = Presence(settings.processes), Database.open(settings.database)
+presence, database = ProcessLock(settings.processes), Database.open(settings.database)
 print("here", flush=True)
 sys.stdin.read()
 """

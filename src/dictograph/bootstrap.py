@@ -65,7 +65,7 @@ class Core:
     blobs: Blobs
     guards: Sequence[StorageGuard]
     queue: Queue
-    presence: ProcessLock
+    process_lock: ProcessLock
     crash: CrashPoints
     tail: Tail
     catalog: Catalog
@@ -115,7 +115,7 @@ async def open_application(
             offer=core.catalog,
             settings=settings,
             crash=core.crash,
-            process_id=core.presence.id,
+            process_id=core.process_lock.id,
             readiness=_readiness_of(hand) if hand else _with_warnings(elsewhere.ask, core.guards),
             stopping=core.stopping,
         )
@@ -153,7 +153,7 @@ async def _keeping(crew: Crew) -> AsyncIterator[None]:
 def _reaper(core: Core) -> Reaper:
     """For a machine without a worker: what a killed API was just receiving is nobody's, and must not stay so."""
     settings = core.settings
-    return Reaper(core.database, core.presence, settings.scratch, _retry_policy(settings), settings.lease)
+    return Reaper(core.database, core.process_lock, settings.scratch, _retry_policy(settings), settings.lease)
 
 
 def _retry_policy(settings: Settings) -> RetryPolicy:
@@ -175,8 +175,8 @@ async def open_core(settings: Settings) -> AsyncIterator[Core]:
     await asyncio.to_thread(_make_folders, settings)
     await asyncio.to_thread(prepare_database, settings)
     async with AsyncExitStack() as stack:
-        presence = _take_presence(settings)
-        stack.callback(presence.close)
+        process_lock = _take_presence(settings)
+        stack.callback(process_lock.close)
         database = Database.open(settings.database, settings.database_pool)
         stack.push_async_callback(database.close)
         queue = open_queue(settings.queue_url, database)
@@ -186,7 +186,7 @@ async def open_core(settings: Settings) -> AsyncIterator[Core]:
         blobs = open_blobs(settings.objects_url, settings.storage_reserve)
         guards = guards_of(settings, database, blobs)
         await _stamp_new(guards)
-        yield Core(settings, database, blobs, guards, queue, presence, crash, tail, catalog, asyncio.Event())
+        yield Core(settings, database, blobs, guards, queue, process_lock, crash, tail, catalog, asyncio.Event())
 
 
 async def _stamp_new(guards: Sequence[StorageGuard]) -> None:
@@ -202,7 +202,7 @@ def make_worker(core: Core, *, in_place: bool = False) -> Worker:
     limits = EngineLimits(
         settings.engine_memory, settings.engine_timeout, idle=settings.engine_idle, confined=settings.sandbox
     )
-    scratch = settings.scratch / core.presence.id
+    scratch = settings.scratch / core.process_lock.id
     tools = Tools(
         database=core.database,
         blobs=core.blobs,
@@ -225,7 +225,7 @@ def make_worker(core: Core, *, in_place: bool = False) -> Worker:
     return Worker(
         tools,
         core.queue,
-        core.presence,
+        core.process_lock,
         lease_seconds=settings.lease,
         slots=settings.concurrency,
         poll_interval=settings.poll_interval,

@@ -37,10 +37,10 @@ class Reaper:
     name = "reaper"
 
     def __init__(
-        self, database: Database, presence: ProcessLock, scratch: Path, policy: RetryPolicy, lease_seconds: float
+        self, database: Database, process_lock: ProcessLock, scratch: Path, policy: RetryPolicy, lease_seconds: float
     ) -> None:
         self._database = database
-        self._presence = presence
+        self._presence = process_lock
         self._scratch = scratch
         self._policy = policy
         self._look_every = max(_TURN_S, lease_seconds / 6)

@@ -35,7 +35,7 @@ class Worker:
         self,
         tools: Tools,
         queue: Queue,
-        presence: ProcessLock,
+        process_lock: ProcessLock,
         *,
         lease_seconds: float,
         slots: int,
@@ -60,16 +60,16 @@ class Worker:
             queue,
             keeper,
             self._storage,
-            worker_id=presence.id,
+            worker_id=process_lock.id,
             lease_seconds=lease_seconds,
             slots=slots,
             poll_interval=poll_interval,
         )
-        self._announcer = Announcer(tools.database, presence.id, self.state)
+        self._announcer = Announcer(tools.database, process_lock.id, self.state)
         self._agents: list[Agent] = [
             self._claimer,
             keeper,
-            Reaper(tools.database, presence, scratch_root, tools.policy, lease_seconds),
+            Reaper(tools.database, process_lock, scratch_root, tools.policy, lease_seconds),
             Relay(tools.database, queue, tools.crash, poll_interval),
             Pruner(tools.database, tools.blobs, guards[0], retention),
             self._announcer,

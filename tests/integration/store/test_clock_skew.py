@@ -72,8 +72,8 @@ def test_running_jobs_are_left_as_they_are(bench: Bench) -> None:
 
 @asynccontextmanager
 async def _reaping(database: Any, folder: Path, policy: RetryPolicy, lease_s: float = 30.0) -> AsyncIterator[None]:
-    with closing(ProcessLock(folder / "processes")) as presence:
-        agent = reaper.Reaper(database, presence, folder, policy, lease_s)
+    with closing(ProcessLock(folder / "processes")) as process_lock:
+        agent = reaper.Reaper(database, process_lock, folder, policy, lease_s)
         task = asyncio.create_task(agent.run())
         try:
             yield

@@ -49,6 +49,6 @@ def test_who_leaves_leaves_nothing(tmp_path: Path) -> None:
 
 def test_names_are_never_used_again(tmp_path: Path) -> None:
     presences = [ProcessLock(tmp_path) for _ in range(20)]
-    assert len({presence.id for presence in presences}) == 20
-    for presence in presences:
-        presence.close()
+    assert len({process_lock.id for process_lock in presences}) == 20
+    for process_lock in presences:
+        process_lock.close()

@@ -10,7 +10,7 @@ import click
 from dictograph.cli.config_file import named_config
 from dictograph.cli.options import explained
 from dictograph.errors import DatabaseMissing, DatabaseUnavailable
-from dictograph.runtime.process_lock import living, neighbours
+from dictograph.runtime.process_lock import live_process_ids, neighbours
 from dictograph.runtime.redaction import masked
 from dictograph.settings.model import Loaded, Settings, load
 from dictograph.store.backends.dialects import file_of, is_there
@@ -83,6 +83,8 @@ def check_database(settings: Settings, otherwise: str = "ask a service with --se
 
 def _is_lived_on(settings: Settings, file: Path | None) -> bool:
     try:
-        return bool(living(settings.processes)) or (file is not None and bool(neighbours(settings.processes, file)))
+        return bool(live_process_ids(settings.processes)) or (
+            file is not None and bool(neighbours(settings.processes, file))
+        )
     except OSError:
         return True  # what another user's processes hold cannot be seen

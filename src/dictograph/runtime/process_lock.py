@@ -51,7 +51,7 @@ class ProcessLock:
         (self._folder / (id + _SUFFIX)).unlink(missing_ok=True)
 
 
-def living(folder: Path) -> list[str]:
+def live_process_ids(folder: Path) -> list[str]:
     """The ids of this host's processes that live now, for one that is none of them itself."""
     return [path.name.removesuffix(_SUFFIX) for path in sorted(folder.glob("*" + _SUFFIX)) if not _is_free(path)]
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from dictograph.runtime.process_lock import ProcessLock, living
+from dictograph.runtime.process_lock import ProcessLock, live_process_ids
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ def _is_abandoned(folder: Path) -> bool:
     if _LOCKS not in names or not names <= {_LOCKS, _DATA}:
         return False
     locks = folder / _LOCKS
-    return any(locks.glob("*.lock")) and not living(locks)
+    return any(locks.glob("*.lock")) and not live_process_ids(locks)
 
 
 def _remove_data(folder: Path) -> None:

@@ -17,7 +17,7 @@ from dictograph.cli.doctor.findings import Result, Verdict
 from dictograph.contract import Address
 from dictograph.errors import DatabaseUnavailable, SettingsError
 from dictograph.prompts.library import Library
-from dictograph.runtime.process_lock import living, neighbours
+from dictograph.runtime.process_lock import live_process_ids, neighbours
 from dictograph.settings.model import Settings
 from dictograph.store import migrate, workers
 from dictograph.store.backends.dialects import file_of
@@ -54,7 +54,7 @@ _SHARE = "Let several machines share PostgreSQL: DICTOGRAPH_DATABASE_URL=postgre
 
 def sharing(settings: Settings) -> Result:
     """Which processes use the database, and whether it is one that they can share."""
-    here = len(living(settings.processes))
+    here = len(live_process_ids(settings.processes))
     told = (
         f"{here} processes of this machine run on this data folder" if here else "no process runs on this data folder"
     )
@@ -81,7 +81,7 @@ def sharing(settings: Settings) -> Result:
 
 def _counted(processes: Path) -> str:
     """The data folder of a folder of lock files, and how many hold one."""
-    count = len(living(processes))
+    count = len(live_process_ids(processes))
     return f"{processes.parent} ({count} process{'es' if count != 1 else ''})"
 
 

@@ -10,7 +10,7 @@ import click
 from dictograph.cli.config_file import named_config
 from dictograph.cli.options import explained
 from dictograph.errors import DatabaseMissing, DatabaseUnavailable
-from dictograph.runtime.process_lock import live_process_ids, neighbours
+from dictograph.runtime.process_lock import data_dirs_sharing, live_process_ids
 from dictograph.runtime.redaction import masked
 from dictograph.settings.model import Loaded, Settings, load
 from dictograph.store.backends.dialects import file_of, is_there
@@ -84,7 +84,7 @@ def check_database(settings: Settings, otherwise: str = "ask a service with --se
 def _is_lived_on(settings: Settings, file: Path | None) -> bool:
     try:
         return bool(live_process_ids(settings.processes)) or (
-            file is not None and bool(neighbours(settings.processes, file))
+            file is not None and bool(data_dirs_sharing(settings.processes, file))
         )
     except OSError:
         return True  # what another user's processes hold cannot be seen

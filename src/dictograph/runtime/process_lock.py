@@ -56,7 +56,7 @@ def live_process_ids(folder: Path) -> list[str]:
     return [path.name.removesuffix(_SUFFIX) for path in sorted(folder.glob("*" + _SUFFIX)) if not _is_free(path)]
 
 
-def neighbours(folder: Path, file: Path) -> list[Path]:
+def data_dirs_sharing(folder: Path, file: Path) -> list[Path]:
     """Other folders of the same name, in which processes of this host that have `file` open keep their lock files.
 
     Only what this user may see is found: its own processes, and all of them for root.

@@ -17,7 +17,7 @@ from dictograph.cli.doctor.findings import Result, Verdict
 from dictograph.contract import Address
 from dictograph.errors import DatabaseUnavailable, SettingsError
 from dictograph.prompts.library import Library
-from dictograph.runtime.process_lock import live_process_ids, neighbours
+from dictograph.runtime.process_lock import data_dirs_sharing, live_process_ids
 from dictograph.settings.model import Settings
 from dictograph.store import migrate, workers
 from dictograph.store.backends.dialects import file_of
@@ -67,7 +67,7 @@ def sharing(settings: Settings) -> Result:
         return Verdict.FAIL, f"the SQLite file lies on a network file system ({kind}), where its locks fail", _SHARE
     if others := _other_hosts(settings):
         return Verdict.FAIL, f"workers of other machines use this SQLite file: {', '.join(others)}", _SHARE
-    if elsewhere := neighbours(settings.processes, file):
+    if elsewhere := data_dirs_sharing(settings.processes, file):
         detail = f"this SQLite file is used from other data folders too: {', '.join(map(_counted, elsewhere))}"
         return Verdict.WARN, detail, _ONE_FOLDER
     if here > 1:

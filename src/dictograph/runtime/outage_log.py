@@ -10,7 +10,7 @@ from collections.abc import Callable
 _REMINDER_S = 30.0
 
 
-class Trouble:
+class OutageLog:
     """Of one loop that goes on trying, several times a second perhaps."""
 
     def __init__(self, log: logging.Logger, name: str, clock: Callable[[], float] = time.monotonic) -> None:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from dictograph.errors import DatabaseUnavailable, StorageFull
-from dictograph.runtime.outage_log import Trouble
+from dictograph.runtime.outage_log import OutageLog
 from dictograph.store import events
 from dictograph.store.database import Database
 
@@ -98,7 +98,7 @@ class Tail:
         self._bell = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._ended: str | None = None
-        self._trouble = Trouble(log, "tail")
+        self._trouble = OutageLog(log, "tail")
         database.on_jobs(self._hear)
 
     async def start(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from dictograph.errors import DatabaseUnavailable, StorageFull, StorageUnavailable
-from dictograph.runtime.outage_log import Trouble
+from dictograph.runtime.outage_log import OutageLog
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Crew:
 
 async def every(seconds: float, turn: Callable[[], Awaitable[None]], name: str) -> None:
     """Take a turn again and again. What passes (a busy database, a full disk) is said, not died of."""
-    trouble = Trouble(log, name)
+    trouble = OutageLog(log, name)
     while True:
         try:
             await turn()

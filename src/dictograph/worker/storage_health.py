@@ -13,7 +13,7 @@ from pathlib import Path
 from dictograph.audio.decoder_client import check_room_for_samples
 from dictograph.blobs.objects import Blobs
 from dictograph.errors import StorageFull, StorageUnavailable
-from dictograph.runtime.outage_log import Trouble
+from dictograph.runtime.outage_log import OutageLog
 from dictograph.store.database import Database
 from dictograph.store.jobs.read import needs_stored_audio
 from dictograph.worker.fetching import HOLDS_NOTHING
@@ -42,7 +42,7 @@ class Storage:
         self._reserve = reserve
         self._patience = patience
         self._bare_since: float | None = None
-        self._trouble = Trouble(log, "storage, no job is begun")
+        self._trouble = OutageLog(log, "storage, no job is begun")
         self._looking: asyncio.Task[None] | None = None
         self._began = -_LOOK_S
         self.reason = ""

@@ -6,13 +6,13 @@ import logging
 
 import pytest
 
-from dictograph.runtime.outage_log import Trouble
+from dictograph.runtime.outage_log import OutageLog
 
 
 def test_an_outage_is_said_when_it_begins_now_and_then_and_when_it_is_over(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     now = [100.0]
-    trouble = Trouble(logging.getLogger("test"), "relay", lambda: now[0])
+    trouble = OutageLog(logging.getLogger("test"), "relay", lambda: now[0])
     for _ in range(450):  # 45 s
         trouble.met(OSError("no room"))
         now[0] += 0.1

@@ -20,7 +20,7 @@ class OutageLog:
         self._since: float | None = None
         self._said_at = 0.0
 
-    def met(self, error: BaseException) -> None:
+    def failed(self, error: BaseException) -> None:
         """A turn has failed."""
         now = self._clock()
         if self._since is None:

@@ -150,7 +150,7 @@ class Tail:
                 await self._look()
                 self._trouble.over()
         except (DatabaseUnavailable, StorageFull) as error:
-            self._trouble.met(error)
+            self._trouble.failed(error)
             await asyncio.sleep(self._interval)
             self._hear(None)  # what was missed is looked for at the next turn
 

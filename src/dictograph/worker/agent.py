@@ -59,5 +59,5 @@ async def every(seconds: float, turn: Callable[[], Awaitable[None]], name: str) 
             await turn()
             trouble.over()
         except PASSING as error:
-            trouble.met(error)
+            trouble.failed(error)
         await asyncio.sleep(seconds)

@@ -58,7 +58,7 @@ class Storage:
             await self._look()
         except (StorageFull, StorageUnavailable) as error:
             self.reason = error.message
-            self._trouble.met(error)
+            self._trouble.failed(error)
         else:
             self.reason = ""
             self._trouble.over()

@@ -31,7 +31,7 @@ class OutageLog:
         self._said_at = now
         self._log.warning("%s: %s", self._name, error)
 
-    def over(self) -> None:
+    def recovered(self) -> None:
         """A turn has gone well."""
         if self._since is not None:
             self._log.info("%s: works again, after %.0f s", self._name, self._clock() - self._since)

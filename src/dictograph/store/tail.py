@@ -148,7 +148,7 @@ class Tail:
         try:
             if await self._something_new():
                 await self._look()
-                self._trouble.over()
+                self._trouble.recovered()
         except (DatabaseUnavailable, StorageFull) as error:
             self._trouble.failed(error)
             await asyncio.sleep(self._interval)

@@ -57,7 +57,7 @@ async def every(seconds: float, turn: Callable[[], Awaitable[None]], name: str) 
     while True:
         try:
             await turn()
-            trouble.over()
+            trouble.recovered()
         except PASSING as error:
             trouble.failed(error)
         await asyncio.sleep(seconds)

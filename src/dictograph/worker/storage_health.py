@@ -61,7 +61,7 @@ class Storage:
             self._trouble.failed(error)
         else:
             self.reason = ""
-            self._trouble.over()
+            self._trouble.recovered()
 
     async def _look(self) -> None:
         if self._looking is None:

@@ -16,8 +16,8 @@ def test_an_outage_is_said_when_it_begins_now_and_then_and_when_it_is_over(caplo
     for _ in range(450):  # 45 s
         trouble.failed(OSError("no room"))
         now[0] += 0.1
-    trouble.over()
-    trouble.over()
+    trouble.recovered()
+    trouble.recovered()
     assert caplog.messages == ["relay: no room", "relay: no room", "relay: works again, after 45 s"]
     trouble.failed(OSError("no room"))
     assert caplog.messages[-1] == "relay: no room", "the next outage is told of at once"

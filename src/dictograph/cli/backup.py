@@ -12,7 +12,7 @@ from dictograph.backup.backup import save as save_all
 from dictograph.cli.options import option
 from dictograph.cli.service_database import check_there, service_settings
 from dictograph.cli.text.text_table import size
-from dictograph.runtime.redaction import masked
+from dictograph.runtime.redaction import redacted
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -44,7 +44,7 @@ def restore(folder: Path, data_dir: Path | None) -> None:
     """
     settings = service_settings(data_dir=data_dir)
     summary = restore_all(settings, folder)
-    click.echo(f"Restored to {masked(settings.database)} and {settings.storage}: {_told(summary)}.")
+    click.echo(f"Restored to {redacted(settings.database)} and {settings.storage}: {_told(summary)}.")
 
 
 def _told(summary: Summary) -> str:

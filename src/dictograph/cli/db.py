@@ -7,7 +7,7 @@ import click
 from dictograph.cli.options import option
 from dictograph.cli.service_database import check_there, service_settings
 from dictograph.database_setup import prepare_database
-from dictograph.runtime.redaction import masked
+from dictograph.runtime.redaction import redacted
 from dictograph.store import migrate
 
 
@@ -26,7 +26,7 @@ def upgrade(init: bool, profile: str | None, data_dir: str | None) -> None:
     """Create the database, or bring it to this version's schema. May be repeated, and run twice at once."""
     settings = service_settings(profile=profile, data_dir=data_dir)
     revision = prepare_database(settings, init=init)
-    click.echo(f"{masked(settings.database)} is at {revision}, the newest.")
+    click.echo(f"{redacted(settings.database)} is at {revision}, the newest.")
 
 
 @db.command()

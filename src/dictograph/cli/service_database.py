@@ -11,7 +11,7 @@ from dictograph.cli.config_file import named_config
 from dictograph.cli.options import explained
 from dictograph.errors import DatabaseMissing, DatabaseUnavailable
 from dictograph.runtime.process_lock import data_dirs_sharing, live_process_ids
-from dictograph.runtime.redaction import masked
+from dictograph.runtime.redaction import redacted
 from dictograph.settings.model import Loaded, Settings, load
 from dictograph.store.backends.dialects import file_of, is_there
 from dictograph.store.migrate import check_known, current, head
@@ -41,7 +41,7 @@ def service_loaded(**overrides: object) -> Loaded:
 def say_database(settings: Settings) -> None:
     """Say on stderr which database it is, and warn where no process lives on it: it may be the wrong one."""
     file = file_of(settings.database)
-    place = masked(settings.database) if file is None else str(file)
+    place = redacted(settings.database) if file is None else str(file)
     warning = "" if _is_lived_on(settings, file) else "; no process of this machine runs on it: is it the service's?"
     click.echo(f"dictograph: database {place}{warning}", err=True)
 
@@ -76,7 +76,7 @@ def check_database(settings: Settings, otherwise: str = "ask a service with --se
     check_known(revision)
     if revision != head():
         raise DatabaseUnavailable(
-            f"{masked(settings.database)} is at {revision or 'no revision'}, not at {head()} as it should be: "
+            f"{redacted(settings.database)} is at {revision or 'no revision'}, not at {head()} as it should be: "
             "run `dictograph db upgrade`."
         )
 

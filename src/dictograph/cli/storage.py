@@ -16,7 +16,7 @@ from dictograph.blobs.kinds import open_blobs
 from dictograph.blobs.marker import Marker
 from dictograph.cli.options import option
 from dictograph.cli.service_database import check_database, service_settings
-from dictograph.runtime.redaction import masked
+from dictograph.runtime.redaction import redacted
 from dictograph.service.storage_guard import ADOPT, StorageGuard, guards_of
 from dictograph.settings.model import Settings, variable
 from dictograph.store.database import Database
@@ -60,7 +60,7 @@ def show(as_json: bool, profile: str | None, data_dir: Path | None) -> None:
     click.echo(
         json.dumps([asdict(one) for one in seen], indent=2)
         if as_json
-        else "\n".join([f"database {masked(settings.database)}", *(_told(one) for one in seen)])
+        else "\n".join([f"database {redacted(settings.database)}", *(_told(one) for one in seen)])
     )
     if any(one.trouble for one in seen):
         raise click.exceptions.Exit(1)
@@ -76,7 +76,7 @@ def adopt(profile: str | None, data_dir: Path | None) -> None:
     """
     settings = service_settings(profile=profile, data_dir=data_dir)
     for one in _with_guards(settings, _adopt):
-        click.echo(f"The {one.where} now belongs to {masked(settings.database)}.")
+        click.echo(f"The {one.where} now belongs to {redacted(settings.database)}.")
         if one.place == STORAGE and one.unnamed:
             after = f"{settings.orphan_age:g} s ({variable('orphan_age')})"
             click.echo(f"{one.unnamed} of its {one.files} files have no job, and are removed after {after}.")

@@ -18,7 +18,7 @@ from dictograph.cli.text.text_table import clipped, table
 from dictograph.errors import DictographError
 from dictograph.job import LOCAL_OWNER
 from dictograph.net.addresses import AllowList
-from dictograph.runtime.redaction import masked
+from dictograph.runtime.redaction import redacted
 from dictograph.service.webhooks import ALLOWED_BY, LONGEST_OVERLAP_S, OVERLAP_S, Webhooks
 from dictograph.settings.model import Settings
 from dictograph.store.database import Database
@@ -151,7 +151,7 @@ def _show(found: list[Secret], as_json: bool) -> None:
 
 def _row(one: Delivery) -> tuple[str, ...]:
     last = one.last_error or ("" if one.status_code is None else str(one.status_code))
-    to, then = clipped(masked(one.url), _WIDTH), one.next_attempt_at
+    to, then = clipped(redacted(one.url), _WIDTH), one.next_attempt_at
     return one.id, str(one.state), str(one.attempts), one.type, to, _time(then) if then else "–", clipped(last, _WIDTH)
 
 

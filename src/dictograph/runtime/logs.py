@@ -9,7 +9,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
-from dictograph.runtime.redaction import masked
+from dictograph.runtime.redaction import redacted
 
 #: Libraries that report every request at INFO, which is detail here.
 _TALKATIVE = ("alembic", "asyncio", "httpcore", "httpx", "huggingface_hub", "filelock", "urllib3", "uvicorn")
@@ -44,7 +44,7 @@ class TextFormatter(logging.Formatter):
         line = f"{time} {record.levelname.lower():<7} {name}: {_on_one_line(record.getMessage())}"
         if trace := _trace(self, record):
             line += f"\n{trace}"
-        return masked(line)
+        return redacted(line)
 
 
 class JsonFormatter(logging.Formatter):
@@ -55,12 +55,12 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": masked(record.getMessage()),
+            "message": redacted(record.getMessage()),
         }
         extra = {name: value for name, value in vars(record).items() if name not in _STANDARD}
-        shape |= {name: masked(value) if isinstance(value, str) else value for name, value in extra.items()}
+        shape |= {name: redacted(value) if isinstance(value, str) else value for name, value in extra.items()}
         if trace := _trace(self, record):
-            shape["exception"] = masked(trace)
+            shape["exception"] = redacted(trace)
         return json.dumps(shape, default=str)
 
 

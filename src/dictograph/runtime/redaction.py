@@ -29,7 +29,7 @@ _PATH = re.compile(
 )
 
 
-def masked(text: str) -> str:
+def redacted(text: str) -> str:
     """The text without the passwords and signatures of the URLs in it, and without keys and tickets."""
     text = _PASSWORD.sub(lambda found: f"{found['before'] or found['other']}:{HIDDEN}", text)
     for pattern in (_KEY, _TICKET):

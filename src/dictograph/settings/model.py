@@ -18,7 +18,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from dictograph.blobs.kinds import folder_of
 from dictograph.errors import SettingsError
-from dictograph.runtime.redaction import masked
+from dictograph.runtime.redaction import redacted
 from dictograph.settings.compat import ContractSettings
 from dictograph.settings.layers import DEFAULT, PREFIX, Layer, Sources, merged, own_layers, variable
 from dictograph.settings.profiles.layers import with_profiles
@@ -268,4 +268,4 @@ def _validated(layer: Layer, stated: Layer) -> Settings:
         origin = layer.origins[field]
         # What an older system's name says is told by that name.
         name = f"{variable(field)} (from {origin})" if field in stated.values else origin
-        raise SettingsError(f"{name} cannot be {masked(repr(first['input']))}: {reason}.") from error
+        raise SettingsError(f"{name} cannot be {redacted(repr(first['input']))}: {reason}.") from error

@@ -10,7 +10,7 @@ import re
 import pytest
 
 from dictograph.runtime.logs import configure
-from dictograph.runtime.redaction import is_secret, masked
+from dictograph.runtime.redaction import is_secret, redacted
 
 log = logging.getLogger("dictograph.worker.runner")
 
@@ -90,7 +90,7 @@ def test_the_last_call_counts() -> None:
     ],
 )
 def test_only_secrets_are_masked(text: str, expected: str) -> None:
-    assert masked(text) == expected
+    assert redacted(text) == expected
 
 
 def test_names_of_secrets() -> None:

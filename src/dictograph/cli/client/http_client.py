@@ -12,7 +12,7 @@ import httpx
 
 from dictograph.cli.text.job_text import Shape
 from dictograph.errors import DictographError
-from dictograph.runtime.redaction import masked
+from dictograph.runtime.redaction import redacted
 
 _TIMEOUT_S = 30.0
 #: Longer than the pauses between a stream's signs of life.
@@ -40,7 +40,7 @@ async def server_desk(url: str, key: str = "") -> AsyncIterator[ServerDesk]:
     try:
         client = httpx.AsyncClient(base_url=base, timeout=_TIMEOUT_S, headers={"x-api-key": key} if key else {})
     except httpx.InvalidURL as error:
-        raise ServerUnreachable(f"{masked(url)} is no URL: {error}.") from error
+        raise ServerUnreachable(f"{redacted(url)} is no URL: {error}.") from error
     async with client:
         yield ServerDesk(client, base)
 
@@ -50,7 +50,7 @@ class ServerDesk:
 
     def __init__(self, client: httpx.AsyncClient, base: str) -> None:
         self._client = client
-        self._base = masked(base)
+        self._base = redacted(base)
 
     async def list(self, statuses: Sequence[str], limit: int, *, dead: bool) -> list[Shape]:
         found: list[Shape] = []
@@ -121,7 +121,7 @@ def _refusal(answer: httpx.Response) -> DictographError:
         message = str(answer.json()["error"]["message"])
         return ServerSaysNo(_about_keys(answer, message) if answer.status_code == 401 else message)
     except (ValueError, LookupError, TypeError):
-        return ServerSaysNo(f"{masked(str(answer.url))} answered {answer.status_code} {answer.reason_phrase}.")
+        return ServerSaysNo(f"{redacted(str(answer.url))} answered {answer.status_code} {answer.reason_phrase}.")
 
 
 def _about_keys(answer: httpx.Response, message: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from dictograph.errors import DictographError
 from dictograph.runtime.disk import FULL
-from dictograph.runtime.redaction import masked
+from dictograph.runtime.redaction import redacted
 from dictograph.settings.model import Settings
 
 
@@ -64,4 +64,4 @@ async def find(subject: str, check: Check, settings: Settings) -> Finding:
         advice = _ROOM if error.errno in FULL else _RIGHTS
     except Exception as error:  # noqa: BLE001 - a check that breaks is a finding like any other
         verdict, detail, advice = Verdict.FAIL, f"{type(error).__name__}: {error}", "This is a fault of Dictograph."
-    return Finding(subject, verdict, masked(detail), advice)
+    return Finding(subject, verdict, redacted(detail), advice)

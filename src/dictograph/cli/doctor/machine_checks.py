@@ -16,7 +16,7 @@ from dictograph.cli.doctor.findings import Result, Verdict
 from dictograph.cli.doctor.write_probe import existing, left_as_it_was, try_to_write
 from dictograph.cli.text.text_table import size
 from dictograph.contract import Address
-from dictograph.runtime.redaction import masked
+from dictograph.runtime.redaction import redacted
 from dictograph.service.compat.path_jobs import root_troubles
 from dictograph.settings.model import Settings, variable
 from dictograph.store import migrate
@@ -50,7 +50,7 @@ def libraries(settings: Settings) -> Result:
 
 def database(settings: Settings) -> Result:
     """Whether the database can be used, and is of this version. One that is not there yet is not made."""
-    place = masked(settings.database)
+    place = redacted(settings.database)
     file = file_of(settings.database)
     if file is not None and not file.exists():
         try_to_write(file.parent)

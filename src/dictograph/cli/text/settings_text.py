@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import get_type_hints
 
-from dictograph.runtime.redaction import HIDDEN, is_secret, masked
+from dictograph.runtime.redaction import HIDDEN, is_secret, redacted
 from dictograph.settings.model import Settings
 from dictograph.settings.values import Bytes, Seconds
 
@@ -33,7 +33,7 @@ def as_text(name: str, value: object) -> str:
 def shown(name: str, value: object) -> str:
     """A setting's value for people to see, with its secrets masked."""
     text = as_text(name, value)
-    return HIDDEN if text and is_secret(name) else masked(text)
+    return HIDDEN if text and is_secret(name) else redacted(text)
 
 
 def shown_as_json(name: str, value: object) -> object:
@@ -43,7 +43,7 @@ def shown_as_json(name: str, value: object) -> object:
     if is_secret(name) and value:
         return HIDDEN
     if isinstance(value, list):
-        return [masked(str(part)) for part in value]
+        return [redacted(str(part)) for part in value]
     return value
 
 

@@ -83,7 +83,7 @@ def transcribe(path: str | Path, *, settings: Settings | Mapping[str, Any] | Non
             accepted = await application.services.intake.path(order, file)
             return await unless_the_worker_dies(application, finished(application, accepted.job.id))
 
-    return run_apart(run)
+    return run_in_own_loop(run)
 
 
 async def unless_the_worker_dies(application: Application, work: Coroutine[Any, Any, T]) -> T:
@@ -112,7 +112,7 @@ async def finished(application: Application, job_id: str) -> Transcript:
     return Transcript(transcript.head, segments)
 
 
-def run_apart(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+def run_in_own_loop(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run a coroutine on an event loop and in a thread of its own, whether or not the caller is inside of a loop.
 
     What is raised in the caller while it waits (Ctrl-C, the time limit of a signal handler) ends the work first.

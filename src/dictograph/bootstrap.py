@@ -56,7 +56,7 @@ from dictograph.worker.worker import Worker
 
 
 @dataclass(frozen=True, slots=True)
-class Core:
+class Resources:
     """The parts that every process has, whatever it does. `guards` are those of the storage and of the path contract's
     uploads. Setting `stopping` ends all streams and waits."""
 
@@ -77,7 +77,7 @@ class Application:
     """A process's parts, wired: the service functions, and a worker if it has one. `agents` are the loops that it
     runs beside requests: when one has `died`, the process must stop."""
 
-    core: Core
+    core: Resources
     services: Services
     worker: Worker | None
     agents: Worker | Crew
@@ -150,7 +150,7 @@ async def _keeping(crew: Crew) -> AsyncIterator[None]:
         await crew.stop()
 
 
-def _reaper(core: Core) -> Reaper:
+def _reaper(core: Resources) -> Reaper:
     """For a machine without a worker: what a killed API was just receiving is nobody's, and must not stay so."""
     settings = core.settings
     return Reaper(core.database, core.process_lock, settings.scratch, _retry_policy(settings), settings.lease)
@@ -160,7 +160,7 @@ def _retry_policy(settings: Settings) -> RetryPolicy:
     return RetryPolicy(settings.retry_base, settings.retry_max, settings.weights_patience)
 
 
-def _sweeper(core: Core) -> Sweeper:
+def _sweeper(core: Resources) -> Sweeper:
     settings = core.settings
     return Sweeper(
         core.database, PathUploads.of(settings), core.guards[1], settings.audio_retention, settings.orphan_age
@@ -168,7 +168,7 @@ def _sweeper(core: Core) -> Sweeper:
 
 
 @asynccontextmanager
-async def open_core(settings: Settings) -> AsyncIterator[Core]:
+async def open_core(settings: Settings) -> AsyncIterator[Resources]:
     """Bring the database up to date and open what lies below everything else."""
     crash = CrashPoints(settings.crash_at)
     catalog = Catalog.from_settings(settings)
@@ -186,7 +186,7 @@ async def open_core(settings: Settings) -> AsyncIterator[Core]:
         blobs = open_blobs(settings.objects_url, settings.storage_reserve)
         guards = guards_of(settings, database, blobs)
         await _stamp_new(guards)
-        yield Core(settings, database, blobs, guards, queue, process_lock, crash, tail, catalog, asyncio.Event())
+        yield Resources(settings, database, blobs, guards, queue, process_lock, crash, tail, catalog, asyncio.Event())
 
 
 async def _stamp_new(guards: Sequence[StorageGuard]) -> None:
@@ -196,7 +196,7 @@ async def _stamp_new(guards: Sequence[StorageGuard]) -> None:
             await guard.stamp_if_new()
 
 
-def make_worker(core: Core, *, in_place: bool = False) -> Worker:
+def make_worker(core: Resources, *, in_place: bool = False) -> Worker:
     """A worker with its agents, not yet started."""
     settings = core.settings
     limits = EngineLimits(
@@ -238,7 +238,7 @@ def make_worker(core: Core, *, in_place: bool = False) -> Worker:
     )
 
 
-def _webhooks(core: Core) -> WebhookRelay:
+def _webhooks(core: Resources) -> WebhookRelay:
     settings = core.settings
     poster = Poster(AllowList.parse(settings.webhook_allow, variable("webhook_allow")), settings.webhook_timeout)
     return WebhookRelay(core.database, poster, settings.poll_interval)

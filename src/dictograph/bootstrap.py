@@ -104,7 +104,7 @@ async def open_application(
     With `in_place` the files of paths are read where they lie, and not copied into the storage.
     `before` is awaited before anything is started: what it raises ends all, with no job touched.
     """
-    async with open_core(settings) as core:
+    async with open_resources(settings) as core:
         hand = make_worker(core, in_place=in_place) if worker else None
         elsewhere = WorkersElsewhere(core.database)
         housekeepers = Crew([elsewhere, _reaper(core), _sweeper(core), GuardPost(core.guards, settings.orphan_age)])
@@ -168,7 +168,7 @@ def _sweeper(core: Resources) -> Sweeper:
 
 
 @asynccontextmanager
-async def open_core(settings: Settings) -> AsyncIterator[Resources]:
+async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     """Bring the database up to date and open what lies below everything else."""
     crash = CrashPoints(settings.crash_at)
     catalog = Catalog.from_settings(settings)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import dictograph
-from dictograph.bootstrap import open_core
+from dictograph.bootstrap import open_resources
 from dictograph.cli.doctor import audio_checks, machine_checks
 from dictograph.cli.doctor.findings import Finding, Result, Verdict, find, in_thread
 from dictograph.errors import DatabaseUnavailable, SettingsError, StorageFull
@@ -68,7 +68,7 @@ def start(settings: Settings) -> None:
     """As every process of a service does, before anything runs."""
 
     async def started() -> None:
-        async with open_core(settings):
+        async with open_resources(settings):
             pass
 
     asyncio.run(started())

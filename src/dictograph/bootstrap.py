@@ -77,18 +77,18 @@ class Application:
     """A process's parts, wired: the service functions, and a worker if it has one. `agents` are the loops that it
     runs beside requests: when one has `died`, the process must stop."""
 
-    core: Resources
+    resources: Resources
     services: Services
     worker: Worker | None
     agents: Worker | Crew
 
     def engine_in_words(self) -> str:
         """The engine and model of jobs that name none, as far as it is known now."""
-        for model in self.core.catalog.describe():
+        for model in self.resources.catalog.describe():
             if model["default"]:
                 state = "" if model["state"] == "ready" else f" ({model['state']})"
                 return f"{model['engine']}, model {model['id']}{state}"
-        return self.core.settings.engine
+        return self.resources.settings.engine
 
 
 @asynccontextmanager
@@ -104,29 +104,31 @@ async def open_application(
     With `in_place` the files of paths are read where they lie, and not copied into the storage.
     `before` is awaited before anything is started: what it raises ends all, with no job touched.
     """
-    async with open_resources(settings) as core:
-        hand = make_worker(core, in_place=in_place) if worker else None
-        elsewhere = WorkersElsewhere(core.database)
-        housekeepers = Crew([elsewhere, _reaper(core), _sweeper(core), GuardPost(core.guards, settings.orphan_age)])
+    async with open_resources(settings) as resources:
+        hand = make_worker(resources, in_place=in_place) if worker else None
+        elsewhere = WorkersElsewhere(resources.database)
+        housekeepers = Crew(
+            [elsewhere, _reaper(resources), _sweeper(resources), GuardPost(resources.guards, settings.orphan_age)]
+        )
         services = Services.build(
-            database=core.database,
-            blobs=core.blobs,
-            tail=core.tail,
-            offer=core.catalog,
+            database=resources.database,
+            blobs=resources.blobs,
+            tail=resources.tail,
+            offer=resources.catalog,
             settings=settings,
-            crash=core.crash,
-            process_id=core.process_lock.id,
-            readiness=_readiness_of(hand) if hand else _with_warnings(elsewhere.ask, core.guards),
-            stopping=core.stopping,
+            crash=resources.crash,
+            process_id=resources.process_lock.id,
+            readiness=_readiness_of(hand) if hand else _with_warnings(elsewhere.ask, resources.guards),
+            stopping=resources.stopping,
         )
         if before is not None:
             await before(services)
-        application = Application(core, services, hand, hand or housekeepers)
+        application = Application(resources, services, hand, hand or housekeepers)
         async with _working(hand, settings.shutdown_grace, settings.sandbox) if hand else _keeping(housekeepers):
             try:
                 yield application
             finally:
-                core.stopping.set()
+                resources.stopping.set()
 
 
 @asynccontextmanager
@@ -150,20 +152,20 @@ async def _keeping(crew: Crew) -> AsyncIterator[None]:
         await crew.stop()
 
 
-def _reaper(core: Resources) -> Reaper:
+def _reaper(resources: Resources) -> Reaper:
     """For a machine without a worker: what a killed API was just receiving is nobody's, and must not stay so."""
-    settings = core.settings
-    return Reaper(core.database, core.process_lock, settings.scratch, _retry_policy(settings), settings.lease)
+    settings = resources.settings
+    return Reaper(resources.database, resources.process_lock, settings.scratch, _retry_policy(settings), settings.lease)
 
 
 def _retry_policy(settings: Settings) -> RetryPolicy:
     return RetryPolicy(settings.retry_base, settings.retry_max, settings.weights_patience)
 
 
-def _sweeper(core: Resources) -> Sweeper:
-    settings = core.settings
+def _sweeper(resources: Resources) -> Sweeper:
+    settings = resources.settings
     return Sweeper(
-        core.database, PathUploads.of(settings), core.guards[1], settings.audio_retention, settings.orphan_age
+        resources.database, PathUploads.of(settings), resources.guards[1], settings.audio_retention, settings.orphan_age
     )
 
 
@@ -196,21 +198,21 @@ async def _stamp_new(guards: Sequence[StorageGuard]) -> None:
             await guard.stamp_if_new()
 
 
-def make_worker(core: Resources, *, in_place: bool = False) -> Worker:
+def make_worker(resources: Resources, *, in_place: bool = False) -> Worker:
     """A worker with its agents, not yet started."""
-    settings = core.settings
+    settings = resources.settings
     limits = EngineLimits(
         settings.engine_memory, settings.engine_timeout, idle=settings.engine_idle, confined=settings.sandbox
     )
-    scratch = settings.scratch / core.process_lock.id
+    scratch = settings.scratch / resources.process_lock.id
     tools = Tools(
-        database=core.database,
-        blobs=core.blobs,
-        catalog=core.catalog,
+        database=resources.database,
+        blobs=resources.blobs,
+        catalog=resources.catalog,
         engines=Engines(limits, prove, MemoryBudget(models_memory(settings.models_memory))),
         listener=Listener(voice_detector(settings.sandbox, scratch)),
         decoders=forks_of_decoders(settings.sandbox),
-        crash=core.crash,
+        crash=resources.crash,
         scratch=scratch,
         sources=_source_rules(settings, in_place),
         decoding=DecodeLimits(
@@ -224,8 +226,8 @@ def make_worker(core: Resources, *, in_place: bool = False) -> Worker:
     )
     return Worker(
         tools,
-        core.queue,
-        core.process_lock,
+        resources.queue,
+        resources.process_lock,
         lease_seconds=settings.lease,
         slots=settings.concurrency,
         poll_interval=settings.poll_interval,
@@ -233,15 +235,15 @@ def make_worker(core: Resources, *, in_place: bool = False) -> Worker:
             settings.audio_retention, settings.result_retention, settings.event_retention, settings.orphan_age
         ),
         scratch_root=settings.scratch,
-        guards=core.guards,
-        beside=[_sweeper(core), GuardPost(core.guards, settings.orphan_age), _webhooks(core)],
+        guards=resources.guards,
+        beside=[_sweeper(resources), GuardPost(resources.guards, settings.orphan_age), _webhooks(resources)],
     )
 
 
-def _webhooks(core: Resources) -> WebhookRelay:
-    settings = core.settings
+def _webhooks(resources: Resources) -> WebhookRelay:
+    settings = resources.settings
     poster = Poster(AllowList.parse(settings.webhook_allow, variable("webhook_allow")), settings.webhook_timeout)
-    return WebhookRelay(core.database, poster, settings.poll_interval)
+    return WebhookRelay(resources.database, poster, settings.poll_interval)
 
 
 def _readiness_of(worker: Worker) -> Callable[[], Readiness]:

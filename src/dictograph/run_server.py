@@ -101,7 +101,7 @@ async def _until_first(tasks: Sequence[asyncio.Task[Any]], application: Applicat
             task.result()
     finally:
         say("Dictograph is stopping: jobs under way go back to the queue and lose nothing.")
-        application.core.stopping.set()
+        application.resources.stopping.set()
         for task in tasks:
             if task.get_name() != "http":
                 task.cancel()
@@ -113,9 +113,9 @@ def _addresses(settings: Settings) -> list[Address]:
 
 
 async def _listen(application: Application, sockets: Sequence[socket.socket], say: Say) -> None:
-    settings = application.core.settings
+    settings = application.resources.settings
     addresses = _addresses(settings)
-    keys = await application.core.database.read(any_keys)
+    keys = await application.resources.database.read(any_keys)
 
     def started(authorities: Sequence[str]) -> None:
         true = [Address(authority, one.first) for authority, one in zip(authorities, addresses, strict=True)]
@@ -127,7 +127,7 @@ async def _listen(application: Application, sockets: Sequence[socket.socket], sa
         [faces[one.first] for one in addresses],
         sockets,
         started,
-        application.core.stopping,
+        application.resources.stopping,
         ConnectionLimits(
             settings.header_timeout, settings.max_connections_per_client, unread_timeout=settings.unread_timeout
         ),

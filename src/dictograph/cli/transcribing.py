@@ -164,7 +164,7 @@ async def _show_what_is_awaited(application: Application, bars: Bars, targets: S
     """While jobs wait for weights to be fetched, say how far that is."""
     said = ""
     while True:
-        model = next((model for model in application.core.catalog.describe() if model["default"]), None)
+        model = next((model for model in application.resources.catalog.describe() if model["default"]), None)
         state = f"fetching {model['id']} {model['progress']:.0%}" if model and model["state"] == "fetching" else ""
         if state != said:
             said = state

@@ -28,7 +28,7 @@ def test_healthy_jobs_behind_it_are_run_and_it_waits(folder: Path) -> None:
         for start in range(2):
             async with application(folder) as opened:
                 if not start:
-                    await opened.core.database.write(_make_later)
+                    await opened.resources.database.write(_make_later)
                 healthy = await upload(opened, audio)
                 assert (await opened.services.jobs.wait_until_ended(None, healthy.id, 30)).status is JobStatus.COMPLETED
                 await until(lambda: _was_put_off(folder))

@@ -26,8 +26,8 @@ class Weather:
     def __init__(self, opened: Application, monkeypatch: pytest.MonkeyPatch) -> None:
         self.down = False
         self.lose_claims = 0
-        self._write = opened.core.database.write
-        monkeypatch.setattr(opened.core.database, "write", self._through)
+        self._write = opened.resources.database.write
+        monkeypatch.setattr(opened.resources.database, "write", self._through)
 
     async def _through(self, question: Callable[[Connection], Any]) -> Any:
         if self.down:
@@ -44,7 +44,7 @@ async def _look(opened: Application, job: Job) -> Job:
 
 
 async def _log(opened: Application, job: Job) -> list[str]:
-    told = await opened.core.database.read(lambda c: events.read_events(c, job.id, 0))
+    told = await opened.resources.database.read(lambda c: events.read_events(c, job.id, 0))
     return [event.type for event in told]
 
 
@@ -120,7 +120,7 @@ def test_room_is_made_for_a_job_that_has_to_run_alone(folder: Path) -> None:
                 return (await _look(opened, busy)).windows_done > 0
 
             await until(begun)
-            shy = await _completed(opened, await opened.core.database.write(create))
+            shy = await _completed(opened, await opened.resources.database.write(create))
             assert (shy.status, shy.failures) == (JobStatus.COMPLETED, 0)
             assert not (await _look(opened, busy)).status.ended
             behave(folder, delay=0.0)

@@ -98,7 +98,7 @@ def test_a_worker_that_cannot_say_goodbye_still_puts_its_things_away(
 
     async def test() -> None:
         async with application(folder) as opened:
-            assert (folder / "data" / "scratch" / opened.core.process_lock.id).is_dir()
+            assert (folder / "data" / "scratch" / opened.resources.process_lock.id).is_dir()
             monkeypatch.setattr(worker_heartbeat, "forget", refuse)
 
     asyncio.run(test())

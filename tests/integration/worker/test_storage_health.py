@@ -73,7 +73,7 @@ def test_audio_that_is_missing_alone_is_looked_for_again_and_its_job_dead_in_the
             done = await _ended(opened, missing)
             assert done.error is not None
             assert (done.status, done.error.code, done.failures) == (JobStatus.FAILED, "storage_unavailable", 3)
-            log = await opened.core.database.read(lambda c: read_events(c, missing.id, 0))
+            log = await opened.resources.database.read(lambda c: read_events(c, missing.id, 0))
             assert [event.type for event in log].count("retrying") == 2
 
     asyncio.run(test())

@@ -36,7 +36,7 @@ async def ended(opened: Application, job: Job, seconds: float = 30) -> Job:
 
 
 async def event_types(opened: Application, job: Job) -> list[str]:
-    return [e.type for e in await opened.core.database.read(lambda c: read_events(c, job.id, 0))]
+    return [e.type for e in await opened.resources.database.read(lambda c: read_events(c, job.id, 0))]
 
 
 def test_an_upload_is_transcribed_window_by_window(folder: Path) -> None:
@@ -61,7 +61,7 @@ def test_a_path_is_copied_into_storage(folder: Path) -> None:
             job = await ended(opened, accepted.job)
             assert job.status is JobStatus.COMPLETED
             assert job.audio is not None
-            async with opened.core.blobs.local(job.audio.name) as stored:
+            async with opened.resources.blobs.local(job.audio.name) as stored:
                 assert stored.read_bytes() == audio.read_bytes()
 
     asyncio.run(test())
@@ -131,7 +131,7 @@ def job_audio_name(folder: Path) -> str:
 
 
 async def _stored_objects(opened: Application, folder: Path) -> set[str]:
-    return {name async for names in opened.core.blobs.older_than(-60) for name in names}
+    return {name async for names in opened.resources.blobs.older_than(-60) for name in names}
 
 
 def test_a_cancelled_job_stops_and_leaves_nothing_in_scratch(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -189,7 +189,7 @@ def test_a_job_begun_under_other_rules_starts_again_by_that_name(folder: Path, m
         async with application(folder) as opened:
             done = await ended(opened, job)
             assert (done.status, done.rules, done.failures) == (JobStatus.COMPLETED, "next", 0)
-            log = await opened.core.database.read(lambda c: read_events(c, job.id, 0))
+            log = await opened.resources.database.read(lambda c: read_events(c, job.id, 0))
             [told] = [event.data for event in log if event.type == "restarted"]
             assert told == {"code": "rules_changed", "reason": RulesChanged.reason}
             segments = [event.data["index"] for event in log if event.type == "segments"]
@@ -209,16 +209,16 @@ def test_audio_that_decodes_to_other_samples_is_done_again_from_the_start(folder
             await until(lambda: _windows_done(opened, job, 2))
         async with open_database(folder) as opened:
             first = windows_of(job)
-            before = await opened.core.database.read(first)
+            before = await opened.resources.database.read(first)
             change = update(window).where(window.c.job_id == job.id, window.c.number == 0).values(sha256="0" * 64)
-            await opened.core.database.write(lambda c: c.execute(change) and None)
+            await opened.resources.database.write(lambda c: c.execute(change) and None)
         behave(folder)
         async with application(folder) as opened:
             done = await ended(opened, job)
             assert done.status is JobStatus.COMPLETED
             types = await event_types(opened, job)
             assert types.count("restarted") == 1
-            after = await opened.core.database.read(first)
+            after = await opened.resources.database.read(first)
             assert [w.sha256 for w in after][1:] == [w.sha256 for w in before][1 : len(after)] or len(before) < len(
                 after
             )

@@ -105,7 +105,7 @@ async def open_application(
     `before` is awaited before anything is started: what it raises ends all, with no job touched.
     """
     async with open_resources(settings) as resources:
-        hand = make_worker(resources, in_place=in_place) if worker else None
+        own_worker = make_worker(resources, in_place=in_place) if worker else None
         elsewhere = WorkersElsewhere(resources.database)
         housekeepers = Crew(
             [elsewhere, _reaper(resources), _sweeper(resources), GuardPost(resources.guards, settings.orphan_age)]
@@ -118,13 +118,15 @@ async def open_application(
             settings=settings,
             crash=resources.crash,
             process_id=resources.process_lock.id,
-            readiness=_readiness_of(hand) if hand else _with_warnings(elsewhere.ask, resources.guards),
+            readiness=_readiness_of(own_worker) if own_worker else _with_warnings(elsewhere.ask, resources.guards),
             stopping=resources.stopping,
         )
         if before is not None:
             await before(services)
-        application = Application(resources, services, hand, hand or housekeepers)
-        async with _working(hand, settings.shutdown_grace, settings.sandbox) if hand else _keeping(housekeepers):
+        application = Application(resources, services, own_worker, own_worker or housekeepers)
+        async with (
+            _working(own_worker, settings.shutdown_grace, settings.sandbox) if own_worker else _keeping(housekeepers)
+        ):
             try:
                 yield application
             finally:

@@ -107,7 +107,7 @@ async def open_application(
     async with open_resources(settings) as resources:
         own_worker = make_worker(resources, in_place=in_place) if worker else None
         elsewhere = WorkersElsewhere(resources.database)
-        housekeepers = Crew(
+        maintenance = Crew(
             [elsewhere, _reaper(resources), _sweeper(resources), GuardPost(resources.guards, settings.orphan_age)]
         )
         services = Services.build(
@@ -123,9 +123,9 @@ async def open_application(
         )
         if before is not None:
             await before(services)
-        application = Application(resources, services, own_worker, own_worker or housekeepers)
+        application = Application(resources, services, own_worker, own_worker or maintenance)
         async with (
-            _working(own_worker, settings.shutdown_grace, settings.sandbox) if own_worker else _keeping(housekeepers)
+            _working(own_worker, settings.shutdown_grace, settings.sandbox) if own_worker else _keeping(maintenance)
         ):
             try:
                 yield application

@@ -42,7 +42,7 @@ from dictograph.store.database import Database
 from dictograph.store.jobs.lease import RetryPolicy
 from dictograph.store.tail import Tail
 from dictograph.webhooks.sender import Poster
-from dictograph.worker.agent import PASSING, Crew
+from dictograph.worker.agent import PASSING, AgentGroup
 from dictograph.worker.batching.engine_dispatcher import EngineLimits
 from dictograph.worker.engines import Engines
 from dictograph.worker.fetching import SourceRules
@@ -80,7 +80,7 @@ class Application:
     resources: Resources
     services: Services
     worker: Worker | None
-    agents: Worker | Crew
+    agents: Worker | AgentGroup
 
     def engine_in_words(self) -> str:
         """The engine and model of jobs that name none, as far as it is known now."""
@@ -107,7 +107,7 @@ async def open_application(
     async with open_resources(settings) as resources:
         own_worker = make_worker(resources, in_place=in_place) if worker else None
         elsewhere = WorkersElsewhere(resources.database)
-        maintenance = Crew(
+        maintenance = AgentGroup(
             [elsewhere, _reaper(resources), _sweeper(resources), GuardPost(resources.guards, settings.orphan_age)]
         )
         services = Services.build(
@@ -146,7 +146,7 @@ async def _working(worker: Worker, grace: float, confined: Mode) -> AsyncIterato
 
 
 @asynccontextmanager
-async def _keeping(crew: Crew) -> AsyncIterator[None]:
+async def _keeping(crew: AgentGroup) -> AsyncIterator[None]:
     crew.start()
     try:
         yield

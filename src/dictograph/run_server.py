@@ -25,7 +25,7 @@ from dictograph.service.services import Services
 from dictograph.settings.model import Settings
 from dictograph.settings.profiles.log_lines import log_listening, log_working
 from dictograph.store.keys import any_keys
-from dictograph.worker.agent import Crew
+from dictograph.worker.agent import AgentGroup
 from dictograph.worker.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -134,6 +134,6 @@ async def _listen(application: Application, sockets: Sequence[socket.socket], sa
     )
 
 
-async def _watch(agents: Worker | Crew) -> None:
+async def _watch(agents: Worker | AgentGroup) -> None:
     error = await agents.died()
     raise AgentDied(f"A part of the process has died ({error}); it stops.") from error

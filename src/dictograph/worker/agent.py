@@ -25,7 +25,7 @@ class Agent(Protocol):
     async def run(self) -> None: ...
 
 
-class Crew:
+class AgentGroup:
     """Runs agents together and tells when one of them has died."""
 
     def __init__(self, agents: Sequence[Agent]) -> None:

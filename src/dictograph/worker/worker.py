@@ -15,7 +15,7 @@ from dictograph.queue import Queue
 from dictograph.runtime.private_files import make_private_folder
 from dictograph.runtime.process_lock import ProcessLock
 from dictograph.service.storage_guard import StorageGuard, troubles
-from dictograph.worker.agent import Agent, Crew
+from dictograph.worker.agent import Agent, AgentGroup
 from dictograph.worker.claimer import Claimer
 from dictograph.worker.engines import Engines
 from dictograph.worker.lease_renewer import Keeper
@@ -78,7 +78,7 @@ class Worker:
             _Named("models", tools.catalog),
             *beside,
         ]
-        self._crew = Crew(self._agents)
+        self._crew = AgentGroup(self._agents)
 
     def state(self) -> dict[str, Any]:
         """What the worker says of itself."""

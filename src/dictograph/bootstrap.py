@@ -146,12 +146,12 @@ async def _working(worker: Worker, grace: float, confined: Mode) -> AsyncIterato
 
 
 @asynccontextmanager
-async def _keeping(crew: AgentGroup) -> AsyncIterator[None]:
-    crew.start()
+async def _keeping(agent_group: AgentGroup) -> AsyncIterator[None]:
+    agent_group.start()
     try:
         yield
     finally:
-        await crew.stop()
+        await agent_group.stop()
 
 
 def _reaper(resources: Resources) -> Reaper:

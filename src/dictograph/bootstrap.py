@@ -42,7 +42,7 @@ from dictograph.store.database import Database
 from dictograph.store.jobs.lease import RetryPolicy
 from dictograph.store.tail import Tail
 from dictograph.webhooks.sender import Poster
-from dictograph.worker.agent import PASSING, AgentGroup
+from dictograph.worker.agent import TRANSIENT_ERRORS, AgentGroup
 from dictograph.worker.batching.engine_dispatcher import EngineLimits
 from dictograph.worker.engines import Engines
 from dictograph.worker.fetching import SourceRules
@@ -196,7 +196,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
 async def _stamp_new(guards: Sequence[StorageGuard]) -> None:
     """Mark new places before anything comes in. Where that fails now, the guard's own turns say so."""
     for guard in guards:
-        with contextlib.suppress(*PASSING):
+        with contextlib.suppress(*TRANSIENT_ERRORS):
             await guard.stamp_if_new()
 
 

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 #: What passes: an agent says it and goes on at its next turn. Among the errors of the system are those that
 #: anybody can bring about by opening enough connections: there are no more descriptors.
-PASSING = (DatabaseUnavailable, StorageFull, StorageUnavailable, OSError)
+TRANSIENT_ERRORS = (DatabaseUnavailable, StorageFull, StorageUnavailable, OSError)
 
 
 class Agent(Protocol):
@@ -58,6 +58,6 @@ async def every(seconds: float, turn: Callable[[], Awaitable[None]], name: str) 
         try:
             await turn()
             trouble.recovered()
-        except PASSING as error:
+        except TRANSIENT_ERRORS as error:
             trouble.failed(error)
         await asyncio.sleep(seconds)

@@ -18,7 +18,7 @@ from dictograph.queue import Queue
 from dictograph.runtime.crash import Point
 from dictograph.store.jobs.claim import Claim, Claimant, PutOff, claim_job, starves
 from dictograph.store.jobs.finish import release_unknown
-from dictograph.worker.agent import PASSING
+from dictograph.worker.agent import TRANSIENT_ERRORS
 from dictograph.worker.lease_renewer import Keeper
 from dictograph.worker.runner import Runner, Tools
 from dictograph.worker.storage_health import Storage
@@ -73,7 +73,7 @@ class Claimer:
             try:
                 can_run = await self._storage.is_there()
                 claimed = self._may_claim() and await self._claim_in_order(can_run)
-            except PASSING as error:
+            except TRANSIENT_ERRORS as error:
                 log.warning("claimer: %s", error)
                 claimed = False
             if not claimed:
@@ -154,7 +154,7 @@ class Claimer:
             try:
                 # A database that was locked for long may come to this only after the worker has stopped.
                 claim = await self._tools.database.write(lambda c: None if self._stopping else claim_job(c, claimant))
-            except PASSING:
+            except TRANSIENT_ERRORS:
                 self._in_doubt_until = time.monotonic() + self._lease_seconds
                 raise
             if claim is None or isinstance(claim, PutOff):

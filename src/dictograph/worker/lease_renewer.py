@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from dictograph.job import Lease
 from dictograph.store.database import Database
 from dictograph.store.jobs import lease as leases
-from dictograph.worker.agent import PASSING, log
+from dictograph.worker.agent import TRANSIENT_ERRORS, log
 
 #: How often it is looked up whether a job was cancelled, in seconds.
 _LOOK_S = 1.0
@@ -62,7 +62,7 @@ class Keeper:
                     # A database that is locked keeps a turn waiting for longer than the leases may last.
                     async with asyncio.timeout(self._patience()):
                         await self._turn()
-                except PASSING as error:
+                except TRANSIENT_ERRORS as error:
                     log.warning("keeper: leases cannot be renewed: %s", str(error) or "the database does not answer")
                 self._give_up()
 

@@ -11,7 +11,7 @@ from dictograph.store import strays
 from dictograph.store.compat.path_jobs import needed_paths
 from dictograph.store.database import Database
 from dictograph.store.storage_marks import PATH_UPLOADS
-from dictograph.worker.agent import PASSING, every
+from dictograph.worker.agent import TRANSIENT_ERRORS, every
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class Sweeper:
     async def _remove(self, path: str) -> bool:
         try:
             await self._uploads.remove(path)
-        except PASSING as error:
+        except TRANSIENT_ERRORS as error:
             log.warning("sweeper: %s cannot be removed: %s", path, error)  # the next turn tries again
             return False
         return True

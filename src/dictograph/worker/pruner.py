@@ -17,7 +17,7 @@ from dictograph.store.jobs import prune
 from dictograph.store.jobs.prune import Pruned
 from dictograph.store.storage_marks import STORAGE
 from dictograph.store.webhooks import receiver_secrets
-from dictograph.worker.agent import PASSING, every
+from dictograph.worker.agent import TRANSIENT_ERRORS, every
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +125,7 @@ class Pruner:
     async def _delete(self, name: str) -> bool:
         try:
             await self._blobs.delete(name)
-        except PASSING as error:
+        except TRANSIENT_ERRORS as error:
             log.warning("pruner: %s cannot be removed: %s", name, error)  # the next sweep tries again
             return False
         return True

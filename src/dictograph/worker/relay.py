@@ -14,7 +14,7 @@ from dictograph.runtime.crash import CrashPoints, Point
 from dictograph.store import outbox
 from dictograph.store.database import Database
 from dictograph.store.outbox import Message
-from dictograph.worker.agent import PASSING
+from dictograph.worker.agent import TRANSIENT_ERRORS
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Relay:
             self._bell.clear()
             try:
                 await self._turn()
-            except PASSING as error:
+            except TRANSIENT_ERRORS as error:
                 log.warning("relay: %s", error)
                 await asyncio.sleep(self._interval)
 

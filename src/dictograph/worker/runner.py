@@ -40,7 +40,7 @@ from dictograph.store.jobs import finish, progress
 from dictograph.store.jobs.claim import Claim
 from dictograph.store.jobs.lease import RetryPolicy
 from dictograph.store.jobs.read import get_job
-from dictograph.worker.agent import PASSING
+from dictograph.worker.agent import TRANSIENT_ERRORS
 from dictograph.worker.audio_pipeline import Hearing
 from dictograph.worker.batching.engine_dispatcher import Desk
 from dictograph.worker.engines import Engines
@@ -175,7 +175,7 @@ class Runner:
         while True:
             try:
                 return await self._resolve(outcome)
-            except PASSING as error:
+            except TRANSIENT_ERRORS as error:
                 if self._hurry.is_set():
                     raise
                 log.warning("job %s: its outcome cannot be written yet: %s", self.job.id, error)
@@ -204,7 +204,7 @@ class Runner:
             wanted = status is JobStatus.CANCELLED
         except NotFound:
             wanted = True
-        except PASSING:
+        except TRANSIENT_ERRORS:
             wanted = False
         if wanted:
             log.debug("job %s: cancelled or deleted; attempt %d ends", self.job.id, self.lease.attempt)

@@ -19,7 +19,7 @@ from dictograph.webhooks.delivery_slots import Places
 from dictograph.webhooks.payload import body_of
 from dictograph.webhooks.schedule import wait_after
 from dictograph.webhooks.sender import Outcome, Poster
-from dictograph.worker.agent import PASSING
+from dictograph.worker.agent import TRANSIENT_ERRORS
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class WebhookRelay:
                 try:
                     await self._turn()
                     await asyncio.sleep(_PAUSE_S)
-                except PASSING as error:
+                except TRANSIENT_ERRORS as error:
                     log.warning("webhooks: %s", error)
                     await asyncio.sleep(self._interval)
         finally:
@@ -115,7 +115,7 @@ class WebhookRelay:
             seconds = time.monotonic() - began
             _say(one, attempt)
             await self._database.write(lambda c: deliveries.record(c, one, attempt))
-        except PASSING as error:
+        except TRANSIENT_ERRORS as error:
             log.warning("webhook %s: what became of it could not be written: %s", one.webhook_id, error)
         finally:
             self._places.leave(receiver_of(one.url), one.owner, seconds)
@@ -151,7 +151,7 @@ class WebhookRelay:
             task.cancel()
         await asyncio.gather(*cut.values(), return_exceptions=True)
         if cut:
-            with contextlib.suppress(*PASSING):
+            with contextlib.suppress(*TRANSIENT_ERRORS):
                 await self._database.write(lambda c: deliveries.let_go(c, list(cut)))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from dictograph.store.database import Database
 from dictograph.store.workers import WorkerState, announce, forget
-from dictograph.worker.agent import PASSING, every, log
+from dictograph.worker.agent import TRANSIENT_ERRORS, every, log
 
 #: How often a worker is announced, in seconds: some times within `store.workers.GONE_AFTER_S`.
 ANNOUNCE_S = 5.0
@@ -39,7 +39,7 @@ class Announcer:
     async def leave(self) -> None:
         try:
             await self._database.write(lambda c: forget(c, [self._id]))
-        except PASSING as error:
+        except TRANSIENT_ERRORS as error:
             log.warning("announcer: the worker cannot say that it is gone: %s", error)
 
     async def _turn(self) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dictograph.audio import pcm
 from dictograph.audio.decoder_client import Decoded, DecodeLimits, DecodeProgress, decode
-from dictograph.transcript import Warning as Notice
+from dictograph.transcript import JobWarning as Notice
 from tests.needs import need
 
 RATE = 16_000

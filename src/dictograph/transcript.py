@@ -82,7 +82,7 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class Warning:
+class JobWarning:
     """Something that a reader of the transcript should know, with the seconds it concerns."""
 
     code: str
@@ -94,7 +94,7 @@ class Warning:
         return {key: value for key, value in asdict(self).items() if value is not None}
 
     @classmethod
-    def from_dict(cls, shape: Mapping[str, Any]) -> Warning:
+    def from_dict(cls, shape: Mapping[str, Any]) -> JobWarning:
         """Return a stored warning. What this version does not know of it is left out; what is not there is empty."""
         return cls(shape.get("code") or "", shape.get("message") or "", shape.get("start"), shape.get("end"))
 
@@ -110,7 +110,7 @@ class TranscriptHead:
     engine: str = ""
     model: str = ""
     complete: bool = True
-    warnings: tuple[Warning, ...] = ()
+    warnings: tuple[JobWarning, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dictograph.transcript import JobWarning as Notice
 from dictograph.transcript import Segment, Transcript, TranscriptHead, Word, join_text
-from dictograph.transcript import Warning as Notice
 
 seconds = st.floats(0, 1e5).map(lambda value: round(value, 3))
 words = st.builds(Word, seconds, seconds, st.text(), st.floats(0, 1))

@@ -18,7 +18,7 @@ from dictograph.audio.media import Media
 from dictograph.audio.pcm_writer import PcmWriter, TooManySamples
 from dictograph.audio.timeline import Move, Place, Timeline
 from dictograph.audio_format import SAMPLE_BYTES, SAMPLE_RATE
-from dictograph.transcript import Warning as Notice
+from dictograph.transcript import JobWarning as Notice
 
 #: News are given after so many samples at the most (16 s of audio), or so many seconds.
 _NEWS_SAMPLES = 16 * SAMPLE_RATE

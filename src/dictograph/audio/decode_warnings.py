@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dictograph.audio_format import SAMPLE_RATE
-from dictograph.transcript import Warning as Notice
+from dictograph.transcript import JobWarning as Notice
 
 #: Damage closer together than this (in samples) is told as one.
 _JOIN = SAMPLE_RATE

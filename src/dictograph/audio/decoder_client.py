@@ -46,7 +46,7 @@ from dictograph.errors import (
     UnsupportedFormat,
 )
 from dictograph.runtime.disk import FULL, check_room
-from dictograph.transcript import Warning as Notice
+from dictograph.transcript import JobWarning as Notice
 
 _MODULE = "dictograph.audio.decoder_child"
 

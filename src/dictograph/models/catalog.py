@@ -17,7 +17,7 @@ from dictograph.models.managed_model import Asleep, Checking, Fetching, Ready, S
 from dictograph.models.registry import AUTO, SPHINX, WHISPER, Offer
 from dictograph.models.selection import Choice, NotYet, own_choice, whisper_choice
 from dictograph.settings.model import Settings
-from dictograph.transcript import Warning as Caution
+from dictograph.transcript import JobWarning as Caution
 
 __all__ = ["Catalog", "Choice", "NotYet"]
 

@@ -10,7 +10,7 @@ from dictograph.models.hardware import Hardware
 from dictograph.models.hf_cache import Snapshot
 from dictograph.models.registry import WHISPER, OwnModel
 from dictograph.settings.model import Settings
-from dictograph.transcript import Warning as Caution
+from dictograph.transcript import JobWarning as Caution
 
 _WHISPER_FACTORY = "dictograph.engine.whisper:load"
 

@@ -12,8 +12,8 @@ from dictograph.job import Job, JobStatus
 from dictograph.service.jobs import check_id
 from dictograph.store.database import Database
 from dictograph.store.jobs.read import get_job, windows
+from dictograph.transcript import JobWarning as Caution
 from dictograph.transcript import Segment, TranscriptHead
-from dictograph.transcript import Warning as Caution
 
 _PAGE = 64
 

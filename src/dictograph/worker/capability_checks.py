@@ -5,7 +5,7 @@ from __future__ import annotations
 from dictograph.engine.protocol import Capabilities, EngineSpec
 from dictograph.errors import UnsupportedByEngine
 from dictograph.job import Options
-from dictograph.transcript import Warning as Caution
+from dictograph.transcript import JobWarning as Caution
 
 
 def refuse_unable(options: Options, capabilities: Capabilities, engine: EngineSpec) -> None:

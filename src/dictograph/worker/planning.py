@@ -15,7 +15,7 @@ from dictograph.store.database import Database
 from dictograph.store.jobs import progress
 from dictograph.store.jobs.progress import PlannedWindow
 from dictograph.store.jobs.read import windows as stored_windows
-from dictograph.transcript import Warning as Caution
+from dictograph.transcript import JobWarning as Caution
 from dictograph.worker.audio_pipeline import Heard, HeardWindow, Hearing
 from dictograph.worker.outcome import PlanChanged, RulesChanged
 

@@ -10,7 +10,7 @@ import pytest
 from dictograph.audio.decoder_client import Decoded, DecodeLimits, DecodeProgress, _parsed
 from dictograph.child.frames import Frame
 from dictograph.errors import DecoderCrashed
-from dictograph.transcript import Warning as Notice
+from dictograph.transcript import JobWarning as Notice
 
 LIMITS = DecodeLimits(max_seconds=60, memory=2**30, quiet_timeout=60)
 SUMMARY = {"samples": 16_000, "container": "wav", "codec": "pcm", "warnings": []}

@@ -19,8 +19,8 @@ from dictograph.errors import InvalidOption
 from dictograph.formats import FORMATS, render
 from dictograph.formats.languages import LANGUAGES
 from dictograph.formats.lines import encodable, one_line
+from dictograph.transcript import JobWarning as Notice
 from dictograph.transcript import Segment, TranscriptHead, Word, join_text
-from dictograph.transcript import Warning as Notice
 
 HEAD = TranscriptHead(
     language="de",

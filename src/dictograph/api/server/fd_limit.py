@@ -14,7 +14,7 @@ _KEPT = 128
 _EACH = 2
 
 
-def make_room() -> int:
+def raise_fd_limit() -> int:
     """Raise the process's limit of open files as far as that is of use; returns how many connections it leaves.
 
     Without a limit on connections, whoever opens enough of them takes the last descriptor from the

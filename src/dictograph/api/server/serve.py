@@ -15,7 +15,7 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dictograph.api.server.connection import Connection, ConnectionLimits
-from dictograph.api.server.fd_limit import make_room
+from dictograph.api.server.fd_limit import raise_fd_limit
 from dictograph.api.server.read_turns import ReadTurns
 from dictograph.api.server.websocket import Socket
 from dictograph.errors import SettingsError
@@ -51,7 +51,7 @@ async def serve(
     with ExitStack() as stack:
         sockets = [stack.enter_context(_taken(address)) for address in addresses]
         apps = _by_port(app, sockets)
-        server = _Server(_config(apps, replace(limits or ConnectionLimits(), most=make_room())))
+        server = _Server(_config(apps, replace(limits or ConnectionLimits(), most=raise_fd_limit())))
         running = asyncio.ensure_future(server.serve(sockets))
         stopping = asyncio.ensure_future(stop_event.wait())
         try:

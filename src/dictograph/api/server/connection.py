@@ -16,7 +16,7 @@ from dictograph.api.error_responses import problem
 from dictograph.api.server.http_parser import StepwiseParser
 from dictograph.api.server.lingering import LingeringClose
 from dictograph.api.server.read_turns import ReadTurns
-from dictograph.api.server.slow_reader import Unread
+from dictograph.api.server.slow_reader import WriteTimeoutMixin
 from dictograph.api.server.websocket import Socket
 from dictograph.errors import DictographError, RequestError, ServerBusy
 
@@ -38,7 +38,7 @@ class ConnectionLimits:
     unread_timeout: float = 60.0
 
 
-class Connection(LingeringClose, Unread, H11Protocol):
+class Connection(LingeringClose, WriteTimeoutMixin, H11Protocol):
     """HTTP/1.1 that gives a client only so long for the head of each request ("slowloris"), takes no more
     connections than there is room for, and has the one shape of errors for what is no HTTP at all.
 

@@ -11,7 +11,7 @@ from typing import Any
 _FORGET = struct.pack("ii", 1, 0)
 
 
-class Unread:
+class WriteTimeoutMixin:
     """For a protocol whose transport is full: the client is given up when it takes next to nothing for too long.
 
     The transport calls `pause_writing` when more than 64 KiB wait, and `resume_writing` once most of it

@@ -13,7 +13,7 @@ from dictograph.api.server.close_frame import Ending, begins_with_close
 from dictograph.api.server.lingering import LingeringClose
 from dictograph.api.server.piece_meter import PieceMeter
 from dictograph.api.server.read_turns import ReadTurns
-from dictograph.api.server.slow_reader import Unread
+from dictograph.api.server.slow_reader import WriteTimeoutMixin
 
 #: So much may wait to be sent to a client when it asks for another pong, in bytes.
 _MOST_UNSENT = 256 * 1024
@@ -42,7 +42,7 @@ _POLICY_VIOLATION = 1008
 _ABNORMAL = 1006
 
 
-class Socket(LingeringClose, Unread, WebSocketsSansIOProtocol):
+class Socket(LingeringClose, WriteTimeoutMixin, WebSocketsSansIOProtocol):
     """A WebSocket whose client may say its piece, and hang up at once, and still gets its answer.
 
     What comes before the handshake is answered waits for that. A close frame, or the end of what the client sends,

@@ -11,7 +11,7 @@ _MASK_BYTES = 4
 _MORE_LENGTH = {126: 2, 127: 8}
 
 
-class Ending:
+class CloseFrameSplitter:
     """Follows a client's frames (RFC 6455, section 5.2) and divides its bytes at the first that closes."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.protocol import State
 
 from dictograph.api.error_responses import AbsurdChunking
-from dictograph.api.server.close_frame import Ending, begins_with_close
+from dictograph.api.server.close_frame import CloseFrameSplitter, begins_with_close
 from dictograph.api.server.lingering import LingeringClose
 from dictograph.api.server.piece_meter import PieceMeter
 from dictograph.api.server.read_turns import ReadTurns
@@ -57,7 +57,7 @@ class Socket(LingeringClose, WriteTimeoutMixin, WebSocketsSansIOProtocol):
         self._turns = turns
         self._has_turn = False
         self._meter = PieceMeter(_AT_REST_S)
-        self._ending = Ending()
+        self._ending = CloseFrameSplitter()
         self._unread = bytearray()
         self._close = bytearray()
         self._is_closing = False

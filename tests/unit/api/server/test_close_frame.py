@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
-from dictograph.api.server.close_frame import Ending
+from dictograph.api.server.close_frame import CloseFrameSplitter
 
 CLOSE = Frame(Opcode.CLOSE, b"\x03\xe8bye").serialize(mask=True)
 
@@ -20,7 +20,7 @@ frames = st.builds(
 
 
 def divided(pieces: list[bytes]) -> tuple[bytes, bytes]:
-    ending, before = Ending(), b""
+    ending, before = CloseFrameSplitter(), b""
     for number, piece in enumerate(pieces):
         some, last = ending.divide(piece)
         before += some
@@ -44,7 +44,7 @@ def test_without_one_all_is_passed_on(sent: list[bytes]) -> None:
 
 def test_no_byte_is_kept_back() -> None:
     frame = Frame(Opcode.TEXT, b"x" * 300).serialize(mask=True)
-    ending = Ending()
+    ending = CloseFrameSplitter()
     assert [ending.divide(frame[at : at + 1]) for at in range(len(frame))] == [
         (frame[at : at + 1], b"") for at in range(len(frame))
     ]

@@ -78,7 +78,7 @@ def _webhook_url(given: object) -> str | None:
 async def whole(request: Request, pace: Pace) -> bytes:
     """A small body. Raises UploadTooLarge, and what the pace does."""
     body = bytearray()
-    async for data in pace.pieces(request):
+    async for data in pace.iter_body(request):
         body += data
         if len(body) > _JSON_BYTES:
             raise UploadTooLarge(f"The JSON body is larger than {_JSON_BYTES} bytes.")

@@ -27,7 +27,7 @@ class UploadForm(Form):
         """
         super().__init__(request.headers.get("content-type", ""), rules)
         _check_announced(request, limit)
-        self._pieces = pace.pieces(request)
+        self._pieces = pace.iter_body(request)
         self._file_bytes: list[bytes] = []
 
     async def read_fields(self) -> str:

@@ -103,7 +103,7 @@ def upload_routes(parts: Parts, entrance: Entrance) -> APIRouter:
         slot = await uploads.open(slot_id, expires, signature)
         _check_headers(request.headers, slot, settings.backend_max_upload)
         async with uploads.begin_upload(slot, settings.backend_max_upload) as upload:
-            async for data in parts.pace.pieces(request):
+            async for data in parts.pace.iter_body(request):
                 await upload.write(data)
             audio = await uploads.fill(upload)
         return Response(status_code=200, headers={"etag": f'"{audio.sha256}"'})

@@ -28,7 +28,7 @@ class Pace:
     idle_timeout: float = 60.0
     min_rate: int = 1024
 
-    async def pieces(self, request: Request) -> AsyncIterator[bytes]:
+    async def iter_body(self, request: Request) -> AsyncIterator[bytes]:
         """The body as it comes.
 
         Raises:

@@ -17,7 +17,7 @@ from dictograph.api.native.tickets import ticket_routes
 from dictograph.api.native.transcriptions import transcription_routes
 from dictograph.api.native.webhooks import webhook_routes
 from dictograph.api.native.workers import worker_routes
-from dictograph.api.server.body_rate import Pace
+from dictograph.api.server.body_rate import BodyRatePolicy
 from dictograph.api.server.host_origin import Guard, known_hosts, known_origins
 from dictograph.api.server.response_middleware import Envelope
 from dictograph.api.surface import Parts, Surface
@@ -78,7 +78,7 @@ def create_app(services: Services, settings: Settings, first: Contract = Contrac
 
 def surfaces_of(services: Services, settings: Settings, first: Contract = Contract.NATIVE) -> list[Surface]:
     """All surfaces, in the order in which they are asked for a path."""
-    parts = Parts(services, settings, Pace(settings.upload_idle_timeout, settings.upload_min_rate))
+    parts = Parts(services, settings, BodyRatePolicy(settings.upload_idle_timeout, settings.upload_min_rate))
     if first is Contract.PATH:  # it has a word for all that it does not know, and so is served beside the native alone
         return [paths.surface_of_its_own(parts), _native(parts), paths.elsewhere()]
     surfaces = [_native(parts), *(make(parts) for make in _OTHERS)]

@@ -10,7 +10,7 @@ from typing import Any
 from starlette.requests import Request
 
 from dictograph.api.error_responses import MalformedBody
-from dictograph.api.server.body_rate import Pace
+from dictograph.api.server.body_rate import BodyRatePolicy
 from dictograph.api.upload_form import UploadForm
 from dictograph.errors import InvalidRequest, UploadTooLarge
 from dictograph.service.auth.access import Caller
@@ -20,7 +20,9 @@ from dictograph.service.request import Order, check_metadata, check_options, che
 _JSON_BYTES = 64 * 1024
 
 
-async def receive_upload(request: Request, pace: Pace, intake: Intake, caller: Caller, key: str | None) -> Accepted:
+async def receive_upload(
+    request: Request, pace: BodyRatePolicy, intake: Intake, caller: Caller, key: str | None
+) -> Accepted:
     """Take in a native upload, its file going into storage as it comes."""
     form = UploadForm(request, pace, intake.max_upload)
     async with intake.begin_upload(caller.owner, key) as upload:
@@ -31,7 +33,9 @@ async def receive_upload(request: Request, pace: Pace, intake: Intake, caller: C
         return await upload.finish(filename, order)
 
 
-async def receive_reference(request: Request, pace: Pace, intake: Intake, caller: Caller, key: str | None) -> Accepted:
+async def receive_reference(
+    request: Request, pace: BodyRatePolicy, intake: Intake, caller: Caller, key: str | None
+) -> Accepted:
     """Take in a URL or path, named in JSON."""
     given = parsed(await whole(request, pace))
     if not isinstance(given, dict):
@@ -75,7 +79,7 @@ def _webhook_url(given: object) -> str | None:
     return check_url(given, "webhook_url")
 
 
-async def whole(request: Request, pace: Pace) -> bytes:
+async def whole(request: Request, pace: BodyRatePolicy) -> bytes:
     """A small body. Raises UploadTooLarge, and what the pace does."""
     body = bytearray()
     async for data in pace.iter_body(request):

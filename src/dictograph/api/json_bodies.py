@@ -10,13 +10,13 @@ from starlette.requests import Request
 
 from dictograph.api.body import parsed, whole
 from dictograph.api.error_responses import MalformedBody
-from dictograph.api.server.body_rate import Pace
+from dictograph.api.server.body_rate import BodyRatePolicy
 from dictograph.errors import InvalidRequest
 
 Body = TypeVar("Body", bound=BaseModel)
 
 
-async def read_body(request: Request, pace: Pace, model: type[Body], *, required: bool = True) -> Body:
+async def read_body(request: Request, pace: BodyRatePolicy, model: type[Body], *, required: bool = True) -> Body:
     """The request's body; one that need not be there may be empty or null, which stands for no field at all.
 
     Raises:

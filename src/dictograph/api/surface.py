@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
 
 from dictograph.api.error_responses import MalformedBody, problem
-from dictograph.api.server.body_rate import Pace
+from dictograph.api.server.body_rate import BodyRatePolicy
 from dictograph.contract import Contract
 from dictograph.errors import DictographError
 from dictograph.service.services import Services
@@ -38,7 +38,7 @@ class Parts:
 
     services: Services
     settings: Settings
-    pace: Pace
+    pace: BodyRatePolicy
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 
 from dictograph.api.multipart import NATIVE_RULES, FileBytes, Form, FormRules
-from dictograph.api.server.body_rate import Pace
+from dictograph.api.server.body_rate import BodyRatePolicy
 from dictograph.errors import UploadTooLarge
 from dictograph.service.upload_session import UploadSession
 
@@ -18,7 +18,7 @@ class UploadForm(Form):
     be said before the file is read. Both raise what Form and Pace do.
     """
 
-    def __init__(self, request: Request, pace: Pace, limit: int, rules: FormRules = NATIVE_RULES) -> None:
+    def __init__(self, request: Request, pace: BodyRatePolicy, limit: int, rules: FormRules = NATIVE_RULES) -> None:
         """The file may have `limit` bytes.
 
         Raises:

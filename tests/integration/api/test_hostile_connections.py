@@ -313,7 +313,7 @@ def test_events_to_who_speaks_http_of_1996(followed: tuple[Live, str]) -> None:
 
 def test_there_is_a_limit_for_each_of_these() -> None:
     """What the tests above make small is there by itself."""
-    assert 0 < body_rate.Pace().idle_timeout <= 60
-    assert body_rate.Pace().min_rate > 0
+    assert 0 < body_rate.BodyRatePolicy().idle_timeout <= 60
+    assert body_rate.BodyRatePolicy().min_rate > 0
     assert 0 < connection.ConnectionLimits().headers_timeout <= 20
     assert serve.GRACE_S <= 10

@@ -11,7 +11,7 @@ from dictograph.api.access import Reader
 from dictograph.api.error_responses import Json
 from dictograph.api.json_bodies import json_body, read_body
 from dictograph.api.openapi_schemas import problems
-from dictograph.api.server.body_rate import Pace
+from dictograph.api.server.body_rate import BodyRatePolicy
 from dictograph.api.views import Moment
 from dictograph.service.services import Services
 
@@ -31,7 +31,7 @@ class TicketView(BaseModel):
     expires_at: Moment
 
 
-def ticket_routes(services: Services, pace: Pace) -> APIRouter:
+def ticket_routes(services: Services, pace: BodyRatePolicy) -> APIRouter:
     """POST /v1/tickets. `pace` is asked of clients that send bodies."""
     router = APIRouter(tags=["access"])
 

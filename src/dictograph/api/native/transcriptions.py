@@ -14,7 +14,7 @@ from dictograph.api.access import Changer, Creator, Reader
 from dictograph.api.body import receive_reference, receive_upload
 from dictograph.api.error_responses import Json, UnsupportedMediaType
 from dictograph.api.openapi_schemas import creation_body, problems
-from dictograph.api.server.body_rate import Pace
+from dictograph.api.server.body_rate import BodyRatePolicy
 from dictograph.api.views import JobListView, JobView, job_view
 from dictograph.job import Job, JobStatus
 from dictograph.service.jobs import Listing
@@ -60,7 +60,7 @@ class ListQuery(BaseModel):
     cursor: Annotated[str, Query(max_length=500)] | None = None
 
 
-def transcription_routes(services: Services, pace: Pace) -> APIRouter:
+def transcription_routes(services: Services, pace: BodyRatePolicy) -> APIRouter:
     """POST, GET, DELETE, cancel and retry. `pace` is asked of clients that send bodies."""
     router = APIRouter(tags=["transcriptions"])
     jobs, intake = services.jobs, services.intake

@@ -13,7 +13,7 @@ from dictograph.api.access import guest_of
 from dictograph.api.body import parsed, whole
 from dictograph.api.paths.responses import MISSING_PATH, answer, refusal, render, status_of
 from dictograph.api.paths.upload import take_file
-from dictograph.api.server.body_rate import Pace
+from dictograph.api.server.body_rate import BodyRatePolicy
 from dictograph.api.surface import Parts, route_class
 from dictograph.contract import Contract
 from dictograph.errors import NotFound
@@ -70,7 +70,7 @@ def nothing_else() -> APIRouter:
     return router
 
 
-async def _transcribe(request: Request, services: Services, settings: Settings, pace: Pace) -> Response:
+async def _transcribe(request: Request, services: Services, settings: Settings, pace: BodyRatePolicy) -> Response:
     caller = await guest_of(request, Contract.PATH, Scope.TRANSCRIBE)
     path = _path_of(await whole(request, pace))
     if path is None:

@@ -6,7 +6,7 @@ from starlette.requests import Request
 
 from dictograph.api.error_responses import MalformedBody, UnsupportedMediaType
 from dictograph.api.paths.responses import NO_FILE
-from dictograph.api.server.body_rate import Pace
+from dictograph.api.server.body_rate import BodyRatePolicy
 from dictograph.api.upload_form import UploadForm
 from dictograph.errors import EmptyUpload, InvalidRequest, RequestError, UploadIncomplete
 from dictograph.service.compat.path_uploads import PathUploads
@@ -16,7 +16,7 @@ class NoFile(RequestError):
     """The form has no file, or there is no form."""
 
 
-async def take_file(request: Request, pace: Pace, uploads: PathUploads) -> str:
+async def take_file(request: Request, pace: BodyRatePolicy, uploads: PathUploads) -> str:
     """Receive the file of a form; its path.
 
     Raises:

@@ -17,7 +17,7 @@ WINDOW_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class BodyRatePolicy:
     """What is asked of a client that sends a body.
 
     Args:

@@ -19,7 +19,7 @@ from dictograph.api.native.webhooks import webhook_routes
 from dictograph.api.native.workers import worker_routes
 from dictograph.api.server.body_rate import BodyRatePolicy
 from dictograph.api.server.host_origin import Guard, known_hosts, known_origins
-from dictograph.api.server.response_middleware import Envelope
+from dictograph.api.server.response_middleware import ResponseMiddleware
 from dictograph.api.surface import Parts, Surface
 from dictograph.contract import Contract
 from dictograph.service.services import Services
@@ -72,7 +72,7 @@ def create_app(services: Services, settings: Settings, first: Contract = Contrac
         origins=known_origins(settings.allowed_origins),
         surfaces=surfaces,
     )
-    app.add_middleware(Envelope)
+    app.add_middleware(ResponseMiddleware)
     return app
 
 

@@ -36,7 +36,7 @@ _SAFE = {
 }
 
 
-class Envelope:
+class ResponseMiddleware:
     """Around the whole application."""
 
     def __init__(self, app: ASGIApp) -> None:

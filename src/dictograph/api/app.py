@@ -18,7 +18,7 @@ from dictograph.api.native.transcriptions import transcription_routes
 from dictograph.api.native.webhooks import webhook_routes
 from dictograph.api.native.workers import worker_routes
 from dictograph.api.server.body_rate import BodyRatePolicy
-from dictograph.api.server.host_origin import Guard, known_hosts, known_origins
+from dictograph.api.server.host_origin import HostOriginMiddleware, known_hosts, known_origins
 from dictograph.api.server.response_middleware import ResponseMiddleware
 from dictograph.api.surface import Parts, Surface
 from dictograph.contract import Contract
@@ -66,7 +66,7 @@ def create_app(services: Services, settings: Settings, first: Contract = Contrac
     # The last one added is the outermost.
     app.add_middleware(_HeadAsGet)
     app.add_middleware(
-        Guard,
+        HostOriginMiddleware,
         authentication=services.authentication,
         hosts=known_hosts(settings),
         origins=known_origins(settings.allowed_origins),

@@ -38,7 +38,7 @@ _METHODS = "GET, HEAD, POST, DELETE"
 _EXPOSED = "location, x-request-id, x-transcript-complete, idempotency-replayed, retry-after"
 
 
-class Guard:
+class HostOriginMiddleware:
     """Lets through what may come; around everything else of the application."""
 
     def __init__(

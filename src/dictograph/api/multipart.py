@@ -46,7 +46,7 @@ NATIVE_RULES = FormRules()
 
 
 @dataclass(frozen=True, slots=True)
-class FileBegins:
+class FileStart:
     """The file's part begins; `fields` is what has come before it."""
 
     filename: str
@@ -75,7 +75,7 @@ class Form:
         self._parts = 0
         self._ended = False
         self._beside = 0
-        self._found: list[FileBegins | FileBytes] = []
+        self._found: list[FileStart | FileBytes] = []
         boundary = _boundary(content_type)
         self._delimiter = b"\r\n--" + boundary
         self._delimiters = 0
@@ -103,7 +103,7 @@ class Form:
         """The fields, each with its last value."""
         return {name: values[-1] for name, values in self.values.items()}
 
-    def feed(self, data: bytes) -> Iterator[FileBegins | FileBytes]:
+    def feed(self, data: bytes) -> Iterator[FileStart | FileBytes]:
         """Take a piece of the body; gives what it brings of the file."""
         self._count_delimiters(data)
         try:
@@ -172,7 +172,7 @@ class Form:
         if self.filename is not None:
             raise InvalidRequest("The form has two files; send one in each request.", param=wanted)
         self.filename, self._part.is_file = filename, True
-        self._found.append(FileBegins(filename, self.fields))
+        self._found.append(FileStart(filename, self.fields))
 
     def _part_data(self, data: bytes, start: int, end: int) -> None:
         part = self._part

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dictograph.api.error_responses import MalformedBody, UnsupportedMediaType
-from dictograph.api.multipart import FileBegins, FileBytes, Form, FormRules
+from dictograph.api.multipart import FileBytes, FileStart, Form, FormRules
 from dictograph.errors import InvalidRequest, UploadIncomplete
 
 KIND = "multipart/form-data; boundary=edge"
@@ -24,12 +24,12 @@ def body(*parts: tuple[str, bytes, str | None]) -> bytes:
     return text + b"--edge--\r\n"
 
 
-def read(text: bytes, cuts: list[int]) -> tuple[Form, list[FileBegins], bytes]:
+def read(text: bytes, cuts: list[int]) -> tuple[Form, list[FileStart], bytes]:
     form, begins, data = Form(KIND), [], b""
     places = [0, *sorted(cut % (len(text) + 1) for cut in cuts), len(text)]
     for start, end in pairwise(places):
         for found in form.feed(text[start:end]):
-            if isinstance(found, FileBegins):
+            if isinstance(found, FileStart):
                 begins.append(found)
             else:
                 data += found.data
@@ -98,7 +98,7 @@ def test_a_contract_says_what_its_form_is_like() -> None:
     form = Form(KIND, FormRules(file="audio", repeated=True))
     begins, data = list(form.feed(text[:-6])), list(form.feed(text[-6:]))
     assert (form.values, form.fields) == ({"list[]": ["a", "b"]}, {"list[]": "b"})
-    assert begins == [FileBegins("x", {"list[]": "b"}), FileBytes(b"sound")]
+    assert begins == [FileStart("x", {"list[]": "b"}), FileBytes(b"sound")]
     assert (data, form.ended, form.finish()) == ([], True, "x")
     with pytest.raises(InvalidRequest, match="twice"):
         list(Form(KIND, FormRules(file="audio")).feed(text))

@@ -54,7 +54,7 @@ class FileStart:
 
 
 @dataclass(frozen=True, slots=True)
-class FileBytes:
+class FileChunk:
     """Some of the file."""
 
     data: bytes
@@ -75,7 +75,7 @@ class Form:
         self._parts = 0
         self._ended = False
         self._beside = 0
-        self._found: list[FileStart | FileBytes] = []
+        self._found: list[FileStart | FileChunk] = []
         boundary = _boundary(content_type)
         self._delimiter = b"\r\n--" + boundary
         self._delimiters = 0
@@ -103,7 +103,7 @@ class Form:
         """The fields, each with its last value."""
         return {name: values[-1] for name, values in self.values.items()}
 
-    def feed(self, data: bytes) -> Iterator[FileStart | FileBytes]:
+    def feed(self, data: bytes) -> Iterator[FileStart | FileChunk]:
         """Take a piece of the body; gives what it brings of the file."""
         self._count_delimiters(data)
         try:
@@ -111,7 +111,7 @@ class Form:
         except FormParserError as error:
             raise MalformedBody("The body is not well-formed multipart/form-data.") from error
         found, self._found = self._found, []
-        self._beside += len(data) - sum(len(piece.data) for piece in found if isinstance(piece, FileBytes))
+        self._beside += len(data) - sum(len(piece.data) for piece in found if isinstance(piece, FileChunk))
         if self._beside > _MAX_BESIDE_BYTES:
             raise InvalidRequest(f"The form has more than {_MAX_BESIDE_BYTES} bytes beside its file.")
         yield from found
@@ -177,7 +177,7 @@ class Form:
     def _part_data(self, data: bytes, start: int, end: int) -> None:
         part = self._part
         if part.is_file:
-            self._found.append(FileBytes(data[start:end]))
+            self._found.append(FileChunk(data[start:end]))
             return
         part.value += data[start:end]
         if len(part.value) > _MAX_FIELD_BYTES:

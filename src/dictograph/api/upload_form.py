@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
-from dictograph.api.multipart import NATIVE_RULES, FileBytes, Form, FormRules
+from dictograph.api.multipart import NATIVE_RULES, FileChunk, Form, FormRules
 from dictograph.api.server.body_rate import BodyRatePolicy
 from dictograph.errors import UploadTooLarge
 from dictograph.service.upload_session import UploadSession
@@ -59,7 +59,7 @@ class UploadForm(Form):
         """Take the next piece of the body; False at its end."""
         piece = await anext(self._pieces, None)
         found = [] if piece is None else self.feed(piece)
-        self._file_bytes = [one.data for one in found if isinstance(one, FileBytes)]
+        self._file_bytes = [one.data for one in found if isinstance(one, FileChunk)]
         return piece is not None
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dictograph.api.error_responses import MalformedBody, UnsupportedMediaType
-from dictograph.api.multipart import FileBytes, FileStart, Form, FormRules
+from dictograph.api.multipart import FileChunk, FileStart, Form, FormRules
 from dictograph.errors import InvalidRequest, UploadIncomplete
 
 KIND = "multipart/form-data; boundary=edge"
@@ -71,7 +71,7 @@ def test_a_file_may_be_larger_than_everything_else() -> None:
     form = Form(KIND)
     list(form.feed(body(("file", b"", "a.wav"))[: -len(b"\r\n--edge--\r\n")]))
     for _ in range(40):
-        assert sum(len(piece.data) for piece in form.feed(b"x" * 65_536) if isinstance(piece, FileBytes)) > 65_000
+        assert sum(len(piece.data) for piece in form.feed(b"x" * 65_536) if isinstance(piece, FileChunk)) > 65_000
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/json; boundary=x", "multipart/mixed; boundary=x", ""])
@@ -98,7 +98,7 @@ def test_a_contract_says_what_its_form_is_like() -> None:
     form = Form(KIND, FormRules(file="audio", repeated=True))
     begins, data = list(form.feed(text[:-6])), list(form.feed(text[-6:]))
     assert (form.values, form.fields) == ({"list[]": ["a", "b"]}, {"list[]": "b"})
-    assert begins == [FileStart("x", {"list[]": "b"}), FileBytes(b"sound")]
+    assert begins == [FileStart("x", {"list[]": "b"}), FileChunk(b"sound")]
     assert (data, form.ended, form.finish()) == ([], True, "x")
     with pytest.raises(InvalidRequest, match="twice"):
         list(Form(KIND, FormRules(file="audio")).feed(text))
@@ -132,7 +132,7 @@ def test_no_body_costs_the_parser_more_than_its_share() -> None:
     form = Form("multipart/form-data; boundary=b")
     head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
     list(form.feed(head))
-    assert sum(len(piece.data) for piece in form.feed(b"\r\n--ba" * 60) if isinstance(piece, FileBytes)) > 300
+    assert sum(len(piece.data) for piece in form.feed(b"\r\n--ba" * 60) if isinstance(piece, FileChunk)) > 300
     began = time.process_time()
     with pytest.raises(MalformedBody, match="boundary"):
         list(form.feed(b"\r\n--ba" * 2_000_000))

@@ -60,7 +60,7 @@ class FileChunk:
     data: bytes
 
 
-class Form:
+class MultipartReader:
     """Reads a multipart/form-data body piece by piece.
 
     `values` are the fields' values, in the order in which they came. Every method raises MalformedBody, InvalidRequest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
-from dictograph.api.multipart import NATIVE_RULES, FileChunk, Form, FormRules
+from dictograph.api.multipart import NATIVE_RULES, FileChunk, FormRules, MultipartReader
 from dictograph.api.server.body_rate import BodyRatePolicy
 from dictograph.errors import UploadTooLarge
 from dictograph.service.upload_session import UploadSession
@@ -13,7 +13,7 @@ from dictograph.service.upload_session import UploadSession
 _FORM_BYTES = 1024 * 1024
 
 
-class UploadForm(Form):
+class UploadForm(MultipartReader):
     """A multipart form that is read from its request, in two steps: what is wrong with the fields before the file can
     be said before the file is read. Both raise what Form and Pace do.
     """

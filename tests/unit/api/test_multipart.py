@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dictograph.api.error_responses import MalformedBody, UnsupportedMediaType
-from dictograph.api.multipart import FileChunk, FileStart, Form, FormRules
+from dictograph.api.multipart import FileChunk, FileStart, FormRules, MultipartReader
 from dictograph.errors import InvalidRequest, UploadIncomplete
 
 KIND = "multipart/form-data; boundary=edge"
@@ -24,8 +24,8 @@ def body(*parts: tuple[str, bytes, str | None]) -> bytes:
     return text + b"--edge--\r\n"
 
 
-def read(text: bytes, cuts: list[int]) -> tuple[Form, list[FileStart], bytes]:
-    form, begins, data = Form(KIND), [], b""
+def read(text: bytes, cuts: list[int]) -> tuple[MultipartReader, list[FileStart], bytes]:
+    form, begins, data = MultipartReader(KIND), [], b""
     places = [0, *sorted(cut % (len(text) + 1) for cut in cuts), len(text)]
     for start, end in pairwise(places):
         for found in form.feed(text[start:end]):
@@ -61,14 +61,14 @@ def test_one_that_is_cut_is_never_taken_for_whole(cut: int) -> None:
 
 
 def test_what_stands_around_the_file_is_limited() -> None:
-    form = Form(KIND)
+    form = MultipartReader(KIND)
     list(form.feed(body(("file", b"x", "a.wav")) + b"x" * 1_000_000))
     with pytest.raises(InvalidRequest, match="beside its file"):
         list(form.feed(b"x" * 65_536))
 
 
 def test_a_file_may_be_larger_than_everything_else() -> None:
-    form = Form(KIND)
+    form = MultipartReader(KIND)
     list(form.feed(body(("file", b"", "a.wav"))[: -len(b"\r\n--edge--\r\n")]))
     for _ in range(40):
         assert sum(len(piece.data) for piece in form.feed(b"x" * 65_536) if isinstance(piece, FileChunk)) > 65_000
@@ -77,7 +77,7 @@ def test_a_file_may_be_larger_than_everything_else() -> None:
 @pytest.mark.parametrize("kind", ["text/plain", "application/json; boundary=x", "multipart/mixed; boundary=x", ""])
 def test_other_kinds_of_body_are_refused(kind: str) -> None:
     with pytest.raises(UnsupportedMediaType):
-        Form(kind)
+        MultipartReader(kind)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_other_kinds_of_body_are_refused(kind: str) -> None:
 )
 def test_parts_need_a_name(head: bytes) -> None:
     with pytest.raises(MalformedBody):
-        list(Form(KIND).feed(b"--edge\r\n" + head + b"\r\n\r\nx\r\n--edge--\r\n"))
+        list(MultipartReader(KIND).feed(b"--edge\r\n" + head + b"\r\n\r\nx\r\n--edge--\r\n"))
 
 
 def test_a_contract_says_what_its_form_is_like() -> None:
@@ -95,15 +95,15 @@ def test_a_contract_says_what_its_form_is_like() -> None:
         b'--edge\r\nContent-Disposition: form-data; name="audio"; filename="x"\r\n\r\nsound\r\n'
         b"--edge--\r\n"
     )
-    form = Form(KIND, FormRules(file="audio", repeated=True))
+    form = MultipartReader(KIND, FormRules(file="audio", repeated=True))
     begins, data = list(form.feed(text[:-6])), list(form.feed(text[-6:]))
     assert (form.values, form.fields) == ({"list[]": ["a", "b"]}, {"list[]": "b"})
     assert begins == [FileStart("x", {"list[]": "b"}), FileChunk(b"sound")]
     assert (data, form.ended, form.finish()) == ([], True, "x")
     with pytest.raises(InvalidRequest, match="twice"):
-        list(Form(KIND, FormRules(file="audio")).feed(text))
+        list(MultipartReader(KIND, FormRules(file="audio")).feed(text))
     with pytest.raises(InvalidRequest, match="'file', not 'audio'"):
-        list(Form(KIND, FormRules(repeated=True)).feed(text))
+        list(MultipartReader(KIND, FormRules(repeated=True)).feed(text))
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_a_name_that_says_how_it_is_written(parameters: bytes, name: str) -> Non
 
 def test_no_body_costs_the_parser_more_than_its_share() -> None:
     """A boundary of one letter, and a file in which nearly every line begins with it: each byte would be looked at."""
-    form = Form("multipart/form-data; boundary=b")
+    form = MultipartReader("multipart/form-data; boundary=b")
     head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
     list(form.feed(head))
     assert sum(len(piece.data) for piece in form.feed(b"\r\n--ba" * 60) if isinstance(piece, FileChunk)) > 300

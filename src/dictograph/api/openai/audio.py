@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from dictograph.api.access import Creator
-from dictograph.api.multipart import Form, FormRules
+from dictograph.api.multipart import FormRules, MultipartReader
 from dictograph.api.openai.errors import UnknownAddress, not_allowed, render
 from dictograph.api.openai.events import streamed
 from dictograph.api.openai.fields import FIELD_OF, Asked, Task, read_fields
@@ -99,7 +99,7 @@ class _Call:
         check_completed(job)
         return Stream(or_broken(job, body), self._asked.format.media_type)
 
-    def _order(self, form: Form) -> Order:
+    def _order(self, form: MultipartReader) -> Order:
         """What the form asks for, as far as it has come."""
         self._asked = asked = read_fields(form.values, self._task)
         if form.ended and asked.model is None:

@@ -16,7 +16,7 @@ from dictograph.errors import InvalidRequest
 Body = TypeVar("Body", bound=BaseModel)
 
 
-async def read_body(request: Request, pace: BodyRatePolicy, model: type[Body], *, required: bool = True) -> Body:
+async def receive_json(request: Request, pace: BodyRatePolicy, model: type[Body], *, required: bool = True) -> Body:
     """The request's body; one that need not be there may be empty or null, which stands for no field at all.
 
     Raises:

@@ -17,7 +17,7 @@ from dictograph.api.backend.references import Uploaded, resolve
 from dictograph.api.backend.responses import FileRefused, Route, details
 from dictograph.api.backend.views import BackendJobView, job_shape
 from dictograph.api.error_responses import Json
-from dictograph.api.json_bodies import json_body, read_body
+from dictograph.api.json_bodies import json_body, receive_json
 from dictograph.api.server.response_middleware import BrokenOff
 from dictograph.api.server.streams import Stream
 from dictograph.api.surface import Parts
@@ -88,7 +88,7 @@ def job_routes(parts: Parts, entrance: Entrance) -> APIRouter:
     )
     async def transcribe(request: Request, caller: Caller = creator) -> Response:
         """Transcribe what was uploaded."""
-        body = await read_body(request, pace, TranscribeBody)
+        body = await receive_json(request, pace, TranscribeBody)
         order = _order(parts, caller, body, request.headers.get("idempotency-key"))
         accepted = await _take(services.intake, services.uploads, order, body)
         return await _told(services, accepted.job, entrance.base(request))
@@ -118,7 +118,7 @@ def job_routes(parts: Parts, entrance: Entrance) -> APIRouter:
     )
     async def email(request: Request, job_id: str, caller: Caller = reader) -> Response:
         """Send the transcript by mail. Where that cannot be done, `message` says why."""
-        address = (await read_body(request, pace, EmailBody)).email
+        address = (await receive_json(request, pace, EmailBody)).email
         sent = await _mail(services, await find(services.jobs, caller, job_id), address, caller.client)
         message = f"The transcript was sent to {address}." if sent.success else sent.reason
         return Json({"success": sent.success, "message": message})

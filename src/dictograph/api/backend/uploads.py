@@ -16,7 +16,7 @@ from dictograph.api.backend.auth import PREFIX, Entrance
 from dictograph.api.backend.responses import FileRefused, Route, details
 from dictograph.api.backend.validation import check_file, plain_type
 from dictograph.api.error_responses import Json
-from dictograph.api.json_bodies import json_body, read_body
+from dictograph.api.json_bodies import json_body, receive_json
 from dictograph.api.surface import Parts
 from dictograph.contract import Contract
 from dictograph.errors import UploadTooLarge
@@ -87,7 +87,7 @@ def upload_routes(parts: Parts, entrance: Entrance) -> APIRouter:
     )
     async def presigned_url(request: Request, caller: Caller = uploader) -> Response:
         """The same, with what else is known of the address."""
-        slot, url = await offer(request, caller, await read_body(request, parts.pace, Announced))
+        slot, url = await offer(request, caller, await receive_json(request, parts.pace, Announced))
         expires_at = datetime.fromtimestamp(slot.expires_at, UTC).isoformat(timespec="seconds")
         return Json({"url": url, "method": "PUT", "fields": {}, "object": reference(slot), "expires_at": expires_at})
 

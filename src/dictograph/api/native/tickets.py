@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from dictograph.api.access import Reader
 from dictograph.api.error_responses import Json
-from dictograph.api.json_bodies import json_body, read_body
+from dictograph.api.json_bodies import json_body, receive_json
 from dictograph.api.openapi_schemas import problems
 from dictograph.api.server.body_rate import BodyRatePolicy
 from dictograph.api.views import Moment
@@ -47,7 +47,7 @@ def ticket_routes(services: Services, pace: BodyRatePolicy) -> APIRouter:
 
         It ends with the key that it was got with.
         """
-        job_id = (await read_body(request, pace, TicketRequest, required=False)).job_id
+        job_id = (await receive_json(request, pace, TicketRequest, required=False)).job_id
         if job_id is not None:
             await services.jobs.get(caller.owner, job_id)
         ticket = await services.authentication.tickets.issue(caller.key_id, job_id)

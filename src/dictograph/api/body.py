@@ -37,7 +37,7 @@ async def receive_reference(
     request: Request, pace: BodyRatePolicy, intake: Intake, caller: Caller, key: str | None
 ) -> Accepted:
     """Take in a URL or path, named in JSON."""
-    given = parsed(await whole(request, pace))
+    given = parsed(await read_body(request, pace))
     if not isinstance(given, dict):
         raise InvalidRequest("The body must be a JSON object.")
     named = {name: given.pop(name) for name in ("url", "path") if given.get(name) is not None}
@@ -79,7 +79,7 @@ def _webhook_url(given: object) -> str | None:
     return check_url(given, "webhook_url")
 
 
-async def whole(request: Request, pace: BodyRatePolicy) -> bytes:
+async def read_body(request: Request, pace: BodyRatePolicy) -> bytes:
     """A small body. Raises UploadTooLarge, and what the pace does."""
     body = bytearray()
     async for data in pace.iter_body(request):

@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
-from dictograph.api.body import parsed, whole
+from dictograph.api.body import parsed, read_body
 from dictograph.api.error_responses import MalformedBody
 from dictograph.api.server.body_rate import BodyRatePolicy
 from dictograph.errors import InvalidRequest
@@ -23,7 +23,7 @@ async def receive_json(request: Request, pace: BodyRatePolicy, model: type[Body]
         InvalidRequest, RequestValidationError: it is not of the form.
         UploadTooLarge, and what the pace does.
     """
-    text = await whole(request, pace)
+    text = await read_body(request, pace)
     try:
         given = parsed(text) if text or required else None
     except MalformedBody as error:

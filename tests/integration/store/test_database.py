@@ -213,7 +213,7 @@ bench = Bench(Database.open(sys.argv[1]))
 for number in itertools.count():
     job = bench.create(f"{sys.argv[2]}-{number}")
     print(job.id, flush=True)
-    bench.whole(bench.claim().lease)
+    bench.read_body(bench.claim().lease)
 """
 
 

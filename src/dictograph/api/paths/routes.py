@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from dictograph.api.access import guest_of
-from dictograph.api.body import parsed, whole
+from dictograph.api.body import parsed, read_body
 from dictograph.api.paths.responses import MISSING_PATH, answer, refusal, render, status_of
 from dictograph.api.paths.upload import take_file
 from dictograph.api.server.body_rate import BodyRatePolicy
@@ -72,7 +72,7 @@ def nothing_else() -> APIRouter:
 
 async def _transcribe(request: Request, services: Services, settings: Settings, pace: BodyRatePolicy) -> Response:
     caller = await guest_of(request, Contract.PATH, Scope.TRANSCRIBE)
-    path = _path_of(await whole(request, pace))
+    path = _path_of(await read_body(request, pace))
     if path is None:
         return refusal(MISSING_PATH)
     order = Order(

@@ -37,7 +37,7 @@ async def receive_reference(
     request: Request, pace: BodyRatePolicy, intake: Intake, caller: Caller, key: str | None
 ) -> Accepted:
     """Take in a URL or path, named in JSON."""
-    given = parsed(await read_body(request, pace))
+    given = parse_json(await read_body(request, pace))
     if not isinstance(given, dict):
         raise InvalidRequest("The body must be a JSON object.")
     named = {name: given.pop(name) for name in ("url", "path") if given.get(name) is not None}
@@ -66,7 +66,7 @@ def _order_of_fields(fields: Mapping[str, str]) -> Order:
     """Options and metadata of a form's fields; an empty field is one that was left out."""
     given = {name: value for name, value in fields.items() if value != ""}
     text = given.pop("metadata", None)
-    metadata = {} if text is None else check_metadata(parsed(text.encode(), param="metadata"))
+    metadata = {} if text is None else check_metadata(parse_json(text.encode(), param="metadata"))
     webhook_url = _webhook_url(given.pop("webhook_url", None))
     return Order(check_options(given, strict=False), metadata, webhook_url=webhook_url)
 
@@ -89,7 +89,7 @@ async def read_body(request: Request, pace: BodyRatePolicy) -> bytes:
     return bytes(body)
 
 
-def parsed(text: bytes, param: str | None = None) -> Any:
+def parse_json(text: bytes, param: str | None = None) -> Any:
     """What the JSON says. Raises MalformedBody."""
     try:
         return json.loads(text.decode(), parse_constant=_no_constant)

@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
-from dictograph.api.body import parsed, read_body
+from dictograph.api.body import parse_json, read_body
 from dictograph.api.error_responses import MalformedBody
 from dictograph.api.server.body_rate import BodyRatePolicy
 from dictograph.errors import InvalidRequest
@@ -25,7 +25,7 @@ async def receive_json(request: Request, pace: BodyRatePolicy, model: type[Body]
     """
     text = await read_body(request, pace)
     try:
-        given = parsed(text) if text or required else None
+        given = parse_json(text) if text or required else None
     except MalformedBody as error:
         raise InvalidRequest(error.message) from error
     if given is None and not required:

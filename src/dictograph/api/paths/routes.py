@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from dictograph.api.access import guest_of
-from dictograph.api.body import parsed, read_body
+from dictograph.api.body import parse_json, read_body
 from dictograph.api.paths.responses import MISSING_PATH, answer, refusal, render, status_of
 from dictograph.api.paths.upload import take_file
 from dictograph.api.server.body_rate import BodyRatePolicy
@@ -101,6 +101,6 @@ async def _status(request: Request, services: Services) -> Response:
 
 def _path_of(body: bytes) -> str | None:
     """The path that a body names, if it names one. Raises MalformedBody."""
-    given: Any = parsed(body) if body.strip() else None
+    given: Any = parse_json(body) if body.strip() else None
     path = given.get("path") if isinstance(given, dict) else None
     return path if path and isinstance(path, str) else None

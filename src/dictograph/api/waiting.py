@@ -28,7 +28,7 @@ async def until_ended(services: Services, job: Job, request: Request) -> Job:
         NotFound: the job was deleted.
     """
     while not job.status.ended:
-        job = await unless_gone(request, _wait(services, job, _LONG_S))
+        job = await cancel_on_disconnect(request, _wait(services, job, _LONG_S))
     return job
 
 
@@ -71,7 +71,7 @@ def check_completed(job: Job) -> None:
     raise kind_of(job.error.code)(job.error.message)
 
 
-async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+async def cancel_on_disconnect(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """What comes of `work`; it is given up when the client closes its connection. Raises ClientDisconnect."""
     working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_until_gone(request))
     try:

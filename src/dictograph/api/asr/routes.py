@@ -19,7 +19,7 @@ from dictograph.api.multipart import FormRules
 from dictograph.api.server.streams import Stream, in_blocks
 from dictograph.api.surface import Parts, route_class
 from dictograph.api.upload_form import UploadForm
-from dictograph.api.waiting import check_completed, or_broken, unless_gone, until_ended
+from dictograph.api.waiting import cancel_on_disconnect, check_completed, or_broken, until_ended
 from dictograph.contract import Contract
 from dictograph.errors import NotFound, ServerBusy
 from dictograph.formats.languages import language_name
@@ -61,7 +61,7 @@ def asr_routes(parts: Parts) -> APIRouter:
     async def detect_language(request: Request, caller: Creator, encode: Encode = True) -> Response:
         job, _ = await _take(parts, request, caller, {}, encoded=encode, joins=False)
         try:
-            return Json(await unless_gone(request, _detected(parts.services, job)))
+            return Json(await cancel_on_disconnect(request, _detected(parts.services, job)))
         except ClientDisconnect:
             return Response(status_code=_GONE)
         finally:

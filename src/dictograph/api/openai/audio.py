@@ -17,7 +17,14 @@ from dictograph.api.openai.responses import body_of
 from dictograph.api.server.streams import Stream
 from dictograph.api.surface import Parts, route_class
 from dictograph.api.upload_form import UploadForm
-from dictograph.api.waiting import check_completed, kept_alive, or_broken, unless_gone, until_ended, until_ended_or
+from dictograph.api.waiting import (
+    cancel_on_disconnect,
+    check_completed,
+    kept_alive,
+    or_broken,
+    until_ended,
+    until_ended_or,
+)
 from dictograph.contract import Contract
 from dictograph.errors import DictographError, RequestError
 from dictograph.job import Job, Options
@@ -73,7 +80,7 @@ class _Call:
         accepted = await self._received(key)
         try:
             if self._asked.stream:
-                return await unless_gone(self._request, streamed(self._services, accepted.job, self._seconds))
+                return await cancel_on_disconnect(self._request, streamed(self._services, accepted.job, self._seconds))
             return await self._held(accepted.job)
         except ClientDisconnect:
             # The job goes on: who comes again with the same request joins it.
@@ -89,7 +96,7 @@ class _Call:
             return await upload.finish(filename, self._order(form))
 
     async def _held(self, job: Job) -> Response:
-        job = await unless_gone(self._request, until_ended_or(self._services, job, self._seconds))
+        job = await cancel_on_disconnect(self._request, until_ended_or(self._services, job, self._seconds))
         body = body_of(self._services, job, self._asked)
         if not job.status.ended and self._asked.format.is_json:
             held = kept_alive(self._services, job, self._seconds, body)

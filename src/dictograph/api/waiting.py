@@ -51,7 +51,7 @@ async def kept_alive(
             yield block
 
 
-async def or_broken(job: Job, answer: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+async def abort_on_error(job: Job, answer: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
     """An answer that has begun, so that no status can tell of an error: the connection is cut instead, and the client
     comes again. Raises BrokenOff."""
     async with aclosing(answer):

@@ -19,7 +19,7 @@ from dictograph.api.multipart import FormRules
 from dictograph.api.server.streams import Stream, in_blocks
 from dictograph.api.surface import Parts, route_class
 from dictograph.api.upload_form import UploadForm
-from dictograph.api.waiting import cancel_on_disconnect, check_completed, or_broken, until_ended
+from dictograph.api.waiting import abort_on_error, cancel_on_disconnect, check_completed, until_ended
 from dictograph.contract import Contract
 from dictograph.errors import NotFound, ServerBusy
 from dictograph.formats.languages import language_name
@@ -97,7 +97,7 @@ def _answer(services: Services, job: Job, asked: AsrQuery, filename: str) -> Res
         "asr-engine": _ENGINES.get(engine, engine),
         "content-disposition": f'attachment; filename="{quote(filename)}.{output}"',
     }
-    return Stream(or_broken(job, _text(services, job, output)), "text/plain; charset=utf-8", headers)
+    return Stream(abort_on_error(job, _text(services, job, output)), "text/plain; charset=utf-8", headers)
 
 
 async def _text(services: Services, job: Job, output: str) -> AsyncGenerator[bytes, None]:

@@ -18,10 +18,10 @@ from dictograph.api.server.streams import Stream
 from dictograph.api.surface import Parts, route_class
 from dictograph.api.upload_form import UploadForm
 from dictograph.api.waiting import (
+    abort_on_error,
     cancel_on_disconnect,
     check_completed,
     kept_alive,
-    or_broken,
     until_ended,
     until_ended_or,
 )
@@ -100,11 +100,11 @@ class _Call:
         body = body_of(self._services, job, self._asked)
         if not job.status.ended and self._asked.format.is_json:
             held = kept_alive(self._services, job, self._seconds, body)
-            return Stream(or_broken(job, held), self._asked.format.media_type)
+            return Stream(abort_on_error(job, held), self._asked.format.media_type)
         # In text, white space would be part of the answer: there is nothing to send before it.
         job = await until_ended(self._services, job, self._request)
         check_completed(job)
-        return Stream(or_broken(job, body), self._asked.format.media_type)
+        return Stream(abort_on_error(job, body), self._asked.format.media_type)
 
     def _order(self, form: MultipartReader) -> Order:
         """What the form asks for, as far as it has come."""

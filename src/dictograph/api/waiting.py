@@ -32,7 +32,7 @@ async def until_ended(services: Services, job: Job, request: Request) -> Job:
     return job
 
 
-async def until_ended_or(services: Services, job: Job, seconds: float) -> Job:
+async def wait_for_end(services: Services, job: Job, seconds: float) -> Job:
     """The job once it has ended, or as it is after so long. Raises ServerBusy, NotFound."""
     return job if job.status.ended else await _wait(services, job, seconds)
 
@@ -45,7 +45,7 @@ async def kept_alive(
     async with aclosing(answer):
         while not job.status.ended:
             yield b" "
-            job = await until_ended_or(services, job, seconds)
+            job = await wait_for_end(services, job, seconds)
         check_completed(job)
         async for block in answer:
             yield block

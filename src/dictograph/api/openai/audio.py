@@ -23,7 +23,7 @@ from dictograph.api.waiting import (
     check_completed,
     kept_alive,
     until_ended,
-    until_ended_or,
+    wait_for_end,
 )
 from dictograph.contract import Contract
 from dictograph.errors import DictographError, RequestError
@@ -96,7 +96,7 @@ class _Call:
             return await upload.finish(filename, self._order(form))
 
     async def _held(self, job: Job) -> Response:
-        job = await cancel_on_disconnect(self._request, until_ended_or(self._services, job, self._seconds))
+        job = await cancel_on_disconnect(self._request, wait_for_end(self._services, job, self._seconds))
         body = body_of(self._services, job, self._asked)
         if not job.status.ended and self._asked.format.is_json:
             held = kept_alive(self._services, job, self._seconds, body)

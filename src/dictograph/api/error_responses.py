@@ -76,7 +76,7 @@ class Json(JSONResponse):
         return text.encode("utf-8", "backslashreplace")
 
 
-def problem(error: DictographError, headers: Mapping[str, str] | None = None) -> Json:
+def error_response(error: DictographError, headers: Mapping[str, str] | None = None) -> Json:
     """The answer for an error."""
     return Json({"error": error.as_dict()}, error.status, {**headers_of(error), **(headers or {})})
 
@@ -119,7 +119,7 @@ async def _ours(request: Request, error: Exception) -> Response:
     if error.status >= 500:
         method = request.scope.get("method", "WebSocket")
         log.warning("%s %s: %s: %s", method, request.url.path, error.code, error)
-    return problem(error)
+    return error_response(error)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
@@ -128,7 +128,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
     first = error.errors()[0]
     where = [str(part) for part in first["loc"][1:]] or ["the request"]
     message = str(first["msg"])
-    return problem(InvalidRequest(f"{'.'.join(where)}: {message[:1].lower()}{message[1:]}.", param=where[0]))
+    return error_response(InvalidRequest(f"{'.'.join(where)}: {message[:1].lower()}{message[1:]}.", param=where[0]))
 
 
 def _of_http(error: HTTPException, headers: Mapping[str, str]) -> Json:

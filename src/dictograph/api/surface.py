@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
 
-from dictograph.api.error_responses import MalformedBody, problem
+from dictograph.api.error_responses import MalformedBody, error_response
 from dictograph.api.server.body_rate import BodyRatePolicy
 from dictograph.contract import Contract
 from dictograph.errors import DictographError
@@ -51,7 +51,7 @@ class Surface:
     routers: Sequence[APIRouter]
     origins: frozenset[str] = frozenset()
     methods: Sequence[str] = ("GET", "HEAD", "POST", "DELETE")
-    refusal: Callable[[DictographError], Response] = problem
+    refusal: Callable[[DictographError], Response] = error_response
     changing: frozenset[str] = frozenset()
     routes: Sequence[BaseRoute] = field(init=False)
 

@@ -24,7 +24,7 @@ NOBODY = cast("Request", None)
 AWAY = psycopg.OperationalError('connection to server at "10.1.2.3", port 40667 failed: Connection refused')
 
 SHAPES: dict[str, Callable[[DictographError], Response]] = {
-    "native": error_responses.problem,
+    "native": error_responses.error_response,
     "openai": lambda error: openai.render(NOBODY, error),
     "openai, natively": lambda error: openai.render_natively(NOBODY, error),
     "asr": lambda error: asr.render(NOBODY, error),

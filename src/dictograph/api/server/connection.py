@@ -12,7 +12,7 @@ from starlette.responses import Response
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from dictograph.api.clients import client_of
-from dictograph.api.error_responses import problem
+from dictograph.api.error_responses import error_response
 from dictograph.api.server.http_parser import StepwiseParser
 from dictograph.api.server.lingering import LingeringClose
 from dictograph.api.server.read_turns import ReadTurns
@@ -68,7 +68,7 @@ class Connection(LingeringClose, WriteTimeoutMixin, H11Protocol):
         del msg
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             error = self._parser.fault or RequestError("The request is no HTTP/1.1 that can be understood.")
-            self.transport.write(_plain(problem(error, {"connection": "close"})))
+            self.transport.write(_plain(error_response(error, {"connection": "close"})))
         # else it is in the middle of an answer; there is no room for another
         self._drop_request()
         self.close_lingering()
@@ -134,7 +134,7 @@ class Connection(LingeringClose, WriteTimeoutMixin, H11Protocol):
         return sum(_client(one) == here for one in self.connections)
 
     def _end(self, error: DictographError) -> None:
-        self.transport.write(_plain(problem(error, {"connection": "close"})))
+        self.transport.write(_plain(error_response(error, {"connection": "close"})))
         self.transport.close()
 
     def _watch(self) -> None:

@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dictograph.api.access import visit_of
-from dictograph.api.error_responses import problem
+from dictograph.api.error_responses import error_response
 from dictograph.api.surface import ANY_ORIGIN, Surface
 from dictograph.contract import Address, Contract
 from dictograph.errors import DictographError, HostNotAllowed, OriginNotAllowed
@@ -69,7 +69,7 @@ class HostOriginMiddleware:
             if not shared and _changes(scope, surface):
                 _check_origin(origin, headers)
         except DictographError as error:
-            refusal = surface.refusal if surface else problem
+            refusal = surface.refusal if surface else error_response
             await refusal(error)(scope, receive, send)
             return
         if shared and _is_preflight(scope, headers):

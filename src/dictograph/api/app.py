@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dictograph import __version__
 from dictograph.api import access, asr, backend, gateway, openai, paths
-from dictograph.api.error_responses import handle_problems
+from dictograph.api.error_responses import handle_errors
 from dictograph.api.native.health import house_routes
 from dictograph.api.native.results import result_routes
 from dictograph.api.native.sockets import socket_routes
@@ -62,7 +62,7 @@ def create_app(services: Services, settings: Settings, first: Contract = Contrac
     for surface in surfaces:
         for router in surface.routers:
             app.include_router(router)
-    handle_problems(app, [route for surface in surfaces for route in surface.routes])
+    handle_errors(app, [route for surface in surfaces for route in surface.routes])
     # The last one added is the outermost.
     app.add_middleware(_HeadAsGet)
     app.add_middleware(

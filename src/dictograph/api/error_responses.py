@@ -98,7 +98,7 @@ def unexpected() -> Json:
     return Json({"error": {"code": "internal_error", "message": message}}, 500)
 
 
-def handle_problems(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
+def handle_errors(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
     """Give every error of the application the one shape. `routes` are those that an address may have."""
 
     async def of_http(request: Request, error: Exception) -> Response:

@@ -48,13 +48,13 @@ async def guest_of(
 
     Raises what `caller_of` does, and ScopeMissing.
     """
-    caller = need(await _authentication(connection).guest(visit_of(connection), contract, scope), scope)
+    caller = require_scope(await _authentication(connection).guest(visit_of(connection), contract, scope), scope)
     if makes_job or (makes_job is None and scope is Scope.TRANSCRIBE):
         await _authentication(connection).count_job(caller)
     return caller
 
 
-def need(caller: Caller, scope: Scope) -> Caller:
+def require_scope(caller: Caller, scope: Scope) -> Caller:
     """The caller, if it may do this. Raises ScopeMissing."""
     if not caller.may(scope):
         raise ScopeMissing(f"This key may not do that: it lacks the scope `{scope}`.")
@@ -109,11 +109,11 @@ def _check_query(connection: HTTPConnection) -> None:
 
 
 async def _reader(connection: HTTPConnection) -> Caller:
-    return need(await caller_of(connection), Scope.READ)
+    return require_scope(await caller_of(connection), Scope.READ)
 
 
 async def _changer(connection: HTTPConnection) -> Caller:
-    return need(await caller_of(connection), Scope.TRANSCRIBE)
+    return require_scope(await caller_of(connection), Scope.TRANSCRIBE)
 
 
 async def _creator(connection: HTTPConnection) -> Caller:
@@ -123,7 +123,7 @@ async def _creator(connection: HTTPConnection) -> Caller:
 
 
 async def _admin(connection: HTTPConnection) -> Caller:
-    return need(await caller_of(connection), Scope.ADMIN)
+    return require_scope(await caller_of(connection), Scope.ADMIN)
 
 
 #: A route's parameter of one of these types has the caller, who may do that: read jobs, change them, make one

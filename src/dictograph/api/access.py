@@ -37,7 +37,7 @@ async def caller_of(connection: HTTPConnection) -> Caller:
         TooManyRequests, DatabaseUnavailable.
         RequestError: it put a key into the URL.
     """
-    return await _authentication(connection).caller(visit_of(connection))
+    return await _authentication(connection).caller(credentials_of(connection))
 
 
 async def guest_of(
@@ -48,7 +48,7 @@ async def guest_of(
 
     Raises what `caller_of` does, and ScopeMissing.
     """
-    caller = require_scope(await _authentication(connection).guest(visit_of(connection), contract, scope), scope)
+    caller = require_scope(await _authentication(connection).guest(credentials_of(connection), contract, scope), scope)
     if makes_job or (makes_job is None and scope is Scope.TRANSCRIBE):
         await _authentication(connection).count_job(caller)
     return caller
@@ -61,7 +61,7 @@ def require_scope(caller: Caller, scope: Scope) -> Caller:
     return caller
 
 
-def visit_of(connection: HTTPConnection) -> Visit:
+def credentials_of(connection: HTTPConnection) -> Visit:
     """What the connection shows of itself. Raises RequestError for a key in the URL."""
     _check_query(connection)
     job_id = connection.path_params.get("job_id")

@@ -19,7 +19,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dictograph.api.access import visit_of
+from dictograph.api.access import credentials_of
 from dictograph.api.error_responses import error_response
 from dictograph.api.surface import ANY_ORIGIN, Surface
 from dictograph.contract import Address, Contract
@@ -97,7 +97,7 @@ class HostOriginMiddleware:
         )
 
     async def _may_call_by_any_name(self, scope: Scope, surface: Surface | None) -> bool:
-        visit = visit_of(HTTPConnection(scope))
+        visit = credentials_of(HTTPConnection(scope))
         contract = surface.contract if surface else Contract.NATIVE
         asked = self._authentication
         if not visit.loopback and (asked.is_open(contract, Right.READ) or await asked.has_keys()):

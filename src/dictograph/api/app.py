@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from dictograph import __version__
 from dictograph.api import access, asr, backend, gateway, openai, paths
 from dictograph.api.error_responses import handle_errors
-from dictograph.api.native.health import house_routes
+from dictograph.api.native.health import health_routes
 from dictograph.api.native.results import result_routes
 from dictograph.api.native.sockets import socket_routes
 from dictograph.api.native.tickets import ticket_routes
@@ -94,7 +94,7 @@ def _native(parts: Parts) -> Surface:
         result_routes(services),
         socket_routes(services),
         ticket_routes(services, pace),
-        house_routes(services),
+        health_routes(services),
         worker_routes(services),
         webhook_routes(services),
     ]

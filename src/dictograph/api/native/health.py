@@ -22,7 +22,7 @@ from dictograph.service.auth.access import Scope
 from dictograph.service.services import Services
 
 
-def house_routes(services: Services) -> APIRouter:
+def health_routes(services: Services) -> APIRouter:
     """Health, readiness, status."""
     router = APIRouter(tags=["service"])
     board = services.board

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dictograph.api.backend.auth import Entrance
+from dictograph.api.backend.auth import BackendAuth
 from dictograph.api.backend.docs_pages import document_routes
 from dictograph.api.backend.health import health_routes, other_routes
 from dictograph.api.backend.jobs import job_routes
@@ -20,7 +20,7 @@ def surface(parts: Parts) -> Surface:
     """The routes of this contract; pages of its own origins may `PUT` as well."""
     given = parts.settings.backend_origins
     origins = frozenset({ANY_ORIGIN}) if ANY_ORIGIN in given else known_origins(given)
-    entrance = Entrance(parts.settings)
+    entrance = BackendAuth(parts.settings)
     routers = [
         health_routes(),
         upload_routes(parts, entrance),

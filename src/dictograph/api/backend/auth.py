@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 PREFIX = "/api/v1"
 
 
-class Entrance:
+class BackendAuth:
     """Asked by every route under `/api/v1` but the health check and the signed upload."""
 
     def __init__(self, settings: Settings) -> None:

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dictograph.api.backend.auth import PREFIX, Entrance
+from dictograph.api.backend.auth import PREFIX, BackendAuth
 from dictograph.api.backend.references import Uploaded, resolve
 from dictograph.api.backend.responses import FileRefused, Route, details
 from dictograph.api.backend.views import BackendJobView, job_shape
@@ -74,7 +74,7 @@ class ReadQuery(BaseModel):
     cursor: Annotated[str, Query(max_length=500)] | None = None
 
 
-def job_routes(parts: Parts, entrance: Entrance) -> APIRouter:
+def job_routes(parts: Parts, entrance: BackendAuth) -> APIRouter:
     """POST transcribe, GET status, GET read, POST email."""
     router = APIRouter(tags=["backend"], route_class=Route)
     services, pace = parts.services, parts.pace

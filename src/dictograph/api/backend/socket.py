@@ -13,7 +13,7 @@ from uuid import uuid4
 from fastapi import APIRouter
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from dictograph.api.backend.auth import PREFIX, Entrance
+from dictograph.api.backend.auth import PREFIX, BackendAuth
 from dictograph.api.backend.jobs import find
 from dictograph.api.backend.responses import refused
 from dictograph.api.backend.views import failed_frame, update_frame
@@ -28,7 +28,7 @@ from dictograph.service.jobs import Jobs
 PING_S = 10.0
 
 
-def socket_routes(parts: Parts, entrance: Entrance) -> APIRouter:
+def socket_routes(parts: Parts, entrance: BackendAuth) -> APIRouter:
     """WS /api/v1/job/ws/{job_id}."""
     router = APIRouter()
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dictograph.api.backend.auth import PREFIX, Entrance
+from dictograph.api.backend.auth import PREFIX, BackendAuth
 from dictograph.api.backend.responses import FileRefused, Route, details
 from dictograph.api.backend.validation import check_file, plain_type
 from dictograph.api.error_responses import Json
@@ -55,7 +55,7 @@ class PresignedView(UrlView):
     expires_at: str
 
 
-def upload_routes(parts: Parts, entrance: Entrance) -> APIRouter:
+def upload_routes(parts: Parts, entrance: BackendAuth) -> APIRouter:
     """GET get_presigned_url, POST presigned-url, PUT of the file."""
     router = APIRouter(tags=["backend"], route_class=Route)
     uploads, settings = parts.services.uploads, parts.settings

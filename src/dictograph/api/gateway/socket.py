@@ -7,7 +7,7 @@ from starlette.websockets import WebSocket
 
 from dictograph.api.access import guest_of
 from dictograph.api.gateway.requests import Requests
-from dictograph.api.gateway.websocket_session import Conversation
+from dictograph.api.gateway.websocket_session import WebSocketSession
 from dictograph.contract import Contract
 from dictograph.service.auth.access import Scope
 from dictograph.service.services import Services
@@ -23,6 +23,6 @@ def socket_routes(services: Services) -> APIRouter:
     async def talk(websocket: WebSocket) -> None:
         caller = await guest_of(websocket, Contract.GATEWAY, Scope.READ)
         await websocket.accept()
-        await Conversation(websocket, services, requests, caller).run()
+        await WebSocketSession(websocket, services, requests, caller).run()
 
     return router

@@ -32,7 +32,7 @@ _PER_SECOND = 50.0
 _AT_ONCE_S = 4.0
 
 
-class Conversation:
+class WebSocketSession:
     """Answers messages one after the other; joined requests are told of beside them."""
 
     def __init__(self, websocket: WebSocket, services: Services, requests: Requests, caller: Caller) -> None:

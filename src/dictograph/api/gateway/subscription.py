@@ -36,7 +36,7 @@ class Listener(Protocol):
     async def find(self, request_id: str, /) -> Job | None: ...
 
 
-class Joined:
+class Subscription:
     """Follows a request to its end. One that is not there may still come, and is waited for."""
 
     def __init__(self, listener: Listener, request_id: str, job: Job | None) -> None:

@@ -14,7 +14,7 @@ from dictograph.api.gateway import messages
 from dictograph.api.gateway.errors import Refused
 from dictograph.api.gateway.final import encoded, final
 from dictograph.api.gateway.requests import MOST_AWAITED, Requests
-from dictograph.api.gateway.subscription import Joined
+from dictograph.api.gateway.subscription import Subscription
 from dictograph.contract import Contract
 from dictograph.errors import DictographError, NotFound
 from dictograph.job import Job
@@ -119,7 +119,7 @@ class WebSocketSession:
 
     async def _follow(self, request_id: str, job: Job | None) -> None:
         try:
-            await Joined(self, request_id, job).run()
+            await Subscription(self, request_id, job).run()
         finally:
             self._joined.pop(request_id, None)
 

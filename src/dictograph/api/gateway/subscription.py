@@ -22,7 +22,7 @@ STATUS_EVERY_S = 20.0
 _AGAIN_S = 2.0
 
 
-class Listener(Protocol):
+class Subscriber(Protocol):
     """Who has joined."""
 
     services: Services
@@ -39,7 +39,7 @@ class Listener(Protocol):
 class Subscription:
     """Follows a request to its end. One that is not there may still come, and is waited for."""
 
-    def __init__(self, listener: Listener, request_id: str, job: Job | None) -> None:
+    def __init__(self, listener: Subscriber, request_id: str, job: Job | None) -> None:
         self._listener = listener
         self._id = request_id
         self._job = job

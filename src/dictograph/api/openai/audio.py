@@ -12,7 +12,7 @@ from dictograph.api.access import Creator
 from dictograph.api.multipart import FormRules, MultipartReader
 from dictograph.api.openai.errors import UnknownAddress, not_allowed, render
 from dictograph.api.openai.events import streamed
-from dictograph.api.openai.fields import FIELD_OF, Asked, Task, read_fields
+from dictograph.api.openai.fields import FIELD_OF, AudioRequest, Task, read_fields
 from dictograph.api.openai.responses import body_of
 from dictograph.api.server.streams import Stream
 from dictograph.api.surface import Parts, route_class
@@ -74,7 +74,7 @@ class _Call:
         self._request = request
         self._caller = caller
         self._task = task
-        self._asked = Asked()
+        self._asked = AudioRequest()
 
     async def answered(self, key: str | None) -> Response:
         accepted = await self._received(key)
@@ -122,7 +122,7 @@ class _Call:
         return order
 
 
-def _options(parts: Parts, asked: Asked) -> Options:
+def _options(parts: Parts, asked: AudioRequest) -> Options:
     given = dict(asked.options)
     if asked.model:
         offered = {model["id"]: model["engine"] for model in parts.services.board.models()}

@@ -35,7 +35,7 @@ FIELD_OF = {"hotwords": "keywords[]", **dict.fromkeys(_VAD.values(), _STRATEGY)}
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AudioRequest:
     """What a call asks for. `model` is None when it names none, "" for whatever is configured."""
 
     model: str | None = None
@@ -54,7 +54,7 @@ def is_openai_model(name: str) -> bool:
     return _OPENAI_MODEL.fullmatch(name) is not None
 
 
-def read_fields(values: Values, task: Task) -> Asked:
+def read_fields(values: Values, task: Task) -> AudioRequest:
     """What the fields ask for. An empty one is one that was left out.
 
     Raises:
@@ -75,7 +75,7 @@ def read_fields(values: Values, task: Task) -> Asked:
     if keywords := _list(values, "keywords"):
         options["hotwords"] = " ".join(keywords)
     options |= _strategy(fields)
-    return Asked(_model(fields), response_format, words, stream, options)
+    return AudioRequest(_model(fields), response_format, words, stream, options)
 
 
 def _model(fields: Mapping[str, str]) -> str | None:

@@ -44,7 +44,7 @@ class AsrQuery(BaseModel):
     output: Annotated[Output | None, BeforeValidator(_given)] = None
 
 
-Asked = Annotated[AsrQuery, Query()]
+AsrRequest = Annotated[AsrQuery, Query()]
 Encode = Annotated[bool, Query()]
 
 

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from dictograph.api.access import Creator
 from dictograph.api.asr.errors import render
-from dictograph.api.asr.parameters import OUTPUTS, Asked, AsrQuery, Encode, RawSound, options_in
+from dictograph.api.asr.parameters import OUTPUTS, AsrQuery, AsrRequest, Encode, RawSound, options_in
 from dictograph.api.error_responses import Json
 from dictograph.api.multipart import FormRules
 from dictograph.api.server.streams import Stream, in_blocks
@@ -47,7 +47,7 @@ def asr_routes(parts: Parts) -> APIRouter:
     router = APIRouter(route_class=route_class(render), include_in_schema=False)
 
     @router.post("/asr")
-    async def asr(request: Request, caller: Creator, asked: Asked) -> Response:
+    async def asr(request: Request, caller: Creator, asked: AsrRequest) -> Response:
         options = options_in(asked)
         job, filename = await _take(parts, request, caller, options, encoded=asked.encode is not False)
         try:

@@ -24,7 +24,7 @@ def surface_of_its_own(parts: Parts) -> Surface:
     return _surface(path_routes(parts), for_pages=not parts.settings.is_closed("path"))
 
 
-def elsewhere() -> Surface:
+def fallback_surface() -> Surface:
     """Everything that is no other surface's, on an address of this contract."""
     return _surface(nothing_else(), for_pages=True)
 

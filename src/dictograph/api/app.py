@@ -80,7 +80,7 @@ def surfaces_of(services: Services, settings: Settings, first: Contract = Contra
     """All surfaces, in the order in which they are asked for a path."""
     parts = Parts(services, settings, BodyRatePolicy(settings.upload_idle_timeout, settings.upload_min_rate))
     if first is Contract.PATH:  # it has a word for all that it does not know, and so is served beside the native alone
-        return [paths.surface_of_its_own(parts), _native(parts), paths.fallback_surface()]
+        return [paths.standalone_surface(parts), _native(parts), paths.fallback_surface()]
     surfaces = [_native(parts), *(make(parts) for make in _OTHERS)]
     ordered = sorted(surfaces, key=lambda surface: surface.contract is not first)
     is_gateway = first is Contract.NATIVE and Contract.GATEWAY.value in settings.profile

@@ -18,7 +18,7 @@ def surface(parts: Parts) -> Surface:
     return _surface(path_routes(parts), for_pages="path" in parts.settings.anonymous)
 
 
-def surface_of_its_own(parts: Parts) -> Surface:
+def standalone_surface(parts: Parts) -> Surface:
     """The routes of this contract on an address that was given to it: for every web page, as it is written, unless the
     settings have closed them to whoever has no key: no page has one."""
     return _surface(path_routes(parts), for_pages=not parts.settings.is_closed("path"))

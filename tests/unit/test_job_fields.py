@@ -11,7 +11,7 @@ from sqlalchemy import JSON, Boolean, Column, Enum, Integer
 from dictograph.api.views import job_view
 from dictograph.contract import Contract, JobLimits
 from dictograph.job import Job, JobStatus, Options, Source, SourceKind, StoredAudio
-from dictograph.service.queue_estimate import Outlook
+from dictograph.service.queue_estimate import QueueEstimate
 from dictograph.store.jobs.accept import NewJob, first_values
 from dictograph.store.jobs.rows import JOB_COLUMNS, JobRow, as_job
 from dictograph.store.tables import Real, UtcDateTime
@@ -104,7 +104,7 @@ def _shown(job: Job) -> set[str]:
 
     noted = Noted(**{one.name: getattr(job, one.name) for one in fields(Job)})
     read.clear()
-    job_view(noted, Outlook())
+    job_view(noted, QueueEstimate())
     return read
 
 

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from dictograph.api.views import job_view
-from dictograph.service.queue_estimate import Outlook
+from dictograph.service.queue_estimate import QueueEstimate
 from dictograph.service.streams.event_stream import Snapshot, StreamEvent, Told
 
 #: A browser that lost its stream comes back after so many milliseconds.
@@ -36,7 +36,7 @@ def frame(told: Told) -> str | None:
 
 def _event(told: Told) -> StreamEvent | None:
     if isinstance(told, Snapshot):
-        view = job_view(told.job, Outlook()).model_dump(mode="json")
+        view = job_view(told.job, QueueEstimate()).model_dump(mode="json")
         return StreamEvent(told.seq, "snapshot", {"job": view})
     return told
 

@@ -13,7 +13,7 @@ from pydantic_core import CoreSchema
 
 from dictograph import __version__
 from dictograph.job import ErrorRecord, Job, JobStatus, Options, Source, SourceKind
-from dictograph.service.queue_estimate import Outlook
+from dictograph.service.queue_estimate import QueueEstimate
 from dictograph.service.status import Readiness, Status
 from dictograph.store.workers import WorkerState
 
@@ -201,7 +201,7 @@ class StatusView(BaseModel):
     workers: list[WorkerView]
 
 
-def job_view(job: Job, outlook: Outlook) -> JobView:
+def job_view(job: Job, outlook: QueueEstimate) -> JobView:
     """A job as clients see it."""
     frozen, here = job.frozen, f"/v1/transcriptions/{job.id}"
     return JobView(

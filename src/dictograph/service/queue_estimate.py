@@ -25,7 +25,7 @@ _REST = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class QueueEstimate:
     """`position` is 1 for the next job, None when it does not wait. `eta` is seconds to its end, None
     when nothing has been measured to tell it from."""
 
@@ -68,18 +68,20 @@ class Outlooks:
         self._finding: Shared[str, int | None] = Shared(self._find)
         self._measuring: Shared[None, _Pace] = Shared(self._measure)
 
-    async def of(self, job: Job) -> Outlook:
+    async def of(self, job: Job) -> QueueEstimate:
         return (await self.of_all([job]))[job.id]
 
-    async def of_all(self, jobs: Iterable[Job]) -> Mapping[str, Outlook]:
+    async def of_all(self, jobs: Iterable[Job]) -> Mapping[str, QueueEstimate]:
         """The outlook of each job, by its id."""
         return {
             job.id: await self._of_waiting(job) if job.status is JobStatus.PENDING else _of_running(job) for job in jobs
         }
 
-    async def _of_waiting(self, job: Job) -> Outlook:
+    async def _of_waiting(self, job: Job) -> QueueEstimate:
         position = await self._position(job.id)
-        return Outlook() if position is None else Outlook(position, (await self._current_pace()).eta(position))
+        return (
+            QueueEstimate() if position is None else QueueEstimate(position, (await self._current_pace()).eta(position))
+        )
 
     async def _position(self, job_id: str) -> int | None:
         order = self._order
@@ -126,10 +128,10 @@ def eta_seconds(done: float, duration: float | None, started: datetime | None, a
     return round(max(duration - done, 0.0) * elapsed / done, 1)
 
 
-def _of_running(job: Job) -> Outlook:
+def _of_running(job: Job) -> QueueEstimate:
     if job.status is not JobStatus.PROCESSING:
-        return Outlook()
-    return Outlook(eta=eta_seconds(job.seconds_done, job.duration, job.started_at, datetime.now(UTC)))
+        return QueueEstimate()
+    return QueueEstimate(eta=eta_seconds(job.seconds_done, job.duration, job.started_at, datetime.now(UTC)))
 
 
 def _measured(conn: Connection) -> _Pace:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from dictograph.errors import NotFound
 from dictograph.job import Job, JobStatus
 from dictograph.service.jobs import check_id
-from dictograph.service.queue_estimate import Outlook, Outlooks, eta_seconds
+from dictograph.service.queue_estimate import Outlooks, QueueEstimate, eta_seconds
 from dictograph.service.single_flight import Shared
 from dictograph.service.streams.job_watch import News, Stopping, Watch, watching
 from dictograph.store.database import Database
@@ -105,7 +105,7 @@ class Following:
 
         return await self._database.read(question)
 
-    async def outlook(self, job: Job) -> Outlook:
+    async def outlook(self, job: Job) -> QueueEstimate:
         return await self._outlooks.of(job)
 
 
@@ -117,7 +117,7 @@ class _Stream:
         self._watch = watch
         self._owner, self._job_id = owner, job_id
         self._seq = after
-        self._place = Outlook()
+        self._place = QueueEstimate()
         self._quiet = 0.0
         self._news = News.QUIET
 

@@ -52,7 +52,7 @@ class _Order:
     until: float
 
 
-class Outlooks:
+class QueueEstimates:
     """Answers about many jobs, each a second or two old, so that any number of askers cost little.
 
     The order of the queue is read once for all of them. Only jobs that are new, or far behind in a

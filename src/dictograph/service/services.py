@@ -17,7 +17,7 @@ from dictograph.service.compat.path_jobs import Paths
 from dictograph.service.compat.transcript_report import Readings
 from dictograph.service.intake import Intake, Offer
 from dictograph.service.jobs import Jobs
-from dictograph.service.queue_estimate import Outlooks
+from dictograph.service.queue_estimate import QueueEstimates
 from dictograph.service.status import Readiness, StatusBoard
 from dictograph.service.streams.event_stream import Following
 from dictograph.service.streams.transcript_stream import Growing
@@ -38,7 +38,7 @@ class Services:
     transcripts: Transcripts
     growing: Growing
     following: Following
-    outlooks: Outlooks
+    outlooks: QueueEstimates
     board: StatusBoard
     readings: Readings
     traffic: TrafficBoard
@@ -63,7 +63,7 @@ class Services:
     ) -> Services:
         """Wire them. `offer` is the engines' catalogue, `process_id` the id of this process's
         presence; setting `stopping` ends all streams and waits at once."""
-        outlooks = Outlooks(database)
+        outlooks = QueueEstimates(database)
         intake = Intake(database, blobs, offer, settings, crash, process_id)
         return cls(
             authentication=Authentication(database, settings),

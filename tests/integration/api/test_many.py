@@ -13,7 +13,7 @@ import pytest
 from dictograph.job import JobStatus, Options, Source, SourceKind, StoredAudio
 from dictograph.service import job_counts
 from dictograph.service.job_counts import Tally
-from dictograph.service.queue_estimate import Outlooks
+from dictograph.service.queue_estimate import QueueEstimates
 from dictograph.service.streams import event_stream
 from dictograph.service.streams.event_stream import Following, StreamEvent, Told
 from dictograph.store.database import Database
@@ -63,7 +63,7 @@ def test_a_hundred_quiet_subscribers_read_nothing(database: Database, monkeypatc
         counted: Any = Counted(database)
         tail = Tail(database, poll_interval=60)
         await tail.start()
-        following = Following(counted, tail, Outlooks(counted), asyncio.Event())
+        following = Following(counted, tail, QueueEstimates(counted), asyncio.Event())
         async with AsyncExitStack() as stack:
             streams = [following.follow("local", name) for name in ("a", "b") for _ in range(50)]
             for stream in streams:
@@ -103,7 +103,7 @@ def kinds(told: list[Told]) -> list[str]:
 
 def test_a_place_in_the_queue_is_told_of_new_jobs_at_once(database: Database) -> None:
     async def run() -> None:
-        outlooks = Outlooks(database)
+        outlooks = QueueEstimates(database)
         for number in range(1, 4):
             create(database, f"job-{number}")
             job = await database.read(partial(find, owner=None, job_id=f"job-{number}"))

@@ -15,7 +15,7 @@ from dictograph.cli.text.job_text import Shape
 from dictograph.job import Job, JobStatus
 from dictograph.service.jobs import Jobs, Listing
 from dictograph.service.live_workers import live_workers
-from dictograph.service.queue_estimate import Outlooks
+from dictograph.service.queue_estimate import QueueEstimates
 from dictograph.service.streams.event_stream import Following, Snapshot
 from dictograph.settings.model import Settings
 from dictograph.store.database import Database
@@ -49,7 +49,7 @@ class DatabaseDesk:
     def __init__(self, database: Database, tail: Tail, blobs: Blobs) -> None:
         stopping = asyncio.Event()
         self._database = database
-        self._outlooks = Outlooks(database)
+        self._outlooks = QueueEstimates(database)
         self._jobs = Jobs(database, blobs, tail, stopping)
         self._following = Following(database, tail, self._outlooks, stopping)
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from dictograph.errors import NotFound
 from dictograph.job import Job, JobStatus
 from dictograph.service.jobs import check_id
-from dictograph.service.queue_estimate import Outlooks, QueueEstimate, eta_seconds
+from dictograph.service.queue_estimate import QueueEstimate, QueueEstimates, eta_seconds
 from dictograph.service.single_flight import Shared
 from dictograph.service.streams.job_watch import News, Stopping, Watch, watching
 from dictograph.store.database import Database
@@ -55,7 +55,7 @@ class Following:
     Those who want the same page at the same time get it from one reading.
     """
 
-    def __init__(self, database: Database, tail: Tail, outlooks: Outlooks, stopping: asyncio.Event) -> None:
+    def __init__(self, database: Database, tail: Tail, outlooks: QueueEstimates, stopping: asyncio.Event) -> None:
         self._database = database
         self._tail = tail
         self._outlooks = outlooks

@@ -38,7 +38,7 @@ class Services:
     transcripts: Transcripts
     growing: Growing
     following: Following
-    outlooks: QueueEstimates
+    queue_estimates: QueueEstimates
     board: StatusBoard
     readings: Readings
     traffic: TrafficBoard

@@ -66,7 +66,7 @@ def transcription_routes(services: Services, pace: BodyRatePolicy) -> APIRouter:
     jobs, intake = services.jobs, services.intake
 
     async def answer(job: Job, status: int = 200, **headers: str) -> Response:
-        view = job_view(job, await services.outlooks.of(job))
+        view = job_view(job, await services.queue_estimates.of(job))
         return Json(view.model_dump(mode="json"), status, headers)
 
     @router.post(
@@ -108,7 +108,7 @@ def transcription_routes(services: Services, pace: BodyRatePolicy) -> APIRouter:
             caller.owner,
             Listing(query.status, query.created_after, query.created_before, query.cursor, query.limit),
         )
-        outlooks = await services.outlooks.of_all(page.jobs)
+        outlooks = await services.queue_estimates.of_all(page.jobs)
         view = JobListView(data=[job_view(job, outlooks[job.id]) for job in page.jobs], next_cursor=page.next_cursor)
         return Json(view.model_dump(mode="json"))
 

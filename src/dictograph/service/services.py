@@ -63,7 +63,7 @@ class Services:
     ) -> Services:
         """Wire them. `offer` is the engines' catalogue, `process_id` the id of this process's
         presence; setting `stopping` ends all streams and waits at once."""
-        outlooks = QueueEstimates(database)
+        queue_estimates = QueueEstimates(database)
         intake = Intake(database, blobs, offer, settings, crash, process_id)
         return cls(
             authentication=Authentication(database, settings),
@@ -71,8 +71,8 @@ class Services:
             jobs=Jobs(database, blobs, tail, stopping, settings.max_pending),
             transcripts=Transcripts(database),
             growing=Growing(database, tail, stopping),
-            following=Following(database, tail, outlooks, stopping),
-            outlooks=outlooks,
+            following=Following(database, tail, queue_estimates, stopping),
+            queue_estimates=queue_estimates,
             board=StatusBoard(database, blobs, readiness),
             readings=Readings(database, Library.load(settings.prompts_dir)),
             traffic=TrafficBoard(database),

@@ -103,11 +103,11 @@ def kinds(told: list[Told]) -> list[str]:
 
 def test_a_place_in_the_queue_is_told_of_new_jobs_at_once(database: Database) -> None:
     async def run() -> None:
-        outlooks = QueueEstimates(database)
+        queue_estimates = QueueEstimates(database)
         for number in range(1, 4):
             create(database, f"job-{number}")
             job = await database.read(partial(find, owner=None, job_id=f"job-{number}"))
-            place = await outlooks._position(job.id)
+            place = await queue_estimates._position(job.id)
             assert place == number
 
     asyncio.run(run())

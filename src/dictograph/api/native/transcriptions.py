@@ -108,8 +108,10 @@ def transcription_routes(services: Services, pace: BodyRatePolicy) -> APIRouter:
             caller.owner,
             Listing(query.status, query.created_after, query.created_before, query.cursor, query.limit),
         )
-        outlooks = await services.queue_estimates.of_all(page.jobs)
-        view = JobListView(data=[job_view(job, outlooks[job.id]) for job in page.jobs], next_cursor=page.next_cursor)
+        queue_estimates = await services.queue_estimates.of_all(page.jobs)
+        view = JobListView(
+            data=[job_view(job, queue_estimates[job.id]) for job in page.jobs], next_cursor=page.next_cursor
+        )
         return Json(view.model_dump(mode="json"))
 
     @router.get(f"{_PATH}/{{job_id}}", response_model=JobView, responses=problems(404))

@@ -55,10 +55,12 @@ class Following:
     Those who want the same page at the same time get it from one reading.
     """
 
-    def __init__(self, database: Database, tail: Tail, outlooks: QueueEstimates, stopping: asyncio.Event) -> None:
+    def __init__(
+        self, database: Database, tail: Tail, queue_estimates: QueueEstimates, stopping: asyncio.Event
+    ) -> None:
         self._database = database
         self._tail = tail
-        self._outlooks = outlooks
+        self._outlooks = queue_estimates
         self._stopping = Stopping(stopping)
         self._pages = Shared(self._page)
 

@@ -201,7 +201,7 @@ class StatusView(BaseModel):
     workers: list[WorkerView]
 
 
-def job_view(job: Job, outlook: QueueEstimate) -> JobView:
+def job_view(job: Job, queue_estimate: QueueEstimate) -> JobView:
     """A job as clients see it."""
     frozen, here = job.frozen, f"/v1/transcriptions/{job.id}"
     return JobView(
@@ -219,8 +219,8 @@ def job_view(job: Job, outlook: QueueEstimate) -> JobView:
         duration=job.duration,
         progress=job.progress,
         seconds_done=job.seconds_done,
-        eta_seconds=outlook.eta,
-        queue_position=outlook.position,
+        eta_seconds=queue_estimate.eta,
+        queue_position=queue_estimate.position,
         waits_for=job.waits_for,
         attempt=job.attempt,
         failures=job.failures,

@@ -107,7 +107,7 @@ class Following:
 
         return await self._database.read(question)
 
-    async def outlook(self, job: Job) -> QueueEstimate:
+    async def queue_estimate(self, job: Job) -> QueueEstimate:
         return await self._outlooks.of(job)
 
 
@@ -164,7 +164,7 @@ class _Stream:
     async def _new_place(self, job: Job) -> StreamEvent | None:
         if job.status is not JobStatus.PENDING:
             return None
-        place = await self._following.outlook(job)
+        place = await self._following.queue_estimate(job)
         if place == self._place or place.position is None:
             return None
         self._place, self._quiet = place, 0.0

@@ -29,7 +29,7 @@ class _Counted:
     until: float
 
 
-class Tally:
+class JobCounter:
     """Counts jobs.
 
     What waits and what runs is counted each time. The other states take a look at every job there ever

@@ -11,7 +11,7 @@ from typing import Any
 from dictograph.blobs.objects import Blobs
 from dictograph.errors import DictographError
 from dictograph.job import JobStatus
-from dictograph.service.job_counts import Tally
+from dictograph.service.job_counts import JobCounter
 from dictograph.service.live_workers import LiveWorker, live_workers
 from dictograph.store.database import Database
 from dictograph.store.jobs.read import unsupported_count
@@ -52,7 +52,7 @@ class StatusBoard:
         self._database = database
         self._blobs = blobs
         self._readiness = readiness
-        self._tally = Tally(database)
+        self._tally = JobCounter(database)
         self._started = time.monotonic()
 
     def models(self) -> Sequence[Mapping[str, Any]]:

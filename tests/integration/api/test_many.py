@@ -12,7 +12,7 @@ import pytest
 
 from dictograph.job import JobStatus, Options, Source, SourceKind, StoredAudio
 from dictograph.service import job_counts
-from dictograph.service.job_counts import Tally
+from dictograph.service.job_counts import JobCounter
 from dictograph.service.queue_estimate import QueueEstimates
 from dictograph.service.streams import event_stream
 from dictograph.service.streams.event_stream import Following, StreamEvent, Told
@@ -119,7 +119,7 @@ def test_counting_a_large_table_is_not_done_again_at_once(database: Database, mo
     create(database, "a", "b", "c")
 
     async def run() -> None:
-        board = Tally(database)
+        board = JobCounter(database)
         assert (await board.counts(None))[JobStatus.PENDING] == 3
         await database.write(lambda conn: control.cancel(conn, None, "a"))
         now = await board.counts(None)

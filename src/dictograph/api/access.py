@@ -14,7 +14,7 @@ from dictograph.contract import Contract
 from dictograph.errors import RequestError, ScopeMissing
 from dictograph.service.auth.access import Caller, Scope
 from dictograph.service.auth.authentication import Authentication
-from dictograph.service.auth.credentials import Visit
+from dictograph.service.auth.credentials import RequestCredentials
 
 #: More than this of a key is not read: nobody has one so long.
 _KEY_LENGTH = 1024
@@ -61,11 +61,11 @@ def require_scope(caller: Caller, scope: Scope) -> Caller:
     return caller
 
 
-def credentials_of(connection: HTTPConnection) -> Visit:
+def credentials_of(connection: HTTPConnection) -> RequestCredentials:
     """What the connection shows of itself. Raises RequestError for a key in the URL."""
     _check_query(connection)
     job_id = connection.path_params.get("job_id")
-    return Visit(
+    return RequestCredentials(
         client=client_of(connection.client.host if connection.client else ""),
         loopback=is_loopback(str((connection.scope.get("server") or ("",))[0])),
         keys=_keys(connection),

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from dictograph.contract import Contract
 from dictograph.errors import DatabaseUnavailable, StorageFull, Unauthorized
 from dictograph.service.auth.access import LOCAL_CALLER, Caller, Scope
-from dictograph.service.auth.credentials import Visit
+from dictograph.service.auth.credentials import RequestCredentials
 from dictograph.service.auth.keys import hash_of
 from dictograph.service.auth.rates import Rates
 from dictograph.service.auth.tickets import Stub, Tickets
@@ -67,7 +67,7 @@ class Authentication:
         self._touched: dict[str, float] = {}
         self.tickets = Tickets(database)
 
-    async def caller(self, visit: Visit) -> Caller:
+    async def caller(self, visit: RequestCredentials) -> Caller:
         """Who this is.
 
         Raises:
@@ -81,7 +81,7 @@ class Authentication:
             raise await self._refused(visit)
         return await self._counted(caller)
 
-    async def guest(self, visit: Visit, contract: Contract, scope: Scope) -> Caller:
+    async def guest(self, visit: RequestCredentials, contract: Contract, scope: Scope) -> Caller:
         """Who this is on a contract's own routes: without a key the contract's own owner, where that is allowed.
 
         Raises as `caller`.
@@ -95,7 +95,7 @@ class Authentication:
             raise await self._refused(visit)
         return await self._counted(caller)
 
-    async def knows(self, visit: Visit, contract: Contract) -> bool:
+    async def knows(self, visit: RequestCredentials, contract: Contract) -> bool:
         """Whether what it shows is good, for whatever job a ticket may be. Counts for nothing if it is.
 
         Raises:
@@ -116,7 +116,7 @@ class Authentication:
         name, scopes = _ANONYMOUS.get(contract, ("", frozenset[Scope]()))
         return name in self._settings.anonymous and scope in scopes
 
-    async def is_keyless(self, visit: Visit) -> bool:
+    async def is_keyless(self, visit: RequestCredentials) -> bool:
         """Whether it needs no key, since there are none. Then none that it gives is looked at either: many clients
         cannot be made to send nothing."""
         return (visit.loopback or self._settings.insecure) and not await self.has_keys()
@@ -137,18 +137,18 @@ class Authentication:
         await self._rates.take("requests", caller.client, rates)
         return caller
 
-    async def _needs_none(self, visit: Visit, contract: Contract, scope: Scope) -> bool:
+    async def _needs_none(self, visit: RequestCredentials, contract: Contract, scope: Scope) -> bool:
         """Whether a contract's routes are open to it. Where there are keys, whoever shows one must show a good one."""
         if self.is_open(contract, scope) and not (visit.shows_something and await self.has_keys()):
             return True
         return await self.is_keyless(visit)
 
-    async def _contract_holder(self, visit: Visit, contract: Contract) -> Caller | None:
+    async def _contract_holder(self, visit: RequestCredentials, contract: Contract) -> Caller | None:
         if contract is Contract.GATEWAY and await self._has_gateway_key(visit):
             return Caller(contract.value, _USE, client=visit.client)
         return await self._holder(visit)
 
-    async def _has_gateway_key(self, visit: Visit) -> bool:
+    async def _has_gateway_key(self, visit: RequestCredentials) -> bool:
         """Somebody chose it, so it may be guessed: who has failed too often is not listened to for a while."""
         if self._gateway_key is None or len(visit.keys) != 1:
             return False
@@ -156,12 +156,12 @@ class Authentication:
             return False
         return hmac.compare_digest(hash_of(min(visit.keys)), self._gateway_key)
 
-    async def _holder(self, visit: Visit) -> Caller | None:
+    async def _holder(self, visit: RequestCredentials) -> Caller | None:
         if visit.keys:
             return await self._by_key(visit)
         return None if visit.ticket is None else await self._by_ticket(visit, visit.ticket)
 
-    async def _by_key(self, visit: Visit) -> Caller | None:
+    async def _by_key(self, visit: RequestCredentials) -> Caller | None:
         given = hash_of("\n".join(sorted(visit.keys)))  # two that differ are together a key that nobody has
         key = await self._database.read(lambda conn: find_key(conn, given))
         if key is None or not key.live:
@@ -169,7 +169,7 @@ class Authentication:
         await self._touch(key)
         return _caller(key)
 
-    async def _by_ticket(self, visit: Visit, ticket: str) -> Caller | None:
+    async def _by_ticket(self, visit: RequestCredentials, ticket: str) -> Caller | None:
         opened = await self._opens(ticket)
         if opened is None or opened[0].job_id not in (None, visit.job_id):
             return None
@@ -183,7 +183,7 @@ class Authentication:
         key = await self._database.read(lambda conn: _key_of(conn, stub))
         return None if key is None or not key.live else (stub, key)
 
-    async def _refused(self, visit: Visit) -> Unauthorized:
+    async def _refused(self, visit: RequestCredentials) -> Unauthorized:
         if visit.shows_something:
             await self._rates.take(_FAILED, visit.client, _FAILURES)
         return Unauthorized(_NEEDED)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class RequestCredentials:
     """What a connection shows of itself.
 
     Args:

@@ -97,12 +97,12 @@ class HostOriginMiddleware:
         )
 
     async def _may_call_by_any_name(self, scope: Scope, surface: Surface | None) -> bool:
-        visit = credentials_of(HTTPConnection(scope))
+        credentials = credentials_of(HTTPConnection(scope))
         contract = surface.contract if surface else Contract.NATIVE
         asked = self._authentication
-        if not visit.loopback and (asked.is_open(contract, Right.READ) or await asked.has_keys()):
+        if not credentials.loopback and (asked.is_open(contract, Right.READ) or await asked.has_keys()):
             return True
-        return await asked.knows(visit, contract)
+        return await asked.knows(credentials, contract)
 
 
 def known_hosts(settings: Settings) -> frozenset[str]:

@@ -67,48 +67,48 @@ class Authentication:
         self._touched: dict[str, float] = {}
         self.tickets = Tickets(database)
 
-    async def caller(self, visit: RequestCredentials) -> Caller:
+    async def caller(self, credentials: RequestCredentials) -> Caller:
         """Who this is.
 
         Raises:
             Unauthorized: it must say who it is, and did not.
             TooManyRequests: it has called too often, or given too much that is not good.
         """
-        caller = await self._holder(visit)
-        if caller is None and await self.is_keyless(visit):
-            caller = replace(LOCAL_CALLER, client=visit.client)
+        caller = await self._holder(credentials)
+        if caller is None and await self.is_keyless(credentials):
+            caller = replace(LOCAL_CALLER, client=credentials.client)
         if caller is None:
-            raise await self._refused(visit)
+            raise await self._refused(credentials)
         return await self._counted(caller)
 
-    async def guest(self, visit: RequestCredentials, contract: Contract, scope: Scope) -> Caller:
+    async def guest(self, credentials: RequestCredentials, contract: Contract, scope: Scope) -> Caller:
         """Who this is on a contract's own routes: without a key the contract's own owner, where that is allowed.
 
         Raises as `caller`.
         """
         if contract is Contract.BACKEND:
-            await self._rates.take("requests", f"backend {visit.client}", _backend_rates(self._settings))
-        caller = await self._contract_holder(visit, contract)
-        if caller is None and await self._needs_none(visit, contract, scope):
-            caller = Caller(contract.value, _USE, client=visit.client)
+            await self._rates.take("requests", f"backend {credentials.client}", _backend_rates(self._settings))
+        caller = await self._contract_holder(credentials, contract)
+        if caller is None and await self._needs_none(credentials, contract, scope):
+            caller = Caller(contract.value, _USE, client=credentials.client)
         if caller is None:
-            raise await self._refused(visit)
+            raise await self._refused(credentials)
         return await self._counted(caller)
 
-    async def knows(self, visit: RequestCredentials, contract: Contract) -> bool:
+    async def knows(self, credentials: RequestCredentials, contract: Contract) -> bool:
         """Whether what it shows is good, for whatever job a ticket may be. Counts for nothing if it is.
 
         Raises:
             TooManyRequests: it has given too much that is not.
         """
-        if not visit.shows_something:
+        if not credentials.shows_something:
             return False
-        if visit.keys:
-            known = await self._contract_holder(visit, contract) is not None
+        if credentials.keys:
+            known = await self._contract_holder(credentials, contract) is not None
         else:
-            known = await self._opens(visit.ticket or "") is not None
+            known = await self._opens(credentials.ticket or "") is not None
         if not known:
-            await self._rates.take(_FAILED, visit.client, _FAILURES)
+            await self._rates.take(_FAILED, credentials.client, _FAILURES)
         return known
 
     def is_open(self, contract: Contract, scope: Scope) -> bool:
@@ -116,10 +116,10 @@ class Authentication:
         name, scopes = _ANONYMOUS.get(contract, ("", frozenset[Scope]()))
         return name in self._settings.anonymous and scope in scopes
 
-    async def is_keyless(self, visit: RequestCredentials) -> bool:
+    async def is_keyless(self, credentials: RequestCredentials) -> bool:
         """Whether it needs no key, since there are none. Then none that it gives is looked at either: many clients
         cannot be made to send nothing."""
-        return (visit.loopback or self._settings.insecure) and not await self.has_keys()
+        return (credentials.loopback or self._settings.insecure) and not await self.has_keys()
 
     async def has_keys(self) -> bool:
         """Whether there is a key, or ever was: then nobody is let in without one."""
@@ -137,41 +137,41 @@ class Authentication:
         await self._rates.take("requests", caller.client, rates)
         return caller
 
-    async def _needs_none(self, visit: RequestCredentials, contract: Contract, scope: Scope) -> bool:
+    async def _needs_none(self, credentials: RequestCredentials, contract: Contract, scope: Scope) -> bool:
         """Whether a contract's routes are open to it. Where there are keys, whoever shows one must show a good one."""
-        if self.is_open(contract, scope) and not (visit.shows_something and await self.has_keys()):
+        if self.is_open(contract, scope) and not (credentials.shows_something and await self.has_keys()):
             return True
-        return await self.is_keyless(visit)
+        return await self.is_keyless(credentials)
 
-    async def _contract_holder(self, visit: RequestCredentials, contract: Contract) -> Caller | None:
-        if contract is Contract.GATEWAY and await self._has_gateway_key(visit):
-            return Caller(contract.value, _USE, client=visit.client)
-        return await self._holder(visit)
+    async def _contract_holder(self, credentials: RequestCredentials, contract: Contract) -> Caller | None:
+        if contract is Contract.GATEWAY and await self._has_gateway_key(credentials):
+            return Caller(contract.value, _USE, client=credentials.client)
+        return await self._holder(credentials)
 
-    async def _has_gateway_key(self, visit: RequestCredentials) -> bool:
+    async def _has_gateway_key(self, credentials: RequestCredentials) -> bool:
         """Somebody chose it, so it may be guessed: who has failed too often is not listened to for a while."""
-        if self._gateway_key is None or len(visit.keys) != 1:
+        if self._gateway_key is None or len(credentials.keys) != 1:
             return False
-        if not await self._rates.has_room(_FAILED, visit.client, _FAILURES):
+        if not await self._rates.has_room(_FAILED, credentials.client, _FAILURES):
             return False
-        return hmac.compare_digest(hash_of(min(visit.keys)), self._gateway_key)
+        return hmac.compare_digest(hash_of(min(credentials.keys)), self._gateway_key)
 
-    async def _holder(self, visit: RequestCredentials) -> Caller | None:
-        if visit.keys:
-            return await self._by_key(visit)
-        return None if visit.ticket is None else await self._by_ticket(visit, visit.ticket)
+    async def _holder(self, credentials: RequestCredentials) -> Caller | None:
+        if credentials.keys:
+            return await self._by_key(credentials)
+        return None if credentials.ticket is None else await self._by_ticket(credentials, credentials.ticket)
 
-    async def _by_key(self, visit: RequestCredentials) -> Caller | None:
-        given = hash_of("\n".join(sorted(visit.keys)))  # two that differ are together a key that nobody has
+    async def _by_key(self, credentials: RequestCredentials) -> Caller | None:
+        given = hash_of("\n".join(sorted(credentials.keys)))  # two that differ are together a key that nobody has
         key = await self._database.read(lambda conn: find_key(conn, given))
         if key is None or not key.live:
             return None
         await self._touch(key)
         return _caller(key)
 
-    async def _by_ticket(self, visit: RequestCredentials, ticket: str) -> Caller | None:
+    async def _by_ticket(self, credentials: RequestCredentials, ticket: str) -> Caller | None:
         opened = await self._opens(ticket)
-        if opened is None or opened[0].job_id not in (None, visit.job_id):
+        if opened is None or opened[0].job_id not in (None, credentials.job_id):
             return None
         return replace(_caller(opened[1]), scopes=_READ)
 
@@ -183,9 +183,9 @@ class Authentication:
         key = await self._database.read(lambda conn: _key_of(conn, stub))
         return None if key is None or not key.live else (stub, key)
 
-    async def _refused(self, visit: RequestCredentials) -> Unauthorized:
-        if visit.shows_something:
-            await self._rates.take(_FAILED, visit.client, _FAILURES)
+    async def _refused(self, credentials: RequestCredentials) -> Unauthorized:
+        if credentials.shows_something:
+            await self._rates.take(_FAILED, credentials.client, _FAILURES)
         return Unauthorized(_NEEDED)
 
     async def _touch(self, key: Key) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from dictograph.job import JobStatus
-from dictograph.service.single_flight import Shared
+from dictograph.service.single_flight import SingleFlight
 from dictograph.store.database import Database
 from dictograph.store.jobs.read import counts, live_counts
 
@@ -40,7 +40,7 @@ class JobCounter:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._known: dict[str | None, _Counted] = {}
-        self._counting: Shared[str | None, _Counted] = Shared(self._count)
+        self._counting: SingleFlight[str | None, _Counted] = SingleFlight(self._count)
 
     async def counts(self, owner: str | None) -> Mapping[JobStatus, int]:
         """The numbers of the owner's jobs (None: everybody's); all states are there."""

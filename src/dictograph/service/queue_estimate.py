@@ -11,7 +11,7 @@ from math import ceil
 from sqlalchemy import Connection
 
 from dictograph.job import Job, JobStatus
-from dictograph.service.single_flight import Shared
+from dictograph.service.single_flight import SingleFlight
 from dictograph.store.database import Database
 from dictograph.store.jobs.read import list_jobs, live_counts, queue_order, queue_position
 
@@ -64,9 +64,9 @@ class QueueEstimates:
         self._order = _Order({}, 0.0)
         self._pace: tuple[float, _Pace] | None = None
         self._found: dict[str, tuple[float, int | None]] = {}
-        self._ordering: Shared[None, _Order] = Shared(self._read_order)
-        self._finding: Shared[str, int | None] = Shared(self._find)
-        self._measuring: Shared[None, _Pace] = Shared(self._measure)
+        self._ordering: SingleFlight[None, _Order] = SingleFlight(self._read_order)
+        self._finding: SingleFlight[str, int | None] = SingleFlight(self._find)
+        self._measuring: SingleFlight[None, _Pace] = SingleFlight(self._measure)
 
     async def of(self, job: Job) -> QueueEstimate:
         return (await self.of_all([job]))[job.id]

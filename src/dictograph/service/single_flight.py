@@ -10,7 +10,7 @@ Key = TypeVar("Key", bound=Hashable)
 Answer = TypeVar("Answer")
 
 
-class Shared(Generic[Key, Answer]):
+class SingleFlight(Generic[Key, Answer]):
     """Asks a question for whoever comes first; those who come before the answer get the same one.
 
     The answer may be as old as the wait for it. It, or the error, is not kept.

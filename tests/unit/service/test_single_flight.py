@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from dictograph.service.single_flight import Shared
+from dictograph.service.single_flight import SingleFlight
 
 
 class Oracle:
@@ -29,7 +29,7 @@ class Oracle:
 def test_those_who_ask_together_get_one_answer_and_later_ones_a_new_one() -> None:
     async def run() -> None:
         oracle = Oracle()
-        shared = Shared(oracle)
+        shared = SingleFlight(oracle)
         waiting = asyncio.gather(*(shared("a") for _ in range(100)), shared("b"))
         await asyncio.sleep(0)
         oracle.may_answer.set()
@@ -43,7 +43,7 @@ def test_those_who_ask_together_get_one_answer_and_later_ones_a_new_one() -> Non
 def test_who_leaves_takes_the_answer_from_nobody() -> None:
     async def run() -> None:
         oracle = Oracle()
-        shared = Shared(oracle)
+        shared = SingleFlight(oracle)
         first, second = asyncio.create_task(shared("a")), asyncio.create_task(shared("a"))
         await asyncio.sleep(0.01)
         first.cancel()
@@ -60,13 +60,13 @@ def test_an_error_is_everybodys_and_not_kept() -> None:
         oracle = Oracle()
         oracle.error = ValueError("no")
         oracle.may_answer.set()
-        shared = Shared(oracle)
+        shared = SingleFlight(oracle)
         answers = await asyncio.gather(shared("a"), shared("a"), return_exceptions=True)
         assert [type(answer) for answer in answers] == [ValueError, ValueError]
         oracle.error = None
         assert await shared("a") == "a 2"
         with pytest.raises(KeyError):
-            await Shared(_broken)("a")
+            await SingleFlight(_broken)("a")
 
     asyncio.run(run())
 

@@ -6,7 +6,7 @@ from dictograph.contract import Contract
 from dictograph.errors import NotFound
 from dictograph.job import Job
 from dictograph.service.jobs import Jobs
-from dictograph.service.single_flight import Shared
+from dictograph.service.single_flight import SingleFlight
 
 #: So many requests that are not there may be waited for in all: anybody can make up ids, and each costs some memory.
 MOST_AWAITED = 4096
@@ -20,7 +20,7 @@ class Requests:
 
     def __init__(self, jobs: Jobs) -> None:
         self.awaited = 0
-        self._reading: Shared[str, Job] = Shared(lambda request_id: jobs.get(None, request_id))
+        self._reading: SingleFlight[str, Job] = SingleFlight(lambda request_id: jobs.get(None, request_id))
 
     async def find(self, request_id: str) -> Job | None:
         """The job, whoever owns it; None when there is none, or it came in another way."""

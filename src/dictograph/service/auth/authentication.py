@@ -18,7 +18,7 @@ from dictograph.service.auth.credentials import RequestCredentials
 from dictograph.service.auth.keys import hash_of
 from dictograph.service.auth.rates import Rates
 from dictograph.service.auth.tickets import Stub, Tickets
-from dictograph.service.single_flight import Shared
+from dictograph.service.single_flight import SingleFlight
 from dictograph.settings.model import Settings
 from dictograph.store.clock import read_clock
 from dictograph.store.database import Database
@@ -63,7 +63,7 @@ class Authentication:
         self._rates = rates or Rates()
         self._gateway_key = hash_of(settings.gateway_api_key) if settings.gateway_api_key else None
         self._has_keys = self._gateway_key is not None
-        self._looking: Shared[None, bool] = Shared(lambda _: database.read(any_keys))
+        self._looking: SingleFlight[None, bool] = SingleFlight(lambda _: database.read(any_keys))
         self._touched: dict[str, float] = {}
         self.tickets = Tickets(database)
 

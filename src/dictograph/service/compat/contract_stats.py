@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from dictograph.contract import Contract
 from dictograph.errors import DictographError
-from dictograph.service.single_flight import Shared
+from dictograph.service.single_flight import SingleFlight
 from dictograph.store.compat.traffic import Traffic, traffic
 from dictograph.store.database import Database
 
@@ -42,7 +42,7 @@ class TrafficBoard:
         self._since = datetime.now(UTC)
         self._started = time.monotonic()
         self._known: dict[Contract, _Known] = {}
-        self._asking: Shared[Contract, Traffic] = Shared(self._ask)
+        self._asking: SingleFlight[Contract, Traffic] = SingleFlight(self._ask)
 
     @property
     def uptime(self) -> float:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from dictograph.errors import JobStateConflict, NotFound
 from dictograph.job import Job, JobStatus
 from dictograph.prompts.library import Library
-from dictograph.service.single_flight import Shared
+from dictograph.service.single_flight import SingleFlight
 from dictograph.store.database import Database
 from dictograph.store.texts import texts
 from dictograph.text_stats import count_words, reading_minutes
@@ -33,7 +33,7 @@ class Readings:
     def __init__(self, database: Database, library: Library) -> None:
         self._database = database
         self._library = library
-        self._texts: Shared[str, str | None] = Shared(self._text)
+        self._texts: SingleFlight[str, str | None] = SingleFlight(self._text)
 
     async def of(self, job: Job) -> Reading:
         """The job's text with all that is said of it.

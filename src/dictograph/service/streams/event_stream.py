@@ -13,7 +13,7 @@ from dictograph.errors import NotFound
 from dictograph.job import Job, JobStatus
 from dictograph.service.jobs import check_id
 from dictograph.service.queue_estimate import QueueEstimate, QueueEstimates, eta_seconds
-from dictograph.service.single_flight import Shared
+from dictograph.service.single_flight import SingleFlight
 from dictograph.service.streams.job_watch import News, Stopping, Watch, watching
 from dictograph.store.database import Database
 from dictograph.store.events import Event, read_events
@@ -62,7 +62,7 @@ class Following:
         self._tail = tail
         self._outlooks = queue_estimates
         self._stopping = Stopping(stopping)
-        self._pages = Shared(self._page)
+        self._pages = SingleFlight(self._page)
 
     @property
     def stopping(self) -> bool:

@@ -20,7 +20,7 @@ from dictograph.bootstrap import Application, open_application
 from dictograph.errors import DictographError, LostWorker, PathNotAllowed, Stage
 from dictograph.job import ErrorRecord, JobStatus
 from dictograph.runtime.temporary import temporary_data_folder
-from dictograph.service.request import Order, check_options
+from dictograph.service.request import JobRequest, check_options
 from dictograph.settings.model import Settings, load
 from dictograph.transcript import Transcript
 
@@ -79,7 +79,7 @@ def transcribe(path: str | Path, *, settings: Settings | Mapping[str, Any] | Non
 
     async def run() -> Transcript:
         async with local_application(effective) as application:
-            order = Order(check_options(options, strict=True))
+            order = JobRequest(check_options(options, strict=True))
             accepted = await application.services.intake.path(order, file)
             return await unless_the_worker_dies(application, finished(application, accepted.job.id))
 

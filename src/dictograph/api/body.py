@@ -15,7 +15,7 @@ from dictograph.api.upload_form import UploadForm
 from dictograph.errors import InvalidRequest, UploadTooLarge
 from dictograph.service.auth.access import Caller
 from dictograph.service.intake import Accepted, Intake
-from dictograph.service.request import Order, check_metadata, check_options, check_url
+from dictograph.service.request import JobRequest, check_metadata, check_options, check_url
 
 _JSON_BYTES = 64 * 1024
 
@@ -51,7 +51,7 @@ async def receive_reference(
     metadata = check_metadata(given.pop("metadata", {}))
     webhook_url = _webhook_url(given.pop("webhook_url", None))
     given.pop("url", None), given.pop("path", None)
-    order = Order(
+    order = JobRequest(
         check_options(given, strict=True),
         metadata,
         caller.owner,
@@ -62,13 +62,13 @@ async def receive_reference(
     return await (intake.url(order, location) if kind == "url" else intake.path(order, location))
 
 
-def _order_of_fields(fields: Mapping[str, str]) -> Order:
+def _order_of_fields(fields: Mapping[str, str]) -> JobRequest:
     """Options and metadata of a form's fields; an empty field is one that was left out."""
     given = {name: value for name, value in fields.items() if value != ""}
     text = given.pop("metadata", None)
     metadata = {} if text is None else check_metadata(parse_json(text.encode(), param="metadata"))
     webhook_url = _webhook_url(given.pop("webhook_url", None))
-    return Order(check_options(given, strict=False), metadata, webhook_url=webhook_url)
+    return JobRequest(check_options(given, strict=False), metadata, webhook_url=webhook_url)
 
 
 def _webhook_url(given: object) -> str | None:

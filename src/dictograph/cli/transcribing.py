@@ -20,7 +20,7 @@ from dictograph.formats import render
 from dictograph.job import LOCAL_OWNER, ErrorRecord, Job, JobStatus, Options
 from dictograph.runtime.daemon_thread import in_daemon_thread
 from dictograph.runtime.signals import interrupted_by_signals
-from dictograph.service.request import Order
+from dictograph.service.request import JobRequest
 from dictograph.service.streams.event_stream import StreamEvent
 from dictograph.settings.model import Settings
 
@@ -53,7 +53,7 @@ async def _transcribe_all(settings: Settings, options: Options, targets: Sequenc
 class _Run:
     def __init__(self, application: Application, options: Options, format: str, bars: Bars) -> None:
         self._services = application.services
-        self._order = Order(options)
+        self._order = JobRequest(options)
         self._format = format
         self._bars = bars
 

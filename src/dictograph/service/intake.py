@@ -21,7 +21,7 @@ from dictograph.runtime.daemon_thread import in_daemon_thread
 from dictograph.service.auth.quota import check_room
 from dictograph.service.idempotency import IdempotencyReservation
 from dictograph.service.naming import display_name, name_of_url
-from dictograph.service.request import Mark, Order, check_key, check_url, fingerprint, join_mark
+from dictograph.service.request import JobRequest, Mark, check_key, check_url, fingerprint, join_mark
 from dictograph.service.shielded import run_to_completion
 from dictograph.service.upload_session import UploadSession
 from dictograph.service.webhooks import ALLOWED_BY, check_receiver
@@ -81,7 +81,7 @@ class Intake:
         """The most bytes of one upload."""
         return self._settings.max_upload
 
-    def check(self, order: Order) -> None:
+    def check(self, order: JobRequest) -> None:
         """Whether the order could be accepted, as far as that can be told at once."""
         check_key(order.key)
         try:
@@ -109,7 +109,7 @@ class Intake:
         ):
             yield upload
 
-    async def upload(self, order: Order, filename: str, file: BinaryIO) -> Accepted:
+    async def upload(self, order: JobRequest, filename: str, file: BinaryIO) -> Accepted:
         """Take in an open file, which may be a pipe without end. One that is unbuffered keeps no process from ending.
 
         Raises:
@@ -121,7 +121,7 @@ class Intake:
                 await upload.write(block)
             return await upload.finish(filename, order)
 
-    async def url(self, order: Order, url: str, filename: str | None = None) -> Accepted:
+    async def url(self, order: JobRequest, url: str, filename: str | None = None) -> Accepted:
         """Take in a URL, which a worker will fetch. Without a name the job gets that of the URL.
 
         Raises:
@@ -131,7 +131,7 @@ class Intake:
         name = name_of_url(check_url(url))
         return await self._reference(order, display_name(filename) if filename else name, Source(SourceKind.URL, url))
 
-    async def path(self, order: Order, path: str, roots: Sequence[Path] | None = None) -> Accepted:
+    async def path(self, order: JobRequest, path: str, roots: Sequence[Path] | None = None) -> Accepted:
         """Take in a file of this machine, which a worker will read; `roots`: those of the settings, if none are given.
 
         Raises:
@@ -141,7 +141,7 @@ class Intake:
         await asyncio.to_thread(_check_path, path, self._settings.path_roots if roots is None else roots)
         return await self._reference(order, display_name(path), Source(SourceKind.PATH, path))
 
-    async def stored(self, order: Order, filename: str, object_name: str) -> Accepted:
+    async def stored(self, order: JobRequest, filename: str, object_name: str) -> Accepted:
         """Take in an object of our storage, which a worker will copy.
 
         Raises:
@@ -155,7 +155,7 @@ class Intake:
     async def create(
         self,
         reservation: IdempotencyReservation,
-        order: Order,
+        order: JobRequest,
         filename: str,
         source: Source,
         audio: StoredAudio | None = None,
@@ -186,7 +186,7 @@ class Intake:
         self._crash.reach(Point.JOB_CREATED)
         return made
 
-    async def _reference(self, order: Order, filename: str, source: Source) -> Accepted:
+    async def _reference(self, order: JobRequest, filename: str, source: Source) -> Accepted:
         async with self._reservation(order.owner, order.key) as reservation:
             return await run_to_completion(self.create(reservation, order, filename, source))
 
@@ -205,7 +205,7 @@ class Intake:
     def _new_job(
         self,
         job_id: str,
-        order: Order,
+        order: JobRequest,
         filename: str,
         source: Source,
         audio: StoredAudio | None,
@@ -228,7 +228,7 @@ class Intake:
             max_attempts=order.limits.max_attempts or self._settings.max_attempts,
         )
 
-    def _join_mark(self, order: Order, audio: StoredAudio | None) -> Mark | None:
+    def _join_mark(self, order: JobRequest, audio: StoredAudio | None) -> Mark | None:
         if not order.joins or audio is None:
             return None
         return join_mark(order, audio.sha256, (self._settings.engine, self._settings.model))
@@ -243,7 +243,7 @@ class JobUpload(UploadSession):
         self._intake = intake
         self._reservation = reservation
 
-    async def finish(self, filename: str, order: Order) -> Accepted:
+    async def finish(self, filename: str, order: JobRequest) -> Accepted:
         """Make the job of the bytes, which are all here, or find the one that the same request made before. Runs to
         its end, whatever becomes of the client.
 
@@ -254,7 +254,7 @@ class JobUpload(UploadSession):
         self._intake.check(order)
         return await run_to_completion(self._create_job(display_name(filename), order))
 
-    async def _create_job(self, filename: str, order: Order) -> Accepted:
+    async def _create_job(self, filename: str, order: JobRequest) -> Accepted:
         audio = await self.store()
         with self.writing_row():
             source = Source(SourceKind.UPLOAD)

@@ -28,7 +28,7 @@ _ONCE_WHOLE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class JobRequest:
     """What is to be done with the audio, whichever way it comes in.
 
     Args:
@@ -145,13 +145,13 @@ class Mark:
         return stored in (self.now, self.before)
 
 
-def fingerprint(order: Order, source: Source, sha256: str = "") -> Mark:
+def fingerprint(order: JobRequest, source: Source, sha256: str = "") -> Mark:
     """What makes two requests the same: the source, the bytes of an upload, options and metadata."""
     told = [] if order.webhook_url is None else [order.webhook_url]
     return _mark(order.options, [str(source.kind), source.location, sha256], [order.metadata, *told])
 
 
-def join_mark(order: Order, sha256: str, defaults: Sequence[str]) -> Mark:
+def join_mark(order: JobRequest, sha256: str, defaults: Sequence[str]) -> Mark:
     """What makes two requests one job: owner, contract, the upload's bytes, what is to be done with them, and by what
     it is done where they name nothing."""
     whose = ["join", order.owner, order.contract.value, sha256]

@@ -14,7 +14,7 @@ from sqlalchemy import update
 from dictograph.blobs.objects import BlobWriter, FolderBlobs
 from dictograph.errors import StorageFull
 from dictograph.job import Options, Source, SourceKind
-from dictograph.service.request import Order, fingerprint
+from dictograph.service.request import JobRequest, fingerprint
 from dictograph.store.tables import idempotency_key
 from tests.integration.api.live import Hand, Live, live
 from tests.service import ask, eventually
@@ -153,7 +153,7 @@ def test_a_full_disk_is_said_and_the_key_is_free_afterwards(tmp_path: Path, migr
 def test_a_request_is_sent_again_after_an_upgrade(client: httpx.Client, hand: Hand) -> None:
     """As version 0.1 stored it: with the digest of all options, whatever they are."""
     first = send(client, b"sound", language="de")
-    order = Order(Options(language="de"))
+    order = JobRequest(Options(language="de"))
     mark = fingerprint(order, Source(SourceKind.UPLOAD), hashlib.sha256(b"sound").hexdigest())
     stored = update(idempotency_key).where(idempotency_key.c.fingerprint == mark.now).values(fingerprint=mark.before)
     assert hand.database.write_now(lambda c: c.execute(stored).rowcount) == 1

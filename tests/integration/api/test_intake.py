@@ -17,7 +17,7 @@ from dictograph.errors import DatabaseUnavailable, EmptyUpload, UploadTooLarge
 from dictograph.job import LOCAL_OWNER
 from dictograph.runtime.crash import CrashPoints, Point
 from dictograph.service.intake import Intake
-from dictograph.service.request import Order
+from dictograph.service.request import JobRequest
 from dictograph.service.upload_session import UploadState
 from dictograph.store.database import Database
 from dictograph.store.jobs.read import get_job, list_jobs
@@ -62,7 +62,7 @@ def test_the_audio_is_there_before_the_row_and_the_row_before_the_answer(tmp_pat
     async def run() -> None:
         async with intake(tmp_path, crash) as (way_in, database):
             opened.append(database)
-            assert (await way_in.upload(Order(), "a.wav", io.BytesIO(b"sound"))).created
+            assert (await way_in.upload(JobRequest(), "a.wav", io.BytesIO(b"sound"))).created
 
     asyncio.run(run())
     assert crash.seen == [(Point.UPLOAD_STORED, (["0-audio"], 0)), (Point.JOB_CREATED, (["0-audio"], 1))]
@@ -73,9 +73,9 @@ def test_what_is_refused_leaves_nothing(tmp_path: Path, data: bytes, error: type
     async def run() -> None:
         async with intake(tmp_path) as (way_in, _):
             with pytest.raises(error):
-                await way_in.upload(Order(key="k"), "a.wav", io.BytesIO(data))
+                await way_in.upload(JobRequest(key="k"), "a.wav", io.BytesIO(data))
             assert files(tmp_path) == []
-            assert (await way_in.upload(Order(key="k"), "a.wav", io.BytesIO(b"sound"))).created
+            assert (await way_in.upload(JobRequest(key="k"), "a.wav", io.BytesIO(b"sound"))).created
 
     asyncio.run(run())
 
@@ -92,7 +92,7 @@ def test_a_database_that_refuses_leaves_no_audio(tmp_path: Path, monkeypatch: py
 
             monkeypatch.setattr(database, "write", refuse)
             with pytest.raises(DatabaseUnavailable):
-                await way_in.upload(Order(), "a.wav", io.BytesIO(b"sound"))
+                await way_in.upload(JobRequest(), "a.wav", io.BytesIO(b"sound"))
             assert files(tmp_path) == []
 
     asyncio.run(run())
@@ -105,7 +105,7 @@ def test_a_caller_that_is_cancelled_while_the_row_is_written_tears_nothing_apart
         async with intake(tmp_path) as (way_in, database):
             held = threading.Event()
             blocker = asyncio.create_task(database.write(lambda conn: held.wait(20)))
-            caller = asyncio.create_task(way_in.upload(Order(), "a.wav", io.BytesIO(b"sound")))
+            caller = asyncio.create_task(way_in.upload(JobRequest(), "a.wav", io.BytesIO(b"sound")))
             while files(tmp_path) != ["0-audio"]:
                 await asyncio.sleep(0.01)
             caller.cancel()
@@ -133,7 +133,7 @@ def test_a_loop_that_closes_while_the_row_is_written_keeps_the_audio(tmp_path: P
             async with way_in.begin_upload(LOCAL_OWNER) as upload:
                 names.append(upload.name)
                 await upload.write(b"sound")
-                accepting = asyncio.create_task(upload.finish("a.wav", Order()))
+                accepting = asyncio.create_task(upload.finish("a.wav", JobRequest()))
                 while upload.state is not UploadState.IN_DOUBT:
                     await asyncio.sleep(0.01)
                 for task in asyncio.all_tasks() - {asyncio.current_task(), blocker}:
@@ -148,7 +148,7 @@ def test_a_loop_that_closes_while_the_row_is_written_keeps_the_audio(tmp_path: P
 def test_a_url_makes_a_job_without_audio(tmp_path: Path) -> None:
     async def run() -> None:
         async with intake(tmp_path) as (way_in, database):
-            accepted = await way_in.url(Order(metadata={"a": 1}), "https://example.org/a.wav")
+            accepted = await way_in.url(JobRequest(metadata={"a": 1}), "https://example.org/a.wav")
             stored = await database.read(lambda conn: get_job(conn, LOCAL_OWNER, accepted.job.id))
             assert stored == accepted.job
             assert stored.audio is None

@@ -19,7 +19,7 @@ from dictograph.runtime.crash import CrashPoints
 from dictograph.service import idempotency, intake
 from dictograph.service.compat.backend_uploads import Uploads
 from dictograph.service.intake import Intake
-from dictograph.service.request import Order
+from dictograph.service.request import JobRequest
 from dictograph.settings.model import Settings
 from dictograph.store.backends.postgres_backend import PostgresBackend
 from dictograph.store.backends.sqlite_backend import SqliteBackend
@@ -88,7 +88,7 @@ async def upload(way_in: Intake, before_the_row: Callable[[], None] = lambda: No
     async with way_in.begin_upload("local", key) as session:
         await session.write(b"sound")
         before_the_row()
-        return (await session.finish("a.wav", Order())).job.id
+        return (await session.finish("a.wav", JobRequest())).job.id
 
 
 def test_what_may_be_written_keeps_its_audio(bench: Bench, way_in: Intake, settings: Settings, flaw: Flaw) -> None:
@@ -138,12 +138,12 @@ def test_what_is_certainly_not_written_leaves_nothing(
     async def run() -> None:
         with monkeypatch.context() as outage:
             outage.setattr(intake, "check_room", fail)
-            for refused in (upload(way_in), way_in.url(Order(key="of a url"), "https://example.org/a.wav")):
+            for refused in (upload(way_in), way_in.url(JobRequest(key="of a url"), "https://example.org/a.wav")):
                 with pytest.raises(DatabaseUnavailable):
                     await refused
         assert files(settings) == []
         await upload(way_in)  # the keys are free at once
-        assert (await way_in.url(Order(key="of a url"), "https://example.org/a.wav")).created
+        assert (await way_in.url(JobRequest(key="of a url"), "https://example.org/a.wav")).created
 
     asyncio.run(run())
 
@@ -188,14 +188,14 @@ def test_of_two_uploads_with_a_key_one_makes_the_job_whoever_is_first(
             await asyncio.to_thread(grow_old, bench)
             if other_is_done:
                 second.append(await upload(way_in, key=key))
-                first = await session.finish("a.wav", Order())
+                first = await session.finish("a.wav", JobRequest())
                 assert (first.job.id, first.created) == (second[0], False)
                 return
             async with way_in.begin_upload("local", key) as other:
                 await other.write(b"sound")
                 with pytest.raises(IdempotencyInProgress):
-                    await session.finish("a.wav", Order())
-                assert (await other.finish("a.wav", Order())).created
+                    await session.finish("a.wav", JobRequest())
+                assert (await other.finish("a.wav", JobRequest())).created
 
     for number, other_is_done in enumerate((True, False), 1):
         asyncio.run(run(other_is_done))
@@ -218,6 +218,6 @@ def test_a_key_is_renewed_while_its_upload_comes(bench: Bench, way_in: Intake, m
             await asyncio.to_thread(eventually, lambda: age() > began)
             with pytest.raises(IdempotencyInProgress):
                 await upload(way_in)
-            assert (await session.finish("a.wav", Order())).created
+            assert (await session.finish("a.wav", JobRequest())).created
 
     asyncio.run(run())

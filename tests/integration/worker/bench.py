@@ -12,10 +12,10 @@ from typing import Any
 
 from dictograph.bootstrap import Application, open_application
 from dictograph.job import Job, Options
-from dictograph.service.request import Order
+from dictograph.service.request import JobRequest
 from dictograph.settings.model import load
 
-PLAIN = Order(Options.model_validate({"vad_filter": False}))
+PLAIN = JobRequest(Options.model_validate({"vad_filter": False}))
 
 
 def behave(folder: Path, **behaviour: object) -> None:

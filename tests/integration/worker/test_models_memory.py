@@ -14,7 +14,7 @@ from dictograph.child.memory_budget import MemoryBudget
 from dictograph.engine.protocol import EngineSpec
 from dictograph.errors import ModelTooLarge
 from dictograph.job import JobStatus, Options
-from dictograph.service.request import Order
+from dictograph.service.request import JobRequest
 from dictograph.worker.batching.engine_dispatcher import Desk, EngineLimits
 from dictograph.worker.engines import Engines
 from tests.audio_files import write_noise
@@ -181,5 +181,5 @@ def test_jobs_that_wait_for_memory_are_charged_nothing(folder: Path) -> None:
     asyncio.run(test())
 
 
-def order_for(engine: str) -> Order:
-    return Order(Options.model_validate({"vad_filter": False, "engine": engine}))
+def order_for(engine: str) -> JobRequest:
+    return JobRequest(Options.model_validate({"vad_filter": False, "engine": engine}))

@@ -18,7 +18,7 @@ from sqlalchemy import update
 from dictograph.audio import rules
 from dictograph.bootstrap import Application, open_application
 from dictograph.job import Job, JobStatus, Options
-from dictograph.service.request import Order
+from dictograph.service.request import JobRequest
 from dictograph.settings.model import load
 from dictograph.store.events import read_events
 from dictograph.store.jobs.read import windows
@@ -310,7 +310,7 @@ def test_a_job_for_weights_that_cannot_be_had_fails_by_name(folder: Path) -> Non
 def test_a_language_that_the_engine_does_not_know_is_refused_by_name(folder: Path) -> None:
     async def test() -> None:
         async with application(folder, engine="sphinx", extra_engines={}) as opened:
-            order = Order(Options.model_validate({"language": "de"}))
+            order = JobRequest(Options.model_validate({"language": "de"}))
             with write_noise(folder / "a.wav", 3, 1).open("rb") as data:
                 accepted = await opened.services.intake.upload(order, "a.wav", data)
             job = await ended(opened, accepted.job)
@@ -324,7 +324,7 @@ def test_a_language_that_the_engine_does_not_know_is_refused_by_name(folder: Pat
 def test_an_option_that_the_engine_cannot_heed_is_a_warning(folder: Path) -> None:
     async def test() -> None:
         async with application(folder, engine="sphinx", extra_engines={}) as opened:
-            order = Order(Options.model_validate({"hotwords": "dictograph"}))
+            order = JobRequest(Options.model_validate({"hotwords": "dictograph"}))
             with write_noise(folder / "a.wav", 3, 1).open("rb") as data:
                 accepted = await opened.services.intake.upload(order, "a.wav", data)
             job = await ended(opened, accepted.job)

@@ -8,7 +8,15 @@ import pytest
 
 from dictograph.errors import InvalidOption, InvalidRequest
 from dictograph.job import Options, Source, SourceKind
-from dictograph.service.request import Mark, Order, check_metadata, check_options, check_url, fingerprint, join_mark
+from dictograph.service.request import (
+    JobRequest,
+    Mark,
+    check_metadata,
+    check_options,
+    check_url,
+    fingerprint,
+    join_mark,
+)
 
 UPLOAD = Source(SourceKind.UPLOAD)
 
@@ -76,13 +84,13 @@ def test_urls_that_could_not(url: str) -> None:
 
 def test_a_fingerprint_is_of_the_request_and_nothing_else() -> None:
     options = Options.model_validate({"beam_size": 2})
-    same = fingerprint(Order(options, {"a": 1, "b": 2}, key="x"), UPLOAD, "00")
-    assert same == fingerprint(Order(options, {"b": 2, "a": 1}, key="y"), UPLOAD, "00")
+    same = fingerprint(JobRequest(options, {"a": 1, "b": 2}, key="x"), UPLOAD, "00")
+    assert same == fingerprint(JobRequest(options, {"b": 2, "a": 1}, key="y"), UPLOAD, "00")
     others = {
-        fingerprint(Order(options, {"a": 1, "b": 2}), UPLOAD, "01"),
-        fingerprint(Order(options, {"a": 1}), UPLOAD, "00"),
-        fingerprint(Order(metadata={"a": 1, "b": 2}), UPLOAD, "00"),
-        fingerprint(Order(options, {"a": 1, "b": 2}), Source(SourceKind.URL, "http://a.org"), "00"),
+        fingerprint(JobRequest(options, {"a": 1, "b": 2}), UPLOAD, "01"),
+        fingerprint(JobRequest(options, {"a": 1}), UPLOAD, "00"),
+        fingerprint(JobRequest(metadata={"a": 1, "b": 2}), UPLOAD, "00"),
+        fingerprint(JobRequest(options, {"a": 1, "b": 2}), Source(SourceKind.URL, "http://a.org"), "00"),
     }
     assert len(others | {same}) == 5
     assert len({mark.now for mark in others | {same}}) == 5
@@ -96,7 +104,7 @@ class LaterOptions(Options):
 
 def test_an_option_that_comes_with_an_upgrade_changes_no_request_that_does_not_use_it() -> None:
     def marks(options: Options) -> tuple[Mark, Mark]:
-        order = Order(options, {"case": 1}, webhook_url="https://example.org/hook")
+        order = JobRequest(options, {"case": 1}, webhook_url="https://example.org/hook")
         return fingerprint(order, UPLOAD, "00"), join_mark(order, "00", ("auto", ""))
 
     before = marks(Options(beam_size=2))
@@ -107,8 +115,8 @@ def test_an_option_that_comes_with_an_upgrade_changes_no_request_that_does_not_u
 
 def test_a_request_is_known_by_the_digest_that_earlier_versions_stored() -> None:
     """The figure is what version 0.1 stored."""
-    order = Order(Options(language="en"), {"case": 1})
+    order = JobRequest(Options(language="en"), {"case": 1})
     stored = "d60ebe357e1b4d9f2656d8b56f851870e5b2a6e283090c69835dc7c28b27b757"
     assert fingerprint(order, UPLOAD, "00").is_of(stored)
-    assert fingerprint(Order(LaterOptions(language="en"), {"case": 1}), UPLOAD, "00").is_of(stored)
-    assert not fingerprint(Order(Options(language="de"), {"case": 1}), UPLOAD, "00").is_of(stored)
+    assert fingerprint(JobRequest(LaterOptions(language="en"), {"case": 1}), UPLOAD, "00").is_of(stored)
+    assert not fingerprint(JobRequest(Options(language="de"), {"case": 1}), UPLOAD, "00").is_of(stored)

@@ -26,7 +26,7 @@ from dictograph.formats.languages import language_name
 from dictograph.job import Job
 from dictograph.service.auth.access import Caller
 from dictograph.service.compat.contracts import limits_of, options_of
-from dictograph.service.request import Order
+from dictograph.service.request import JobRequest
 from dictograph.service.services import Services
 from dictograph.service.shielded import run_to_completion
 
@@ -74,7 +74,7 @@ async def _take(
     parts: Parts, request: Request, caller: Caller, options: Mapping[str, Any], *, encoded: bool, joins: bool = True
 ) -> tuple[Job, str]:
     """The job, and the file's name as it was sent."""
-    order = Order(
+    order = JobRequest(
         options_of(parts.settings, Contract.ASR, options),
         contract=Contract.ASR,
         limits=limits_of(parts.settings, Contract.ASR),

@@ -30,7 +30,7 @@ from dictograph.service.compat.backend_uploads import Uploads
 from dictograph.service.compat.contracts import limits_of, options_of
 from dictograph.service.intake import Accepted, Intake
 from dictograph.service.jobs import Jobs, Listing
-from dictograph.service.request import Order, check_url
+from dictograph.service.request import JobRequest, check_url
 from dictograph.service.services import Services
 
 _JOB = f"{PREFIX}/job"
@@ -138,9 +138,9 @@ async def find(jobs: Jobs, caller: Caller, job_id: str) -> Job:
     return job
 
 
-def _order(parts: Parts, caller: Caller, body: TranscribeBody, key: str | None) -> Order:
+def _order(parts: Parts, caller: Caller, body: TranscribeBody, key: str | None) -> JobRequest:
     given = {name: value for name, value in _options(body).items() if value not in (None, "")}
-    return Order(
+    return JobRequest(
         options_of(parts.settings, Contract.BACKEND, given),
         owner=caller.owner,
         key=key,
@@ -158,7 +158,7 @@ def _options(body: TranscribeBody) -> Mapping[str, Any]:
     return extra | {"language": body.language} | ({"model": body.mode} if body.mode else {})
 
 
-async def _take(intake: Intake, uploads: Uploads, order: Order, body: TranscribeBody) -> Accepted:
+async def _take(intake: Intake, uploads: Uploads, order: JobRequest, body: TranscribeBody) -> Accepted:
     named = resolve(body.url)
     if not isinstance(named, Uploaded):
         return await intake.url(order, named.url, body.filename)

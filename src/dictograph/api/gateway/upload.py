@@ -13,7 +13,7 @@ from dictograph.errors import InvalidRequest
 from dictograph.job import Job
 from dictograph.service.auth.access import Caller
 from dictograph.service.compat.contracts import limits_of, options_of
-from dictograph.service.request import Order
+from dictograph.service.request import JobRequest
 
 #: Endings of names that are taken; whether there is sound inside shows when it is transcribed.
 EXTENSIONS = (
@@ -35,7 +35,7 @@ async def take(request: Request, parts: Parts, caller: Caller) -> Job:
     """
     settings = parts.settings
     limits = limits_of(settings, Contract.GATEWAY)
-    order = Order(
+    order = JobRequest(
         options_of(settings, Contract.GATEWAY), contract=Contract.GATEWAY, limits=limits, key_id=caller.key_id
     )
     intake = parts.services.intake

@@ -31,7 +31,7 @@ from dictograph.job import Job, Options
 from dictograph.service.auth.access import Caller
 from dictograph.service.compat.contracts import limits_of, options_of
 from dictograph.service.intake import Accepted
-from dictograph.service.request import Order
+from dictograph.service.request import JobRequest
 
 _PATH = "/v1/audio"
 _CALLS: dict[str, Task] = {"transcriptions": "transcribe", "translations": "translate"}
@@ -106,12 +106,12 @@ class _Call:
         check_completed(job)
         return Stream(abort_on_error(job, body), self._asked.format.media_type)
 
-    def _order(self, form: MultipartReader) -> Order:
+    def _order(self, form: MultipartReader) -> JobRequest:
         """What the form asks for, as far as it has come."""
         self._asked = asked = read_fields(form.values, self._task)
         if form.ended and asked.model is None:
             raise RequestError("You must provide a `model`: `whisper-1` is the one that is configured.", param="model")
-        order = Order(
+        order = JobRequest(
             _options(self._parts, asked),
             contract=Contract.OPENAI,
             limits=limits_of(self._parts.settings, Contract.OPENAI),

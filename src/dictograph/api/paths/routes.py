@@ -20,7 +20,7 @@ from dictograph.errors import NotFound
 from dictograph.service.auth.access import Scope
 from dictograph.service.compat.contracts import limits_of, options_of
 from dictograph.service.compat.path_uploads import PathUploads
-from dictograph.service.request import Order
+from dictograph.service.request import JobRequest
 from dictograph.service.services import Services
 from dictograph.settings.model import Settings
 
@@ -75,7 +75,7 @@ async def _transcribe(request: Request, services: Services, settings: Settings, 
     path = _path_of(await read_body(request, pace))
     if path is None:
         return refusal(MISSING_PATH)
-    order = Order(
+    order = JobRequest(
         options_of(settings, Contract.PATH),
         owner=caller.owner,
         contract=Contract.PATH,

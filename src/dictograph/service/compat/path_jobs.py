@@ -11,7 +11,7 @@ from dictograph.audio.local_path import lies_under, why_never
 from dictograph.errors import NotFound, PathNotAllowed
 from dictograph.job import Job
 from dictograph.service.intake import Intake
-from dictograph.service.request import Order
+from dictograph.service.request import JobRequest
 from dictograph.settings.model import Settings, variable
 from dictograph.store.compat.path_jobs import newest_of_path
 from dictograph.store.database import Database
@@ -25,7 +25,7 @@ class Paths:
         self._intake = intake
         self._roots = roots_of(settings)
 
-    async def transcribe(self, order: Order, path: str) -> Job:
+    async def transcribe(self, order: JobRequest, path: str) -> Job:
         """Take in a file of this machine.
 
         Raises:

@@ -33,7 +33,7 @@ from dictograph.store.jobs.accept import NewJob, create_job
 from dictograph.store.jobs.read import get_job
 
 
-class Offer(Protocol):
+class ModelResolver(Protocol):
     """Says without waiting whether an engine and model can be asked for: engine.catalog.Catalog."""
 
     def resolve(self, engine: str, model: str | None, contract: Contract = Contract.NATIVE) -> tuple[str, str]: ...
@@ -63,7 +63,7 @@ class Intake:
         self,
         database: Database,
         blobs: Blobs,
-        offer: Offer,
+        offer: ModelResolver,
         settings: Settings,
         crash: CrashPoints,
         process_id: str,

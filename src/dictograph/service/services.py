@@ -15,7 +15,7 @@ from dictograph.service.compat.backend_uploads import Uploads
 from dictograph.service.compat.contract_stats import TrafficBoard
 from dictograph.service.compat.path_jobs import Paths
 from dictograph.service.compat.transcript_report import Readings
-from dictograph.service.intake import Intake, Offer
+from dictograph.service.intake import Intake, ModelResolver
 from dictograph.service.jobs import Jobs
 from dictograph.service.queue_estimate import QueueEstimates
 from dictograph.service.status import Readiness, StatusBoard
@@ -54,7 +54,7 @@ class Services:
         database: Database,
         blobs: Blobs,
         tail: Tail,
-        offer: Offer,
+        offer: ModelResolver,
         settings: Settings,
         crash: CrashPoints,
         process_id: str,

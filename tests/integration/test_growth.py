@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dictograph.errors import NotFound, ServerBusy, UnexpectedError
-from dictograph.service.streams.transcript_stream import Growing, Growth
+from dictograph.service.streams.transcript_stream import Growing, TranscriptUpdate
 from dictograph.store.database import Database
 from dictograph.store.jobs import control, finish, progress
 from dictograph.store.migrate import upgrade
@@ -38,7 +38,7 @@ def followed(bench: Bench, work: Callable[[Growing, asyncio.Event], Awaitable[No
     asyncio.run(run())
 
 
-def texts(growth: Growth) -> list[str]:
+def texts(growth: TranscriptUpdate) -> list[str]:
     return [segment.text for segment in growth.segments]
 
 

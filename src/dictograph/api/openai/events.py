@@ -14,7 +14,7 @@ from dictograph.errors import DictographError
 from dictograph.formats.whisper_shapes import texts
 from dictograph.job import Job
 from dictograph.service.services import Services
-from dictograph.service.streams.transcript_stream import Growth
+from dictograph.service.streams.transcript_stream import TranscriptUpdate
 
 _HEADERS = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
 
@@ -33,12 +33,14 @@ async def streamed(services: Services, job: Job, seconds: float) -> Stream:
     return Stream(_records(first, growth), "text/event-stream", _HEADERS)
 
 
-async def _records(first: Growth, growth: AsyncGenerator[Growth, None]) -> AsyncGenerator[bytes, None]:
+async def _records(
+    first: TranscriptUpdate, growth: AsyncGenerator[TranscriptUpdate, None]
+) -> AsyncGenerator[bytes, None]:
     """The deltas, whose sum is the text, and the text; or what went wrong, which no status can tell any more."""
     told: list[str] = []
     async with aclosing(growth):
         try:
-            now: Growth | None = first
+            now: TranscriptUpdate | None = first
             while now is not None:
                 yield _deltas(now, told) or SSE_ALIVE
                 if now.ended:
@@ -49,7 +51,7 @@ async def _records(first: Growth, growth: AsyncGenerator[Growth, None]) -> Async
             yield b"event: error\ndata: " + bytes(refusal(error).body) + b"\n\n"
 
 
-def _deltas(growth: Growth, told: list[str]) -> bytes:
+def _deltas(growth: TranscriptUpdate, told: list[str]) -> bytes:
     """One for each segment that has text; what is told is added to `told`."""
     records = []
     for text in texts(growth.segments):

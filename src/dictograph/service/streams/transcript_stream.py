@@ -24,7 +24,7 @@ _PAGE = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Growth:
+class TranscriptUpdate:
     """What has come since the last one; without segments it is a sign of life. `ended`: nothing follows."""
 
     job: Job
@@ -40,7 +40,7 @@ class Growing:
         self._tail = tail
         self._stopping = Stopping(stopping)
 
-    async def follow(self, owner: str | None, job_id: str, quiet: float) -> AsyncGenerator[Growth, None]:
+    async def follow(self, owner: str | None, job_id: str, quiet: float) -> AsyncGenerator[TranscriptUpdate, None]:
         """The job's transcript from its beginning, then as it grows; a sign of life after `quiet` seconds of nothing.
 
         Raises:
@@ -58,7 +58,7 @@ class Growing:
                 next_index += len(page)
                 ended = job.status.ended and next_index >= job.windows_done
                 if page or ended:
-                    yield Growth(job, _segments(page), ended)
+                    yield TranscriptUpdate(job, _segments(page), ended)
                 if ended:
                     return
                 if next_index < job.windows_done:
@@ -67,7 +67,7 @@ class Growing:
                 if news is News.STOPPING:
                     raise ServerBusy("The service is stopping; the job goes on later. Ask again for its text.")
                 if news is News.QUIET:
-                    yield Growth(job, (), ended=False)
+                    yield TranscriptUpdate(job, (), ended=False)
 
 
 def _page(conn: Connection, owner: str | None, job_id: str, next_index: int) -> tuple[Job, list[StoredWindow]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dictograph.errors import NotFound, ServerBusy, UnexpectedError
-from dictograph.service.streams.transcript_stream import Growing, TranscriptUpdate
+from dictograph.service.streams.transcript_stream import TranscriptStream, TranscriptUpdate
 from dictograph.store.database import Database
 from dictograph.store.jobs import control, finish, progress
 from dictograph.store.migrate import upgrade
@@ -25,12 +25,12 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(Database.open(url))
 
 
-def followed(bench: Bench, work: Callable[[Growing, asyncio.Event], Awaitable[None]]) -> None:
+def followed(bench: Bench, work: Callable[[TranscriptStream, asyncio.Event], Awaitable[None]]) -> None:
     async def run() -> None:
         tail, stopping = Tail(bench.database), asyncio.Event()
         await tail.start()
         try:
-            await work(Growing(bench.database, tail, stopping), stopping)
+            await work(TranscriptStream(bench.database, tail, stopping), stopping)
         finally:
             await tail.stop()
             await bench.database.close()
@@ -47,7 +47,7 @@ def test_windows_come_once_each_in_order_to_the_end(bench: Bench) -> None:
     bench.plan(lease, 40)
     bench.commit(lease, *range(20))
 
-    async def work(growing: Growing, stopping: asyncio.Event) -> None:
+    async def work(growing: TranscriptStream, stopping: asyncio.Event) -> None:
         del stopping
         heard: list[str] = []
         async with aclosing(growing.follow("local", lease.job_id, 0.1)) as growth:
@@ -71,7 +71,7 @@ def test_what_cannot_go_on_says_so(bench: Bench, what: str, error: type[Exceptio
     bench.plan(lease, 2)
     bench.commit(lease, 0)
 
-    async def work(growing: Growing, stopping: asyncio.Event) -> None:
+    async def work(growing: TranscriptStream, stopping: asyncio.Event) -> None:
         async with aclosing(growing.follow("local", lease.job_id, 30)) as growth:
             assert texts(await anext(growth)) == ["text 0"]
             match what:
@@ -90,7 +90,7 @@ def test_what_cannot_go_on_says_so(bench: Bench, what: str, error: type[Exceptio
 def test_nobody_follows_what_is_somebody_elses(bench: Bench) -> None:
     job = bench.create(owner="ann")
 
-    async def work(growing: Growing, stopping: asyncio.Event) -> None:
+    async def work(growing: TranscriptStream, stopping: asyncio.Event) -> None:
         del stopping
         with pytest.raises(NotFound):
             await anext(growing.follow("eve", job.id, 1))

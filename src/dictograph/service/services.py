@@ -20,7 +20,7 @@ from dictograph.service.jobs import Jobs
 from dictograph.service.queue_estimate import QueueEstimates
 from dictograph.service.status import Readiness, StatusBoard
 from dictograph.service.streams.event_stream import Following
-from dictograph.service.streams.transcript_stream import Growing
+from dictograph.service.streams.transcript_stream import TranscriptStream
 from dictograph.service.transcripts import Transcripts
 from dictograph.service.webhooks import Webhooks
 from dictograph.settings.model import Settings
@@ -36,7 +36,7 @@ class Services:
     intake: Intake
     jobs: Jobs
     transcripts: Transcripts
-    growing: Growing
+    growing: TranscriptStream
     following: Following
     queue_estimates: QueueEstimates
     board: StatusBoard
@@ -70,7 +70,7 @@ class Services:
             intake=intake,
             jobs=Jobs(database, blobs, tail, stopping, settings.max_pending),
             transcripts=Transcripts(database),
-            growing=Growing(database, tail, stopping),
+            growing=TranscriptStream(database, tail, stopping),
             following=Following(database, tail, queue_estimates, stopping),
             queue_estimates=queue_estimates,
             board=StatusBoard(database, blobs, readiness),

@@ -32,7 +32,7 @@ class TranscriptUpdate:
     ended: bool
 
 
-class Growing:
+class TranscriptStream:
     """Follows transcripts. Each reader takes them at its own pace, a page of windows at a time."""
 
     def __init__(self, database: Database, tail: Tail, stopping: asyncio.Event) -> None:

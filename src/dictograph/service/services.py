@@ -36,7 +36,7 @@ class Services:
     intake: Intake
     jobs: Jobs
     transcripts: Transcripts
-    growing: TranscriptStream
+    transcript_stream: TranscriptStream
     following: Following
     queue_estimates: QueueEstimates
     board: StatusBoard
@@ -70,7 +70,7 @@ class Services:
             intake=intake,
             jobs=Jobs(database, blobs, tail, stopping, settings.max_pending),
             transcripts=Transcripts(database),
-            growing=TranscriptStream(database, tail, stopping),
+            transcript_stream=TranscriptStream(database, tail, stopping),
             following=Following(database, tail, queue_estimates, stopping),
             queue_estimates=queue_estimates,
             board=StatusBoard(database, blobs, readiness),

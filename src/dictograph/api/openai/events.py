@@ -22,7 +22,7 @@ _HEADERS = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"
 async def streamed(services: Services, job: Job, seconds: float) -> Stream:
     """The answer to a call with `stream`. It begins with the first text, and after `seconds` in any case; what went
     wrong before is raised."""
-    growth = services.growing.follow(job.owner, job.id, seconds)
+    growth = services.transcript_stream.follow(job.owner, job.id, seconds)
     try:
         first = await anext(growth)
         if first.ended:

@@ -19,7 +19,7 @@ from dictograph.service.intake import Intake, ModelResolver
 from dictograph.service.jobs import Jobs
 from dictograph.service.queue_estimate import QueueEstimates
 from dictograph.service.status import Readiness, StatusBoard
-from dictograph.service.streams.event_stream import Following
+from dictograph.service.streams.event_stream import EventStreams
 from dictograph.service.streams.transcript_stream import TranscriptStream
 from dictograph.service.transcripts import Transcripts
 from dictograph.service.webhooks import Webhooks
@@ -37,7 +37,7 @@ class Services:
     jobs: Jobs
     transcripts: Transcripts
     transcript_stream: TranscriptStream
-    following: Following
+    following: EventStreams
     queue_estimates: QueueEstimates
     board: StatusBoard
     readings: Readings
@@ -71,7 +71,7 @@ class Services:
             jobs=Jobs(database, blobs, tail, stopping, settings.max_pending),
             transcripts=Transcripts(database),
             transcript_stream=TranscriptStream(database, tail, stopping),
-            following=Following(database, tail, queue_estimates, stopping),
+            following=EventStreams(database, tail, queue_estimates, stopping),
             queue_estimates=queue_estimates,
             board=StatusBoard(database, blobs, readiness),
             readings=Readings(database, Library.load(settings.prompts_dir)),

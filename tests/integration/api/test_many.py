@@ -15,7 +15,7 @@ from dictograph.service import job_counts
 from dictograph.service.job_counts import JobCounter
 from dictograph.service.queue_estimate import QueueEstimates
 from dictograph.service.streams import event_stream
-from dictograph.service.streams.event_stream import Following, StreamEvent, Told
+from dictograph.service.streams.event_stream import EventStreams, StreamEvent, Told
 from dictograph.store.database import Database
 from dictograph.store.jobs import control
 from dictograph.store.jobs.accept import NewJob, create_job
@@ -63,7 +63,7 @@ def test_a_hundred_quiet_subscribers_read_nothing(database: Database, monkeypatc
         counted: Any = Counted(database)
         tail = Tail(database, poll_interval=60)
         await tail.start()
-        following = Following(counted, tail, QueueEstimates(counted), asyncio.Event())
+        following = EventStreams(counted, tail, QueueEstimates(counted), asyncio.Event())
         async with AsyncExitStack() as stack:
             streams = [following.follow("local", name) for name in ("a", "b") for _ in range(50)]
             for stream in streams:

@@ -16,7 +16,7 @@ from dictograph.job import Job, JobStatus
 from dictograph.service.jobs import Jobs, Listing
 from dictograph.service.live_workers import live_workers
 from dictograph.service.queue_estimate import QueueEstimates
-from dictograph.service.streams.event_stream import Following, Snapshot
+from dictograph.service.streams.event_stream import EventStreams, Snapshot
 from dictograph.settings.model import Settings
 from dictograph.store.database import Database
 from dictograph.store.tail import Tail
@@ -51,7 +51,7 @@ class DatabaseDesk:
         self._database = database
         self._outlooks = QueueEstimates(database)
         self._jobs = Jobs(database, blobs, tail, stopping)
-        self._following = Following(database, tail, self._outlooks, stopping)
+        self._following = EventStreams(database, tail, self._outlooks, stopping)
 
     async def list(self, statuses: Sequence[str], limit: int, *, dead: bool) -> list[Shape]:
         listing = Listing(statuses=[JobStatus(status) for status in statuses], limit=limit, dead=dead)

@@ -49,7 +49,7 @@ class Snapshot:
 Told = StreamEvent | Snapshot | None
 
 
-class Following:
+class EventStreams:
     """Opens streams. Each reads the log at its client's pace: a slow one holds a page of it, no more.
 
     Those who want the same page at the same time get it from one reading.
@@ -114,7 +114,7 @@ class Following:
 class _Stream:
     """One client's reading of one job's log."""
 
-    def __init__(self, following: Following, watch: Watch, owner: str | None, job_id: str, after: int) -> None:
+    def __init__(self, following: EventStreams, watch: Watch, owner: str | None, job_id: str, after: int) -> None:
         self._following = following
         self._watch = watch
         self._owner, self._job_id = owner, job_id

@@ -7,7 +7,7 @@ from typing import Any
 
 from dictograph.api.views import job_view
 from dictograph.service.queue_estimate import QueueEstimate
-from dictograph.service.streams.event_stream import Snapshot, StreamEvent, Told
+from dictograph.service.streams.event_stream import Snapshot, StreamEvent, StreamItem
 
 #: A browser that lost its stream comes back after so many milliseconds.
 _RETRY_MS = 2000
@@ -16,7 +16,7 @@ SSE_HEAD = f"retry: {_RETRY_MS}\n\n".encode()
 SSE_ALIVE = b": alive\n\n"
 
 
-def sse(told: Told) -> bytes:
+def sse(told: StreamItem) -> bytes:
     """The record of an event; what has no number carries no id, so the client resumes after the last that had."""
     event = _event(told)
     if event is None:
@@ -25,7 +25,7 @@ def sse(told: Told) -> bytes:
     return f"{id}event: {event.type}\ndata: {_json(event.data)}\n\n".encode("utf-8", "backslashreplace")
 
 
-def frame(told: Told) -> str | None:
+def frame(told: StreamItem) -> str | None:
     """The text of a WebSocket frame; None when there is nothing to say, since pings keep it alive."""
     event = _event(told)
     if event is None:
@@ -34,7 +34,7 @@ def frame(told: Told) -> str | None:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _event(told: Told) -> StreamEvent | None:
+def _event(told: StreamItem) -> StreamEvent | None:
     if isinstance(told, Snapshot):
         view = job_view(told.job, QueueEstimate()).model_dump(mode="json")
         return StreamEvent(told.seq, "snapshot", {"job": view})

@@ -15,7 +15,7 @@ from dictograph.service import job_counts
 from dictograph.service.job_counts import JobCounter
 from dictograph.service.queue_estimate import QueueEstimates
 from dictograph.service.streams import event_stream
-from dictograph.service.streams.event_stream import EventStreams, StreamEvent, Told
+from dictograph.service.streams.event_stream import EventStreams, StreamEvent, StreamItem
 from dictograph.store.database import Database
 from dictograph.store.jobs import control
 from dictograph.store.jobs.accept import NewJob, create_job
@@ -85,9 +85,9 @@ def test_a_hundred_quiet_subscribers_read_nothing(database: Database, monkeypatc
     asyncio.run(asyncio.wait_for(run(), 60))
 
 
-async def _take(stream: Any, count: int) -> list[Told]:
+async def _take(stream: Any, count: int) -> list[StreamItem]:
     """So many things that a stream tells; signs of life only where nothing else is expected."""
-    told: list[Told] = []
+    told: list[StreamItem] = []
     async for one in stream:
         if one is None and count < 5:
             continue
@@ -97,7 +97,7 @@ async def _take(stream: Any, count: int) -> list[Told]:
     return told
 
 
-def kinds(told: list[Told]) -> list[str]:
+def kinds(told: list[StreamItem]) -> list[str]:
     return [one.type for one in told if isinstance(one, StreamEvent)]
 
 

@@ -46,7 +46,7 @@ class Snapshot:
     job: Job
 
 
-Told = StreamEvent | Snapshot | None
+StreamItem = StreamEvent | Snapshot | None
 
 
 class EventStreams:
@@ -79,7 +79,7 @@ class EventStreams:
         job = await self._database.read(lambda conn: get_job(conn, owner, job_id))
         return job.status.ended and after >= job.last_seq
 
-    async def follow(self, owner: str | None, job_id: str, after: int = 0) -> AsyncGenerator[Told, None]:
+    async def follow(self, owner: str | None, job_id: str, after: int = 0) -> AsyncGenerator[StreamItem, None]:
         """The job's events after `after`, until the job has ended, is deleted, or the service stops.
 
         None is a sign of life. `queue` tells of a waiting job's place, `deleted` that the job is gone.
@@ -123,7 +123,7 @@ class _Stream:
         self._quiet = 0.0
         self._news = News.QUIET
 
-    async def run(self) -> AsyncGenerator[Told, None]:
+    async def run(self) -> AsyncGenerator[StreamItem, None]:
         while True:
             job, events = await self._following.read(self._owner, self._job_id, self._seq)
             for told in self._stored(job, events):
@@ -138,7 +138,7 @@ class _Stream:
             if self._news is News.STOPPING:
                 return
 
-    async def _until_news(self, job: Job) -> AsyncGenerator[Told, None]:
+    async def _until_news(self, job: Job) -> AsyncGenerator[StreamItem, None]:
         """While nothing happens: the place in the queue when it has changed, and signs of life."""
         self._news = News.QUIET
         while self._news is News.QUIET:
@@ -148,9 +148,9 @@ class _Stream:
             if self._news is News.QUIET and self._is_long_quiet(job):
                 yield None
 
-    def _stored(self, job: Job, events: list[Event]) -> list[Told]:
+    def _stored(self, job: Job, events: list[Event]) -> list[StreamItem]:
         """What was read, with a snapshot in place of what is missing before it."""
-        told: list[Told] = []
+        told: list[StreamItem] = []
         first = events[0].seq if events else job.last_seq + 1
         if first > self._seq + 1:
             told.append(Snapshot(first - 1, job))

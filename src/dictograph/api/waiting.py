@@ -87,7 +87,7 @@ async def cancel_on_disconnect(request: Request, work: Coroutine[Any, Any, T]) -
 
 async def _wait(services: Services, job: Job, seconds: float) -> Job:
     job = await services.jobs.wait_until_ended(job.owner, job.id, seconds)
-    if not job.status.ended and services.following.stopping:
+    if not job.status.ended and services.event_streams.stopping:
         raise ServerBusy("The service is stopping; the job goes on later. Send the request again.")
     return job
 

@@ -73,7 +73,7 @@ class _Run:
         """Send a source in and follow its job to the end."""
         self._bars.show(target.name, 0.0, "reading")
         job = await self._send(target)
-        async for told in self._services.following.follow(LOCAL_OWNER, job.id):
+        async for told in self._services.event_streams.follow(LOCAL_OWNER, job.id):
             if isinstance(told, StreamEvent):
                 self._tell(target, told)
         return await self._services.jobs.get(LOCAL_OWNER, job.id)

@@ -37,7 +37,7 @@ class Services:
     jobs: Jobs
     transcripts: Transcripts
     transcript_stream: TranscriptStream
-    following: EventStreams
+    event_streams: EventStreams
     queue_estimates: QueueEstimates
     board: StatusBoard
     readings: Readings
@@ -71,7 +71,7 @@ class Services:
             jobs=Jobs(database, blobs, tail, stopping, settings.max_pending),
             transcripts=Transcripts(database),
             transcript_stream=TranscriptStream(database, tail, stopping),
-            following=EventStreams(database, tail, queue_estimates, stopping),
+            event_streams=EventStreams(database, tail, queue_estimates, stopping),
             queue_estimates=queue_estimates,
             board=StatusBoard(database, blobs, readiness),
             readings=Readings(database, Library.load(settings.prompts_dir)),

@@ -108,7 +108,7 @@ async def _text(services: Services, job: Job, output: str) -> AsyncGenerator[byt
 
 async def _detected(services: Services, job: Job) -> dict[str, Any]:
     """The language, as soon as it is decided: nothing is transcribed for it that need not be."""
-    async with aclosing(services.following.follow(job.owner, job.id)) as events:
+    async with aclosing(services.event_streams.follow(job.owner, job.id)) as events:
         async for told in events:
             if getattr(told, "type", "") in ("language", "failed", "cancelled", "completed"):
                 break

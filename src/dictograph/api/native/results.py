@@ -94,7 +94,7 @@ def result_routes(services: Services) -> APIRouter:
     async def events(caller: Reader, job_id: str, after: After = None, last_event_id: LastEventId = None) -> Response:
         """The job's events as Server-Sent Events: all that have been since `after`, then live, to the job's end."""
         start = after if after is not None else _number(last_event_id)
-        if await services.following.over(caller.owner, job_id, start):
+        if await services.event_streams.over(caller.owner, job_id, start):
             return Response(status_code=204)  # what tells an EventSource to stop coming back
         headers = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
         return Stream(_records(services, caller.owner, job_id, start), "text/event-stream", headers)
@@ -118,7 +118,7 @@ def result_routes(services: Services) -> APIRouter:
 
 async def _records(services: Services, owner: str, job_id: str, after: int) -> AsyncGenerator[bytes, None]:
     yield SSE_HEAD
-    async with aclosing(services.following.follow(owner, job_id, after)) as stream:
+    async with aclosing(services.event_streams.follow(owner, job_id, after)) as stream:
         try:
             async for told in stream:
                 yield sse(told)

@@ -53,12 +53,12 @@ async def _tell(websocket: WebSocket, services: Services, owner: str, job_id: st
     """Send all there is to say, and close. The client's pace is ours: sending waits for it."""
     code, reason = DONE, ""
     try:
-        await services.following.over(owner, job_id, after)
-        async with aclosing(services.following.follow(owner, job_id, after)) as stream:
+        await services.event_streams.over(owner, job_id, after)
+        async with aclosing(services.event_streams.follow(owner, job_id, after)) as stream:
             async for told in stream:
                 if (text := frame(told)) is not None:
                     await websocket.send_text(text)
-        if services.following.stopping:
+        if services.event_streams.stopping:
             code, reason = RESTARTING, "The service is stopping; come back after the last event."
     except NotFound as error:
         code, reason = UNKNOWN_JOB, error.message

@@ -17,7 +17,7 @@ from dictograph.blobs.objects import Blobs
 from dictograph.errors import DictographError, InvalidRequest, NotFound
 from dictograph.job import Job, JobStatus
 from dictograph.service.auth.quota import check_room
-from dictograph.service.streams.job_watch import News, Stopping, Watch, watching
+from dictograph.service.streams.job_watch import Stopping, WaitResult, Watch, watching
 from dictograph.store.database import Database
 from dictograph.store.jobs import control
 from dictograph.store.jobs.read import Page, get_job, list_jobs
@@ -121,7 +121,7 @@ class Jobs:
                 left = deadline - time.monotonic()
                 if job.status.ended or left <= 0:
                     return job
-                if await watch.wait(job.last_seq, left) is News.STOPPING:
+                if await watch.wait(job.last_seq, left) is WaitResult.STOPPING:
                     return job
 
     def watching(self, job_id: str) -> AbstractAsyncContextManager[Watch]:
@@ -139,9 +139,9 @@ class Jobs:
                 yield job
                 if job.status.ended:
                     return
-                while (news := await watch.wait(job.last_seq, _LONG_S)) is News.QUIET:
+                while (news := await watch.wait(job.last_seq, _LONG_S)) is WaitResult.QUIET:
                     pass
-                if news is News.STOPPING:
+                if news is WaitResult.STOPPING:
                     return
 
     async def texts(self, jobs: Sequence[Job]) -> dict[str, str | None]:

@@ -11,7 +11,7 @@ from dictograph.api.gateway import messages
 from dictograph.errors import DatabaseUnavailable, StorageFull
 from dictograph.job import Job, JobStatus
 from dictograph.service.services import Services
-from dictograph.service.streams.job_watch import News, Watch
+from dictograph.service.streams.job_watch import WaitResult, Watch
 
 log = logging.getLogger(__name__)
 
@@ -61,22 +61,22 @@ class Subscription:
     async def _turn(self, watch: Watch) -> bool:
         """Wait for something to tell, and tell it; whether that was the last."""
         match await self._news(watch):
-            case News.STOPPING:
+            case WaitResult.STOPPING:
                 return True
-            case News.QUIET:
+            case WaitResult.QUIET:
                 await self._tell_status()
-            case News.GONE:
+            case WaitResult.GONE:
                 return await self._tell_deleted()
-            case News.CHANGED:
+            case WaitResult.CHANGED:
                 self._is_behind = True
                 is_over = await self._look()
                 self._is_behind = False
                 return is_over
         return False
 
-    async def _news(self, watch: Watch) -> News:
+    async def _news(self, watch: Watch) -> WaitResult:
         if self._is_behind:  # the last look was cut short
-            return News.CHANGED
+            return WaitResult.CHANGED
         left = max(self._due - _now(), 0.0)
         if self._job is None:
             return await watch.wait_until_there(left)

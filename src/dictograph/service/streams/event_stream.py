@@ -14,7 +14,7 @@ from dictograph.job import Job, JobStatus
 from dictograph.service.jobs import check_id
 from dictograph.service.queue_estimate import QueueEstimate, QueueEstimates, eta_seconds
 from dictograph.service.single_flight import SingleFlight
-from dictograph.service.streams.job_watch import News, Stopping, Watch, watching
+from dictograph.service.streams.job_watch import Stopping, WaitResult, Watch, watching
 from dictograph.store.database import Database
 from dictograph.store.events import Event, read_events
 from dictograph.store.jobs.read import get_job
@@ -121,7 +121,7 @@ class _Stream:
         self._seq = after
         self._place = QueueEstimate()
         self._quiet = 0.0
-        self._news = News.QUIET
+        self._news = WaitResult.QUIET
 
     async def run(self) -> AsyncGenerator[StreamItem, None]:
         while True:
@@ -135,17 +135,17 @@ class _Stream:
                 return
             async for told in self._until_news(job):
                 yield told
-            if self._news is News.STOPPING:
+            if self._news is WaitResult.STOPPING:
                 return
 
     async def _until_news(self, job: Job) -> AsyncGenerator[StreamItem, None]:
         """While nothing happens: the place in the queue when it has changed, and signs of life."""
-        self._news = News.QUIET
-        while self._news is News.QUIET:
+        self._news = WaitResult.QUIET
+        while self._news is WaitResult.QUIET:
             if place := await self._new_place(job):
                 yield place
             self._news = await self._watch.wait(self._seq, self._patience(job))
-            if self._news is News.QUIET and self._is_long_quiet(job):
+            if self._news is WaitResult.QUIET and self._is_long_quiet(job):
                 yield None
 
     def _stored(self, job: Job, events: list[Event]) -> list[StreamItem]:

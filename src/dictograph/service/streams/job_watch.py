@@ -10,7 +10,7 @@ from enum import Enum
 from dictograph.store.tail import Follower, Tail
 
 
-class News(Enum):
+class WaitResult(Enum):
     """What ended a wait."""
 
     CHANGED = "changed"
@@ -54,25 +54,25 @@ class Watch:
         self._follower = follower
         self._stopping = stopping
 
-    async def wait(self, after: int, seconds: float) -> News:
+    async def wait(self, after: int, seconds: float) -> WaitResult:
         """Wait at most so long for an event after `after`.
 
         There may be thousands who wait: each costs a future and a timer, no task.
         """
         return await self._wait(lambda: self._follower.has_news(after), seconds)
 
-    async def wait_until_there(self, seconds: float) -> News:
+    async def wait_until_there(self, seconds: float) -> WaitResult:
         """Wait at most so long for a job that is not there to come."""
         return await self._wait(lambda: self._follower.has_news(0) and not self._follower.gone, seconds)
 
-    async def _wait(self, has_come: Callable[[], bool], seconds: float) -> News:
+    async def _wait(self, has_come: Callable[[], bool], seconds: float) -> WaitResult:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         while not self._stopping.is_set():
             if has_come():
-                return News.GONE if self._follower.gone else News.CHANGED
+                return WaitResult.GONE if self._follower.gone else WaitResult.CHANGED
             if loop.time() >= deadline:
-                return News.QUIET
+                return WaitResult.QUIET
             waiter: asyncio.Future[None] = loop.create_future()
             timer = loop.call_at(deadline, _wake, waiter)
             try:
@@ -80,7 +80,7 @@ class Watch:
                     await waiter
             finally:
                 timer.cancel()
-        return News.STOPPING
+        return WaitResult.STOPPING
 
 
 @asynccontextmanager

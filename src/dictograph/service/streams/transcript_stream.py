@@ -13,7 +13,7 @@ from dictograph.engine.protocol import WindowResult
 from dictograph.errors import ServerBusy, UnexpectedError
 from dictograph.job import Job
 from dictograph.service.jobs import check_id
-from dictograph.service.streams.job_watch import News, Stopping, watching
+from dictograph.service.streams.job_watch import Stopping, WaitResult, watching
 from dictograph.store.database import Database
 from dictograph.store.jobs.progress import StoredWindow
 from dictograph.store.jobs.read import get_job, windows
@@ -64,9 +64,9 @@ class TranscriptStream:
                 if next_index < job.windows_done:
                     continue
                 news = await watch.wait(job.last_seq, quiet)
-                if news is News.STOPPING:
+                if news is WaitResult.STOPPING:
                     raise ServerBusy("The service is stopping; the job goes on later. Ask again for its text.")
-                if news is News.QUIET:
+                if news is WaitResult.QUIET:
                     yield TranscriptUpdate(job, (), ended=False)
 
 

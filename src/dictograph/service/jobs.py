@@ -17,7 +17,7 @@ from dictograph.blobs.objects import Blobs
 from dictograph.errors import DictographError, InvalidRequest, NotFound
 from dictograph.job import Job, JobStatus
 from dictograph.service.auth.quota import check_room
-from dictograph.service.streams.job_watch import Stopping, WaitResult, Watch, watching
+from dictograph.service.streams.job_watch import ShutdownSignal, WaitResult, Watch, watching
 from dictograph.store.database import Database
 from dictograph.store.jobs import control
 from dictograph.store.jobs.read import Page, get_job, list_jobs
@@ -59,7 +59,7 @@ class Jobs:
         self._max_pending = max_pending
         self._blobs = blobs
         self._tail = tail
-        self._stopping = Stopping(stopping)
+        self._stopping = ShutdownSignal(stopping)
 
     async def get(self, owner: str | None, job_id: str) -> Job:
         check_id(job_id)

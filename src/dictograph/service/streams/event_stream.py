@@ -14,7 +14,7 @@ from dictograph.job import Job, JobStatus
 from dictograph.service.jobs import check_id
 from dictograph.service.queue_estimate import QueueEstimate, QueueEstimates, eta_seconds
 from dictograph.service.single_flight import SingleFlight
-from dictograph.service.streams.job_watch import Stopping, WaitResult, Watch, watching
+from dictograph.service.streams.job_watch import ShutdownSignal, WaitResult, Watch, watching
 from dictograph.store.database import Database
 from dictograph.store.events import Event, read_events
 from dictograph.store.jobs.read import get_job
@@ -61,7 +61,7 @@ class EventStreams:
         self._database = database
         self._tail = tail
         self._outlooks = queue_estimates
-        self._stopping = Stopping(stopping)
+        self._stopping = ShutdownSignal(stopping)
         self._pages = SingleFlight(self._page)
 
     @property

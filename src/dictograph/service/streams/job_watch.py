@@ -19,7 +19,7 @@ class WaitResult(Enum):
     STOPPING = "stopping"
 
 
-class Stopping:
+class ShutdownSignal:
     """Tells any number of those who wait that the service stops, at the cost of one task for all of them."""
 
     def __init__(self, event: asyncio.Event) -> None:
@@ -50,7 +50,7 @@ class Stopping:
 class Watch:
     """Follows one job's log."""
 
-    def __init__(self, follower: Follower, stopping: Stopping) -> None:
+    def __init__(self, follower: Follower, stopping: ShutdownSignal) -> None:
         self._follower = follower
         self._stopping = stopping
 
@@ -84,7 +84,7 @@ class Watch:
 
 
 @asynccontextmanager
-async def watching(tail: Tail, stopping: Stopping, job_id: str) -> AsyncIterator[Watch]:
+async def watching(tail: Tail, stopping: ShutdownSignal, job_id: str) -> AsyncIterator[Watch]:
     """Watch a job for as long as the context lasts; `stopping` ends all waits."""
     async with tail.follow(job_id) as follower:
         yield Watch(follower, stopping)

@@ -13,7 +13,7 @@ from dictograph.engine.protocol import WindowResult
 from dictograph.errors import ServerBusy, UnexpectedError
 from dictograph.job import Job
 from dictograph.service.jobs import check_id
-from dictograph.service.streams.job_watch import Stopping, WaitResult, watching
+from dictograph.service.streams.job_watch import ShutdownSignal, WaitResult, watching
 from dictograph.store.database import Database
 from dictograph.store.jobs.progress import StoredWindow
 from dictograph.store.jobs.read import get_job, windows
@@ -38,7 +38,7 @@ class TranscriptStream:
     def __init__(self, database: Database, tail: Tail, stopping: asyncio.Event) -> None:
         self._database = database
         self._tail = tail
-        self._stopping = Stopping(stopping)
+        self._stopping = ShutdownSignal(stopping)
 
     async def follow(self, owner: str | None, job_id: str, quiet: float) -> AsyncGenerator[TranscriptUpdate, None]:
         """The job's transcript from its beginning, then as it grows; a sign of life after `quiet` seconds of nothing.

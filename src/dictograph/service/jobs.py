@@ -17,7 +17,7 @@ from dictograph.blobs.objects import Blobs
 from dictograph.errors import DictographError, InvalidRequest, NotFound
 from dictograph.job import Job, JobStatus
 from dictograph.service.auth.quota import check_room
-from dictograph.service.streams.job_watch import ShutdownSignal, WaitResult, Watch, watching
+from dictograph.service.streams.job_watch import JobWatch, ShutdownSignal, WaitResult, watching
 from dictograph.store.database import Database
 from dictograph.store.jobs import control
 from dictograph.store.jobs.read import Page, get_job, list_jobs
@@ -124,7 +124,7 @@ class Jobs:
                 if await watch.wait(job.last_seq, left) is WaitResult.STOPPING:
                     return job
 
-    def watching(self, job_id: str) -> AbstractAsyncContextManager[Watch]:
+    def watching(self, job_id: str) -> AbstractAsyncContextManager[JobWatch]:
         """Wait for news of a job, for as long as the context lasts; it need not be there yet."""
         return watching(self._tail, self._stopping, check_id(job_id))
 

@@ -11,7 +11,7 @@ from dictograph.api.gateway import messages
 from dictograph.errors import DatabaseUnavailable, StorageFull
 from dictograph.job import Job, JobStatus
 from dictograph.service.services import Services
-from dictograph.service.streams.job_watch import WaitResult, Watch
+from dictograph.service.streams.job_watch import JobWatch, WaitResult
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class Subscription:
                     log.warning("a client who has joined %s waits: %s", self._id, error)
                     await asyncio.sleep(_AGAIN_S)
 
-    async def _turn(self, watch: Watch) -> bool:
+    async def _turn(self, watch: JobWatch) -> bool:
         """Wait for something to tell, and tell it; whether that was the last."""
         match await self._news(watch):
             case WaitResult.STOPPING:
@@ -74,7 +74,7 @@ class Subscription:
                 return is_over
         return False
 
-    async def _news(self, watch: Watch) -> WaitResult:
+    async def _news(self, watch: JobWatch) -> WaitResult:
         if self._is_behind:  # the last look was cut short
             return WaitResult.CHANGED
         left = max(self._due - _now(), 0.0)

@@ -14,7 +14,7 @@ from dictograph.job import Job, JobStatus
 from dictograph.service.jobs import check_id
 from dictograph.service.queue_estimate import QueueEstimate, QueueEstimates, eta_seconds
 from dictograph.service.single_flight import SingleFlight
-from dictograph.service.streams.job_watch import ShutdownSignal, WaitResult, Watch, watching
+from dictograph.service.streams.job_watch import JobWatch, ShutdownSignal, WaitResult, watching
 from dictograph.store.database import Database
 from dictograph.store.events import Event, read_events
 from dictograph.store.jobs.read import get_job
@@ -114,7 +114,7 @@ class EventStreams:
 class _Stream:
     """One client's reading of one job's log."""
 
-    def __init__(self, following: EventStreams, watch: Watch, owner: str | None, job_id: str, after: int) -> None:
+    def __init__(self, following: EventStreams, watch: JobWatch, owner: str | None, job_id: str, after: int) -> None:
         self._following = following
         self._watch = watch
         self._owner, self._job_id = owner, job_id

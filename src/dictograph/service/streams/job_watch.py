@@ -47,7 +47,7 @@ class ShutdownSignal:
             _wake(waiter)
 
 
-class Watch:
+class JobWatch:
     """Follows one job's log."""
 
     def __init__(self, follower: Follower, stopping: ShutdownSignal) -> None:
@@ -84,10 +84,10 @@ class Watch:
 
 
 @asynccontextmanager
-async def watching(tail: Tail, stopping: ShutdownSignal, job_id: str) -> AsyncIterator[Watch]:
+async def watching(tail: Tail, stopping: ShutdownSignal, job_id: str) -> AsyncIterator[JobWatch]:
     """Watch a job for as long as the context lasts; `stopping` ends all waits."""
     async with tail.follow(job_id) as follower:
-        yield Watch(follower, stopping)
+        yield JobWatch(follower, stopping)
 
 
 def _wake(waiter: asyncio.Future[None]) -> None:

@@ -14,7 +14,7 @@ from dictograph.service.compat.backend_mail import Mailer
 from dictograph.service.compat.backend_uploads import Uploads
 from dictograph.service.compat.contract_stats import TrafficBoard
 from dictograph.service.compat.path_jobs import Paths
-from dictograph.service.compat.transcript_report import Readings
+from dictograph.service.compat.transcript_report import TranscriptReports
 from dictograph.service.intake import Intake, ModelResolver
 from dictograph.service.jobs import Jobs
 from dictograph.service.queue_estimate import QueueEstimates
@@ -40,7 +40,7 @@ class Services:
     event_streams: EventStreams
     queue_estimates: QueueEstimates
     board: StatusBoard
-    readings: Readings
+    readings: TranscriptReports
     traffic: TrafficBoard
     uploads: Uploads
     mailer: Mailer
@@ -74,7 +74,7 @@ class Services:
             event_streams=EventStreams(database, tail, queue_estimates, stopping),
             queue_estimates=queue_estimates,
             board=StatusBoard(database, blobs, readiness),
-            readings=Readings(database, Library.load(settings.prompts_dir)),
+            readings=TranscriptReports(database, Library.load(settings.prompts_dir)),
             traffic=TrafficBoard(database),
             uploads=Uploads(database, blobs, settings),
             mailer=Mailer(settings.smtp_url, settings.smtp_from),

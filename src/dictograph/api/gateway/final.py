@@ -9,7 +9,7 @@ from typing import Any
 from dictograph.api.gateway import messages
 from dictograph.errors import NotFound
 from dictograph.job import Job, JobStatus
-from dictograph.service.compat.transcript_report import Reading, Readings
+from dictograph.service.compat.transcript_report import Reading, TranscriptReports
 
 MOST_BYTES = 2**20
 
@@ -21,7 +21,7 @@ _ELSEWHERE = {
 _REST = " … (cut here: GET /status/{id} has the whole transcription)"
 
 
-async def final(readings: Readings, job: Job) -> str:
+async def final(readings: TranscriptReports, job: Job) -> str:
     """The frame's text for a job that has ended."""
     if job.status is not JobStatus.COMPLETED:
         return encoded(messages.failed(job.id, messages.error_of(job), job.finished_at))
@@ -38,7 +38,7 @@ def encoded(message: dict[str, Any]) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _complete(readings: Readings, job: Job, reading: Reading) -> str:
+def _complete(readings: TranscriptReports, job: Job, reading: Reading) -> str:
     """The text in full, with the prompts in full; else with prompts that say where the text is; else its beginning."""
     text = encoded(messages.complete(job, messages.result(reading, reading.text, reading.prompts)))
     if _size(text) <= MOST_BYTES:

@@ -27,7 +27,7 @@ class Reading:
     prompts: Mapping[str, str]
 
 
-class Readings:
+class TranscriptReports:
     """Reads the texts of completed jobs. Those who want the same one at the same time share the work."""
 
     def __init__(self, database: Database, library: Library) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from dictograph.api.gateway import messages
 from dictograph.errors import NotFound
 from dictograph.job import Job, JobStatus
-from dictograph.service.compat.transcript_report import Reading, TranscriptReports
+from dictograph.service.compat.transcript_report import TranscriptReport, TranscriptReports
 
 MOST_BYTES = 2**20
 
@@ -38,7 +38,7 @@ def encoded(message: dict[str, Any]) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _complete(readings: TranscriptReports, job: Job, reading: Reading) -> str:
+def _complete(readings: TranscriptReports, job: Job, reading: TranscriptReport) -> str:
     """The text in full, with the prompts in full; else with prompts that say where the text is; else its beginning."""
     text = encoded(messages.complete(job, messages.result(reading, reading.text, reading.prompts)))
     if _size(text) <= MOST_BYTES:

@@ -8,7 +8,7 @@ from typing import Any
 
 from dictograph.job import Job, JobStatus
 from dictograph.service.compat.contract_stats import TrafficBoard
-from dictograph.service.compat.transcript_report import Reading
+from dictograph.service.compat.transcript_report import TranscriptReport
 from dictograph.store.compat.traffic import Running, Traffic
 
 #: No broker stands between this service and its jobs.
@@ -48,7 +48,7 @@ def unknown(request_id: str, websocket_url: str) -> dict[str, Any]:
     }
 
 
-def state(job: Job, websocket_url: str, reading: Reading | None) -> dict[str, Any]:
+def state(job: Job, websocket_url: str, reading: TranscriptReport | None) -> dict[str, Any]:
     """The state of a request; with `reading`, the result of a completed one."""
     shape: dict[str, Any] = {
         "request_id": job.id,
@@ -64,7 +64,7 @@ def state(job: Job, websocket_url: str, reading: Reading | None) -> dict[str, An
     return shape
 
 
-def result(reading: Reading, transcription: str, prompts: Mapping[str, str]) -> dict[str, Any]:
+def result(reading: TranscriptReport, transcription: str, prompts: Mapping[str, str]) -> dict[str, Any]:
     """The figures, the text and the prompts of a completed request."""
     return {
         "audio_duration_minutes": reading.audio_minutes,

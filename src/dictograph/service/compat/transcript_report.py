@@ -16,7 +16,7 @@ from dictograph.text_stats import count_words, reading_minutes
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class TranscriptReport:
     """A completed job's text. `language` is what the text is in, as far as that is known; minutes have two decimals."""
 
     text: str
@@ -35,7 +35,7 @@ class TranscriptReports:
         self._library = library
         self._texts: SingleFlight[str, str | None] = SingleFlight(self._text)
 
-    async def of(self, job: Job) -> Reading:
+    async def of(self, job: Job) -> TranscriptReport:
         """The job's text with all that is said of it.
 
         Raises:
@@ -53,13 +53,13 @@ class TranscriptReports:
         """The language in which prompts for a text in `language` are written."""
         return self._library.choose(language)
 
-    def prompts(self, reading: Reading, instead: str) -> dict[str, str]:
+    def prompts(self, reading: TranscriptReport, instead: str) -> dict[str, str]:
         """The prompts with something else where the transcript would be."""
         return self._library.write(reading.language, instead, reading.words)
 
-    def _read(self, job: Job, text: str) -> Reading:
+    def _read(self, job: Job, text: str) -> TranscriptReport:
         words, language = count_words(text), "en" if job.options.task == "translate" else job.language
-        return Reading(
+        return TranscriptReport(
             text,
             language,
             round((job.duration or 0.0) / 60, 2),

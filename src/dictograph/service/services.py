@@ -40,7 +40,7 @@ class Services:
     event_streams: EventStreams
     queue_estimates: QueueEstimates
     board: StatusBoard
-    readings: TranscriptReports
+    transcript_reports: TranscriptReports
     traffic: TrafficBoard
     uploads: Uploads
     mailer: Mailer
@@ -74,7 +74,7 @@ class Services:
             event_streams=EventStreams(database, tail, queue_estimates, stopping),
             queue_estimates=queue_estimates,
             board=StatusBoard(database, blobs, readiness),
-            readings=TranscriptReports(database, Library.load(settings.prompts_dir)),
+            transcript_reports=TranscriptReports(database, Library.load(settings.prompts_dir)),
             traffic=TrafficBoard(database),
             uploads=Uploads(database, blobs, settings),
             mailer=Mailer(settings.smtp_url, settings.smtp_from),

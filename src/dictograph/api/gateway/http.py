@@ -51,7 +51,7 @@ def http_routes(parts: Parts) -> APIRouter:
         if job is None:
             return Json(messages.unknown(request_id, url))
         try:
-            reading = await services.readings.of(job) if job.status is JobStatus.COMPLETED else None
+            reading = await services.transcript_reports.of(job) if job.status is JobStatus.COMPLETED else None
         except NotFound:  # it was deleted just now
             return Json(messages.unknown(request_id, url))
         # With the text, and once more in every prompt, that may be megabytes.

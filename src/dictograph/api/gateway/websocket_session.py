@@ -64,7 +64,7 @@ class WebSocketSession:
     async def say_end(self, job: Job) -> None:
         """Send the last message of a request that has ended."""
         async with self._speaking:
-            await self._websocket.send_text(await final(self.services.readings, job))
+            await self._websocket.send_text(await final(self.services.transcript_reports, job))
 
     async def status(self, job: Job | None = None, *, starting: bool = False) -> dict[str, Any]:
         """How the service does, no older than what is known of `job`; `starting`: as of when that was started."""

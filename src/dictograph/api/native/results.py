@@ -109,8 +109,10 @@ def result_routes(services: Services) -> APIRouter:
     )
     async def prompts(caller: Reader, job_id: str) -> Response:
         """Ready-made prompts for a language model, in the transcript's language, once the job is completed."""
-        reading = await services.readings.of(await services.jobs.get(caller.owner, job_id))
-        view = PromptsView(language=services.readings.choose_language(reading.language), prompts=dict(reading.prompts))
+        reading = await services.transcript_reports.of(await services.jobs.get(caller.owner, job_id))
+        view = PromptsView(
+            language=services.transcript_reports.choose_language(reading.language), prompts=dict(reading.prompts)
+        )
         return await run_in_threadpool(Json, view.model_dump())
 
     return router

@@ -32,7 +32,7 @@ from dictograph.runtime.private_files import make_private_folder
 from dictograph.runtime.process_lock import ProcessLock
 from dictograph.service.compat.path_jobs import roots_of
 from dictograph.service.compat.path_uploads import PathUploads
-from dictograph.service.remote_workers import WorkersElsewhere
+from dictograph.service.remote_workers import RemoteWorkers
 from dictograph.service.services import Services
 from dictograph.service.status import Readiness
 from dictograph.service.storage_guard import StorageGuard, guards_of, troubles
@@ -106,7 +106,7 @@ async def open_application(
     """
     async with open_resources(settings) as resources:
         own_worker = make_worker(resources, in_place=in_place) if worker else None
-        elsewhere = WorkersElsewhere(resources.database)
+        elsewhere = RemoteWorkers(resources.database)
         maintenance = AgentGroup(
             [elsewhere, _reaper(resources), _sweeper(resources), GuardPost(resources.guards, settings.orphan_age)]
         )

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 _LOOK_S = 1.0
 
 
-class WorkersElsewhere:
+class RemoteWorkers:
     """Looks the living workers up once a second, so that asking costs nothing."""
 
     name = "workers elsewhere"

@@ -106,9 +106,9 @@ async def open_application(
     """
     async with open_resources(settings) as resources:
         own_worker = make_worker(resources, in_place=in_place) if worker else None
-        elsewhere = RemoteWorkers(resources.database)
+        remote_workers = RemoteWorkers(resources.database)
         maintenance = AgentGroup(
-            [elsewhere, _reaper(resources), _sweeper(resources), GuardPost(resources.guards, settings.orphan_age)]
+            [remote_workers, _reaper(resources), _sweeper(resources), GuardPost(resources.guards, settings.orphan_age)]
         )
         services = Services.build(
             database=resources.database,
@@ -118,7 +118,7 @@ async def open_application(
             settings=settings,
             crash=resources.crash,
             process_id=resources.process_lock.id,
-            readiness=_readiness_of(own_worker) if own_worker else _with_warnings(elsewhere.ask, resources.guards),
+            readiness=_readiness_of(own_worker) if own_worker else _with_warnings(remote_workers.ask, resources.guards),
             stopping=resources.stopping,
         )
         if before is not None:

@@ -12,7 +12,7 @@ from dictograph.runtime.crash import CrashPoints
 from dictograph.service.auth.authentication import Authentication
 from dictograph.service.compat.backend_mail import Mailer
 from dictograph.service.compat.backend_uploads import Uploads
-from dictograph.service.compat.contract_stats import TrafficBoard
+from dictograph.service.compat.contract_stats import ContractStats
 from dictograph.service.compat.path_jobs import Paths
 from dictograph.service.compat.transcript_report import TranscriptReports
 from dictograph.service.intake import Intake, ModelResolver
@@ -41,7 +41,7 @@ class Services:
     queue_estimates: QueueEstimates
     board: StatusBoard
     transcript_reports: TranscriptReports
-    traffic: TrafficBoard
+    traffic: ContractStats
     uploads: Uploads
     mailer: Mailer
     paths: Paths
@@ -75,7 +75,7 @@ class Services:
             queue_estimates=queue_estimates,
             board=StatusBoard(database, blobs, readiness),
             transcript_reports=TranscriptReports(database, Library.load(settings.prompts_dir)),
-            traffic=TrafficBoard(database),
+            traffic=ContractStats(database),
             uploads=Uploads(database, blobs, settings),
             mailer=Mailer(settings.smtp_url, settings.smtp_from),
             paths=Paths(database, intake, settings),

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dictograph.job import Job, JobStatus
-from dictograph.service.compat.contract_stats import TrafficBoard
+from dictograph.service.compat.contract_stats import ContractStats
 from dictograph.service.compat.transcript_report import TranscriptReport
 from dictograph.store.compat.traffic import Running, Traffic
 
@@ -119,7 +119,7 @@ def refused(why: str) -> dict[str, Any]:
     return {"type": "error", "error": why}
 
 
-def status(board: TrafficBoard, traffic: Traffic, current: Running | None) -> dict[str, Any]:
+def status(board: ContractStats, traffic: Traffic, current: Running | None) -> dict[str, Any]:
     """How the service does, for one who may see `current`. It is busy with somebody else's when that is None and
     something runs."""
     return {

@@ -34,7 +34,7 @@ class _Known:
         return time.monotonic() <= self.until and (newer_than is None or newer_than < self.read_at)
 
 
-class TrafficBoard:
+class ContractStats:
     """Answers within seconds whatever the database does, and costs it little however many ask."""
 
     def __init__(self, database: Database) -> None:

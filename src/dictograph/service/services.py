@@ -41,7 +41,7 @@ class Services:
     queue_estimates: QueueEstimates
     board: StatusBoard
     transcript_reports: TranscriptReports
-    traffic: ContractStats
+    contract_stats: ContractStats
     uploads: Uploads
     mailer: Mailer
     paths: Paths
@@ -75,7 +75,7 @@ class Services:
             queue_estimates=queue_estimates,
             board=StatusBoard(database, blobs, readiness),
             transcript_reports=TranscriptReports(database, Library.load(settings.prompts_dir)),
-            traffic=ContractStats(database),
+            contract_stats=ContractStats(database),
             uploads=Uploads(database, blobs, settings),
             mailer=Mailer(settings.smtp_url, settings.smtp_from),
             paths=Paths(database, intake, settings),

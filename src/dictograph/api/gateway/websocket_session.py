@@ -68,7 +68,7 @@ class WebSocketSession:
 
     async def status(self, job: Job | None = None, *, starting: bool = False) -> dict[str, Any]:
         """How the service does, no older than what is known of `job`; `starting`: as of when that was started."""
-        board = self.services.traffic
+        board = self.services.contract_stats
         changed_at = None if job is None else job.finished_at or job.started_at
         traffic = await board.of(Contract.GATEWAY, newer_than=changed_at)
         known = messages.running(job, ended_too=starting)

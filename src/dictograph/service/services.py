@@ -18,7 +18,7 @@ from dictograph.service.compat.transcript_report import TranscriptReports
 from dictograph.service.intake import Intake, ModelResolver
 from dictograph.service.jobs import Jobs
 from dictograph.service.queue_estimate import QueueEstimates
-from dictograph.service.status import Readiness, StatusBoard
+from dictograph.service.status import Readiness, StatusService
 from dictograph.service.streams.event_stream import EventStreams
 from dictograph.service.streams.transcript_stream import TranscriptStream
 from dictograph.service.transcripts import Transcripts
@@ -39,7 +39,7 @@ class Services:
     transcript_stream: TranscriptStream
     event_streams: EventStreams
     queue_estimates: QueueEstimates
-    board: StatusBoard
+    board: StatusService
     transcript_reports: TranscriptReports
     contract_stats: ContractStats
     uploads: Uploads
@@ -73,7 +73,7 @@ class Services:
             transcript_stream=TranscriptStream(database, tail, stopping),
             event_streams=EventStreams(database, tail, queue_estimates, stopping),
             queue_estimates=queue_estimates,
-            board=StatusBoard(database, blobs, readiness),
+            board=StatusService(database, blobs, readiness),
             transcript_reports=TranscriptReports(database, Library.load(settings.prompts_dir)),
             contract_stats=ContractStats(database),
             uploads=Uploads(database, blobs, settings),

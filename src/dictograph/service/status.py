@@ -45,7 +45,7 @@ class Status:
     unsupported: int = 0
 
 
-class StatusBoard:
+class StatusService:
     """Answers how the service does; `readiness` is asked each time."""
 
     def __init__(self, database: Database, blobs: Blobs, readiness: Callable[[], Readiness]) -> None:

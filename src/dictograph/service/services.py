@@ -39,7 +39,7 @@ class Services:
     transcript_stream: TranscriptStream
     event_streams: EventStreams
     queue_estimates: QueueEstimates
-    board: StatusService
+    status: StatusService
     transcript_reports: TranscriptReports
     contract_stats: ContractStats
     uploads: Uploads
@@ -73,7 +73,7 @@ class Services:
             transcript_stream=TranscriptStream(database, tail, stopping),
             event_streams=EventStreams(database, tail, queue_estimates, stopping),
             queue_estimates=queue_estimates,
-            board=StatusService(database, blobs, readiness),
+            status=StatusService(database, blobs, readiness),
             transcript_reports=TranscriptReports(database, Library.load(settings.prompts_dir)),
             contract_stats=ContractStats(database),
             uploads=Uploads(database, blobs, settings),

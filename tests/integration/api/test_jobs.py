@@ -277,7 +277,7 @@ def test_a_fault_of_ours_shows_no_traceback(
     def broken(owner: object) -> None:
         raise RuntimeError("a secret")
 
-    monkeypatch.setattr(type(api.services.board), "status", lambda board, owner: broken(owner))
+    monkeypatch.setattr(type(api.services.status), "status", lambda board, owner: broken(owner))
     answer = client.get("/v1/status")
     assert error_of(answer) == (500, "internal_error")
     assert "secret" not in answer.text

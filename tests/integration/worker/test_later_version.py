@@ -35,7 +35,7 @@ def test_healthy_jobs_behind_it_are_run_and_it_waits(folder: Path) -> None:
                 found = await opened.services.jobs.get(None, "later")
                 assert (found.status, found.attempt, found.failures) == (JobStatus.PENDING, 0, 0)
                 assert found.waits_for == "the option channels, the limit max_words"
-                status = await opened.services.board.status(None)
+                status = await opened.services.status.status(None)
                 assert (status.unsupported, status.counts[JobStatus.PENDING]) == (1, 1)
             assert rows(folder, "SELECT destination FROM outbox") == [("pigeon:7",)]
 

@@ -83,7 +83,7 @@ def test_without_any_grace_jobs_are_given_back_all_the_same(folder: Path) -> Non
 
 
 async def _is_ready(opened: Application) -> bool:
-    return (await opened.services.board.readiness()).ready
+    return (await opened.services.status.readiness()).ready
 
 
 async def _is_planned(folder: Path) -> bool:

@@ -42,7 +42,7 @@ def test_a_storage_that_is_not_mounted_yet_costs_no_job_an_attempt(
             other = (await opened.services.intake.path(PLAIN, str(audio))).job
 
             async def said() -> bool:
-                readiness = await opened.services.board.readiness()
+                readiness = await opened.services.status.readiness()
                 return not readiness.ready and "is it mounted?" in readiness.reason
 
             await until(said)
@@ -54,7 +54,7 @@ def test_a_storage_that_is_not_mounted_yet_costs_no_job_an_attempt(
                 assert (done.status, done.attempt, done.failures) == (JobStatus.COMPLETED, 1, 0)
 
             async def ready() -> bool:
-                return (await opened.services.board.readiness()).ready
+                return (await opened.services.status.readiness()).ready
 
             await until(ready)
 

@@ -156,7 +156,7 @@ def test_a_cancelled_job_stops_and_leaves_nothing_in_scratch(folder: Path, caplo
 
 
 async def _is_ready(opened: Application) -> bool:
-    return (await opened.services.board.readiness()).ready
+    return (await opened.services.status.readiness()).ready
 
 
 async def _engine_is_busy(folder: Path) -> bool:

@@ -25,7 +25,7 @@ from dictograph.service.services import Services
 def health_routes(services: Services) -> APIRouter:
     """Health, readiness, status."""
     router = APIRouter(tags=["service"])
-    board = services.board
+    board = services.status
 
     @router.get("/health", response_model=HealthView, responses=problems(public=True))
     async def health() -> Response:

@@ -64,7 +64,7 @@ def worker_routes(services: Services) -> APIRouter:
     @router.get("/v1/workers", response_model=WorkerListView, responses=problems())
     async def workers(caller: Reader) -> Response:
         """The workers that live: where, since when, what they run, and how their engines are."""
-        found = await services.board.workers(None if caller.may(Scope.ADMIN) else caller.owner)
+        found = await services.status.workers(None if caller.may(Scope.ADMIN) else caller.owner)
         view = WorkerListView(data=[worker_view(one) for one in found])
         return Json(view.model_dump(mode="json"))
 

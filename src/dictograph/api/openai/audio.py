@@ -125,7 +125,7 @@ class _Call:
 def _options(parts: Parts, asked: AudioRequest) -> Options:
     given = dict(asked.options)
     if asked.model:
-        offered = {model["id"]: model["engine"] for model in parts.services.board.models()}
+        offered = {model["id"]: model["engine"] for model in parts.services.status.models()}
         given["model"] = asked.model
         given |= {"engine": offered[asked.model]} if asked.model in offered else {}
     try:

@@ -33,7 +33,7 @@ def list_routes(services: Services) -> APIRouter:
     async def models(caller: Reader) -> Response:
         """The models that can be asked for, and the state they are in."""
         del caller
-        return Json(ModelListView(data=models_view(await services.board.readiness())).model_dump(mode="json"))
+        return Json(ModelListView(data=models_view(await services.status.readiness())).model_dump(mode="json"))
 
     return router
 
@@ -46,7 +46,7 @@ def model_routes(services: Services) -> APIRouter:
     async def model(caller: Reader, model_id: str) -> Response:
         """One model. By the names of OpenAI's own models it is the configured one."""
         del caller
-        return Json(_find(models_view(await services.board.readiness()), model_id).model_dump(mode="json"))
+        return Json(_find(models_view(await services.status.readiness()), model_id).model_dump(mode="json"))
 
     @router.api_route(
         f"{_PATH}/{{rest:path}}", methods=["POST", "PUT", "PATCH", "DELETE", "OPTIONS"], include_in_schema=False

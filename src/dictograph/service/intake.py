@@ -21,7 +21,7 @@ from dictograph.runtime.daemon_thread import in_daemon_thread
 from dictograph.service.auth.quota import check_room
 from dictograph.service.idempotency import IdempotencyReservation
 from dictograph.service.naming import display_name, name_of_url
-from dictograph.service.request import JobRequest, Mark, check_key, check_url, fingerprint, join_mark
+from dictograph.service.request import JobRequest, Mark, check_key, check_url, dedup_key, fingerprint
 from dictograph.service.shielded import run_to_completion
 from dictograph.service.upload_session import UploadSession
 from dictograph.service.webhooks import ALLOWED_BY, check_receiver
@@ -231,7 +231,7 @@ class Intake:
     def _join_mark(self, order: JobRequest, audio: StoredAudio | None) -> Mark | None:
         if not order.joins or audio is None:
             return None
-        return join_mark(order, audio.sha256, (self._settings.engine, self._settings.model))
+        return dedup_key(order, audio.sha256, (self._settings.engine, self._settings.model))
 
 
 class JobUpload(UploadSession):

@@ -151,7 +151,7 @@ def fingerprint(order: JobRequest, source: Source, sha256: str = "") -> Mark:
     return _mark(order.options, [str(source.kind), source.location, sha256], [order.metadata, *told])
 
 
-def join_mark(order: JobRequest, sha256: str, defaults: Sequence[str]) -> Mark:
+def dedup_key(order: JobRequest, sha256: str, defaults: Sequence[str]) -> Mark:
     """What makes two requests one job: owner, contract, the upload's bytes, what is to be done with them, and by what
     it is done where they name nothing."""
     whose = ["join", order.owner, order.contract.value, sha256]

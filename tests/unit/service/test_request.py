@@ -14,8 +14,8 @@ from dictograph.service.request import (
     check_metadata,
     check_options,
     check_url,
+    dedup_key,
     fingerprint,
-    join_mark,
 )
 
 UPLOAD = Source(SourceKind.UPLOAD)
@@ -105,7 +105,7 @@ class LaterOptions(Options):
 def test_an_option_that_comes_with_an_upgrade_changes_no_request_that_does_not_use_it() -> None:
     def marks(options: Options) -> tuple[Mark, Mark]:
         order = JobRequest(options, {"case": 1}, webhook_url="https://example.org/hook")
-        return fingerprint(order, UPLOAD, "00"), join_mark(order, "00", ("auto", ""))
+        return fingerprint(order, UPLOAD, "00"), dedup_key(order, "00", ("auto", ""))
 
     before = marks(Options(beam_size=2))
     assert marks(LaterOptions(beam_size=2)) == before

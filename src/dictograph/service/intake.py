@@ -18,7 +18,7 @@ from dictograph.job import Job, Source, SourceKind, StoredAudio
 from dictograph.net.addresses import AllowList
 from dictograph.runtime.crash import CrashPoints, Point
 from dictograph.runtime.daemon_thread import in_daemon_thread
-from dictograph.service.auth.quota import check_room
+from dictograph.service.auth.quota import check_quota
 from dictograph.service.idempotency import IdempotencyReservation
 from dictograph.service.naming import display_name, name_of_url
 from dictograph.service.request import JobRequest, Mark, check_key, check_url, dedup_key, fingerprint
@@ -174,7 +174,7 @@ class Intake:
                 return known
             joined = _joined(conn, new, joins)
             if joined is None:
-                check_room(conn, new.owner, self._settings.max_pending)
+                check_quota(conn, new.owner, self._settings.max_pending)
             job = joined or create_job(conn, new)
             reservation.settle(conn, job.id, mark.now)
             return Accepted(job, created=joined is None)

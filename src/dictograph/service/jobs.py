@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from dictograph.blobs.objects import Blobs
 from dictograph.errors import DictographError, InvalidRequest, NotFound
 from dictograph.job import Job, JobStatus
-from dictograph.service.auth.quota import check_room
+from dictograph.service.auth.quota import check_quota
 from dictograph.service.streams.job_watch import JobWatch, ShutdownSignal, WaitResult, watching
 from dictograph.store.database import Database
 from dictograph.store.jobs import control
@@ -95,7 +95,7 @@ class Jobs:
         def again(conn: Connection) -> Job:
             seen = get_job(conn, owner, job_id)
             if owner is not None and seen.status.ended:
-                check_room(conn, owner, self._max_pending)
+                check_quota(conn, owner, self._max_pending)
             return control.retry(conn, owner, job_id)
 
         return await self._database.write(again)

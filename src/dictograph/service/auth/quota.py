@@ -11,7 +11,7 @@ from dictograph.store.jobs.read import live_counts
 _AGAIN_S = 30.0
 
 
-def check_room(conn: Connection, owner: str, most: int) -> None:
+def check_quota(conn: Connection, owner: str, most: int) -> None:
     """Whether the owner may have one more; `most` 0: any number. Belongs into the transaction that makes it wait.
 
     On PostgreSQL such transactions run side by side: those of one moment do not see each other, and a few more come in.

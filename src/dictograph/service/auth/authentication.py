@@ -17,7 +17,7 @@ from dictograph.service.auth.access import LOCAL_CALLER, Caller, Scope
 from dictograph.service.auth.credentials import RequestCredentials
 from dictograph.service.auth.keys import hash_of
 from dictograph.service.auth.rates import Rates
-from dictograph.service.auth.tickets import Stub, Tickets
+from dictograph.service.auth.tickets import TicketClaims, Tickets
 from dictograph.service.single_flight import SingleFlight
 from dictograph.settings.model import Settings
 from dictograph.store.clock import read_clock
@@ -175,7 +175,7 @@ class Authentication:
             return None
         return replace(_caller(opened[1]), scopes=_READ)
 
-    async def _opens(self, ticket: str) -> tuple[Stub, Key] | None:
+    async def _opens(self, ticket: str) -> tuple[TicketClaims, Key] | None:
         """What a ticket says and the key behind it, while both are good."""
         stub = await self.tickets.read(ticket)
         if stub is None:
@@ -207,7 +207,7 @@ def _caller(key: Key) -> Caller:
     return Caller(key.owner, scopes, key.id, f"key {key.id}", key.rates)
 
 
-def _key_of(conn: Connection, stub: Stub) -> Key | None:
+def _key_of(conn: Connection, stub: TicketClaims) -> Key | None:
     """The key that a ticket was got with, while the ticket lasts."""
     if stub.key_id is None or read_clock(conn) >= stub.expires_at:
         return None

@@ -39,7 +39,7 @@ class Ticket:
 
 
 @dataclass(frozen=True, slots=True)
-class Stub:
+class TicketClaims:
     """What a ticket says. `key_id` is that of the key it was got with, None where none is needed; `job_id` is the
     one job it is good for, None for all; `expires_at` is by the database's clock (s since 1970)."""
 
@@ -59,11 +59,11 @@ class Tickets:
         """A ticket for whoever has this key."""
         secret = await self._signing()
         now = await self._database.read(read_clock)
-        stub = Stub(key_id, job_id, int(now) + LIFETIME_S)
+        stub = TicketClaims(key_id, job_id, int(now) + LIFETIME_S)
         said = json.dumps([stub.key_id, stub.job_id, stub.expires_at], separators=(",", ":")).encode()
         return Ticket(f"{_PREFIX}{_text(said)}.{_text(_sign(secret, said))}", as_datetime(stub.expires_at))
 
-    async def read(self, text: str) -> Stub | None:
+    async def read(self, text: str) -> TicketClaims | None:
         """What a ticket says; None if it is not one of ours. Whether it is still good is for the caller to see."""
         secret = await self._signing()
         said, _, signature = text[: _LENGTH + 1].removeprefix(_PREFIX).partition(".")
@@ -71,7 +71,7 @@ class Tickets:
         if len(text) > _LENGTH or not hmac.compare_digest(_sign(secret, given), right):
             return None
         key_id, job_id, expires_at = json.loads(given)
-        return Stub(key_id, job_id, expires_at)
+        return TicketClaims(key_id, job_id, expires_at)
 
     async def _signing(self) -> bytes:
         if self._secret is None:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from dictograph.service.auth.access import Scope
-from dictograph.service.auth.keys import Issued, Keys, Wanted
+from dictograph.service.auth.keys import Issued, KeyRequest, Keys
 from dictograph.store.database import Database
 from dictograph.store.keys import KeyRates
 
@@ -37,7 +37,7 @@ def make_key(
     rates: KeyRates | None = None,
 ) -> Issued:
     """A new key."""
-    wanted = Wanted(owner, "for a test", [Scope(scope) for scope in scopes], lives, rates or KeyRates())
+    wanted = KeyRequest(owner, "for a test", [Scope(scope) for scope in scopes], lives, rates or KeyRates())
     return with_keys(url, lambda keys: keys.create(wanted))
 
 

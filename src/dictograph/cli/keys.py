@@ -21,7 +21,7 @@ from dictograph.database_setup import prepare_database
 from dictograph.errors import DictographError
 from dictograph.job import LOCAL_OWNER
 from dictograph.service.auth.access import Scope
-from dictograph.service.auth.keys import Issued, Keys, Wanted
+from dictograph.service.auth.keys import Issued, KeyRequest, Keys
 from dictograph.settings.model import Settings
 from dictograph.settings.values import Seconds
 from dictograph.store.database import Database
@@ -111,7 +111,7 @@ def create(
 
     Without --rate and --job-rate what the settings say holds.
     """
-    wanted = Wanted(
+    wanted = KeyRequest(
         owner, name, [Scope(scope) for scope in scopes], lives, KeyRates(rates or None, job_rates or None), webhook_url
     )
     settings = service_settings(data_dir=data_dir)

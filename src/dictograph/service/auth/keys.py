@@ -41,7 +41,7 @@ _NAMED = re.compile(rf"{PREFIX}([0-9a-z]{{{_ID_SIGNS}}})_.*|([0-9a-z]{{1,{_ID_SI
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class KeyRequest:
     """A key that somebody wants.
 
     Args:
@@ -75,7 +75,7 @@ class Keys:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def create(self, wanted: Wanted) -> Issued:
+    async def create(self, wanted: KeyRequest) -> Issued:
         """Make a key.
 
         Raises:
@@ -139,7 +139,7 @@ def _made() -> tuple[str, str]:
     return id, f"{PREFIX}{id}_{signs}"
 
 
-def _check(wanted: Wanted) -> None:
+def _check(wanted: KeyRequest) -> None:
     if not wanted.owner:
         raise InvalidRequest("A key needs an owner.", param="owner")
     for param, text in (("owner", wanted.owner), ("name", wanted.name)):

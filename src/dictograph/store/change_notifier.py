@@ -13,7 +13,7 @@ from dictograph.store.changes import News
 Jobs = frozenset[str] | None
 
 
-class Bells:
+class ChangeNotifier:
     """Calls what was asked for, in the event loop that uses the database. The methods may be called from any thread."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from dictograph.errors import DatabaseUnavailable
 from dictograph.store.backends.backend import POOL, Backend
 from dictograph.store.backends.dialects import make_backend
-from dictograph.store.change_notifier import Bells, Jobs
+from dictograph.store.change_notifier import ChangeNotifier, Jobs
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ class Database:
         StorageFull: the disk is full; nothing was written.
     """
 
-    def __init__(self, backend: Backend, bells: Bells) -> None:
+    def __init__(self, backend: Backend, bells: ChangeNotifier) -> None:
         self._backend = backend
         self._bells = bells
         self._closed = False
@@ -41,7 +41,7 @@ class Database:
             url: `sqlite:///FILE`, or `postgresql://…` with whatever libpq knows.
             pool: the most connections of this process on PostgreSQL; one more listens.
         """
-        bells = Bells()
+        bells = ChangeNotifier()
         backend = make_backend(url, pool, bells)
         try:
             backend.look()

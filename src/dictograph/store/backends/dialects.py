@@ -14,7 +14,7 @@ from dictograph.store.backends.backend import Backend
 from dictograph.store.backends.postgres_backend import PostgresBackend
 from dictograph.store.backends.schemes import SQLITE, scheme_kind
 from dictograph.store.backends.sqlite_backend import SqliteBackend
-from dictograph.store.change_notifier import Bells
+from dictograph.store.change_notifier import ChangeNotifier
 
 
 def kind_of(url: str) -> str:
@@ -46,7 +46,7 @@ def make_missing(url: str) -> None:
         sqlite.make_missing(url)
 
 
-def make_backend(url: str, pool: int, bells: Bells) -> Backend:
+def make_backend(url: str, pool: int, bells: ChangeNotifier) -> Backend:
     """What runs questions on the database at `url`. Nothing is opened yet."""
     if kind_of(url) == SQLITE:
         return SqliteBackend(url, bells)

@@ -20,7 +20,7 @@ from dictograph.store.backends import postgres
 from dictograph.store.backends.postgres import PATIENCE_S, PatientConnection
 from dictograph.store.backends.postgres_errors import REPEATABLE, as_outage, sqlstate
 from dictograph.store.backends.postgres_listener import Listener, notification
-from dictograph.store.change_notifier import Bells
+from dictograph.store.change_notifier import ChangeNotifier
 from dictograph.store.tables import job
 
 T = TypeVar("T")
@@ -41,7 +41,7 @@ class PostgresBackend:
     """See Backend. Reads and writes have threads of their own, so that slow lists keep no lease from being renewed;
     together there are as many threads as connections."""
 
-    def __init__(self, url: str, pool: int, bells: Bells) -> None:
+    def __init__(self, url: str, pool: int, bells: ChangeNotifier) -> None:
         postgres.check_url(url)
         self._url = url
         self._bells = bells
@@ -179,7 +179,7 @@ class _Run(Generic[T]):
 class _Write(_Run[T]):
     """A question that writes. What it has to tell others is told with its commit."""
 
-    def __init__(self, engine: Engine, question: Callable[[Connection], T], bells: Bells) -> None:
+    def __init__(self, engine: Engine, question: Callable[[Connection], T], bells: ChangeNotifier) -> None:
         super().__init__(engine, lambda conn: (changes.begin(conn), question(conn))[1])
         self._bells = bells
 

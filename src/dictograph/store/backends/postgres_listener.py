@@ -15,7 +15,7 @@ from psycopg import sql
 from dictograph.errors import DatabaseUnavailable
 from dictograph.store.backends.postgres import PATIENCE_S, PatientConnection
 from dictograph.store.backends.postgres_errors import as_outage
-from dictograph.store.change_notifier import Bells, Jobs
+from dictograph.store.change_notifier import ChangeNotifier, Jobs
 from dictograph.store.changes import News
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class Listener:
     def __init__(
         self,
         connect: Callable[[], PatientConnection],
-        bells: Bells,
+        bells: ChangeNotifier,
         is_own: Callable[[int], bool],
         heard: Callable[[], None],
     ) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from dictograph.store.backends import sqlite
 from dictograph.store.backends.sqlite_writer import Writer
-from dictograph.store.change_notifier import Bells
+from dictograph.store.change_notifier import ChangeNotifier
 
 T = TypeVar("T")
 
@@ -23,7 +23,7 @@ _READERS = 4
 class SqliteBackend:
     """See Backend. That other processes have committed is seen when it is asked for, never told."""
 
-    def __init__(self, url: str, bells: Bells) -> None:
+    def __init__(self, url: str, bells: ChangeNotifier) -> None:
         self._file = sqlite.opened(url)
         self.engine = sqlite.make_engine(self._file)
         self._fresh = sqlite.make_engine(self._file, NullPool)

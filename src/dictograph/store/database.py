@@ -28,9 +28,9 @@ class Database:
         StorageFull: the disk is full; nothing was written.
     """
 
-    def __init__(self, backend: Backend, bells: ChangeNotifier) -> None:
+    def __init__(self, backend: Backend, change_notifier: ChangeNotifier) -> None:
         self._backend = backend
-        self._bells = bells
+        self._bells = change_notifier
         self._closed = False
 
     @classmethod
@@ -41,14 +41,14 @@ class Database:
             url: `sqlite:///FILE`, or `postgresql://…` with whatever libpq knows.
             pool: the most connections of this process on PostgreSQL; one more listens.
         """
-        bells = ChangeNotifier()
-        backend = make_backend(url, pool, bells)
+        change_notifier = ChangeNotifier()
+        backend = make_backend(url, pool, change_notifier)
         try:
             backend.look()
         except BaseException:
             backend.close()
             raise
-        return cls(backend, bells)
+        return cls(backend, change_notifier)
 
     async def write(self, question: Callable[[Connection], T]) -> T:
         """Run a question that writes; returns once it is committed. Others may share its commit.

@@ -46,11 +46,11 @@ def make_missing(url: str) -> None:
         sqlite.make_missing(url)
 
 
-def make_backend(url: str, pool: int, bells: ChangeNotifier) -> Backend:
+def make_backend(url: str, pool: int, change_notifier: ChangeNotifier) -> Backend:
     """What runs questions on the database at `url`. Nothing is opened yet."""
     if kind_of(url) == SQLITE:
-        return SqliteBackend(url, bells)
-    return PostgresBackend(url, pool, bells)
+        return SqliteBackend(url, change_notifier)
+    return PostgresBackend(url, pool, change_notifier)
 
 
 @contextmanager

@@ -41,10 +41,10 @@ class PostgresBackend:
     """See Backend. Reads and writes have threads of their own, so that slow lists keep no lease from being renewed;
     together there are as many threads as connections."""
 
-    def __init__(self, url: str, pool: int, bells: ChangeNotifier) -> None:
+    def __init__(self, url: str, pool: int, change_notifier: ChangeNotifier) -> None:
         postgres.check_url(url)
         self._url = url
-        self._bells = bells
+        self._bells = change_notifier
         self._own: set[int] = set()
         self.engine = postgres.make_engine(self._connect, pool)
         event.listen(self.engine, "close", self._forget)
@@ -179,9 +179,9 @@ class _Run(Generic[T]):
 class _Write(_Run[T]):
     """A question that writes. What it has to tell others is told with its commit."""
 
-    def __init__(self, engine: Engine, question: Callable[[Connection], T], bells: ChangeNotifier) -> None:
+    def __init__(self, engine: Engine, question: Callable[[Connection], T], change_notifier: ChangeNotifier) -> None:
         super().__init__(engine, lambda conn: (changes.begin(conn), question(conn))[1])
-        self._bells = bells
+        self._bells = change_notifier
 
     def _end(self, transaction: RootTransaction) -> None:
         conn = transaction.connection

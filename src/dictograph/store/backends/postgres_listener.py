@@ -67,12 +67,12 @@ class Listener:
     def __init__(
         self,
         connect: Callable[[], PatientConnection],
-        bells: ChangeNotifier,
+        change_notifier: ChangeNotifier,
         is_own: Callable[[int], bool],
         heard: Callable[[], None],
     ) -> None:
         self._connect = connect
-        self._bells = bells
+        self._bells = change_notifier
         self._is_own = is_own
         self._heard = heard
         self._stopping = threading.Event()

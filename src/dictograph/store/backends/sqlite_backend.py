@@ -23,14 +23,14 @@ _READERS = 4
 class SqliteBackend:
     """See Backend. That other processes have committed is seen when it is asked for, never told."""
 
-    def __init__(self, url: str, bells: ChangeNotifier) -> None:
+    def __init__(self, url: str, change_notifier: ChangeNotifier) -> None:
         self._file = sqlite.opened(url)
         self.engine = sqlite.make_engine(self._file)
         self._fresh = sqlite.make_engine(self._file, NullPool)
         self._version: int | None = None
         self._lock = threading.Lock()
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="database-reader")
-        self._writer = Writer(self.engine, self._file, bells.committed)
+        self._writer = Writer(self.engine, self._file, change_notifier.committed)
 
     def look(self) -> None:
         self._read(lambda conn: conn.exec_driver_sql("SELECT count(*) FROM sqlite_master").all())

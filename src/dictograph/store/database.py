@@ -30,7 +30,7 @@ class Database:
 
     def __init__(self, backend: Backend, change_notifier: ChangeNotifier) -> None:
         self._backend = backend
-        self._bells = change_notifier
+        self._change_notifier = change_notifier
         self._closed = False
 
     @classmethod
@@ -80,22 +80,22 @@ class Database:
 
     def on_messages(self, call: Callable[[], None]) -> None:
         """Have `call` called in the event loop when this process has committed a message to be sent."""
-        self._bells.on_messages.append(call)
+        self._change_notifier.on_messages.append(call)
 
     def on_webhooks(self, call: Callable[[], None]) -> None:
         """Have `call` called in the event loop when this process has committed a webhook to be sent."""
-        self._bells.on_webhooks.append(call)
+        self._change_notifier.on_webhooks.append(call)
 
     def on_jobs(self, call: Callable[[Jobs], None]) -> None:
         """Have `call` called in the event loop with the jobs whose log has grown, or which are gone: after each
         commit of this process, and of others where the database tells. None: it may be any."""
-        self._bells.on_jobs.append(call)
+        self._change_notifier.on_jobs.append(call)
         self._backend.listen()
 
     def on_wake(self, call: Callable[[], None]) -> None:
         """Have `call` called in the event loop when another process has made a job claimable, as far as the
         database can tell: PostgreSQL does, SQLite never."""
-        self._bells.on_wake.append(call)
+        self._change_notifier.on_wake.append(call)
         self._backend.listen()
 
     async def changed(self) -> bool:
@@ -114,7 +114,7 @@ class Database:
 
     def _enter(self) -> None:
         self._check_open()
-        self._bells.use_this_loop()
+        self._change_notifier.use_this_loop()
 
     def _check_open(self) -> None:
         if self._closed:

@@ -44,7 +44,7 @@ class PostgresBackend:
     def __init__(self, url: str, pool: int, change_notifier: ChangeNotifier) -> None:
         postgres.check_url(url)
         self._url = url
-        self._bells = change_notifier
+        self._change_notifier = change_notifier
         self._own: set[int] = set()
         self.engine = postgres.make_engine(self._connect, pool)
         event.listen(self.engine, "close", self._forget)
@@ -66,7 +66,7 @@ class PostgresBackend:
         return self.read(lambda conn: conn.execute(select(job.c.id).limit(1)).close())
 
     def write(self, question: Callable[[Connection], T]) -> Future[T]:
-        return self._submit(self._writers, _Write(self._writing, question, self._bells))
+        return self._submit(self._writers, _Write(self._writing, question, self._change_notifier))
 
     def read(self, question: Callable[[Connection], T]) -> Future[T]:
         return self._submit(self._readers, _Run(self._reading, question))
@@ -81,7 +81,7 @@ class PostgresBackend:
         with self._lock:
             if self._listener is None and not self._closed:
                 connect = partial(postgres.connect, self._url, autocommit=True)
-                self._listener = Listener(connect, self._bells, self._own.__contains__, self._hear)
+                self._listener = Listener(connect, self._change_notifier, self._own.__contains__, self._hear)
                 self._listener.start()
 
     def close(self) -> None:
@@ -181,7 +181,7 @@ class _Write(_Run[T]):
 
     def __init__(self, engine: Engine, question: Callable[[Connection], T], change_notifier: ChangeNotifier) -> None:
         super().__init__(engine, lambda conn: (changes.begin(conn), question(conn))[1])
-        self._bells = change_notifier
+        self._change_notifier = change_notifier
 
     def _end(self, transaction: RootTransaction) -> None:
         conn = transaction.connection
@@ -190,4 +190,4 @@ class _Write(_Run[T]):
             conn.execute(text(call[0]), call[1])
         self._committing = True
         transaction.commit()
-        self._bells.committed(told)
+        self._change_notifier.committed(told)

@@ -72,7 +72,7 @@ class Listener:
         heard: Callable[[], None],
     ) -> None:
         self._connect = connect
-        self._bells = change_notifier
+        self._change_notifier = change_notifier
         self._is_own = is_own
         self._heard = heard
         self._stopping = threading.Event()
@@ -125,11 +125,11 @@ class Listener:
     def _tell(self, note: psycopg.Notify) -> None:
         if note.channel == EVENTS:
             self._heard()
-            self._bells.news(jobs_of(note.payload))
+            self._change_notifier.news(jobs_of(note.payload))
         elif note.channel == WAKE:
-            self._bells.work()
+            self._change_notifier.work()
 
     def _tell_all(self) -> None:
         self._heard()
-        self._bells.news(None)
-        self._bells.work()
+        self._change_notifier.news(None)
+        self._change_notifier.work()

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable
 from functools import partial
 
-from dictograph.store.changes import News
+from dictograph.store.changes import ChangeSet
 
 #: The jobs whose log has grown, or which are gone; None: it may be any.
 Jobs = frozenset[str] | None
@@ -27,7 +27,7 @@ class ChangeNotifier:
         """The loop that runs here is the one to call in."""
         self._loop = asyncio.get_running_loop()
 
-    def committed(self, news: News) -> None:
+    def committed(self, news: ChangeSet) -> None:
         """This process has committed, and this is what it has to tell."""
         messages = self.on_messages if news.messages else ()
         webhooks = self.on_webhooks if news.webhooks else ()

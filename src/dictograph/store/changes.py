@@ -10,7 +10,7 @@ _KEY = "dictograph.news"
 
 
 @dataclass(slots=True)
-class News:
+class ChangeSet:
     """`jobs` are those whose log has grown or that are gone; `work`: a job may be claimed now; `messages` and
     `webhooks`: the outbox has one that it had not."""
 
@@ -20,16 +20,16 @@ class News:
     webhooks: bool = False
 
 
-def begin(conn: Connection) -> News:
+def begin(conn: Connection) -> ChangeSet:
     """The news of the transaction that begins on this connection; none so far."""
-    news = News()
+    news = ChangeSet()
     conn.info[_KEY] = news
     return news
 
 
-def of(conn: Connection) -> News:
+def of(conn: Connection) -> ChangeSet:
     """What the transaction on this connection has had to tell so far."""
-    return _of(conn) or News()
+    return _of(conn) or ChangeSet()
 
 
 def of_job(conn: Connection, job_id: str) -> None:
@@ -56,6 +56,6 @@ def of_webhook(conn: Connection) -> None:
         news.webhooks = True
 
 
-def _of(conn: Connection) -> News | None:
+def _of(conn: Connection) -> ChangeSet | None:
     found = conn.info.get(_KEY)
-    return found if isinstance(found, News) else None
+    return found if isinstance(found, ChangeSet) else None

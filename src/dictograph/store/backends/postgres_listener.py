@@ -16,7 +16,7 @@ from dictograph.errors import DatabaseUnavailable
 from dictograph.store.backends.postgres import PATIENCE_S, PatientConnection
 from dictograph.store.backends.postgres_errors import as_outage
 from dictograph.store.change_notifier import ChangeNotifier, Jobs
-from dictograph.store.changes import News
+from dictograph.store.changes import ChangeSet
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def jobs_of(payload: str) -> Jobs:
     return frozenset(map(str, named)) if isinstance(named, list) else None
 
 
-def notification(news: News) -> tuple[str, dict[str, str]] | None:
+def notification(news: ChangeSet) -> tuple[str, dict[str, str]] | None:
     """The statement that tells others of this news, with its parameters; None when there is none.
 
     It belongs at the end of the transaction: from there to the commit, other transactions that notify have to wait.

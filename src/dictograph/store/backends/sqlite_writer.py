@@ -16,7 +16,7 @@ from dictograph.errors import DatabaseMissing, DatabaseReplaced, DatabaseUnavail
 from dictograph.store import changes
 from dictograph.store.backends import sqlite
 from dictograph.store.backends.sqlite_file import OpenedFile
-from dictograph.store.changes import News
+from dictograph.store.changes import ChangeSet
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ class _Ask:
 class Writer:
     """Runs questions one after the other, each in a SAVEPOINT, and answers when they are committed."""
 
-    def __init__(self, engine: Engine, file: OpenedFile, committed: Callable[[News], None]) -> None:
+    def __init__(self, engine: Engine, file: OpenedFile, committed: Callable[[ChangeSet], None]) -> None:
         self._engine = engine
         self._file = file
         self._committed = committed

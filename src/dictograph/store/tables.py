@@ -58,7 +58,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
 
 
-class Words(TypeDecorator[str]):
+class SafeText(TypeDecorator[str]):
     """Text, without what a database cannot keep."""
 
     impl = String
@@ -68,7 +68,7 @@ class Words(TypeDecorator[str]):
         return None if value is None else clean(value)
 
 
-class LongWords(Words):
+class LongWords(SafeText):
     """Words of any length."""
 
     impl = Text
@@ -105,18 +105,18 @@ def status_is(status: JobStatus) -> ColumnElement[bool]:
 job = Table(
     "transcription_job",
     metadata,
-    Column("id", Words(64), primary_key=True),
-    Column("owner", Words(200), nullable=False),
-    Column("filename", Words, nullable=False),
-    Column("url", Words, nullable=False),
+    Column("id", SafeText(64), primary_key=True),
+    Column("owner", SafeText(200), nullable=False),
+    Column("filename", SafeText, nullable=False),
+    Column("url", SafeText, nullable=False),
     Column("status", _Status, nullable=False),
     Column("result_text", LongWords),
     Column("error_message", LongWords),
     Column("processing_time_seconds", Integer),
-    Column("description", Words),
+    Column("description", SafeText),
     Column("creation_date", UtcDateTime, nullable=False),
     Column("update_date", UtcDateTime, nullable=False),
-    Column("source_kind", Words(16), nullable=False),
+    Column("source_kind", SafeText(16), nullable=False),
     Column("options", JSON, nullable=False),
     Column("metadata", JSON, nullable=False),
     Column("priority", Integer, nullable=False),
@@ -126,48 +126,48 @@ job = Table(
     Column("last_seq", Integer, nullable=False),
     Column("available_at", Real, nullable=False),
     Column("alone", Boolean, nullable=False),
-    Column("lease_token", Words(64)),
+    Column("lease_token", SafeText(64)),
     Column("lease_expires_at", Real),
-    Column("worker_id", Words(64)),
+    Column("worker_id", SafeText(64)),
     Column("claimed_at", Real),
-    Column("claim_engine", Words(64), nullable=False),
-    Column("claim_model", Words, nullable=False),
-    Column("claim_needs", Words(200), nullable=False, server_default=""),
+    Column("claim_engine", SafeText(64), nullable=False),
+    Column("claim_model", SafeText, nullable=False),
+    Column("claim_needs", SafeText(200), nullable=False, server_default=""),
     Column("put_off_for", LongWords),
-    Column("frozen_engine", Words(64)),
-    Column("frozen_model", Words),
-    Column("frozen_revision", Words),
-    Column("audio_name", Words),
-    Column("audio_sha256", Words(64)),
+    Column("frozen_engine", SafeText(64)),
+    Column("frozen_model", SafeText),
+    Column("frozen_revision", SafeText),
+    Column("audio_name", SafeText),
+    Column("audio_sha256", SafeText(64)),
     Column("audio_size", BigInteger),
-    Column("language", Words(16)),
+    Column("language", SafeText(16)),
     Column("language_probability", Real),
     Column("duration", Real),
     Column("seconds_done", Real, nullable=False),
     Column("windows_done", Integer, nullable=False),
     Column("windows_planned", Integer, nullable=False),
     Column("plan_complete", Boolean, nullable=False),
-    Column("rules", Words(16)),
+    Column("rules", SafeText(16)),
     Column("processing_seconds", Real),
     Column("started_at", UtcDateTime),
     Column("finished_at", UtcDateTime),
-    Column("error_code", Words(64)),
-    Column("error_stage", Words(16)),
+    Column("error_code", SafeText(64)),
+    Column("error_stage", SafeText(16)),
     Column("warnings", JSON, nullable=False),
     Column("events_pruned", Boolean, nullable=False),
     # Through which contract it came in, what that allows, with which key, and whom its end is told.
-    Column("contract", Words(32), nullable=False, server_default="native"),
+    Column("contract", SafeText(32), nullable=False, server_default="native"),
     Column("limits", JSON, nullable=False, server_default="{}"),
-    Column("key_id", Words(64)),
+    Column("key_id", SafeText(64)),
     Column("webhook_url", LongWords),
     # Equal for requests that may share a job; null where none may.
-    Column("join_mark", Words(64)),
+    Column("join_mark", SafeText(64)),
     # The digest of its path, for a job that is asked for by it; an index cannot hold a path of any length.
-    Column("path_mark", Words(64)),
+    Column("path_mark", SafeText(64)),
     # The owner again, but only while the job waits or runs. SQLite has no other way to be led into an
     # index of such rows alone: it takes any index on the owner, and with it a million ended jobs.
-    Column("queued_owner", Words(200), Computed("CASE WHEN status = 'pending' THEN owner END", persisted=True)),
-    Column("running_owner", Words(200), Computed("CASE WHEN status = 'processing' THEN owner END", persisted=True)),
+    Column("queued_owner", SafeText(200), Computed("CASE WHEN status = 'pending' THEN owner END", persisted=True)),
+    Column("running_owner", SafeText(200), Computed("CASE WHEN status = 'processing' THEN owner END", persisted=True)),
 )
 
 
@@ -205,7 +205,7 @@ Index("ix_job_owner_newest", job.c.owner, job.c.creation_date, job.c.id, job.c.s
 
 def _job_id(*, primary_key: bool = False) -> Column[str]:
     reference = ForeignKey("transcription_job.id", ondelete="CASCADE")
-    return Column("job_id", Words(64), reference, primary_key=primary_key, nullable=False)
+    return Column("job_id", SafeText(64), reference, primary_key=primary_key, nullable=False)
 
 
 #: A stretch of a job's audio in seconds; `result` is null until it is committed.
@@ -216,7 +216,7 @@ window = Table(
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("start_s", Real, nullable=False),
     Column("end_s", Real, nullable=False),
-    Column("sha256", Words(64), nullable=False),
+    Column("sha256", SafeText(64), nullable=False),
     Column("result", JSON(none_as_null=True)),
 )
 
@@ -226,7 +226,7 @@ event = Table(
     metadata,
     _job_id(primary_key=True),
     Column("seq", Integer, primary_key=True, autoincrement=False),
-    Column("type", Words(32), nullable=False),
+    Column("type", SafeText(32), nullable=False),
     Column("data", JSON, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
 )
@@ -237,8 +237,8 @@ outbox = Table(
     metadata,
     Column("id", _Counter, primary_key=True, autoincrement=True),
     _job_id(),
-    Column("destination", Words(200), nullable=False),
-    Column("message_id", Words(200), nullable=False, unique=True),
+    Column("destination", SafeText(200), nullable=False),
+    Column("message_id", SafeText(200), nullable=False, unique=True),
     Column("payload", JSON, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("available_at", Real, nullable=False),
@@ -255,12 +255,12 @@ dead_letter = Table(
     metadata,
     Column("id", _Counter, primary_key=True, autoincrement=True),
     _job_id(),
-    Column("destination", Words(200), nullable=False),
-    Column("message_id", Words(200), nullable=False),
+    Column("destination", SafeText(200), nullable=False),
+    Column("message_id", SafeText(200), nullable=False),
     Column("payload", JSON, nullable=False),
-    Column("error_code", Words(64), nullable=False),
+    Column("error_code", SafeText(64), nullable=False),
     Column("error_message", LongWords, nullable=False),
-    Column("stage", Words(16), nullable=False),
+    Column("stage", SafeText(16), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
 )
 Index("ix_dead_letter_job", dead_letter.c.job_id)
@@ -269,11 +269,11 @@ Index("ix_dead_letter_job", dead_letter.c.job_id)
 idempotency_key = Table(
     "idempotency_key",
     metadata,
-    Column("owner", Words(200), primary_key=True),
-    Column("key", Words(255), primary_key=True),
-    Column("process_id", Words(64), nullable=False),
-    Column("job_id", Words(64), ForeignKey("transcription_job.id", ondelete="CASCADE")),
-    Column("fingerprint", Words(128)),
+    Column("owner", SafeText(200), primary_key=True),
+    Column("key", SafeText(255), primary_key=True),
+    Column("process_id", SafeText(64), nullable=False),
+    Column("job_id", SafeText(64), ForeignKey("transcription_job.id", ondelete="CASCADE")),
+    Column("fingerprint", SafeText(128)),
     Column("created_at", Real, nullable=False),
 )
 Index("ix_idempotency_key_job", idempotency_key.c.job_id)
@@ -283,8 +283,8 @@ Index("ix_idempotency_key_age", idempotency_key.c.created_at)
 worker = Table(
     "worker",
     metadata,
-    Column("id", Words(64), primary_key=True),
-    Column("host", Words(255), nullable=False),
+    Column("id", SafeText(64), primary_key=True),
+    Column("host", SafeText(255), nullable=False),
     Column("pid", Integer, nullable=False),
     Column("started_at", UtcDateTime, nullable=False),
     Column("seen_at", Real, nullable=False),
@@ -295,10 +295,10 @@ worker = Table(
 api_key = Table(
     "api_key",
     metadata,
-    Column("id", Words(64), primary_key=True),
-    Column("owner", Words(200), nullable=False),
-    Column("name", Words(200), nullable=False),
-    Column("hash", Words(64), nullable=False, unique=True),
+    Column("id", SafeText(64), primary_key=True),
+    Column("owner", SafeText(200), nullable=False),
+    Column("name", SafeText(200), nullable=False),
+    Column("hash", SafeText(64), nullable=False, unique=True),
     Column("scopes", JSON, nullable=False),
     Column("rate_limits", JSON, nullable=False),
     Column("webhook_url", LongWords),
@@ -306,7 +306,7 @@ api_key = Table(
     Column("expires_at", Real),
     Column("revoked_at", Real),
     Column("last_used_at", Real),
-    Column("replaced_by", Words(64)),
+    Column("replaced_by", SafeText(64)),
 )
 Index("ix_api_key_owner", api_key.c.owner)
 
@@ -314,8 +314,8 @@ Index("ix_api_key_owner", api_key.c.owner)
 server_secret = Table(
     "server_secret",
     metadata,
-    Column("name", Words(64), primary_key=True),
-    Column("value", Words(200), nullable=False),
+    Column("name", SafeText(64), primary_key=True),
+    Column("value", SafeText(200), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
 )
 
@@ -324,17 +324,17 @@ server_secret = Table(
 upload_slot = Table(
     "upload_slot",
     metadata,
-    Column("id", Words(64), primary_key=True),
-    Column("owner", Words(200), nullable=False),
-    Column("contract", Words(32), nullable=False),
-    Column("filename", Words, nullable=False),
-    Column("content_type", Words(200), nullable=False),
+    Column("id", SafeText(64), primary_key=True),
+    Column("owner", SafeText(200), nullable=False),
+    Column("contract", SafeText(32), nullable=False),
+    Column("filename", SafeText, nullable=False),
+    Column("content_type", SafeText(200), nullable=False),
     Column("announced_size", BigInteger, nullable=False),
-    Column("object_name", Words, nullable=False, unique=True),
+    Column("object_name", SafeText, nullable=False, unique=True),
     Column("created_at", Real, nullable=False),
     Column("expires_at", Real, nullable=False),
     Column("size", BigInteger),
-    Column("sha256", Words(64)),
+    Column("sha256", SafeText(64)),
 )
 Index("ix_upload_slot_age", upload_slot.c.created_at)
 
@@ -342,9 +342,9 @@ Index("ix_upload_slot_age", upload_slot.c.created_at)
 webhook_secret = Table(
     "webhook_secret",
     metadata,
-    Column("id", Words(64), primary_key=True),
-    Column("owner", Words(200), nullable=False),
-    Column("secret", Words(200), nullable=False),
+    Column("id", SafeText(64), primary_key=True),
+    Column("owner", SafeText(200), nullable=False),
+    Column("secret", SafeText(200), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("retires_at", Real),
 )
@@ -355,14 +355,14 @@ Index("ix_webhook_secret_owner", webhook_secret.c.owner)
 webhook_delivery = Table(
     "webhook_delivery",
     metadata,
-    Column("id", Words(64), primary_key=True),
+    Column("id", SafeText(64), primary_key=True),
     _job_id(),
-    Column("owner", Words(200), nullable=False),
-    Column("message_id", Words(200), nullable=False),
-    Column("type", Words(64), nullable=False),
+    Column("owner", SafeText(200), nullable=False),
+    Column("message_id", SafeText(200), nullable=False),
+    Column("type", SafeText(64), nullable=False),
     Column("url", LongWords, nullable=False),
     Column("payload", JSON, nullable=False),
-    Column("state", Words(16), nullable=False),
+    Column("state", SafeText(16), nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("status_code", Integer),
     Column("last_error", LongWords),
@@ -377,8 +377,8 @@ Index("ix_webhook_delivery_owner", webhook_delivery.c.owner, webhook_delivery.c.
 storage_mark = Table(
     "storage_mark",
     metadata,
-    Column("place", Words(32), primary_key=True),
-    Column("identity", Words(32), nullable=False),
+    Column("place", SafeText(32), primary_key=True),
+    Column("identity", SafeText(32), nullable=False),
     Column("counter", BigInteger, nullable=False),
     Column("swept_at", Real, nullable=False),
 )
@@ -387,8 +387,8 @@ storage_mark = Table(
 stray = Table(
     "stray",
     metadata,
-    Column("place", Words(32), primary_key=True),
-    Column("name", Words, primary_key=True),
+    Column("place", SafeText(32), primary_key=True),
+    Column("name", SafeText, primary_key=True),
     Column("seen_at", Real, nullable=False),
 )
 Index("ix_stray_age", stray.c.place, stray.c.seen_at)

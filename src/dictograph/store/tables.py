@@ -68,7 +68,7 @@ class SafeText(TypeDecorator[str]):
         return None if value is None else clean(value)
 
 
-class LongWords(SafeText):
+class LongSafeText(SafeText):
     """Words of any length."""
 
     impl = Text
@@ -110,8 +110,8 @@ job = Table(
     Column("filename", SafeText, nullable=False),
     Column("url", SafeText, nullable=False),
     Column("status", _Status, nullable=False),
-    Column("result_text", LongWords),
-    Column("error_message", LongWords),
+    Column("result_text", LongSafeText),
+    Column("error_message", LongSafeText),
     Column("processing_time_seconds", Integer),
     Column("description", SafeText),
     Column("creation_date", UtcDateTime, nullable=False),
@@ -133,7 +133,7 @@ job = Table(
     Column("claim_engine", SafeText(64), nullable=False),
     Column("claim_model", SafeText, nullable=False),
     Column("claim_needs", SafeText(200), nullable=False, server_default=""),
-    Column("put_off_for", LongWords),
+    Column("put_off_for", LongSafeText),
     Column("frozen_engine", SafeText(64)),
     Column("frozen_model", SafeText),
     Column("frozen_revision", SafeText),
@@ -159,7 +159,7 @@ job = Table(
     Column("contract", SafeText(32), nullable=False, server_default="native"),
     Column("limits", JSON, nullable=False, server_default="{}"),
     Column("key_id", SafeText(64)),
-    Column("webhook_url", LongWords),
+    Column("webhook_url", LongSafeText),
     # Equal for requests that may share a job; null where none may.
     Column("join_mark", SafeText(64)),
     # The digest of its path, for a job that is asked for by it; an index cannot hold a path of any length.
@@ -242,7 +242,7 @@ outbox = Table(
     Column("payload", JSON, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("available_at", Real, nullable=False),
-    Column("last_error", LongWords),
+    Column("last_error", LongSafeText),
     Column("created_at", UtcDateTime, nullable=False),
     sqlite_autoincrement=True,  # an id is never given twice, so that `sent` names one message only
 )
@@ -259,7 +259,7 @@ dead_letter = Table(
     Column("message_id", SafeText(200), nullable=False),
     Column("payload", JSON, nullable=False),
     Column("error_code", SafeText(64), nullable=False),
-    Column("error_message", LongWords, nullable=False),
+    Column("error_message", LongSafeText, nullable=False),
     Column("stage", SafeText(16), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
 )
@@ -301,7 +301,7 @@ api_key = Table(
     Column("hash", SafeText(64), nullable=False, unique=True),
     Column("scopes", JSON, nullable=False),
     Column("rate_limits", JSON, nullable=False),
-    Column("webhook_url", LongWords),
+    Column("webhook_url", LongSafeText),
     Column("created_at", UtcDateTime, nullable=False),
     Column("expires_at", Real),
     Column("revoked_at", Real),
@@ -360,12 +360,12 @@ webhook_delivery = Table(
     Column("owner", SafeText(200), nullable=False),
     Column("message_id", SafeText(200), nullable=False),
     Column("type", SafeText(64), nullable=False),
-    Column("url", LongWords, nullable=False),
+    Column("url", LongSafeText, nullable=False),
     Column("payload", JSON, nullable=False),
     Column("state", SafeText(16), nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("status_code", Integer),
-    Column("last_error", LongWords),
+    Column("last_error", LongSafeText),
     Column("created_at", UtcDateTime, nullable=False),
     Column("attempted_at", UtcDateTime),
 )

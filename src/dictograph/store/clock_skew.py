@@ -14,7 +14,7 @@ from dictograph.webhooks.schedule import LONGEST_WAIT_S
 _CORRECTION_S = 1.0
 
 
-def cut_short(conn: Connection, longest_retry_s: float, longest_resend_s: float) -> int:
+def clamp_delays(conn: Connection, longest_retry_s: float, longest_resend_s: float) -> int:
     """End all waits that are longer than any was ever made; returns the number of such jobs.
 
     A job that has not failed waits for nothing (one that was put off is looked at once more), one that has at most

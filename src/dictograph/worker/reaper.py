@@ -74,7 +74,9 @@ class Reaper:
         return read_clock(conn), time.monotonic(), lease.held_leases(conn)
 
     async def _end_long_waits(self) -> None:
-        if count := await self._database.write(lambda c: clock_skew.cut_short(c, self._policy.longest, RESEND_CAP_S)):
+        if count := await self._database.write(
+            lambda c: clock_skew.clamp_delays(c, self._policy.longest, RESEND_CAP_S)
+        ):
             log.warning("the database's clock was set back; jobs that wait no longer: %d", count)
 
     async def _bury(self, process: str) -> None:

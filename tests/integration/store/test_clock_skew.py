@@ -41,7 +41,7 @@ def test_a_new_job_from_the_future_is_claimed_at_once(bench: Bench) -> None:
         bench.create(id)
         bench.write(_as_if_created_before_the_clock_was_set_back, id, seconds)
     assert bench.try_claim() is None
-    assert bench.write(clock_skew.cut_short, LONGEST, 60.0) == 2
+    assert bench.write(clock_skew.clamp_delays, LONGEST, 60.0) == 2
     assert {bench.claim().job.id, bench.claim().job.id} == {"far", "near"}
 
 
@@ -49,7 +49,7 @@ def test_a_retry_waits_for_no_longer_than_the_longest_wait(bench: Bench) -> None
     for id, seconds in (("far", 3600.0), ("near", 60.0)):
         bench.create(id)
         bench.write(_as_if_created_before_the_clock_was_set_back, id, seconds, 1)
-    assert bench.write(clock_skew.cut_short, LONGEST, 60.0) == 1
+    assert bench.write(clock_skew.clamp_delays, LONGEST, 60.0) == 1
     assert _wait(bench, "far") <= 0
     assert 50 < _wait(bench, "near") <= 60, "this may be what it was told to wait"
 
@@ -58,7 +58,7 @@ def test_messages_are_sent_no_later_than_after_the_longest_wait(bench: Bench) ->
     bench.create("far")
     bench.write(_as_if_created_before_the_clock_was_set_back, "far", 3600.0)
     assert bench.read(outbox.due, 10) == []
-    bench.write(clock_skew.cut_short, LONGEST, 60.0)
+    bench.write(clock_skew.clamp_delays, LONGEST, 60.0)
     assert [message.job_id for message in bench.read(outbox.due, 10)] == ["far"]
 
 
@@ -66,7 +66,7 @@ def test_running_jobs_are_left_as_they_are(bench: Bench) -> None:
     held = bench.running()
     bench.write(_as_if_created_before_the_clock_was_set_back, held.job_id, 3600.0)
     before = bench.read(lambda conn: conn.execute(select(job)).one())
-    assert bench.write(clock_skew.cut_short, LONGEST, 60.0) == 0
+    assert bench.write(clock_skew.clamp_delays, LONGEST, 60.0) == 0
     assert bench.read(lambda conn: conn.execute(select(job)).one()) == before
 
 

@@ -321,7 +321,7 @@ def test_a_clock_that_was_set_back_makes_no_webhook_wait_longer_than_the_schedul
     for told, seconds in ((far, LONGEST_WAIT_S + 60), (near, LONGEST_WAIT_S - 60)):
         change = update(messages).where(messages.c.id == told.message)
         bench.write(lambda conn, c=change, s=seconds: conn.execute(c.values(available_at=now_epoch() + s)))
-    bench.write(clock_skew.cut_short, 300.0, 60.0)
+    bench.write(clock_skew.clamp_delays, 300.0, 60.0)
     assert [one.job_id for one in due(bench)] == ["far"]
 
 

@@ -22,7 +22,7 @@ from dictograph.contract import Contract
 from dictograph.errors import UploadTooLarge
 from dictograph.service.auth.access import Caller
 from dictograph.service.compat.backend_uploads import check_announced, expiry
-from dictograph.store.compat.upload_slots import Slot
+from dictograph.store.compat.upload_slots import UploadSlot
 
 OBJECTS = f"{PREFIX}/audio/object"
 
@@ -62,7 +62,7 @@ def upload_routes(parts: Parts, entrance: BackendAuth) -> APIRouter:
 
     uploader = Depends(entrance.uploader)
 
-    async def offer(request: Request, caller: Caller, announced: Announced) -> tuple[Slot, str]:
+    async def offer(request: Request, caller: Caller, announced: Announced) -> tuple[UploadSlot, str]:
         check_file(settings, announced.filename, announced.content_type, announced.file_size)
         kind = plain_type(announced.content_type)
         slot, signature = await uploads.offer(
@@ -116,12 +116,12 @@ def object_path(slot_id: str, filename: str) -> str:
     return f"{OBJECTS}/{slot_id}/{quote(filename, safe='')}"
 
 
-def reference(slot: Slot) -> str:
+def reference(slot: UploadSlot) -> str:
     """What an upload is called, whatever name the service goes by."""
     return f"uploads/{slot.id}/{slot.filename}"
 
 
-def _check_headers(headers: Mapping[str, str], slot: Slot, largest: int) -> None:
+def _check_headers(headers: Mapping[str, str], slot: UploadSlot, largest: int) -> None:
     kind = plain_type(headers.get("content-type", ""))
     if kind != slot.content_type and not (slot.content_type == "" and kind in _NO_TYPES):
         raise FileRefused("The Content-Type is not the one that was announced for this address.", param="content-type")

@@ -18,7 +18,7 @@ from dictograph.service.naming import display_name
 from dictograph.service.shielded import run_to_completion
 from dictograph.service.upload_session import UploadSession
 from dictograph.settings.model import Settings
-from dictograph.store.compat.upload_slots import NewSlot, Slot, create_slot, fill_slot, find_slot
+from dictograph.store.compat.upload_slots import NewSlot, UploadSlot, create_slot, fill_slot, find_slot
 from dictograph.store.database import Database
 from dictograph.store.secrets import server_secret
 
@@ -54,13 +54,13 @@ class Uploads:
 
     async def offer(
         self, owner: str, contract: Contract, filename: str, content_type: str, size: int
-    ) -> tuple[Slot, str]:
+    ) -> tuple[UploadSlot, str]:
         """Room for one object of so many bytes, and the signature of its address."""
         new = NewSlot(str(uuid4()), owner, contract, display_name(filename), content_type, size, self._lifetime)
         slot = await self._database.write(lambda conn: create_slot(conn, new))
         return slot, await self._signature(slot)
 
-    async def find(self, owner: str, slot_id: str) -> Slot:
+    async def find(self, owner: str, slot_id: str) -> UploadSlot:
         """An address of this owner, or one that somebody without a key has got: of theirs the id is the right to them.
 
         Raises NotFound when there is no such address.
@@ -70,7 +70,7 @@ class Uploads:
             raise NotFound(_GONE)
         return found[0]
 
-    async def open(self, slot_id: str, expires: str, signature: str) -> Slot:
+    async def open(self, slot_id: str, expires: str, signature: str) -> UploadSlot:
         """The slot of a signed address.
 
         Raises:
@@ -89,7 +89,7 @@ class Uploads:
             raise UploadForbidden("This address has expired: ask for another one.")
         return slot
 
-    def begin_upload(self, slot: Slot, max_bytes: int) -> SlotUpload:
+    def begin_upload(self, slot: UploadSlot, max_bytes: int) -> SlotUpload:
         """Begin the slot's object: bytes first, then `fill`. What fills no slot is removed at the end."""
         return SlotUpload(slot, self._blobs, max_bytes)
 
@@ -116,19 +116,19 @@ class Uploads:
             raise JobStateConflict("Another file was uploaded to this address before: ask for another one.")
         return slot.audio
 
-    async def _signature(self, slot: Slot) -> str:
+    async def _signature(self, slot: UploadSlot) -> str:
         if self._secret is None:
             self._secret = (await self._database.write(lambda conn: server_secret(conn, _PURPOSE))).encode()
         said = ["PUT", slot.id, slot.content_type, str(slot.announced_size), expiry(slot)]
         return hmac.new(self._secret, "\n".join(said).encode(), hashlib.sha256).hexdigest()
 
 
-def expiry(slot: Slot) -> str:
+def expiry(slot: UploadSlot) -> str:
     """When its address expires, as it stands in it: seconds since 1970."""
     return f"{slot.expires_at:.0f}"
 
 
-def check_announced(slot: Slot, size: int) -> None:
+def check_announced(slot: UploadSlot, size: int) -> None:
     """Raise UploadSizeMismatch when an upload of so many bytes is not the one that was announced."""
     if size != slot.announced_size:
         raise UploadSizeMismatch(
@@ -140,7 +140,7 @@ def check_announced(slot: Slot, size: int) -> None:
 class SlotUpload(UploadSession):
     """One upload on its way into its slot: exactly as many bytes as were announced."""
 
-    def __init__(self, slot: Slot, blobs: Blobs, max_bytes: int) -> None:
+    def __init__(self, slot: UploadSlot, blobs: Blobs, max_bytes: int) -> None:
         super().__init__(blobs, f"{slot.id}/{uuid4().hex[:12]}-upload", max_bytes)
         self.slot = slot
 

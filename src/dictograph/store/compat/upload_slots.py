@@ -15,7 +15,7 @@ from dictograph.store.tolerant import known_or_text
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class UploadSlot:
     """Room for one object. `expires_at` is seconds since 1970; `audio` is None until the object is there."""
 
     id: str
@@ -41,7 +41,7 @@ class NewSlot:
     lifetime: float
 
 
-def create_slot(conn: Connection, new: NewSlot) -> Slot:
+def create_slot(conn: Connection, new: NewSlot) -> UploadSlot:
     """Make room for an object."""
     now = read_clock(conn)
     values = {
@@ -58,13 +58,13 @@ def create_slot(conn: Connection, new: NewSlot) -> Slot:
     return _as_slot(conn.execute(insert(upload_slot).values(values).returning(upload_slot)).one())
 
 
-def find_slot(conn: Connection, slot_id: str) -> tuple[Slot, float] | None:
+def find_slot(conn: Connection, slot_id: str) -> tuple[UploadSlot, float] | None:
     """The slot, and the time now in seconds since 1970; None when there is none."""
     row = conn.execute(select(upload_slot).where(upload_slot.c.id == slot_id)).one_or_none()
     return None if row is None else (_as_slot(row), read_clock(conn))
 
 
-def fill_slot(conn: Connection, slot_id: str, audio: StoredAudio) -> Slot | None:
+def fill_slot(conn: Connection, slot_id: str, audio: StoredAudio) -> UploadSlot | None:
     """Say that the object is there. The first one stays: whoever comes later gets the slot with that one.
 
     None when the slot is gone.
@@ -78,7 +78,9 @@ def fill_slot(conn: Connection, slot_id: str, audio: StoredAudio) -> Slot | None
     return found[0] if found else None
 
 
-def _as_slot(row: Row[*tuple[Any, ...]]) -> Slot:
+def _as_slot(row: Row[*tuple[Any, ...]]) -> UploadSlot:
     audio = None if row.size is None else StoredAudio(row.object_name, row.sha256, row.size)
     contract = known_or_text(Contract, row.contract)
-    return Slot(row.id, row.owner, contract, row.filename, row.content_type, row.announced_size, row.expires_at, audio)
+    return UploadSlot(
+        row.id, row.owner, contract, row.filename, row.content_type, row.announced_size, row.expires_at, audio
+    )

@@ -15,7 +15,7 @@ from dictograph.service.transcripts import head_of
 from dictograph.store import clock_skew, events, keys, outbox
 from dictograph.store.clock import read_clock
 from dictograph.store.compat.path_jobs import newest_of_path
-from dictograph.store.compat.upload_slots import NewSlot, create_slot, find_slot
+from dictograph.store.compat.upload_slots import NewUploadSlot, create_slot, find_slot
 from dictograph.store.jobs import finish
 from dictograph.store.jobs.claim import Claim, Claimant, PutOff, claim_job, starves
 from dictograph.store.jobs.progress import PlannedWindow, commit_windows, finish_plan, plan_windows
@@ -287,7 +287,7 @@ def test_a_key_of_a_later_version_is_good_for_what_is_known(bench: Bench) -> Non
 
 
 def test_an_upload_address_of_a_later_contract_is_found(bench: Bench) -> None:
-    slot = NewSlot("s1", "alice", Contract.BACKEND, "a.wav", "audio/wav", 5, 60.0)
+    slot = NewUploadSlot("s1", "alice", Contract.BACKEND, "a.wav", "audio/wav", 5, 60.0)
     bench.write(create_slot, slot)
     rewrite(bench, upload_slot, upload_slot.c.id == "s1", contract="courier")
     found = bench.read(find_slot, "s1")

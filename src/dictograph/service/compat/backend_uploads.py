@@ -18,7 +18,7 @@ from dictograph.service.naming import display_name
 from dictograph.service.shielded import run_to_completion
 from dictograph.service.upload_session import UploadSession
 from dictograph.settings.model import Settings
-from dictograph.store.compat.upload_slots import NewSlot, UploadSlot, create_slot, fill_slot, find_slot
+from dictograph.store.compat.upload_slots import NewUploadSlot, UploadSlot, create_slot, fill_slot, find_slot
 from dictograph.store.database import Database
 from dictograph.store.secrets import server_secret
 
@@ -56,7 +56,7 @@ class Uploads:
         self, owner: str, contract: Contract, filename: str, content_type: str, size: int
     ) -> tuple[UploadSlot, str]:
         """Room for one object of so many bytes, and the signature of its address."""
-        new = NewSlot(str(uuid4()), owner, contract, display_name(filename), content_type, size, self._lifetime)
+        new = NewUploadSlot(str(uuid4()), owner, contract, display_name(filename), content_type, size, self._lifetime)
         slot = await self._database.write(lambda conn: create_slot(conn, new))
         return slot, await self._signature(slot)
 

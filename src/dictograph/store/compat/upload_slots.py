@@ -29,7 +29,7 @@ class UploadSlot:
 
 
 @dataclass(frozen=True, slots=True)
-class NewSlot:
+class NewUploadSlot:
     """What is known of an upload before it comes. `lifetime` in seconds."""
 
     id: str
@@ -41,7 +41,7 @@ class NewSlot:
     lifetime: float
 
 
-def create_slot(conn: Connection, new: NewSlot) -> UploadSlot:
+def create_slot(conn: Connection, new: NewUploadSlot) -> UploadSlot:
     """Make room for an object."""
     now = read_clock(conn)
     values = {

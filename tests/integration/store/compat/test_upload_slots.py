@@ -16,7 +16,7 @@ from dictograph.service.compat.backend_uploads import UploadForbidden, Uploads, 
 from dictograph.service.storage_guard import StorageGuard
 from dictograph.service.storage_places import StoragePlace
 from dictograph.settings.model import Settings
-from dictograph.store.compat.upload_slots import NewSlot, create_slot, fill_slot, find_slot
+from dictograph.store.compat.upload_slots import NewUploadSlot, create_slot, fill_slot, find_slot
 from dictograph.store.database import Database
 from dictograph.store.jobs import control
 from dictograph.store.jobs.accept import NewJob, create_job
@@ -29,7 +29,7 @@ from dictograph.worker.pruner import Pruner, Retention
 
 def slot(database: Database, name: str, lifetime: float = -10.0) -> StoredAudio:
     """An address that expired ten seconds ago, with its object."""
-    new = NewSlot(name, "backend", Contract.BACKEND, "a.mp3", "audio/mpeg", 3, lifetime)
+    new = NewUploadSlot(name, "backend", Contract.BACKEND, "a.mp3", "audio/mpeg", 3, lifetime)
     audio = StoredAudio(f"{name}/1-upload", "0" * 64, 3)
     database.write_now(lambda c: create_slot(c, new))
     assert database.write_now(lambda c: fill_slot(c, name, audio)) is not None
@@ -56,7 +56,7 @@ def test_what_is_expired_and_not_needed_goes(database: Database) -> None:
 
 
 def test_an_address_to_which_nothing_came_goes_without_an_object(database: Database) -> None:
-    new = NewSlot("empty", "backend", Contract.BACKEND, "a.mp3", "", 3, -10)
+    new = NewUploadSlot("empty", "backend", Contract.BACKEND, "a.mp3", "", 3, -10)
     database.write_now(lambda c: create_slot(c, new))
     assert database.write_now(lambda c: prune_uploads(c, 5, 100)).objects == []
     assert database.read_now(lambda c: find_slot(c, "empty")) is None
@@ -65,10 +65,12 @@ def test_an_address_to_which_nothing_came_goes_without_an_object(database: Datab
 
 def test_addresses_that_nothing_came_to_all_go_in_one_turn(database: Database, tmp_path: Path) -> None:
     long_ago, lately = -10_000.0, -10.0
-    many = [NewSlot(f"empty-{n}", "backend", Contract.BACKEND, "a.mp3", "", 3, long_ago) for n in range(2300)]
+    many = [NewUploadSlot(f"empty-{n}", "backend", Contract.BACKEND, "a.mp3", "", 3, long_ago) for n in range(2300)]
     database.write_now(lambda c: [create_slot(c, new) for new in many])
     used = slot(database, "used", long_ago)
-    database.write_now(lambda c: create_slot(c, NewSlot("late", "backend", Contract.BACKEND, "a.mp3", "", 3, lately)))
+    database.write_now(
+        lambda c: create_slot(c, NewUploadSlot("late", "backend", Contract.BACKEND, "a.mp3", "", 3, lately))
+    )
     blobs = FolderBlobs(tmp_path / "blobs")
     guard = StorageGuard(database, StoragePlace(blobs, "blobs"))
     asyncio.run(Pruner(database, blobs, guard, Retention(0, 0, 0, orphans=0)).turn())

@@ -52,7 +52,7 @@ class Claimant:
         return frozenset((*pair, need) for pair in self.runnable for need in self.needs)
 
     @property
-    def alone(self) -> bool | None:
+    def exclusive(self) -> bool | None:
         """Whether the job has to be one that runs alone, or must not be; None: either will do."""
         return self.for_starving if self.busy or self.for_starving else None
 
@@ -79,7 +79,7 @@ def claim_job(conn: Connection, claimant: Claimant) -> Claim | PutOff | None:
     A job that asks for what this version does not know is put off for a minute.
     """
     rows, depth, put_off = claimant.rows, _DEPTH, 0
-    while ids := candidates(conn, rows, claimant.alone, depth):
+    while ids := candidates(conn, rows, claimant.exclusive, depth):
         row = _take(conn, ids, claimant)
         if row is not None:
             taken = as_job(row)
@@ -122,7 +122,7 @@ def _take(conn: Connection, ids: Sequence[str], claimant: Claimant) -> JobRow | 
         "now": as_datetime(now),
         **{_place(place): id for place, id in enumerate(ids)},
     }
-    return conn.execute(_taking(claimant.rows, claimant.alone, len(ids)), values).one_or_none()
+    return conn.execute(_taking(claimant.rows, claimant.exclusive, len(ids)), values).one_or_none()
 
 
 def _put_off(conn: Connection, taken: JobRow, why: str) -> None:

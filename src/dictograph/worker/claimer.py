@@ -166,7 +166,7 @@ class Claimer:
     def _start(self, claim: Claim, began: float) -> None:
         job = claim.job
         log.info("job %s: attempt %d begins (%s)", job.id, claim.lease.attempt, job.filename)
-        if claim.alone:
+        if claim.exclusive:
             self._alone = claim.lease.token
         runner = Runner(self._tools, claim, on_commit=lambda: self._no_longer_alone(claim.lease.token))
         self._keeper.hold(claim.lease, began, runner.lose, runner.give_up)

@@ -90,8 +90,8 @@ class StoreMachine(RuleBasedStateMachine):
         claim = self.bench.try_claim(busy=busy)
         if claim is not None:
             assert self.seen[claim.job.id] is JobStatus.PENDING
-            assert claim.alone == (claim.job.id in self.alone)
-            assert not (busy and claim.alone)
+            assert claim.exclusive == (claim.job.id in self.alone)
+            assert not (busy and claim.exclusive)
             self.leases.append(claim.lease)
 
     @precondition(lambda self: self.leases)

@@ -63,7 +63,7 @@ class Claim:
 
     job: Job
     lease: Lease
-    alone: bool
+    exclusive: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ def test_a_claim_takes_the_job_and_gives_its_lease(bench: Bench) -> None:
     made = bench.create()
     claim = bench.claim()
     assert (claim.job.id, claim.job.status, claim.job.attempt) == (made.id, JobStatus.PROCESSING, 1)
-    assert (claim.lease.job_id, claim.lease.attempt, claim.alone) == (made.id, 1, False)
+    assert (claim.lease.job_id, claim.lease.attempt, claim.exclusive) == (made.id, 1, False)
     assert claim.job.started_at is not None
     assert bench.events(made.id)[-1].data == {"attempt": 1}
     assert bench.try_claim() is None
@@ -70,12 +70,12 @@ def test_a_job_that_lost_its_lease_runs_alone(bench: Bench) -> None:
     bench.lose()
     assert bench.try_claim(busy=True) is None
     claim = bench.claim(busy=False)
-    assert claim.alone
+    assert claim.exclusive
     bench.plan(claim.lease, 1)
     bench.commit(claim.lease, 0)
     bench.write(progress.finish_plan, claim.lease, 20.0, [])
     bench.fail(claim.lease)
-    assert not bench.claim(busy=True).alone, "a committed window shows that it kills nobody"
+    assert not bench.claim(busy=True).exclusive, "a committed window shows that it kills nobody"
 
 
 def test_a_job_that_waits_to_run_alone_is_found_and_taken_first(bench: Bench) -> None:
@@ -89,7 +89,7 @@ def test_a_job_that_waits_to_run_alone_is_found_and_taken_first(bench: Bench) ->
     assert not bench.read(starves, Claimant("w1", 60, frozenset({("whisper", "")}), busy=True), 0), "it cannot run it"
     claim = bench.write(claim_job, Claimant("w1", 60, claimant.runnable, busy=False, for_starving=True))
     assert isinstance(claim, Claim)
-    assert (claim.job.id, claim.alone) == (shy.job_id, True)
+    assert (claim.job.id, claim.exclusive) == (shy.job_id, True)
     assert not bench.read(starves, claimant, 0)
     assert bench.write(claim_job, Claimant("w1", 60, claimant.runnable, busy=False, for_starving=True)) is None
     assert bench.claim(busy=True).job.id == "urgent"

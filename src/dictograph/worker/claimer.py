@@ -16,7 +16,7 @@ import time
 
 from dictograph.queue import Queue
 from dictograph.runtime.crash import Point
-from dictograph.store.jobs.claim import Claim, Claimant, PutOff, claim_job, starves
+from dictograph.store.jobs.claim import Claim, Claimant, PutOff, claim_job, has_waiting_exclusive_job
 from dictograph.store.jobs.finish import release_unknown
 from dictograph.worker.agent import TRANSIENT_ERRORS
 from dictograph.worker.lease_renewer import Keeper
@@ -133,7 +133,9 @@ class Claimer:
             return
         self._room_looked = now
         claimant = self._claimant()
-        self._making_room = await self._tools.database.read(lambda c: starves(c, claimant, self._patience))
+        self._making_room = await self._tools.database.read(
+            lambda c: has_waiting_exclusive_job(c, claimant, self._patience)
+        )
         if self._making_room:
             for runner, _ in self._running.values():
                 runner.give_back()

@@ -17,7 +17,7 @@ from dictograph.store.clock import read_clock
 from dictograph.store.compat.path_jobs import newest_of_path
 from dictograph.store.compat.upload_slots import NewUploadSlot, create_slot, find_slot
 from dictograph.store.jobs import finish
-from dictograph.store.jobs.claim import Claim, Claimant, PutOff, claim_job, starves
+from dictograph.store.jobs.claim import Claim, Claimant, PutOff, claim_job, has_waiting_exclusive_job
 from dictograph.store.jobs.progress import PlannedWindow, commit_windows, finish_plan, plan_windows
 from dictograph.store.jobs.read import get_job, list_jobs, unsupported_count, windows
 from dictograph.store.keys import KeyRates, NewKey
@@ -169,10 +169,10 @@ def test_no_room_is_made_for_a_job_that_was_put_off(bench: Bench) -> None:
     rewrite(bench, job, job.c.id == "later", **LATER["an option"])
     available_now(bench)
     busy = Claimant("w", 60, frozenset({("auto", "")}), busy=True)
-    assert bench.read(starves, busy, 1.0)
+    assert bench.read(has_waiting_exclusive_job, busy, 1.0)
     assert bench.write(claim_job, replace(busy, for_starving=True)) is None
     available_now(bench)
-    assert not bench.read(starves, busy, 1.0)
+    assert not bench.read(has_waiting_exclusive_job, busy, 1.0)
 
 
 def test_a_job_is_claimed_by_those_who_support_what_it_needs(bench: Bench) -> None:

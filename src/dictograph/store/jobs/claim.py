@@ -97,7 +97,7 @@ def claim_job(conn: Connection, claimant: Claimant) -> Claim | PutOff | None:
     return None
 
 
-def starves(conn: Connection, claimant: Claimant, patience_s: float) -> bool:
+def has_waiting_exclusive_job(conn: Connection, claimant: Claimant, patience_s: float) -> bool:
     """Whether a job that nothing may run beside has waited for so long, and this worker could run it."""
     question = select(literal(1)).where(  # but for the last, every column is in the index of the claim
         job.c.queued_owner.is_not(None),

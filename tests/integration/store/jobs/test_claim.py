@@ -11,7 +11,7 @@ from sqlalchemy import Connection, event
 from dictograph.job import FrozenEngine, JobStatus, Options
 from dictograph.store.database import Database
 from dictograph.store.jobs import finish, progress
-from dictograph.store.jobs.claim import Claim, Claimant, claim_job, starves
+from dictograph.store.jobs.claim import Claim, Claimant, claim_job, has_waiting_exclusive_job
 from dictograph.store.jobs.lease import RetryPolicy
 from dictograph.store.tables import job
 from tests.integration.store.bench import OOPS, Bench
@@ -84,13 +84,15 @@ def test_a_job_that_waits_to_run_alone_is_found_and_taken_first(bench: Bench) ->
     bench.lose()
     bench.create("urgent", priority=9)
     claimant = Claimant("w1", 60, frozenset({("auto", ""), ("sphinx", "en")}), busy=True)
-    assert bench.read(starves, claimant, 0)
-    assert not bench.read(starves, claimant, 30), "it has not waited for so long"
-    assert not bench.read(starves, Claimant("w1", 60, frozenset({("whisper", "")}), busy=True), 0), "it cannot run it"
+    assert bench.read(has_waiting_exclusive_job, claimant, 0)
+    assert not bench.read(has_waiting_exclusive_job, claimant, 30), "it has not waited for so long"
+    assert not bench.read(has_waiting_exclusive_job, Claimant("w1", 60, frozenset({("whisper", "")}), busy=True), 0), (
+        "it cannot run it"
+    )
     claim = bench.write(claim_job, Claimant("w1", 60, claimant.runnable, busy=False, for_starving=True))
     assert isinstance(claim, Claim)
     assert (claim.job.id, claim.exclusive) == (shy.job_id, True)
-    assert not bench.read(starves, claimant, 0)
+    assert not bench.read(has_waiting_exclusive_job, claimant, 0)
     assert bench.write(claim_job, Claimant("w1", 60, claimant.runnable, busy=False, for_starving=True)) is None
     assert bench.claim(busy=True).job.id == "urgent"
 
@@ -104,7 +106,7 @@ def test_a_job_in_backoff_is_not_claimed(bench: Bench) -> None:
 
 _CLAIMER = """
 import sys
-from dictograph.store.jobs.claim import Claimant, claim_job, starves
+from dictograph.store.jobs.claim import Claimant, claim_job, has_waiting_exclusive_job
 from dictograph.store.database import Database
 from dictograph.store.jobs.lease import RetryPolicy
 db = Database.open(sys.argv[1])

@@ -30,7 +30,7 @@ Runnable = frozenset[tuple[str, str, str]]
 _waiting, _running, _later = job.alias("waiting"), job.alias("running"), job.alias("later")
 
 #: A worker asks the same question again and again; putting it together takes longer than its answer.
-once = lru_cache(maxsize=64)
+cached_statement = lru_cache(maxsize=64)
 
 
 def candidates(conn: Connection, runnable: Runnable, alone: bool | None, depth: int) -> list[str]:
@@ -56,7 +56,7 @@ def claimable(runnable: Runnable, alone: bool | None) -> ColumnElement[bool]:
     return and_(*conditions, *([] if alone is None else [job.c.alone.is_(alone)]))
 
 
-@once
+@cached_statement
 def _first(runnable: Runnable, alone: bool | None) -> Select[tuple[str]]:
     owners, kinds = _owners(), _kinds(runnable)
     mine = _heads(owners, kinds, alone).with_only_columns(_waiting.c.id).limit(1).scalar_subquery()
@@ -65,7 +65,7 @@ def _first(runnable: Runnable, alone: bool | None) -> Select[tuple[str]]:
     return question.order_by(job.c.priority.desc(), _company(job.c.owner), job.c.available_at, job.c.id).limit(1)
 
 
-@once
+@cached_statement
 def _several(runnable: Runnable, alone: bool | None, depth: int) -> Select[tuple[str]]:
     owners, kinds = _owners(), _kinds(runnable)
     owned = select(owners.c.owner, _company(owners.c.owner).label("company"))

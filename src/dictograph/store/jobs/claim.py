@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Update, bindparam, case, func, literal, selec
 from dictograph.job import KNOWN_NEEDS, Job, JobStatus, Lease
 from dictograph.store import events
 from dictograph.store.clock import as_datetime, now_epoch, read_clock
-from dictograph.store.jobs.candidates import Runnable, candidates, claimable, once
+from dictograph.store.jobs.candidates import Runnable, cached_statement, candidates, claimable
 from dictograph.store.jobs.rows import JOB_COLUMNS, NO_LEASE, JobRow, as_job
 from dictograph.store.tables import job
 
@@ -134,7 +134,7 @@ def _put_off(conn: Connection, taken: JobRow, why: str) -> None:
     conn.execute(update(job).where(job.c.id == taken.id).values(before | first | wait))
 
 
-@once
+@cached_statement
 def _taking(runnable: Runnable, alone: bool | None, count: int) -> Update:
     ids = [bindparam(_place(place), type_=job.c.id.type) for place in range(count)]
     free = (

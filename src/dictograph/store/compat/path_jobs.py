@@ -13,7 +13,7 @@ from dictograph.store.jobs.rows import JOB_COLUMNS, as_job
 from dictograph.store.tables import job
 
 
-def path_mark(path: str) -> str:
+def path_key(path: str) -> str:
     """A path's place in the index, which cannot hold paths of any length: its SHA-256."""
     return hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -26,7 +26,7 @@ def newest_of_path(conn: Connection, owner: str, path: str) -> tuple[Job, str]:
     """
     question = (
         select(*JOB_COLUMNS, job.c.result_text)
-        .where(job.c.path_mark == path_mark(path), job.c.owner == owner)
+        .where(job.c.path_mark == path_key(path), job.c.owner == owner)
         .order_by(job.c.creation_date.desc(), job.c.id.desc())
         .limit(1)
     )
@@ -52,6 +52,6 @@ def has_paths(conn: Connection) -> bool:
 
 
 def _with_jobs(conn: Connection, paths: Iterable[str], which: ColumnElement[bool]) -> set[str]:
-    by_mark = {path_mark(path): path for path in paths}
+    by_mark = {path_key(path): path for path in paths}
     question = select(job.c.path_mark).where(job.c.path_mark.in_(list(by_mark)), which)
     return {by_mark[mark] for mark in conn.execute(question).scalars()}

@@ -11,7 +11,7 @@ from dictograph.contract import Contract, JobLimits
 from dictograph.job import Job, JobStatus, Options, Source, StoredAudio
 from dictograph.store import events, outbox
 from dictograph.store.clock import as_datetime, read_clock
-from dictograph.store.compat.path_jobs import path_mark
+from dictograph.store.compat.path_jobs import path_key
 from dictograph.store.jobs.rows import JOB_COLUMNS, as_job
 from dictograph.store.tables import job
 
@@ -70,7 +70,7 @@ def first_values(new: NewJob, now: float) -> dict[str, Any]:
         "key_id": new.key_id,
         "webhook_url": new.webhook_url,
         "join_mark": new.join_mark,
-        "path_mark": path_mark(new.source.location) if new.contract is Contract.PATH else None,
+        "path_mark": path_key(new.source.location) if new.contract is Contract.PATH else None,
         "priority": new.priority,
         "max_attempts": new.max_attempts,
         "attempt": 0,

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 from dictograph.contract import Contract
 from dictograph.errors import NotFound
 from dictograph.job import Job, Source, SourceKind
-from dictograph.store.compat.path_jobs import needed_paths, newest_of_path, path_mark
+from dictograph.store.compat.path_jobs import needed_paths, newest_of_path, path_key
 from tests.integration.store.bench import Bench
 
 TALK = "/data/talk.mp3"
@@ -72,6 +72,6 @@ def test_the_question_is_answered_by_the_index(bench: Bench) -> None:
             conn.execute(text("ANALYZE transcription_job"))
             conn.execute(text("SET LOCAL enable_seqscan = off"))
             explain = "EXPLAIN "
-        return "\n".join(str(row) for row in conn.execute(text(explain + question), {"mark": path_mark(TALK)}))
+        return "\n".join(str(row) for row in conn.execute(text(explain + question), {"mark": path_key(TALK)}))
 
     assert "ix_job_path" in bench.write(plan)

@@ -10,7 +10,7 @@ from dictograph.errors import JobStateConflict
 from dictograph.job import Job, JobStatus, SourceKind
 from dictograph.store import changes, events, outbox
 from dictograph.store.clock import as_datetime, now_epoch, read_clock
-from dictograph.store.jobs.rows import NO_ERROR, NO_LEASE, TIME_SPENT, JobRow, as_job, find, move
+from dictograph.store.jobs.rows import NO_ERROR, NO_LEASE, TIME_SPENT, JobRow, as_job, find, transition
 from dictograph.store.tables import job
 from dictograph.store.webhooks import deliveries
 
@@ -58,7 +58,7 @@ def _cancel(conn: Connection, seen: JobRow) -> JobRow | None:
     if seen.status.ended:
         raise JobStateConflict(f"Job {seen.id} is {seen.status.value} already and cannot be cancelled.")
     now = as_datetime(read_clock(conn))
-    return move(conn, seen, JobStatus.CANCELLED, 1, finished_at=now, **NO_LEASE, **TIME_SPENT)
+    return transition(conn, seen, JobStatus.CANCELLED, 1, finished_at=now, **NO_LEASE, **TIME_SPENT)
 
 
 def _retry(conn: Connection, seen: JobRow) -> JobRow | None:
@@ -68,7 +68,7 @@ def _retry(conn: Connection, seen: JobRow) -> JobRow | None:
         )
     if seen.source_kind == SourceKind.UPLOAD.value and seen.audio_name is None:
         raise JobStateConflict(f"The audio of job {seen.id} is no longer kept; upload it again as a new job.")
-    return move(
+    return transition(
         conn,
         seen,
         JobStatus.PENDING,

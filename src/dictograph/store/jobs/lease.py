@@ -13,7 +13,7 @@ from dictograph.errors import LeaseLost, LostWorker
 from dictograph.job import ErrorRecord, JobStatus, Lease, backoff_seconds
 from dictograph.store import events, outbox
 from dictograph.store.clock import as_datetime, now_epoch, read_clock
-from dictograph.store.jobs.rows import JOB_COLUMNS, NO_LEASE, TIME_SPENT, JobRow, error_values, move
+from dictograph.store.jobs.rows import JOB_COLUMNS, NO_LEASE, TIME_SPENT, JobRow, error_values, transition
 from dictograph.store.tables import job, status_is
 from dictograph.store.webhooks import deliveries
 
@@ -150,7 +150,7 @@ def end_attempt(
     if policy is None or failures >= seen.max_attempts:
         return _fail_for_good(conn, seen, error, values)
     delay = policy.delay(failures)
-    row = move(conn, seen, JobStatus.PENDING, 1, available_at=now_epoch() + delay, **values)
+    row = transition(conn, seen, JobStatus.PENDING, 1, available_at=now_epoch() + delay, **values)
     if row is not None:
         told = {"error": asdict(error), "failures": failures, "delay": round(delay, 3)}
         events.append(conn, row.id, row.last_seq, [("retrying", told)])
@@ -159,7 +159,7 @@ def end_attempt(
 
 
 def _fail_for_good(conn: Connection, seen: JobRow, error: ErrorRecord, values: dict[str, Any]) -> JobRow | None:
-    row = move(conn, seen, JobStatus.FAILED, 1, finished_at=as_datetime(read_clock(conn)), **values)
+    row = transition(conn, seen, JobStatus.FAILED, 1, finished_at=as_datetime(read_clock(conn)), **values)
     if row is not None:
         dead = row.failures >= row.max_attempts
         events.append(conn, row.id, row.last_seq, [("failed", {"error": asdict(error), "dead": dead})])

@@ -111,7 +111,7 @@ def find(conn: Connection, owner: str | None, job_id: str, *, locked: bool = Fal
     return row
 
 
-def move(conn: Connection, seen: JobRow, status: JobStatus, events: int, **values: Any) -> JobRow | None:
+def transition(conn: Connection, seen: JobRow, status: JobStatus, events: int, **values: Any) -> JobRow | None:
     """Change a row that is still as it was seen, and reserve the numbers of so many events.
 
     Returns the new row, whose `last_seq` is the last of them; None when somebody was quicker.

@@ -62,7 +62,7 @@ def dispatch(conn: Connection, row: JobRow) -> None:
     if row.available_at <= now:
         changes.of_work(conn)
     changes.of_message(conn)
-    put(
+    enqueue(
         conn,
         now,
         job_id=row.id,
@@ -73,7 +73,7 @@ def dispatch(conn: Connection, row: JobRow) -> None:
     )
 
 
-def put(conn: Connection, now: float, **values: Any) -> None:
+def enqueue(conn: Connection, now: float, **values: Any) -> None:
     """Put a message or webhook into the outbox; `values` are those of its row, but for what every new one has."""
     conn.execute(_PUT, {"attempts": 0, "created_at": as_datetime(now), **values})
 

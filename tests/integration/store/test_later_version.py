@@ -253,7 +253,9 @@ def test_events_of_a_later_version_are_read_as_they_are(bench: Bench) -> None:
 
 def test_a_message_of_a_later_kind_is_left_to_those_who_know_it(bench: Bench) -> None:
     made = bench.create()
-    bench.write(outbox.put, 1.0, job_id=made.id, destination="pigeon:7", message_id="p", payload={}, available_at=1e12)
+    bench.write(
+        outbox.enqueue, 1.0, job_id=made.id, destination="pigeon:7", message_id="p", payload={}, available_at=1e12
+    )
     rewrite(bench, messages, messages.c.destination == DISPATCH, payload={"job_id": made.id, "urgent": True})
     assert [one.destination for one in bench.read(outbox.due, 10)] == [DISPATCH]
     bench.write(clock_skew.clamp_delays, 60.0, 60.0)

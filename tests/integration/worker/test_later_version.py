@@ -9,7 +9,7 @@ from sqlalchemy import Connection, update
 
 from dictograph.job import JobStatus, Options, Source, SourceKind
 from dictograph.store.jobs.accept import NewJob, create_job
-from dictograph.store.outbox import put
+from dictograph.store.outbox import enqueue
 from dictograph.store.tables import job
 from tests.audio_files import write_noise
 from tests.integration.worker.bench import application, rows, until, upload
@@ -19,7 +19,7 @@ def _make_later(conn: Connection) -> None:
     create_job(conn, NewJob("later", "local", "b.wav", Source(SourceKind.PATH, "/b.wav"), Options()))
     asked = {"options": {"channels": "split"}, "limits": {"max_words": 5}, "contract": "courier", "priority": 9}
     conn.execute(update(job).where(job.c.id == "later").values(asked))
-    put(conn, 1.0, job_id="later", destination="pigeon:7", message_id="p", payload={}, available_at=1.0)
+    enqueue(conn, 1.0, job_id="later", destination="pigeon:7", message_id="p", payload={}, available_at=1.0)
 
 
 def test_healthy_jobs_behind_it_are_run_and_it_waits(folder: Path) -> None:

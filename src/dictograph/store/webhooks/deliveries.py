@@ -89,7 +89,7 @@ def tell_end(conn: Connection, row: JobRow) -> None:
 def add_message(conn: Connection, job_id: str, delivery_id: str, now: float) -> None:
     """Put a delivery into the outbox, due at once."""
     changes.of_webhook(conn)
-    outbox.put(
+    outbox.enqueue(
         conn,
         now,
         job_id=job_id,

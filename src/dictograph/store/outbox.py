@@ -86,7 +86,7 @@ def due(conn: Connection, limit: int) -> list[Message]:
     ]
 
 
-def sent(conn: Connection, ids: Sequence[int]) -> None:
+def mark_sent(conn: Connection, ids: Sequence[int]) -> None:
     """These have arrived."""
     conn.execute(_SENT, {"ids": list(ids)})
 

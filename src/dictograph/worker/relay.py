@@ -57,7 +57,7 @@ class Relay:
             if not sent:
                 return
             self._crash.reach(Point.MESSAGE_SENT)
-            await self._database.write(lambda c, ids=sent: outbox.sent(c, ids))  # type: ignore[misc] # bound in the loop on purpose
+            await self._database.write(lambda c, ids=sent: outbox.mark_sent(c, ids))  # type: ignore[misc] # bound in the loop on purpose
 
     async def _send(self, message: Message) -> bool:
         try:

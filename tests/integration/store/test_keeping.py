@@ -45,7 +45,7 @@ def test_what_cannot_be_sent_is_buried_and_the_next_goes_on(bench: Bench) -> Non
 def test_due_messages_are_limited_and_oldest_first(bench: Bench) -> None:
     made = [bench.create().id for _ in range(4)]
     assert [m.job_id for m in bench.read(outbox.due, 3)] == made[:3]
-    bench.write(outbox.sent, [m.id for m in bench.read(outbox.due, 3)])
+    bench.write(outbox.mark_sent, [m.id for m in bench.read(outbox.due, 3)])
     assert [m.job_id for m in bench.read(outbox.due, 3)] == made[3:]
 
 

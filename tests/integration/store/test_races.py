@@ -160,7 +160,7 @@ def test_relays_at_once_do_not_wait_for_each_other(bench: Bench, neighbour: Benc
     def relay(who: Bench) -> int:
         count = 0
         while messages := who.read(outbox.due, 5):
-            who.write(outbox.sent, [message.id for message in messages])
+            who.write(outbox.mark_sent, [message.id for message in messages])
             count += len(messages)
         return count
 

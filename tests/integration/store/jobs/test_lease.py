@@ -151,7 +151,7 @@ def test_every_return_to_pending_has_its_wake_up(bench: Bench) -> None:
     while messages := bench.read(outbox.due, 10):
         assert len(messages) == 1, "one at a time, in order"
         ids.append(messages[0].message_id)
-        bench.write(outbox.sent, [messages[0].id])
+        bench.write(outbox.mark_sent, [messages[0].id])
     pending_at = [e.seq for e in bench.events(held.job_id) if e.type in ("created", "released", "retrying", "retried")]
     assert ids == [f"{held.job_id}:dispatch:{seq}" for seq in pending_at]
 

@@ -130,7 +130,7 @@ def test_the_wake_ups_of_jobs_and_webhooks_do_not_see_each_other(bench: Bench) -
     assert [message.destination for message in wake_ups] == ["dispatch"]
     bench.write(deliveries.record, told, later())
     assert [message.id for message in bench.read(outbox.due, 100)] == [message.id for message in wake_ups]
-    bench.write(outbox.sent, [message.id for message in wake_ups])
+    bench.write(outbox.mark_sent, [message.id for message in wake_ups])
     assert log(bench)[0].state is DeliveryState.PENDING
 
 

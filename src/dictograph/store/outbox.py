@@ -98,7 +98,7 @@ def postpone(conn: Connection, id: int, seconds: float, error: str) -> bool:
     return conn.execute(change.values(**values)).rowcount > 0
 
 
-def bury(conn: Connection, id: int, error: ErrorRecord) -> bool:
+def add_dead_letter(conn: Connection, id: int, error: ErrorRecord) -> bool:
     """This can never be sent: it becomes a dead letter, and what waits behind it goes on. False when it is no longer
     there."""
     conn.execute(_job_of(id))

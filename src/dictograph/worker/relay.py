@@ -64,7 +64,7 @@ class Relay:
             await self._queue.send(message.message_id, message.payload)
         except PublishError as error:
             record = ErrorRecord(error.code, error.message, "PUBLISH")
-            await self._database.write(lambda c: outbox.bury(c, message.id, record))
+            await self._database.write(lambda c: outbox.add_dead_letter(c, message.id, record))
             return False
         except Exception as error:  # noqa: BLE001 - whatever a broker's client raises: the message stays, and is sent later
             delay = backoff_seconds(message.attempts + 1, _RETRY_BASE_S, RESEND_CAP_S, self._chance)

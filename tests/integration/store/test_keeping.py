@@ -34,8 +34,8 @@ def test_what_cannot_be_sent_is_buried_and_the_next_goes_on(bench: Bench) -> Non
     held = bench.running()
     bench.fail(held)
     [first] = bench.read(outbox.due, 10)
-    bench.write(outbox.bury, first.id, ErrorRecord("publish_failed", "Too large.", "PUBLISH"))
-    bench.write(outbox.bury, first.id, ErrorRecord("publish_failed", "Too large.", "PUBLISH"))
+    bench.write(outbox.add_dead_letter, first.id, ErrorRecord("publish_failed", "Too large.", "PUBLISH"))
+    bench.write(outbox.add_dead_letter, first.id, ErrorRecord("publish_failed", "Too large.", "PUBLISH"))
     [letter] = bench.read(lambda c: c.execute(select(dead_letter)).all())
     assert (letter.job_id, letter.message_id, letter.stage) == (held.job_id, first.message_id, "PUBLISH")
     assert letter.payload == first.payload

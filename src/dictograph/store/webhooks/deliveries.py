@@ -167,7 +167,7 @@ def _settle(conn: Connection, sent: Due, attempt: Attempt) -> bool:
             return outbox.postpone(conn, sent.message, attempt.wait, attempt.error or "")
         case DeliveryState.FAILED:
             error = ErrorRecord(PublishError.code, attempt.error or "", PublishError.stage)
-            return outbox.bury(conn, sent.message, error)
+            return outbox.add_dead_letter(conn, sent.message, error)
         case _:
             return conn.execute(delete(messages).where(messages.c.id == sent.message)).rowcount > 0
 

@@ -73,7 +73,7 @@ def test_remove_leaves_nothing(bench: Bench) -> None:
     bench.plan(held, 2)
     bench.commit(held, 0)
     bench.fail(held)
-    bench.write(outbox.bury, bench.read(outbox.due, 1)[0].id, OOPS)
+    bench.write(outbox.add_dead_letter, bench.read(outbox.due, 1)[0].id, OOPS)
     removed = bench.write(control.remove, "local", "a")
     assert removed.audio is not None
     assert removed.audio.name == "a/0-audio"

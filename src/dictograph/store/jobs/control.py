@@ -22,7 +22,7 @@ def cancel(conn: Connection, owner: str | None, job_id: str) -> Job:
     """
     row = _change(conn, owner, job_id, _cancel)
     events.append(conn, row.id, row.last_seq, [("cancelled", {})])
-    deliveries.tell_end(conn, row)
+    deliveries.enqueue_end_webhook(conn, row)
     return as_job(row)
 
 

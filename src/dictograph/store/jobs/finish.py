@@ -48,7 +48,7 @@ def complete(conn: Connection, lease: Lease) -> Job:
         raise DictographError(f"Job {row.id} cannot be completed: {row.windows_done} windows of {planned} are done.")
     told = {"duration": row.duration, "windows": row.windows_done, "language": row.language}
     events.append(conn, row.id, row.last_seq, [("completed", told)])
-    deliveries.tell_end(conn, row)
+    deliveries.enqueue_end_webhook(conn, row)
     return as_job(row)
 
 

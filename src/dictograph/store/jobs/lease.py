@@ -163,5 +163,5 @@ def _fail_for_good(conn: Connection, seen: JobRow, error: ErrorRecord, values: d
     if row is not None:
         dead = row.failures >= row.max_attempts
         events.append(conn, row.id, row.last_seq, [("failed", {"error": asdict(error), "dead": dead})])
-        deliveries.tell_end(conn, row)
+        deliveries.enqueue_end_webhook(conn, row)
     return row

@@ -62,7 +62,7 @@ class Attempt:
     wait: float = 0.0
 
 
-def tell_end(conn: Connection, row: JobRow) -> None:
+def enqueue_end_webhook(conn: Connection, row: JobRow) -> None:
     """Have the end of a job told to its own URL, else to that of the key it came with, if there is one."""
     url = row.webhook_url or _url_of_key(conn, row.key_id)
     if url is None or _has_gone(conn, row.id, url):

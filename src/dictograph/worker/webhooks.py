@@ -96,7 +96,7 @@ class WebhookRelay:
                 self._look_in = min(self._look_in, waits[one.message])
         ours: set[int] = set()
         try:
-            ours = await self._database.write(lambda c: deliveries.put_off(c, waits))
+            ours = await self._database.write(lambda c: deliveries.hold(c, waits))
         finally:
             for one in chosen:
                 if one.message in ours:

@@ -111,7 +111,7 @@ def due(conn: Connection, limit: int) -> list[Due]:
     return [_due(found[id], rows[id]) for id in found if id in rows]
 
 
-def put_off(conn: Connection, waits: Mapping[int, float]) -> set[int]:
+def hold(conn: Connection, waits: Mapping[int, float]) -> set[int]:
     """Have nobody look at these messages for so many seconds each; returns those that were due until now.
 
     Who is about to send one does this first: so only one process has it, and another when that one is no more.

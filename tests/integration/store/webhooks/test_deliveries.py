@@ -202,7 +202,7 @@ def test_only_one_process_sends(bench: Bench, url: str) -> None:
 
     def take() -> None:
         database = Database.open(url)
-        took.append(database.write_now(lambda conn: deliveries.put_off(conn, {one.message: 60.0 for one in found})))
+        took.append(database.write_now(lambda conn: deliveries.hold(conn, {one.message: 60.0 for one in found})))
         database.close_now()
 
     threads = [threading.Thread(target=take) for _ in range(4)]
@@ -216,9 +216,9 @@ def test_only_one_process_sends(bench: Bench, url: str) -> None:
 
 def test_another_process_sends_when_one_is_no_more(bench: Bench) -> None:
     told = ended(bench)
-    assert bench.write(deliveries.put_off, {told.message: -1.0}) == {told.message}
+    assert bench.write(deliveries.hold, {told.message: -1.0}) == {told.message}
     assert due(bench) == [told], "no attempt is counted: there was none"
-    assert bench.write(deliveries.put_off, {told.message: 60.0}) == {told.message}
+    assert bench.write(deliveries.hold, {told.message: 60.0}) == {told.message}
     bench.write(deliveries.let_go, [told.message])
     assert due(bench) == [told]
 

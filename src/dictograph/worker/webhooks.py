@@ -152,7 +152,7 @@ class WebhookRelay:
         await asyncio.gather(*cut.values(), return_exceptions=True)
         if cut:
             with contextlib.suppress(*TRANSIENT_ERRORS):
-                await self._database.write(lambda c: deliveries.let_go(c, list(cut)))
+                await self._database.write(lambda c: deliveries.release(c, list(cut)))
 
 
 def verdict(outcome: Outcome, attempts: int, chance: random.Random) -> Attempt:

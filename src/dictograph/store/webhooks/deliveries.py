@@ -129,7 +129,7 @@ def hold(conn: Connection, waits: Mapping[int, float]) -> set[int]:
     return set(ids)
 
 
-def let_go(conn: Connection, ids: list[int]) -> None:
+def release(conn: Connection, ids: list[int]) -> None:
     """These were not sent after all: whoever looks next may."""
     conn.execute(update(messages).where(messages.c.id.in_(ids)).values(available_at=now_epoch()))
 

@@ -219,7 +219,7 @@ def test_another_process_sends_when_one_is_no_more(bench: Bench) -> None:
     assert bench.write(deliveries.hold, {told.message: -1.0}) == {told.message}
     assert due(bench) == [told], "no attempt is counted: there was none"
     assert bench.write(deliveries.hold, {told.message: 60.0}) == {told.message}
-    bench.write(deliveries.let_go, [told.message])
+    bench.write(deliveries.release, [told.message])
     assert due(bench) == [told]
 
 

@@ -44,7 +44,7 @@ class Database:
         change_notifier = ChangeNotifier()
         backend = make_backend(url, pool, change_notifier)
         try:
-            backend.look()
+            backend.inspect()
         except BaseException:
             backend.close()
             raise

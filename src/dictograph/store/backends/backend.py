@@ -25,7 +25,7 @@ class Backend(Protocol):
         """Where its connections come from."""
         ...
 
-    def look(self) -> None:
+    def inspect(self) -> None:
         """See whether the database can be used at all."""
         ...
 

@@ -59,7 +59,7 @@ class PostgresBackend:
         self._said_yes = -_POLL_S
         self._closed = False
 
-    def look(self) -> None:
+    def inspect(self) -> None:
         self.read(lambda conn: conn.execute(text("SELECT 1")).scalar_one()).result()
 
     def check(self) -> Future[None]:

@@ -32,7 +32,7 @@ class SqliteBackend:
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="database-reader")
         self._writer = Writer(self.engine, self._file, change_notifier.committed)
 
-    def look(self) -> None:
+    def inspect(self) -> None:
         self._read(lambda conn: conn.exec_driver_sql("SELECT count(*) FROM sqlite_master").all())
 
     def check(self) -> Future[None]:

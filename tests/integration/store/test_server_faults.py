@@ -88,9 +88,9 @@ def test_tls_is_checked_as_the_url_says(own: Cluster, tmp_path: Path) -> None:
         assert Bench(database).create().status is JobStatus.PENDING
     finally:
         database.close_now()
-    assert (server_info.look(good).tls or "").startswith("TLSv1")
-    assert "TLS (TLSv1" in str(server_info.look(good))
-    assert server_info.look(f"{url}?sslmode=disable").tls is None
+    assert (server_info.inspect(good).tls or "").startswith("TLSv1")
+    assert "TLS (TLSv1" in str(server_info.inspect(good))
+    assert server_info.inspect(f"{url}?sslmode=disable").tls is None
     _authority(tmp_path, "other")
     for bad in (
         f"{url}?sslmode=verify-full&sslrootcert={tmp_path / 'other.crt'}",

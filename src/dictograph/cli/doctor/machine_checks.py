@@ -55,7 +55,7 @@ def database(settings: Settings) -> Result:
     if file is not None and not file.exists():
         try_to_write(file.parent)
         return Verdict.OK, f"{place} is not there yet; the first start makes it", ""
-    found = server_info.look(settings.database) if file is None else None
+    found = server_info.inspect(settings.database) if file is None else None
     revision = migrate.current(settings.database)
     migrate.check_known(revision)
     check_writable(settings.database)

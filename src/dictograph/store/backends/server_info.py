@@ -31,7 +31,7 @@ class Server:
         return f"PostgreSQL {self.version}, {1000 * self.latency:.1f} ms away, {way}"
 
 
-def look(url: str) -> Server:
+def inspect(url: str) -> Server:
     """See the server of the PostgreSQL database at `url`. Raises DatabaseUnavailable with what to do."""
     try:
         with connect(url, autocommit=True) as connection:

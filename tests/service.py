@@ -32,13 +32,13 @@ NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 OFTEN_S, RARELY_S = 0.02, 0.1
 
 
-def eventually(question: Callable[[], T | None], seconds: float = 60, what: str = "", longest: float = OFTEN_S) -> T:
+def eventually(query: Callable[[], T | None], seconds: float = 60, what: str = "", longest: float = OFTEN_S) -> T:
     """Ask until the answer is true, ever more rarely until `longest` lies between two questions; fails after
     `seconds`."""
     deadline, pause = time.monotonic() + seconds, OFTEN_S
-    while not (answer := question()):
+    while not (answer := query()):
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s: {what or question}")
+            raise AssertionError(f"not within {seconds} s: {what or query}")
         time.sleep(pause)
         pause = min(pause * 1.2, longest)
     return answer

@@ -77,8 +77,8 @@ class Impostor:
 
 
 def _held(conn: Connection) -> list[Lease]:
-    question = select(job.c.id, job.c.attempt, job.c.lease_token).where(job.c.status == JobStatus.PROCESSING)
-    return [Lease(*row) for row in conn.execute(question)]
+    query = select(job.c.id, job.c.attempt, job.c.lease_token).where(job.c.status == JobStatus.PROCESSING)
+    return [Lease(*row) for row in conn.execute(query)]
 
 
 def _renew(conn: Connection, stale: Lease) -> None:

@@ -181,11 +181,11 @@ class Run:
         """The jobs that a process runs, with their attempts."""
         if member.is_api:
             return {}
-        question = (
+        query = (
             "SELECT j.id, j.attempt FROM transcription_job j JOIN worker w ON w.id = j.worker_id"
             " WHERE w.pid = ? AND j.status = 'processing'"
         )
-        return dict(ask(self.service.database, question, member.pid))
+        return dict(ask(self.service.database, query, member.pid))
 
     def _is_time_to_freeze(self) -> bool:
         """They are spread evenly over the kills."""
@@ -216,8 +216,8 @@ class Run:
 
     def _attempts(self) -> dict[str, tuple[int, bool]]:
         """Of each job, the attempt, and whether it has ended."""
-        question = "SELECT id, attempt, finished_at IS NOT NULL FROM transcription_job"
-        return {job: (attempt, bool(ended)) for job, attempt, ended in ask(self.service.database, question)}
+        query = "SELECT id, attempt, finished_at IS NOT NULL FROM transcription_job"
+        return {job: (attempt, bool(ended)) for job, attempt, ended in ask(self.service.database, query)}
 
     def _noticed(self, member: Member, jobs: Sequence[str]) -> int:
         """How many of the jobs it says to have lost."""

@@ -118,13 +118,13 @@ def rotate(owner: str, overlap: float, as_json: bool, data_dir: Path | None) -> 
     _show(_ask(service_settings(data_dir=data_dir), lambda asked: asked.rotate(owner, overlap * 3600)), as_json)
 
 
-def _ask(settings: Settings, question: Callable[[Webhooks], Awaitable[T]]) -> T:
+def _ask(settings: Settings, query: Callable[[Webhooks], Awaitable[T]]) -> T:
     check_database(settings, _START_IT)
 
     async def run() -> T:
         database = Database.open(settings.database, settings.database_pool)
         try:
-            return await question(Webhooks(database))
+            return await query(Webhooks(database))
         finally:
             await database.close()
 

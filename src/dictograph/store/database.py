@@ -50,33 +50,33 @@ class Database:
             raise
         return cls(backend, change_notifier)
 
-    async def write(self, question: Callable[[Connection], T]) -> T:
+    async def write(self, query: Callable[[Connection], T]) -> T:
         """Run a question that writes; returns once it is committed. Others may share its commit.
 
         A caller that is cancelled while it waits its turn has written nothing; later, it may have.
         """
         self._enter()
-        return await asyncio.wrap_future(self._backend.write(question))
+        return await asyncio.wrap_future(self._backend.write(query))
 
-    async def read(self, question: Callable[[Connection], T]) -> T:
+    async def read(self, query: Callable[[Connection], T]) -> T:
         """Run a question that only reads."""
         self._enter()
-        return await asyncio.wrap_future(self._backend.read(question))
+        return await asyncio.wrap_future(self._backend.read(query))
 
     async def check(self) -> None:
         """See whether the database can be used now, by reading of it what comes first."""
         self._enter()
         await asyncio.wrap_future(self._backend.check())
 
-    def write_now(self, question: Callable[[Connection], T]) -> T:
+    def write_now(self, query: Callable[[Connection], T]) -> T:
         """`write` for callers without an event loop."""
         self._check_open()
-        return self._backend.write(question).result()
+        return self._backend.write(query).result()
 
-    def read_now(self, question: Callable[[Connection], T]) -> T:
+    def read_now(self, query: Callable[[Connection], T]) -> T:
         """`read` for callers without an event loop."""
         self._check_open()
-        return self._backend.read(question).result()
+        return self._backend.read(query).result()
 
     def on_messages(self, call: Callable[[], None]) -> None:
         """Have `call` called in the event loop when this process has committed a message to be sent."""

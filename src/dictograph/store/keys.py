@@ -99,11 +99,11 @@ def look_up(conn: Connection, id: str) -> Key | None:
 
 def list_keys(conn: Connection, owner: str | None = None) -> list[Key]:
     """All keys, or those of an owner, oldest first; those that are good no more too."""
-    question = select(table).order_by(table.c.created_at, table.c.id)
+    query = select(table).order_by(table.c.created_at, table.c.id)
     if owner is not None:
-        question = question.where(table.c.owner == owner)
+        query = query.where(table.c.owner == owner)
     now = read_clock(conn)
-    return [_as_key(row, now) for row in conn.execute(question)]
+    return [_as_key(row, now) for row in conn.execute(query)]
 
 
 def revoke_key(conn: Connection, id: str) -> Key:

@@ -11,5 +11,5 @@ from dictograph.store.tables import job
 
 def texts(conn: Connection, job_ids: Sequence[str]) -> dict[str, str | None]:
     """The text of each of these jobs; None while there is none. A job that is gone is absent."""
-    question = select(job.c.id, job.c.result_text).where(job.c.id.in_(list(job_ids)))
-    return {row.id: row.result_text for row in conn.execute(question)}
+    query = select(job.c.id, job.c.result_text).where(job.c.id.in_(list(job_ids)))
+    return {row.id: row.result_text for row in conn.execute(query)}

@@ -75,16 +75,16 @@ def living(conn: Connection, max_age_s: float) -> list[WorkerState]:
 
     What was heard in the future was heard before the clock was set back, and tells nothing.
     """
-    question = select(worker).where(worker.c.seen_at.between(now_epoch() - max_age_s, now_epoch() + max_age_s))
+    query = select(worker).where(worker.c.seen_at.between(now_epoch() - max_age_s, now_epoch() + max_age_s))
     return [
         WorkerState(row.id, row.host, row.pid, row.started_at, row.state, as_datetime(row.seen_at))
-        for row in conn.execute(question.order_by(worker.c.started_at, worker.c.id))
+        for row in conn.execute(query.order_by(worker.c.started_at, worker.c.id))
     ]
 
 
 def held_jobs(conn: Connection, limit: int) -> list[HeldJob]:
     """The jobs that workers are at, at most `limit`, those first that were begun first."""
-    question = (
+    query = (
         select(job.c.id, job.c.owner, job.c.filename, job.c.worker_id, job.c.claimed_at)
         .where(job.c.running_owner.is_not(None))
         .order_by(job.c.claimed_at, job.c.id)
@@ -92,7 +92,7 @@ def held_jobs(conn: Connection, limit: int) -> list[HeldJob]:
     )
     return [
         HeldJob(row.id, row.owner, row.filename, row.worker_id, as_datetime(row.claimed_at))
-        for row in conn.execute(question)
+        for row in conn.execute(query)
     ]
 
 

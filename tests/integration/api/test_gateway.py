@@ -250,7 +250,7 @@ def test_status_is_told_while_the_database_is_away(
 ) -> None:
     before = asked(socket, type="get_status")["data"]
 
-    async def never(question: object) -> Any:
+    async def never(query: object) -> Any:
         raise TimeoutError
 
     monkeypatch.setattr(api.services.contract_stats, "_asking", never)

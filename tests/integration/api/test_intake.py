@@ -85,10 +85,10 @@ def test_a_database_that_refuses_leaves_no_audio(tmp_path: Path, monkeypatch: py
         async with intake(tmp_path) as (way_in, database):
             write = database.write
 
-            async def refuse(question: Any) -> Any:
+            async def refuse(query: Any) -> Any:
                 if files(tmp_path):
                     raise DatabaseUnavailable("The database is away.")
-                return await write(question)
+                return await write(query)
 
             monkeypatch.setattr(database, "write", refuse)
             with pytest.raises(DatabaseUnavailable):

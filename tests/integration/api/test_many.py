@@ -30,9 +30,9 @@ class Counted:
         self._database = database
         self.reads = 0
 
-    async def read(self, question: Any) -> Any:
+    async def read(self, query: Any) -> Any:
         self.reads += 1
-        return await self._database.read(question)
+        return await self._database.read(query)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._database, name)

@@ -50,11 +50,11 @@ class Bench:
         self.database = database
         self._numbers = itertools.count(1)
 
-    def write(self, question: Callable[..., T], *args: Any, **named: Any) -> T:
-        return self.database.write_now(lambda conn: question(conn, *args, **named))
+    def write(self, query: Callable[..., T], *args: Any, **named: Any) -> T:
+        return self.database.write_now(lambda conn: query(conn, *args, **named))
 
-    def read(self, question: Callable[..., T], *args: Any, **named: Any) -> T:
-        return self.database.read_now(lambda conn: question(conn, *args, **named))
+    def read(self, query: Callable[..., T], *args: Any, **named: Any) -> T:
+        return self.database.read_now(lambda conn: query(conn, *args, **named))
 
     def create(self, id: str | None = None, owner: str = "local", **values: Any) -> Job:
         id = id or f"job-{next(self._numbers):04d}"
@@ -129,7 +129,7 @@ class Bench:
         return self.read(events.read_events, job_id, 0, 10_000)
 
     def column(self, job_id: str, name: str) -> Any:
-        def question(conn: Connection) -> Any:
+        def query(conn: Connection) -> Any:
             return conn.execute(select(job_table.c[name]).where(job_table.c.id == job_id)).scalar_one()
 
-        return self.database.read_now(question)
+        return self.database.read_now(query)

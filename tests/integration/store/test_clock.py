@@ -11,7 +11,7 @@ from dictograph.store.database import Database
 def test_the_clock_that_is_read_is_the_one_of_statements(database: Database) -> None:
     """What is available now must be so for the next statement, and not a millisecond later."""
 
-    def question(conn: Connection) -> list[tuple[float, float, float]]:
+    def query(conn: Connection) -> list[tuple[float, float, float]]:
         return [
             (
                 conn.execute(select(now_epoch())).scalar_one(),
@@ -21,6 +21,6 @@ def test_the_clock_that_is_read_is_the_one_of_statements(database: Database) -> 
             for _ in range(200)
         ]
 
-    for before, now, after in database.read_now(question):
+    for before, now, after in database.read_now(query):
         assert before <= now <= after
         assert after - before < 5

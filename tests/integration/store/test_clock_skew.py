@@ -82,8 +82,8 @@ async def _reaping(database: Any, folder: Path, policy: RetryPolicy, lease_s: fl
             await asyncio.gather(task, return_exceptions=True)
 
 
-async def _eventually(question: Callable[[], object]) -> None:
-    await asyncio.to_thread(eventually, question, 20)
+async def _eventually(query: Callable[[], object]) -> None:
+    await asyncio.to_thread(eventually, query, 20)
 
 
 def test_a_reaper_that_begins_leaves_the_longest_wait_there_is(bench: Bench, tmp_path: Path) -> None:
@@ -112,8 +112,8 @@ class _SlowCommits:
         self.now = 1000.0
         self.looks = 0
 
-    async def write(self, question: Callable[[Connection], Any]) -> Any:
-        answer = await self._bench.database.write(question)
+    async def write(self, query: Callable[[Connection], Any]) -> Any:
+        answer = await self._bench.database.write(query)
         self.looks += 1
         self.now += 60.0 * (self.looks % 2)
         return answer

@@ -158,8 +158,8 @@ def test_a_key_that_could_not_be_freed_is_free_soon(
 ) -> None:
     asked: list[object] = []
 
-    def away(question: Callable[[Connection], Any]) -> Any:
-        asked.append(question)
+    def away(query: Callable[[Connection], Any]) -> Any:
+        asked.append(query)
         raise DatabaseUnavailable(f"The database is away: {len(asked)}.")
 
     async def run() -> str:

@@ -65,10 +65,8 @@ def _compare_partial_indexes_on_postgresql(database: Database) -> None:
     """It keeps conditions in words of its own, so they are compared with those of tables that were never migrated."""
 
     def conditions(conn: Connection) -> dict[str, str]:
-        question = (
-            "SELECT indexname, indexdef FROM pg_indexes WHERE indexdef LIKE '% WHERE %' AND schemaname = 'public'"
-        )
-        return dict(conn.execute(text(question)).all())
+        query = "SELECT indexname, indexdef FROM pg_indexes WHERE indexdef LIKE '% WHERE %' AND schemaname = 'public'"
+        return dict(conn.execute(text(query)).all())
 
     said: dict[str, str] = {}
 
@@ -140,8 +138,8 @@ def test_the_way_down_ends_with_nothing(empty_url: str) -> None:
 
 
 def test_a_table_that_lost_its_column_asks_for_the_migration(database: Database) -> None:
-    def question(conn: Connection) -> None:
+    def query(conn: Connection) -> None:
         conn.execute(text("SELECT a_column_of_the_next_version FROM transcription_job"))
 
     with pytest.raises(DatabaseUnavailable, match="db upgrade"):
-        database.read_now(question)
+        database.read_now(query)

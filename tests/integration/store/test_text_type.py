@@ -49,9 +49,9 @@ def test_errors(bench: Bench) -> None:
 
 def test_what_is_asked_for(bench: Bench) -> None:
     bench.create("a")
-    for question in (read.get_job, control.cancel):
+    for query in (read.get_job, control.cancel):
         try:
-            bench.write(question, BAD, BAD)
+            bench.write(query, BAD, BAD)
         except NotFound:
             continue
         raise AssertionError("there is no such job")

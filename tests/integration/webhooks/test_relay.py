@@ -220,10 +220,10 @@ def test_it_lives_through_a_database_that_is_away(
 ) -> None:
     real, failures = bench.database.read, iter([True, True])
 
-    async def read(question: Callable[..., object]) -> object:
+    async def read(query: Callable[..., object]) -> object:
         if next(failures, False):
             raise DatabaseUnavailable("It is away.")
-        return await real(question)
+        return await real(query)
 
     monkeypatch.setattr(bench.database, "read", read)
     tell(bench, receiver.url("/"))

@@ -45,9 +45,9 @@ async def upload(opened: Application, file: Path) -> Job:
         return (await opened.services.intake.upload(PLAIN, file.name, data)).job
 
 
-async def until(question: Callable[[], Awaitable[object]], seconds: float = 30) -> None:
+async def until(query: Callable[[], Awaitable[object]], seconds: float = 30) -> None:
     async with asyncio.timeout(seconds):
-        while not await question():
+        while not await query():
             await asyncio.sleep(0.02)
 
 

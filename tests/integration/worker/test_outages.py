@@ -29,10 +29,10 @@ class Weather:
         self._write = opened.resources.database.write
         monkeypatch.setattr(opened.resources.database, "write", self._through)
 
-    async def _through(self, question: Callable[[Connection], Any]) -> Any:
+    async def _through(self, query: Callable[[Connection], Any]) -> Any:
         if self.down:
             raise DatabaseUnavailable("The database is away.")
-        answer = await self._write(question)
+        answer = await self._write(query)
         if isinstance(answer, Claim) and self.lose_claims:
             self.lose_claims -= 1
             raise DatabaseUnavailable("The connection was lost.")

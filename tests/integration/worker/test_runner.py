@@ -52,13 +52,13 @@ class _Database:
         self.bench.commit(self.claim.lease, 0)
         self.bench.finish_plan(self.claim.lease)
 
-    async def write(self, question: Callable[[Connection], Any]) -> Any:
+    async def write(self, query: Callable[[Connection], Any]) -> Any:
         self.asked.set()
         await self.ready.wait()
         if self.refusals:
             self.refusals -= 1
             raise DatabaseUnavailable("Somebody holds its lock.")
-        return await self.bench.database.write(question)
+        return await self.bench.database.write(query)
 
     def close(self) -> tuple[JobStatus, int]:
         """Return the job's state, and the number of failures that it was charged with."""

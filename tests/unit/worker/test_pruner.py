@@ -189,14 +189,14 @@ def test_of_very_many_strays_only_so_many_are_remembered(
 
 
 def _ended(database: Database, count: int) -> None:
-    def question(conn: Connection) -> None:
+    def query(conn: Connection) -> None:
         for number in range(count):
             audio = StoredAudio(f"job-{number}/0-audio", "0" * 64, 1)
             source = Source(SourceKind.UPLOAD)
             create_job(conn, NewJob(f"job-{number}", "local", "a.wav", source, Options(), audio=audio))
             control.cancel(conn, None, f"job-{number}")
 
-    database.write_now(question)
+    database.write_now(query)
 
 
 def _kept(database: Database) -> tuple[int, int, int]:

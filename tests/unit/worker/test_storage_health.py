@@ -42,7 +42,7 @@ class _Jobs:
     def __init__(self, *, wait: bool) -> None:
         self.wait = wait
 
-    async def read(self, question: object) -> bool:
+    async def read(self, query: object) -> bool:
         return self.wait
 
 

@@ -102,10 +102,10 @@ class EventStreams:
     async def _page(self, which: tuple[str, int]) -> tuple[Job, list[Event]]:
         job_id, after = which
 
-        def question(conn: Connection) -> tuple[Job, list[Event]]:
+        def query(conn: Connection) -> tuple[Job, list[Event]]:
             return get_job(conn, None, job_id), read_events(conn, job_id, after, _PAGE)
 
-        return await self._database.read(question)
+        return await self._database.read(query)
 
     async def queue_estimate(self, job: Job) -> QueueEstimate:
         return await self._outlooks.of(job)

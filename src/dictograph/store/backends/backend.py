@@ -33,11 +33,11 @@ class Backend(Protocol):
         """See whether the database can be used now: by reading what is in it, not what is remembered."""
         ...
 
-    def write(self, question: Callable[[Connection], T]) -> Future[T]:
+    def write(self, query: Callable[[Connection], T]) -> Future[T]:
         """Run a question that writes; it is committed when its answer is there."""
         ...
 
-    def read(self, question: Callable[[Connection], T]) -> Future[T]:
+    def read(self, query: Callable[[Connection], T]) -> Future[T]:
         """Run a question that only reads, on one snapshot."""
         ...
 

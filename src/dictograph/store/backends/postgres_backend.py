@@ -65,11 +65,11 @@ class PostgresBackend:
     def check(self) -> Future[None]:
         return self.read(lambda conn: conn.execute(select(job.c.id).limit(1)).close())
 
-    def write(self, question: Callable[[Connection], T]) -> Future[T]:
-        return self._submit(self._writers, _Write(self._writing, question, self._change_notifier))
+    def write(self, query: Callable[[Connection], T]) -> Future[T]:
+        return self._submit(self._writers, _Write(self._writing, query, self._change_notifier))
 
-    def read(self, question: Callable[[Connection], T]) -> Future[T]:
-        return self._submit(self._readers, _Run(self._reading, question))
+    def read(self, query: Callable[[Connection], T]) -> Future[T]:
+        return self._submit(self._readers, _Run(self._reading, query))
 
     def changed(self) -> Future[bool]:
         self.listen()
@@ -139,9 +139,9 @@ class PostgresBackend:
 class _Run(Generic[T]):
     """A question on its way to its answer."""
 
-    def __init__(self, engine: Engine, question: Callable[[Connection], T]) -> None:
+    def __init__(self, engine: Engine, query: Callable[[Connection], T]) -> None:
         self._engine = engine
-        self._question = question
+        self._question = query
         self._tries = 0
         self._committing = False
         self.deadline = math.inf
@@ -179,8 +179,8 @@ class _Run(Generic[T]):
 class _Write(_Run[T]):
     """A question that writes. What it has to tell others is told with its commit."""
 
-    def __init__(self, engine: Engine, question: Callable[[Connection], T], change_notifier: ChangeNotifier) -> None:
-        super().__init__(engine, lambda conn: (changes.begin(conn), question(conn))[1])
+    def __init__(self, engine: Engine, query: Callable[[Connection], T], change_notifier: ChangeNotifier) -> None:
+        super().__init__(engine, lambda conn: (changes.begin(conn), query(conn))[1])
         self._change_notifier = change_notifier
 
     def _end(self, transaction: RootTransaction) -> None:

@@ -64,14 +64,14 @@ def _tls(connection: psycopg.Connection[tuple[object, ...]]) -> str | None:
 
 
 def _careless(connection: psycopg.Connection[tuple[object, ...]]) -> tuple[str, ...]:
-    question = "SELECT name FROM pg_settings WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off'"
-    return tuple(sorted(str(row[0]) for row in connection.execute(question)))
+    query = "SELECT name FROM pg_settings WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off'"
+    return tuple(sorted(str(row[0]) for row in connection.execute(query)))
 
 
 def _free_connections(connection: psycopg.Connection[tuple[object, ...]]) -> int:
-    question = (
+    query = (
         "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
         " - (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')"
     )
-    row = connection.execute(question).fetchone()
+    row = connection.execute(query).fetchone()
     return int(str(row[0])) if row else 0

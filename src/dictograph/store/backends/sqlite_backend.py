@@ -38,11 +38,11 @@ class SqliteBackend:
     def check(self) -> Future[None]:
         return self._readers.submit(self._read, sqlite.look_at_tables, self._fresh)
 
-    def write(self, question: Callable[[Connection], T]) -> Future[T]:
-        return self._writer.ask(question)
+    def write(self, query: Callable[[Connection], T]) -> Future[T]:
+        return self._writer.ask(query)
 
-    def read(self, question: Callable[[Connection], T]) -> Future[T]:
-        return self._readers.submit(self._read, question)
+    def read(self, query: Callable[[Connection], T]) -> Future[T]:
+        return self._readers.submit(self._read, query)
 
     def changed(self) -> Future[bool]:
         return self._writer.ask_version(self._is_news)
@@ -60,11 +60,11 @@ class SqliteBackend:
             before, self._version = self._version, version
         return version != before
 
-    def _read(self, question: Callable[[Connection], T], engine: Engine | None = None) -> T:
+    def _read(self, query: Callable[[Connection], T], engine: Engine | None = None) -> T:
         # A connection that has read pages before would not read them from the disk again.
         try:
             with (engine or self.engine).connect() as conn, conn.begin() as snapshot:
-                answer = question(conn)
+                answer = query(conn)
                 snapshot.rollback()
                 return answer
         except (DBAPIError, sqlite3.Error) as error:

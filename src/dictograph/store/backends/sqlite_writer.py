@@ -26,12 +26,12 @@ _MOST_TOGETHER = 64
 
 
 class _Ask:
-    """A question with the future of its answer; one without a question asks what `judge` says of the data version."""
+    """A query with the future of its answer; one without a query asks what `judge` says of the data version."""
 
-    __slots__ = ("future", "judge", "question")
+    __slots__ = ("future", "judge", "query")
 
-    def __init__(self, question: Callable[[Connection], Any] | None, judge: Callable[[int], Any] | None = None) -> None:
-        self.question = question
+    def __init__(self, query: Callable[[Connection], Any] | None, judge: Callable[[int], Any] | None = None) -> None:
+        self.query = query
         self.judge = judge
         self.future: Future[Any] = Future()
 
@@ -50,9 +50,9 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="database-writer", daemon=True)
         self._thread.start()
 
-    def ask(self, question: Callable[[Connection], T]) -> Future[T]:
-        """Have a question run. Its future can be cancelled until its turn has come."""
-        return self._put(_Ask(question))
+    def ask(self, query: Callable[[Connection], T]) -> Future[T]:
+        """Have a query run. Its future can be cancelled until its turn has come."""
+        return self._put(_Ask(query))
 
     def ask_version(self, judge: Callable[[int], T]) -> Future[T]:
         """What `judge` says of the number that changes when another process has committed, seen from the writer's
@@ -79,8 +79,8 @@ class Writer:
         while going_on:
             batch, going_on = self._next_batch()
             asks = [ask for ask in batch if ask.future.set_running_or_notify_cancel()]
-            self._answer_versions([ask for ask in asks if ask.question is None])
-            self._answer([ask for ask in asks if ask.question is not None])
+            self._answer_versions([ask for ask in asks if ask.query is None])
+            self._answer([ask for ask in asks if ask.query is not None])
         self._drop_connection()
 
     def _next_batch(self) -> tuple[list[_Ask], bool]:
@@ -118,7 +118,7 @@ class Writer:
                 self._file.check()
                 committing = True
                 transaction.commit()
-        except BaseException as error:  # noqa: BLE001 - the thread outlives whatever a question raises
+        except BaseException as error:  # noqa: BLE001 - the thread outlives whatever a query raises
             self._fail(asks, error, in_doubt=committing)
             return
         for ask, answer, refusal in outcomes:
@@ -130,20 +130,20 @@ class Writer:
             self._committed(told)
 
     def _in_savepoint(self, ask: _Ask) -> tuple[Any, Exception | None]:
-        """The answer or the question's own error. An outage ends the whole transaction."""
-        assert ask.question is not None
+        """The answer or the query's own error. An outage ends the whole transaction."""
+        assert ask.query is not None
         conn = self._connection()
         driver = sqlite.driver_of(conn)
-        driver.execute("SAVEPOINT question")
+        driver.execute("SAVEPOINT query")
         try:
-            answer = ask.question(conn)
-            driver.execute("RELEASE question")
+            answer = ask.query(conn)
+            driver.execute("RELEASE query")
         except Exception as error:
             # SQLite rolls all back by itself on a full disk and the like: there is no savepoint left.
             if sqlite.as_outage(error) is not None or not driver.in_transaction:
                 raise
-            driver.execute("ROLLBACK TO question")
-            driver.execute("RELEASE question")
+            driver.execute("ROLLBACK TO query")
+            driver.execute("RELEASE query")
             return None, error
         return answer, None
 

@@ -40,10 +40,10 @@ def find_joined(conn: Connection, owner: str, mark: str, *older: str, repeatable
         job.c.finished_at > as_datetime(now - FAILED_S),
         job.c.error_code.in_(_hopeless()),
     )
-    question = select(*JOB_COLUMNS).where(
+    query = select(*JOB_COLUMNS).where(
         job.c.join_mark.in_((mark, *older)), job.c.owner == owner, or_(alive, done, in_vain) if repeatable else alive
     )
-    newest = question.order_by(job.c.creation_date.desc(), job.c.id.desc()).limit(1)
+    newest = query.order_by(job.c.creation_date.desc(), job.c.id.desc()).limit(1)
     # Nobody deletes it before what refers to it is committed (on SQLite nobody else writes meanwhile).
     row = conn.execute(newest.with_for_update(read=True, key_share=True)).one_or_none()
     return None if row is None else as_job(row)

@@ -65,8 +65,8 @@ def _batches(conn: Connection, name: str) -> Iterator[list[Mapping[str, Any]]]:
     undashed = str(found["id"]).upper() == "CHAR(32)"  # so SQLAlchemy writes a UUID where there is no such type
     # Without types: what a driver gives is read here, whatever the older system took it for.
     wanted: list[ColumnClause[Any]] = [column(one) for one in known]
-    question = select(*wanted).select_from(table(name)).execution_options(yield_per=_BATCH)
-    for rows in conn.execute(question).mappings().partitions():
+    query = select(*wanted).select_from(table(name)).execution_options(yield_per=_BATCH)
+    for rows in conn.execute(query).mappings().partitions():
         yield [{**dict.fromkeys(_COLUMNS), **row, "id": _id(row["id"], undashed=undashed)} for row in rows]
 
 

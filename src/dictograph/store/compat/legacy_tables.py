@@ -88,12 +88,12 @@ def _free_index_names(conn: Connection, table: str) -> None:
     for one in metadata.tables.values():
         needed |= {str(index.name) for index in one.indexes} | {str(rule.name) for rule in one.constraints}
     if conn.dialect.name == "sqlite":
-        question = "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL AND tbl_name = :table"
+        query = "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL AND tbl_name = :table"
         change = "DROP INDEX {0}"
     else:
-        question = "SELECT indexname FROM pg_indexes WHERE schemaname = current_schema() AND tablename = :table"
+        query = "SELECT indexname FROM pg_indexes WHERE schemaname = current_schema() AND tablename = :table"
         change = "ALTER INDEX {0} RENAME TO {0}_old"
-    for name in conn.execute(text(question), {"table": table}).scalars().all():
+    for name in conn.execute(text(query), {"table": table}).scalars().all():
         if name in needed:
             conn.execute(text(change.format(name)))
 
@@ -101,30 +101,30 @@ def _free_index_names(conn: Connection, table: str) -> None:
 def _has_type(conn: Connection, name: str) -> bool:
     if conn.dialect.name != "postgresql":
         return False
-    question = (
+    query = (
         "SELECT count(*) FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace "
         "WHERE t.typname = :name AND n.nspname = current_schema()"
     )
-    return bool(conn.execute(text(question), {"name": name}).scalar_one())
+    return bool(conn.execute(text(query), {"name": name}).scalar_one())
 
 
 def _readers(conn: Connection, relation: str) -> tuple[str, ...]:
     """Who may read a table or view beside its owner, as GRANT writes them."""
-    question = (
+    query = (
         "SELECT DISTINCT CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(r.rolname) END "
         "FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee "
         "WHERE c.oid = CAST(:relation AS regclass) AND a.privilege_type = 'SELECT' AND a.grantee <> c.relowner"
     )
-    return tuple(conn.execute(text(question), {"relation": relation}).scalars())
+    return tuple(conn.execute(text(query), {"relation": relation}).scalars())
 
 
 def _views(conn: Connection) -> tuple[View, ...]:
     """The views of the table, which follow it to its new name unless they are made anew."""
-    question = (
+    query = (
         "SELECT DISTINCT v.oid::regclass::text AS name, pg_get_viewdef(v.oid) AS definition FROM pg_depend d "
         "JOIN pg_rewrite r ON r.oid = d.objid AND d.classid = 'pg_rewrite'::regclass "
         "JOIN pg_class v ON v.oid = r.ev_class "
         "WHERE d.refobjid = CAST(:name AS regclass) AND v.relkind = 'v' ORDER BY 1"
     )
-    rows = conn.execute(text(question), {"name": job.name}).all()
+    rows = conn.execute(text(query), {"name": job.name}).all()
     return tuple(View(row.name, row.definition, _readers(conn, row.name)) for row in rows)

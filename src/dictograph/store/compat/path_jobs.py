@@ -24,13 +24,13 @@ def newest_of_path(conn: Connection, owner: str, path: str) -> tuple[Job, str]:
     Raises:
         NotFound: there is none.
     """
-    question = (
+    query = (
         select(*JOB_COLUMNS, job.c.result_text)
         .where(job.c.path_mark == path_key(path), job.c.owner == owner)
         .order_by(job.c.creation_date.desc(), job.c.id.desc())
         .limit(1)
     )
-    row = conn.execute(question).one_or_none()
+    row = conn.execute(query).one_or_none()
     if row is None:
         raise NotFound("Nobody has asked for a transcription of this path.", param="path")
     return as_job(row), row.result_text or ""
@@ -53,5 +53,5 @@ def has_paths(conn: Connection) -> bool:
 
 def _with_jobs(conn: Connection, paths: Iterable[str], which: ColumnElement[bool]) -> set[str]:
     by_mark = {path_key(path): path for path in paths}
-    question = select(job.c.path_mark).where(job.c.path_mark.in_(list(by_mark)), which)
-    return {by_mark[mark] for mark in conn.execute(question).scalars()}
+    query = select(job.c.path_mark).where(job.c.path_mark.in_(list(by_mark)), which)
+    return {by_mark[mark] for mark in conn.execute(query).scalars()}

@@ -45,8 +45,8 @@ def candidates(conn: Connection, runnable: Runnable, alone: bool | None, depth: 
     if not runnable:
         return []
     one_writer = conn.dialect.name == "sqlite"  # so the first one is always free
-    question = _first(runnable, alone) if one_writer else _several(runnable, alone, depth)
-    return [str(id) for id in conn.execute(question).scalars()]
+    query = _first(runnable, alone) if one_writer else _several(runnable, alone, depth)
+    return [str(id) for id in conn.execute(query).scalars()]
 
 
 def claimable(runnable: Runnable, alone: bool | None) -> ColumnElement[bool]:
@@ -61,8 +61,8 @@ def _first(runnable: Runnable, alone: bool | None) -> Select[tuple[str]]:
     owners, kinds = _owners(), _kinds(runnable)
     mine = _heads(owners, kinds, alone).with_only_columns(_waiting.c.id).limit(1).scalar_subquery()
     head = select(mine.label("id")).select_from(owners.join(kinds, true())).cte("head")
-    question = select(job.c.id).join(head, head.c.id == job.c.id)
-    return question.order_by(job.c.priority.desc(), _company(job.c.owner), job.c.available_at, job.c.id).limit(1)
+    query = select(job.c.id).join(head, head.c.id == job.c.id)
+    return query.order_by(job.c.priority.desc(), _company(job.c.owner), job.c.available_at, job.c.id).limit(1)
 
 
 @cached_statement
@@ -71,8 +71,8 @@ def _several(runnable: Runnable, alone: bool | None, depth: int) -> Select[tuple
     owned = select(owners.c.owner, _company(owners.c.owner).label("company"))
     owner = owned.where(owners.c.owner.is_not(None)).cte("owner").prefix_with("MATERIALIZED")
     mine = _heads(owner, kinds, alone).limit(depth).lateral("mine")
-    question = select(mine.c.id).select_from(owner.join(kinds, true()).join(mine, true()))
-    return question.order_by(mine.c.priority.desc(), owner.c.company, mine.c.available_at, mine.c.id).limit(8 * depth)
+    query = select(mine.c.id).select_from(owner.join(kinds, true()).join(mine, true()))
+    return query.order_by(mine.c.priority.desc(), owner.c.company, mine.c.available_at, mine.c.id).limit(8 * depth)
 
 
 def _company(owner: ColumnElement[str]) -> ColumnElement[int]:
@@ -106,7 +106,7 @@ def _kinds(runnable: Runnable) -> CTE:
 def _heads(owners: CTE, kinds: CTE, alone: bool | None) -> Select[tuple[str, int, float]]:
     """An owner's best jobs of a kind of row: the first ones of the index that are available."""
     mine = _waiting
-    question = select(mine.c.id, mine.c.priority, mine.c.available_at).where(
+    query = select(mine.c.id, mine.c.priority, mine.c.available_at).where(
         mine.c.queued_owner == owners.c.owner,
         mine.c.claim_engine == kinds.c.engine,
         mine.c.claim_model == kinds.c.model,
@@ -114,5 +114,5 @@ def _heads(owners: CTE, kinds: CTE, alone: bool | None) -> Select[tuple[str, int
         mine.c.available_at <= now_epoch(),
     )
     if alone is not None:
-        question = question.where(mine.c.alone.is_(alone))
-    return question.order_by(mine.c.priority.desc(), mine.c.available_at).correlate(owners, kinds)
+        query = query.where(mine.c.alone.is_(alone))
+    return query.order_by(mine.c.priority.desc(), mine.c.available_at).correlate(owners, kinds)

@@ -99,14 +99,14 @@ def claim_job(conn: Connection, claimant: Claimant) -> Claim | PutOff | None:
 
 def has_waiting_exclusive_job(conn: Connection, claimant: Claimant, patience_s: float) -> bool:
     """Whether a job that nothing may run beside has waited for so long, and this worker could run it."""
-    question = select(literal(1)).where(  # but for the last, every column is in the index of the claim
+    query = select(literal(1)).where(  # but for the last, every column is in the index of the claim
         job.c.queued_owner.is_not(None),
         tuple_(job.c.claim_engine, job.c.claim_model, job.c.claim_needs).in_(sorted(claimant.rows)),
         job.c.available_at <= now_epoch() - patience_s,
         job.c.alone.is_(True),
         job.c.put_off_for.is_(None),  # no room is made again and again for what cannot be run
     )
-    return conn.execute(question.limit(1)).first() is not None
+    return conn.execute(query.limit(1)).first() is not None
 
 
 def _take(conn: Connection, ids: Sequence[str], claimant: Claimant) -> JobRow | None:

@@ -71,11 +71,11 @@ def release(conn: Connection, lease: Lease) -> Job:
 def release_unknown(conn: Connection, worker_id: str, tokens: Collection[str]) -> list[str]:
     """Give back what this worker holds and knows nothing of, these leases being all it knows: a claim whose answer
     got lost. Returns the ids."""
-    question = select(job.c.id, job.c.attempt, job.c.lease_token).where(
+    query = select(job.c.id, job.c.attempt, job.c.lease_token).where(
         status_is(JobStatus.PROCESSING), job.c.worker_id == worker_id, job.c.lease_token.not_in(list(tokens))
     )
-    question = question.with_for_update(skip_locked=True)  # where rows are locked: what is being cancelled stays
-    unknown = [Lease(row.id, row.attempt, row.lease_token) for row in conn.execute(question)]
+    query = query.with_for_update(skip_locked=True)  # where rows are locked: what is being cancelled stays
+    unknown = [Lease(row.id, row.attempt, row.lease_token) for row in conn.execute(query)]
     return [release(conn, lease).id for lease in unknown]
 
 

@@ -105,10 +105,9 @@ class HeldLease:
 def held_leases(conn: Connection) -> list[HeldLease]:
     """The leases of all jobs that run, wherever their workers are."""
     now = read_clock(conn)
-    question = select(job.c.id, job.c.attempt, job.c.lease_expires_at).where(status_is(JobStatus.PROCESSING))
+    query = select(job.c.id, job.c.attempt, job.c.lease_expires_at).where(status_is(JobStatus.PROCESSING))
     return [
-        HeldLease(row.id, row.attempt, row.lease_expires_at, row.lease_expires_at - now)
-        for row in conn.execute(question)
+        HeldLease(row.id, row.attempt, row.lease_expires_at, row.lease_expires_at - now) for row in conn.execute(query)
     ]
 
 
@@ -127,12 +126,12 @@ def lose_of_workers(conn: Connection, worker_ids: Iterable[str], policy: RetryPo
 
 
 def _lose(conn: Connection, which: ColumnElement[bool], policy: RetryPolicy) -> list[str]:
-    question = select(*JOB_COLUMNS).where(status_is(JobStatus.PROCESSING), which).order_by(job.c.lease_expires_at)
-    question = question.with_for_update(skip_locked=True)  # where rows are locked: what is being renewed stays
+    query = select(*JOB_COLUMNS).where(status_is(JobStatus.PROCESSING), which).order_by(job.c.lease_expires_at)
+    query = query.with_for_update(skip_locked=True)  # where rows are locked: what is being renewed stays
     record = ErrorRecord(LostWorker.code, "The worker that ran the job went away in the middle of an attempt.")
     return [
         str(seen.id)
-        for seen in conn.execute(question).all()
+        for seen in conn.execute(query).all()
         if end_attempt(conn, seen, record, policy, alone=True) is not None
     ]
 

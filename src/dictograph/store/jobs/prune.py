@@ -36,14 +36,14 @@ class Pruned:
 
 def prune_audio(conn: Connection, older_than_s: float, limit: int) -> Pruned:
     """Take the audio from jobs that ended so long ago."""
-    question = (
+    query = (
         select(job.c.id, job.c.audio_name)
         .where(job.c.audio_name.is_not(None), job.c.finished_at < _before(conn, older_than_s))
         .order_by(job.c.finished_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    rows = conn.execute(question).all()
+    rows = conn.execute(query).all()
     conn.execute(update(job).where(job.c.id.in_([row.id for row in rows])).values(audio_name=None))
     return Pruned(len(rows) == limit, [row.audio_name for row in rows])
 
@@ -51,12 +51,12 @@ def prune_audio(conn: Connection, older_than_s: float, limit: int) -> Pruned:
 def prune_jobs(conn: Connection, older_than_s: float, limit: int) -> Pruned:
     """Remove jobs that ended so long ago, with all they have."""
     logged = case((job.c.events_pruned, 0), else_=job.c.last_seq)
-    question = (
+    query = (
         select(job.c.id, job.c.audio_name, logged.label("events"), (logged + job.c.windows_planned).label("weight"))
         .where(job.c.finished_at < _before(conn, older_than_s))
         .order_by(job.c.finished_at)
     )
-    rows, more = _batch(conn, question, limit)
+    rows, more = _batch(conn, query, limit)
     if _is_shortened(conn, rows):
         return Pruned(more=True)
     conn.execute(delete(job).where(job.c.id.in_([row.id for row in rows])))
@@ -70,12 +70,12 @@ def prune_events(conn: Connection, older_than_s: float, limit: int) -> Pruned:
 
     A job keeps its `last_seq`: what comes after is numbered on.
     """
-    question = (
+    query = (
         select(job.c.id, job.c.last_seq.label("events"), job.c.last_seq.label("weight"))
         .where(job.c.events_pruned.is_(False), job.c.finished_at < _before(conn, older_than_s))
         .order_by(job.c.finished_at)
     )
-    rows, more = _batch(conn, question, limit)
+    rows, more = _batch(conn, query, limit)
     if _is_shortened(conn, rows):
         return Pruned(more=True)
     ids = [row.id for row in rows]
@@ -86,10 +86,10 @@ def prune_events(conn: Connection, older_than_s: float, limit: int) -> Pruned:
     return Pruned(more)
 
 
-def _batch(conn: Connection, question: Select[Any], limit: int) -> tuple[Sequence[Row[Any]], bool]:
+def _batch(conn: Connection, query: Select[Any], limit: int) -> tuple[Sequence[Row[Any]], bool]:
     """The first jobs asked for, locked: at least one, and no more than have `_MOST_ROWS` between them by their
     `weight`; and whether there may be more."""
-    found = conn.execute(question.limit(limit).with_for_update(skip_locked=True)).all()
+    found = conn.execute(query.limit(limit).with_for_update(skip_locked=True)).all()
     light = sum(total <= _MOST_ROWS for total in accumulate(row.weight for row in found))
     rows = found[: max(1, light)]
     return rows, len(rows) < len(found) or len(found) == limit
@@ -107,14 +107,14 @@ def _is_shortened(conn: Connection, rows: Sequence[Row[Any]]) -> bool:
 
 def prune_uploads(conn: Connection, expired_for_s: float, limit: int) -> Pruned:
     """Remove addresses to upload to that expired so long ago, but for those whose object a job still waits for."""
-    question = (
+    query = (
         select(upload_slot.c.id, upload_slot.c.object_name, upload_slot.c.size)
         .where(upload_slot.c.expires_at < now_epoch() - expired_for_s, upload_slot.c.object_name.not_in(_wanted()))
         .order_by(upload_slot.c.created_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    rows = conn.execute(question).all()
+    rows = conn.execute(query).all()
     conn.execute(delete(upload_slot).where(upload_slot.c.id.in_([row.id for row in rows])))
     return Pruned(len(rows) == limit, [row.object_name for row in rows if row.size is not None])
 
@@ -141,7 +141,7 @@ def names_objects(conn: Connection) -> bool:
     """Return whether any row names an object."""
     of_jobs = select(job.c.id).where(job.c.audio_name.is_not(None)).limit(1)
     of_uploads = select(upload_slot.c.id).where(upload_slot.c.size.is_not(None)).limit(1)
-    return any(conn.execute(question).first() is not None for question in (of_jobs, of_uploads))
+    return any(conn.execute(query).first() is not None for query in (of_jobs, of_uploads))
 
 
 def _wanted() -> Select[tuple[str]]:

@@ -92,13 +92,13 @@ def list_jobs(
         job.c.creation_date < created_before if created_before else None,
         beyond(cursor, job.c.creation_date, job.c.id) if cursor else None,
     ]
-    question = (
+    query = (
         select(*JOB_COLUMNS)
         .where(*(condition for condition in conditions if condition is not None))
         .order_by(job.c.creation_date.desc(), job.c.id.desc())
         .limit(limit + 1)
     )
-    rows = conn.execute(question).all()
+    rows = conn.execute(query).all()
     last = rows[limit - 1] if len(rows) > limit else None
     return Page(
         [as_job(row) for row in rows[:limit]],
@@ -110,10 +110,10 @@ def windows(
     conn: Connection, job_id: str, after_index: int = -1, limit: int = 64, committed_only: bool = False
 ) -> list[StoredWindow]:
     """The job's windows above `after_index`, in order, at most `limit`."""
-    question = select(window).where(window.c.job_id == job_id, window.c.number > after_index)
+    query = select(window).where(window.c.job_id == job_id, window.c.number > after_index)
     if committed_only:
-        question = question.where(window.c.result.is_not(None))
-    rows = conn.execute(question.order_by(window.c.number).limit(limit))
+        query = query.where(window.c.result.is_not(None))
+    rows = conn.execute(query.order_by(window.c.number).limit(limit))
     return [StoredWindow(row.number, row.start_s, row.end_s, row.sha256, row.result) for row in rows]
 
 
@@ -126,18 +126,18 @@ def queue_position(conn: Connection, job_id: str) -> int | None:
 
 def queue_order(conn: Connection, limit: int) -> list[str]:
     """The ids of the pending jobs in the order of `queue_position`, at most `limit`."""
-    question = select(job.c.id).where(status_is(JobStatus.PENDING))
+    query = select(job.c.id).where(status_is(JobStatus.PENDING))
     return list(
-        conn.execute(question.order_by(job.c.priority.desc(), job.c.available_at, job.c.id).limit(limit)).scalars()
+        conn.execute(query.order_by(job.c.priority.desc(), job.c.available_at, job.c.id).limit(limit)).scalars()
     )
 
 
 def counts(conn: Connection, owner: str | None = None) -> dict[JobStatus, int]:
     """How many jobs there are in each state; all states are there."""
-    question = select(job.c.status, func.count().label("jobs")).group_by(job.c.status)
+    query = select(job.c.status, func.count().label("jobs")).group_by(job.c.status)
     if owner is not None:
-        question = question.where(job.c.owner == owner)
-    return dict.fromkeys(JobStatus, 0) | {row.status: row.jobs for row in conn.execute(question)}
+        query = query.where(job.c.owner == owner)
+    return dict.fromkeys(JobStatus, 0) | {row.status: row.jobs for row in conn.execute(query)}
 
 
 def live_counts(conn: Connection, owner: str | None = None) -> dict[JobStatus, int]:

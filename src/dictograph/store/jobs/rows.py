@@ -102,10 +102,10 @@ def find(conn: Connection, owner: str | None, job_id: str, *, locked: bool = Fal
 
     `locked`: nobody else may change it until the end of the transaction.
     """
-    question = _ONE if owner is None else _OF_OWNER
+    query = _ONE if owner is None else _OF_OWNER
     if locked:
-        question = question.with_for_update()
-    row = conn.execute(question, {"of_job": job_id, "of_owner": owner}).one_or_none()
+        query = query.with_for_update()
+    row = conn.execute(query, {"of_job": job_id, "of_owner": owner}).one_or_none()
     if row is None:
         raise NotFound(f"There is no job {job_id}.")
     return row

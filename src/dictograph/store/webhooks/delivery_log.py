@@ -46,13 +46,13 @@ def list_deliveries(conn: Connection, owner: str | None, wanted: Wanted) -> Deli
         row.state == wanted.state.value if wanted.state is not None else None,
         beyond(wanted.cursor, row.created_at, row.id) if wanted.cursor else None,
     ]
-    question = (
+    query = (
         select(deliveries)
         .where(*(condition for condition in conditions if condition is not None))
         .order_by(row.created_at.desc(), row.id.desc())
         .limit(wanted.limit + 1)
     )
-    rows = conn.execute(question).all()
+    rows = conn.execute(query).all()
     last = rows[wanted.limit - 1] if len(rows) > wanted.limit else None
     shown = rows[: wanted.limit]
     times = _next_attempts(conn, shown)
@@ -87,11 +87,11 @@ def redeliver(conn: Connection, owner: str | None, id: str) -> Delivery:
 def _next_attempts(conn: Connection, rows: Sequence[Row[Any]]) -> Mapping[str, float]:
     """When those that are pending are sent next, in seconds since 1970, by their destination."""
     pending = [row for row in rows if row.state == DeliveryState.PENDING.value]
-    question = select(messages.c.destination, messages.c.available_at).where(
+    query = select(messages.c.destination, messages.c.available_at).where(
         messages.c.job_id.in_({row.job_id for row in pending}),
         messages.c.destination.in_([outbox.WEBHOOK + row.id for row in pending]),
     )
-    return {row.destination: row.available_at for row in conn.execute(question)}
+    return {row.destination: row.available_at for row in conn.execute(query)}
 
 
 def _as_delivery(row: Row[Any], next_attempts: Mapping[str, float]) -> Delivery:

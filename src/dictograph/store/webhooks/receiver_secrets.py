@@ -29,8 +29,8 @@ class Secret:
 
 def secrets_of(conn: Connection, owner: str) -> list[Secret]:
     """The owner's secrets in force, the one to use first; none before it was ever needed."""
-    question = select(table).where(table.c.owner == owner, _in_force())
-    found = conn.execute(question.order_by(table.c.created_at.desc(), table.c.id)).all()
+    query = select(table).where(table.c.owner == owner, _in_force())
+    found = conn.execute(query.order_by(table.c.created_at.desc(), table.c.id)).all()
     rows = sorted(found, key=lambda row: row.retires_at is not None)
     return [
         Secret(row.secret, row.created_at, None if row.retires_at is None else as_datetime(row.retires_at))

@@ -44,9 +44,9 @@ def settings(data_dir: Path) -> Settings:
     return settings
 
 
-def with_database(settings: Settings, question: object) -> None:
+def with_database(settings: Settings, query: object) -> None:
     database = Database.open(settings.database)
-    database.write_now(question)  # type: ignore[arg-type] # any question does
+    database.write_now(query)  # type: ignore[arg-type] # any question does
     database.close_now()
 
 

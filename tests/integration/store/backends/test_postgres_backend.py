@@ -32,8 +32,8 @@ def kind() -> str:
 
 def _connections(url: str, but_me: str = "AND pid <> pg_backend_pid()") -> int:
     with psycopg.connect(url, autocommit=True) as connection:
-        question = f"SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() {but_me}"
-        row = connection.execute(question).fetchone()
+        query = f"SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() {but_me}"
+        row = connection.execute(query).fetchone()
         assert row is not None
         return int(row[0])
 
@@ -103,7 +103,7 @@ def test_a_connection_that_is_cut_while_committing_is_an_error(
         _cut_all(url)
         psycopg.Connection.commit(connection)
 
-    def question(conn: Connection) -> None:
+    def query(conn: Connection) -> None:
         runs.append(1)
         conn.execute(text("SELECT 1"))
         driver = conn.connection.driver_connection
@@ -111,7 +111,7 @@ def test_a_connection_that_is_cut_while_committing_is_an_error(
         monkeypatch.setattr(driver, "commit", lambda: cut(driver))
 
     with pytest.raises(DatabaseUnavailable):
-        database.write_now(question)
+        database.write_now(query)
     assert len(runs) == 1
 
 
@@ -121,14 +121,14 @@ def test_of_two_transactions_in_a_ring_one_is_run_again(bench: Bench, database: 
     both, runs = threading.Barrier(2), []
 
     def change(first: str, second: str) -> Callable[[Connection], None]:
-        def question(conn: Connection) -> None:
+        def query(conn: Connection) -> None:
             runs.append(first)
             for id in (first, second):
                 conn.execute(text("UPDATE transcription_job SET priority = priority + 1 WHERE id = :id"), {"id": id})
                 if id == first and len(runs) <= 2:
                     both.wait(20)
 
-        return question
+        return query
 
     with ThreadPoolExecutor(2) as threads:
         for done in [threads.submit(database.write_now, change(*ids)) for ids in (("a", "b"), ("b", "a"))]:

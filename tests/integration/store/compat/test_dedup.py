@@ -117,7 +117,7 @@ def test_of_many_at_once_one_makes_the_job(bench: Bench, neighbour: Bench) -> No
     start = threading.Barrier(12)
 
     def make(number: int) -> str:
-        def question(conn: Connection) -> str:
+        def query(conn: Connection) -> str:
             found = find_joined(conn, "ann", MARK, repeatable=True)
             new = NewJob(
                 f"job-{number}", "ann", "a.wav", Source(SourceKind.UPLOAD), Options.model_validate({}), join_mark=MARK
@@ -125,7 +125,7 @@ def test_of_many_at_once_one_makes_the_job(bench: Bench, neighbour: Bench) -> No
             return (found or create_job(conn, new)).id
 
         start.wait(20)
-        return (bench, neighbour)[number % 2].database.write_now(question)
+        return (bench, neighbour)[number % 2].database.write_now(query)
 
     with ThreadPoolExecutor(12) as threads:
         assert len(set(threads.map(make, range(12)))) == 1
@@ -154,8 +154,8 @@ def test_it_is_found_by_its_index(bench: Bench, kind: str) -> None:
             conn.execute(text("ANALYZE transcription_job"))
             conn.execute(text("SET LOCAL enable_seqscan = off"))
         explain = "EXPLAIN QUERY PLAN " if kind == "sqlite" else "EXPLAIN "
-        question = "SELECT id FROM transcription_job WHERE join_mark = :mark AND owner = :owner"
-        return "\n".join(str(row) for row in conn.execute(text(explain + question), {"mark": MARK, "owner": "ann"}))
+        query = "SELECT id FROM transcription_job WHERE join_mark = :mark AND owner = :owner"
+        return "\n".join(str(row) for row in conn.execute(text(explain + query), {"mark": MARK, "owner": "ann"}))
 
     for number in range(200):
         bench.create(owner="ann", join_mark=f"{number:064x}")

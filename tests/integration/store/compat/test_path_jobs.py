@@ -61,7 +61,7 @@ def test_the_question_is_answered_by_the_index(bench: Bench) -> None:
     by_path(bench)
 
     def plan(conn: Connection) -> str:
-        question = (
+        query = (
             "SELECT id FROM transcription_job WHERE path_mark = :mark AND owner = 'path' "
             "ORDER BY creation_date DESC, id DESC LIMIT 1"
         )
@@ -72,6 +72,6 @@ def test_the_question_is_answered_by_the_index(bench: Bench) -> None:
             conn.execute(text("ANALYZE transcription_job"))
             conn.execute(text("SET LOCAL enable_seqscan = off"))
             explain = "EXPLAIN "
-        return "\n".join(str(row) for row in conn.execute(text(explain + question), {"mark": path_key(TALK)}))
+        return "\n".join(str(row) for row in conn.execute(text(explain + query), {"mark": path_key(TALK)}))
 
     assert "ix_job_path" in bench.write(plan)

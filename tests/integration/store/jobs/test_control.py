@@ -85,8 +85,8 @@ def test_remove_leaves_nothing(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("question", [control.cancel, control.retry, control.remove, read.get_job])
-def test_what_is_anothers_is_not_there(bench: Bench, question: object) -> None:
+def test_what_is_anothers_is_not_there(bench: Bench, query: object) -> None:
     bench.create("a", owner="anna")
     for owner, id in (("otto", "a"), ("anna", "b"), (None, "b")):
         with pytest.raises(NotFound):
-            bench.write(question, owner, id)  # type: ignore[arg-type]
+            bench.write(query, owner, id)  # type: ignore[arg-type]

@@ -62,8 +62,8 @@ def key(bench: Bench, id: str, owner: str = "local", url: str | None = URL) -> s
 
 
 def url_of(bench: Bench, id: str) -> str | None:
-    question = select(api_key.c.webhook_url).where(api_key.c.id == id)
-    return bench.read(lambda conn: conn.execute(question).scalar_one())
+    query = select(api_key.c.webhook_url).where(api_key.c.id == id)
+    return bench.read(lambda conn: conn.execute(query).scalar_one())
 
 
 def test_a_completed_job_is_told(bench: Bench) -> None:

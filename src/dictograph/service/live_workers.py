@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from dictograph.store.workers import GONE_AFTER_S, HeldJob, WorkerState, held_jobs, living
+from dictograph.store.workers import GONE_AFTER_S, HeldJob, WorkerState, held_jobs, list_alive
 
 #: Of more jobs than this at once nothing is told.
 _MOST_JOBS = 10_000
@@ -26,7 +26,8 @@ def live_workers(conn: Connection, owner: str | None) -> list[LiveWorker]:
     """All workers that were heard of lately, with the owner's jobs (None: everybody's) that they are at."""
     held = held_jobs(conn, _MOST_JOBS)
     return [
-        _with_jobs(one, [job for job in held if job.worker_id == one.id], owner) for one in living(conn, GONE_AFTER_S)
+        _with_jobs(one, [job for job in held if job.worker_id == one.id], owner)
+        for one in list_alive(conn, GONE_AFTER_S)
     ]
 
 

@@ -8,7 +8,7 @@ import logging
 from dictograph.errors import DatabaseUnavailable, StorageFull
 from dictograph.service.status import PATIENCE_S, SILENT, Readiness
 from dictograph.store.database import Database
-from dictograph.store.workers import GONE_AFTER_S, WorkerState, living
+from dictograph.store.workers import GONE_AFTER_S, WorkerState, list_alive
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class RemoteWorkers:
         while True:
             try:
                 async with asyncio.timeout(PATIENCE_S):
-                    workers = await self._database.read(lambda conn: living(conn, GONE_AFTER_S))
+                    workers = await self._database.read(lambda conn: list_alive(conn, GONE_AFTER_S))
                 self._known = _of(workers)
             except TimeoutError:
                 self._known = Readiness(ready=False, reason=SILENT)

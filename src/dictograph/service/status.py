@@ -15,7 +15,7 @@ from dictograph.service.job_counts import JobCounter
 from dictograph.service.live_workers import LiveWorker, live_workers
 from dictograph.store.database import Database
 from dictograph.store.jobs.read import unsupported_count
-from dictograph.store.workers import GONE_AFTER_S, WorkerState, living, supported_needs
+from dictograph.store.workers import GONE_AFTER_S, WorkerState, list_alive, supported_needs
 
 #: A database that does not answer for so long (s) is not there, for those who ask whether we are ready.
 PATIENCE_S = 5.0
@@ -84,7 +84,7 @@ class StatusService:
     async def status(self, owner: str | None) -> Status:
         """Figures of the service, with the counts of the owner's jobs (None: everybody's)."""
         numbers = await self._tally.counts(owner)
-        workers = await self._database.read(lambda conn: living(conn, GONE_AFTER_S))
+        workers = await self._database.read(lambda conn: list_alive(conn, GONE_AFTER_S))
         needs = supported_needs(workers)
         unsupported = await self._database.read(lambda conn: unsupported_count(conn, owner, needs))
         return Status(time.monotonic() - self._started, await self.readiness(), numbers, workers, unsupported)

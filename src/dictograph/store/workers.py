@@ -70,7 +70,7 @@ def touch(conn: Connection, id: str) -> None:
     conn.execute(update(worker).where(worker.c.id == id).values(seen_at=now_epoch()))
 
 
-def living(conn: Connection, max_age_s: float) -> list[WorkerState]:
+def list_alive(conn: Connection, max_age_s: float) -> list[WorkerState]:
     """The workers that were heard of in the last `max_age_s` seconds, the oldest first.
 
     What was heard in the future was heard before the clock was set back, and tells nothing.

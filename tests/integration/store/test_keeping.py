@@ -54,14 +54,14 @@ def test_workers_are_seen_while_they_announce_themselves(bench: Bench) -> None:
     bench.write(workers.announce, WorkerState("w1", "host", 7, started, {"running": 1}))
     bench.write(workers.announce, WorkerState("w2", "host", 8, started))
     bench.write(workers.announce, WorkerState("w1", "host", 7, started, {"running": 2}))
-    first, second = bench.read(workers.living, 60)
+    first, second = bench.read(workers.list_alive, 60)
     assert (first.id, first.started_at, first.state, second.id) == ("w1", started, {"running": 2}, "w2")
     assert first.seen_at is not None
     assert abs((first.seen_at - datetime.now(UTC)).total_seconds()) < 60
     bench.write(lambda c: c.execute(update(worker).where(worker.c.id == "w1").values(seen_at=1.0)))
-    assert [w.id for w in bench.read(workers.living, 60)] == ["w2"]
+    assert [w.id for w in bench.read(workers.list_alive, 60)] == ["w2"]
     bench.write(workers.forget, ["w2", "nobody"])
-    assert bench.read(workers.living, 60) == []
+    assert bench.read(workers.list_alive, 60) == []
 
 
 def _ended(bench: Bench, count: int) -> list[str]:

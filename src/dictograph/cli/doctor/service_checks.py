@@ -143,7 +143,7 @@ def waiting(settings: Settings) -> Result:
 
 
 def _unsupported(conn: Connection) -> int:
-    return unsupported_count(conn, None, workers.supported_needs(workers.living(conn, workers.GONE_AFTER_S)))
+    return unsupported_count(conn, None, workers.supported_needs(workers.list_alive(conn, workers.GONE_AFTER_S)))
 
 
 def prompts(settings: Settings) -> Result:
@@ -167,7 +167,7 @@ def _clocks(settings: Settings) -> tuple[float, float | None]:
 def _other_hosts(settings: Settings) -> list[str]:
     if not is_there(settings):
         return []
-    hosts = {one.host for one in _ask(settings, lambda conn: workers.living(conn, workers.GONE_AFTER_S))}
+    hosts = {one.host for one in _ask(settings, lambda conn: workers.list_alive(conn, workers.GONE_AFTER_S))}
     return sorted(hosts - {socket.gethostname()})
 
 

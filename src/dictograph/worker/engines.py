@@ -8,7 +8,7 @@ from typing import Any
 from dictograph.child.memory_budget import MemoryBudget
 from dictograph.engine.protocol import EngineSpec
 from dictograph.engine.sizing import models_memory
-from dictograph.worker.batching.engine_dispatcher import Desk, EngineLimits, Proof
+from dictograph.worker.batching.engine_dispatcher import EngineDispatcher, EngineLimits, Proof
 
 #: How often it is looked what the processes take (s).
 _MEASURE_S = 1.0
@@ -21,12 +21,12 @@ class Engines:
         self.budget = budget or MemoryBudget(models_memory())
         self._limits = limits
         self._proof = proof
-        self._desks: dict[EngineSpec, tuple[Desk, asyncio.Task[None]]] = {}
+        self._desks: dict[EngineSpec, tuple[EngineDispatcher, asyncio.Task[None]]] = {}
         self._died: asyncio.Future[None] | None = None
 
-    def desk(self, spec: EngineSpec) -> Desk:
+    def desk(self, spec: EngineSpec) -> EngineDispatcher:
         if spec not in self._desks:
-            desk = Desk(spec, self._limits, self._proof, self.budget)
+            desk = EngineDispatcher(spec, self._limits, self._proof, self.budget)
             task = asyncio.create_task(desk.run(), name=f"engine {spec.name}")
             task.add_done_callback(self._note_end)
             self._desks[spec] = (desk, task)

@@ -8,7 +8,7 @@ import logging
 from dictograph.errors import DictographError
 from dictograph.models.catalog import Catalog, NotYet
 from dictograph.worker.agent import every
-from dictograph.worker.batching.engine_dispatcher import Desk
+from dictograph.worker.batching.engine_dispatcher import EngineDispatcher
 from dictograph.worker.engines import Engines
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class Readiness:
         self.reason = "starting"
         self.engine = ""
         self.model = ""
-        self._desk: Desk | None = None
+        self._desk: EngineDispatcher | None = None
 
     async def run(self) -> None:
         await every(_TURN_S, self._turn, self.name)

@@ -42,7 +42,7 @@ from dictograph.store.jobs.lease import RetryPolicy
 from dictograph.store.jobs.read import get_job
 from dictograph.worker.agent import TRANSIENT_ERRORS
 from dictograph.worker.audio_pipeline import Hearing
-from dictograph.worker.batching.engine_dispatcher import Desk
+from dictograph.worker.batching.engine_dispatcher import EngineDispatcher
 from dictograph.worker.engines import Engines
 from dictograph.worker.fetching import SourceRules, bring, opened, recorded
 from dictograph.worker.outcome import Completed, Failed, GivenBack, Lost, Outcome, PlanChanged, Released
@@ -241,7 +241,7 @@ class Runner:
         self._tools.crash.reach(Point.AUDIO_RECORDED)
         return audio
 
-    async def _choose_engine(self) -> Desk:
+    async def _choose_engine(self) -> EngineDispatcher:
         return self._tools.engines.desk(await self._engine_spec())
 
     async def _engine_spec(self) -> EngineSpec:
@@ -256,7 +256,7 @@ class Runner:
         self._tools.crash.reach(Point.ENGINE_FROZEN)
         return choice.spec
 
-    async def _transcribe(self, audio: StoredAudio | None, desk: Desk) -> None:
+    async def _transcribe(self, audio: StoredAudio | None, desk: EngineDispatcher) -> None:
         tools = self._tools
         await asyncio.to_thread(make_private_folder, self._folder)
         async with contextlib.AsyncExitStack() as stack:

@@ -26,7 +26,7 @@ from dictograph.runtime.crash import CrashPoints, Point
 from dictograph.store.database import Database
 from dictograph.store.jobs import progress
 from dictograph.worker.audio_pipeline import Hearing
-from dictograph.worker.batching.engine_dispatcher import Desk
+from dictograph.worker.batching.engine_dispatcher import EngineDispatcher
 from dictograph.worker.batching.job_queue import Detect, Item, Lane
 from dictograph.worker.capability_checks import refuse_unable, unheeded_options
 from dictograph.worker.planning import Numbered, Planning
@@ -60,7 +60,7 @@ class Transcription:
         job: Job,
         lease: Lease,
         database: Database,
-        desk: Desk,
+        desk: EngineDispatcher,
         hearing: Hearing,
         crash: CrashPoints,
         on_commit: Callable[[], None],

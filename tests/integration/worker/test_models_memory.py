@@ -15,7 +15,7 @@ from dictograph.engine.protocol import EngineSpec
 from dictograph.errors import ModelTooLarge
 from dictograph.job import JobStatus, Options
 from dictograph.service.request import JobRequest
-from dictograph.worker.batching.engine_dispatcher import Desk, EngineLimits
+from dictograph.worker.batching.engine_dispatcher import EngineDispatcher, EngineLimits
 from dictograph.worker.engines import Engines
 from tests.audio_files import write_noise
 from tests.integration.worker.batching.test_engine_dispatcher import put, taking
@@ -52,7 +52,7 @@ async def opened(total: int, turn: float = 0.3) -> AsyncIterator[Engines]:
         await engines.close()
 
 
-async def transcribe(desk: Desk, job: str, windows: int = 1, mib: int = 0) -> None:
+async def transcribe(desk: EngineDispatcher, job: str, windows: int = 1, mib: int = 0) -> None:
     """A job of so many windows."""
     lane = desk.lanes.open(job, "local", 0)
     try:
@@ -155,7 +155,7 @@ def test_what_a_model_was_seen_to_take_counts_from_then_on(folder: Path) -> None
     asyncio.run(test())
 
 
-async def _loaded(engines: Engines, desk: Desk) -> int:
+async def _loaded(engines: Engines, desk: EngineDispatcher) -> int:
     await desk.capabilities()
     return engines.budget.used
 

@@ -67,7 +67,7 @@ class _MakeWay(Exception):
     """A newcomer goes before the batch that is being prepared."""
 
 
-class Desk:
+class EngineDispatcher:
     """Where jobs bring windows for one engine. The child is started when it is needed, and has memory of `budget`."""
 
     def __init__(

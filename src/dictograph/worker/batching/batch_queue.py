@@ -27,7 +27,7 @@ _LATELY_S = 30.0
 _ANSWER_S = 0.5
 
 
-class Lanes:
+class BatchQueue:
     """All lanes of one engine."""
 
     def __init__(self) -> None:

@@ -24,7 +24,7 @@ from dictograph.errors import (
     EngineTimeout,
 )
 from dictograph.worker.batching.batch import Room, read_windows, settle
-from dictograph.worker.batching.batch_queue import Lanes
+from dictograph.worker.batching.batch_queue import BatchQueue
 from dictograph.worker.batching.job_queue import Batch, Lane
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class EngineDispatcher:
         self, spec: EngineSpec, limits: EngineLimits, proof: Proof | None = None, budget: MemoryBudget | None = None
     ) -> None:
         self.spec = spec
-        self.lanes = Lanes()
+        self.lanes = BatchQueue()
         self._limits = limits
         self._proof = proof
         self._child: EngineChild | None = None

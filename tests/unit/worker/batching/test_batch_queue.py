@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from dictograph.engine.protocol import Window, WindowOptions
-from dictograph.worker.batching.batch_queue import Lanes
+from dictograph.worker.batching.batch_queue import BatchQueue
 from dictograph.worker.batching.job_queue import Batch, Detect, Item, Lane
 
 ENGLISH, GERMAN = WindowOptions(language="en"), WindowOptions(language="de")
@@ -18,7 +18,7 @@ async def _no_samples() -> Window:
     raise AssertionError("nobody reads in these tests")
 
 
-def _fill(lanes: Lanes, lane: Lane, count: int, what: WindowOptions | Detect = ENGLISH) -> None:
+def _fill(lanes: BatchQueue, lane: Lane, count: int, what: WindowOptions | Detect = ENGLISH) -> None:
     for index in range(count):
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         lanes.put(lane, Item(index, 30.0, what, _no_samples, done))
@@ -28,7 +28,7 @@ def _names(batch: Batch) -> list[str]:
     return [f"{lane.job_id}{item.index}" for lane, item in batch]
 
 
-def _done(lanes: Lanes, batch: Batch) -> list[str]:
+def _done(lanes: BatchQueue, batch: Batch) -> list[str]:
     """The batch was decoded, and committed."""
     lanes.done(batch)
     for lane, _ in batch:
@@ -36,15 +36,15 @@ def _done(lanes: Lanes, batch: Batch) -> list[str]:
     return _names(batch)
 
 
-def _in_loop(test: Callable[[Lanes], Coroutine[Any, Any, None]]) -> None:
+def _in_loop(test: Callable[[BatchQueue], Coroutine[Any, Any, None]]) -> None:
     async def run() -> None:
-        await test(Lanes())
+        await test(BatchQueue())
 
     asyncio.run(run())
 
 
 def test_jobs_take_turns_within_a_batch() -> None:
-    async def test(lanes: Lanes) -> None:
+    async def test(lanes: BatchQueue) -> None:
         long, short = lanes.open("L", "local", 0), lanes.open("S", "local", 0)
         _fill(lanes, long, 10)
         _fill(lanes, short, 2)
@@ -54,7 +54,7 @@ def test_jobs_take_turns_within_a_batch() -> None:
 
 
 def test_a_note_that_comes_later_has_the_very_next_batch_to_itself() -> None:
-    async def test(lanes: Lanes) -> None:
+    async def test(lanes: BatchQueue) -> None:
         long = lanes.open("L", "local", 0)
         _fill(lanes, long, 100)
         assert _done(lanes, lanes.take(2)) == ["L0", "L1"]
@@ -67,7 +67,7 @@ def test_a_note_that_comes_later_has_the_very_next_batch_to_itself() -> None:
 
 
 def test_a_newcomers_first_batch_is_small_unless_there_are_many_of_them() -> None:
-    async def test(lanes: Lanes) -> None:
+    async def test(lanes: BatchQueue) -> None:
         long = lanes.open("L", "local", 0)
         _fill(lanes, long, 10)
         assert _done(lanes, lanes.take(8, small=2)) == ["L0", "L1"]
@@ -80,7 +80,7 @@ def test_a_newcomers_first_batch_is_small_unless_there_are_many_of_them() -> Non
 
 
 def test_while_newcomers_come_nobodys_batch_is_large() -> None:
-    async def test(lanes: Lanes) -> None:
+    async def test(lanes: BatchQueue) -> None:
         long = lanes.open("L", "local", 0)
         _fill(lanes, long, 20)
         _done(lanes, lanes.take(8, small=2))
@@ -94,7 +94,7 @@ def test_while_newcomers_come_nobodys_batch_is_large() -> None:
 
 
 def test_to_be_told_its_language_is_no_turn_of_a_job() -> None:
-    async def test(lanes: Lanes) -> None:
+    async def test(lanes: BatchQueue) -> None:
         long = lanes.open("L", "local", 0)
         _fill(lanes, long, 20)
         _done(lanes, lanes.take(1))
@@ -108,7 +108,7 @@ def test_to_be_told_its_language_is_no_turn_of_a_job() -> None:
 
 
 def test_a_long_file_goes_on_though_newcomers_never_end() -> None:
-    async def test(lanes: Lanes) -> None:
+    async def test(lanes: BatchQueue) -> None:
         long = lanes.open("L", "local", 0)
         _fill(lanes, long, 100)
         _done(lanes, lanes.take(1))
@@ -127,7 +127,7 @@ def test_a_long_file_goes_on_though_newcomers_never_end() -> None:
 
 
 def test_newcomers_of_higher_priority_need_not_let_others_go_first() -> None:
-    async def test(lanes: Lanes) -> None:
+    async def test(lanes: BatchQueue) -> None:
         long = lanes.open("L", "local", 0)
         _fill(lanes, long, 100)
         _done(lanes, lanes.take(1))
@@ -139,7 +139,7 @@ def test_newcomers_of_higher_priority_need_not_let_others_go_first() -> None:
 
 
 def test_a_batch_that_made_way_again_and_again_is_let_go_first_too() -> None:
-    async def test(lanes: Lanes) -> None:
+    async def test(lanes: BatchQueue) -> None:
         for name in "KLM":
             _fill(lanes, lanes.open(name, "local", 0), 9)
         _done(lanes, lanes.take(3))
@@ -159,7 +159,7 @@ def test_a_batch_that_made_way_again_and_again_is_let_go_first_too() -> None:
 
 
 def test_notes_that_nobody_waited_behind_are_not_held_against_the_next() -> None:
-    async def test(lanes: Lanes) -> None:
+    async def test(lanes: BatchQueue) -> None:
         for number in range(9):
             note = lanes.open(f"n{number}-", "local", 0)
             _fill(lanes, note, 1)
@@ -174,7 +174,7 @@ def test_notes_that_nobody_waited_behind_are_not_held_against_the_next() -> None
 
 
 def test_a_newcomer_whose_batch_failed_still_is_one() -> None:
-    async def test(lanes: Lanes) -> None:
+    async def test(lanes: BatchQueue) -> None:
         long = lanes.open("L", "local", 0)
         _fill(lanes, long, 9)
         _done(lanes, lanes.take(1))
@@ -190,7 +190,7 @@ def test_a_newcomer_whose_batch_failed_still_is_one() -> None:
 
 
 def test_a_batch_that_newcomers_let_go_first_is_not_put_off_for_one() -> None:
-    async def test(lanes: Lanes) -> None:
+    async def test(lanes: BatchQueue) -> None:
         long = lanes.open("L", "local", 0)
         _fill(lanes, long, 100)
         for _ in range(2):
@@ -209,7 +209,7 @@ def test_a_batch_that_newcomers_let_go_first_is_not_put_off_for_one() -> None:
 
 
 def test_an_owner_with_many_jobs_does_not_crowd_out_another() -> None:
-    async def test(lanes: Lanes) -> None:
+    async def test(lanes: BatchQueue) -> None:
         for number in range(5):
             _fill(lanes, lanes.open(f"a{number}-", "ann", 0), 3)
         _fill(lanes, lanes.open("b-", "bob", 0), 3)
@@ -220,7 +220,7 @@ def test_an_owner_with_many_jobs_does_not_crowd_out_another() -> None:
 
 
 def test_a_higher_priority_goes_first() -> None:
-    async def test(lanes: Lanes) -> None:
+    async def test(lanes: BatchQueue) -> None:
         _fill(lanes, lanes.open("low", "local", 0), 2)
         _fill(lanes, lanes.open("high", "local", 5), 2)
         assert _names(lanes.take(3)) == ["high0", "high1", "low0"]
@@ -229,7 +229,7 @@ def test_a_higher_priority_goes_first() -> None:
 
 
 def test_only_equal_options_share_a_batch() -> None:
-    async def test(lanes: Lanes) -> None:
+    async def test(lanes: BatchQueue) -> None:
         _fill(lanes, lanes.open("en", "local", 0), 2, ENGLISH)
         _fill(lanes, lanes.open("de", "local", 0), 2, GERMAN)
         assert _names(lanes.take(4)) == ["en0", "en1"]
@@ -239,7 +239,7 @@ def test_only_equal_options_share_a_batch() -> None:
 
 
 def test_a_sampled_window_is_decoded_alone() -> None:
-    async def test(lanes: Lanes) -> None:
+    async def test(lanes: BatchQueue) -> None:
         lane = lanes.open("s", "local", 0)
         _fill(lanes, lane, 2, SAMPLED)
         assert _done(lanes, lanes.take(4)) == ["s0"]
@@ -249,7 +249,7 @@ def test_a_sampled_window_is_decoded_alone() -> None:
 
 
 def test_a_lane_is_held_until_its_results_are_committed() -> None:
-    async def test(lanes: Lanes) -> None:
+    async def test(lanes: BatchQueue) -> None:
         lane = lanes.open("j", "local", 0)
         _fill(lanes, lane, 4)
         assert _names(lanes.take(2)) == ["j0", "j1"]
@@ -261,7 +261,7 @@ def test_a_lane_is_held_until_its_results_are_committed() -> None:
 
 
 def test_what_is_put_back_comes_first_in_order_and_alone() -> None:
-    async def test(lanes: Lanes) -> None:
+    async def test(lanes: BatchQueue) -> None:
         lane = lanes.open("j", "local", 0)
         _fill(lanes, lane, 4)
         batch = lanes.take(3)
@@ -275,7 +275,7 @@ def test_what_is_put_back_comes_first_in_order_and_alone() -> None:
 
 
 def test_a_closed_lane_gives_nothing_and_its_futures_are_cancelled() -> None:
-    async def test(lanes: Lanes) -> None:
+    async def test(lanes: BatchQueue) -> None:
         lane = lanes.open("j", "local", 0)
         _fill(lanes, lane, 3)
         (_, taken), *_ = lanes.take(1)
@@ -290,7 +290,7 @@ def test_a_closed_lane_gives_nothing_and_its_futures_are_cancelled() -> None:
 
 
 def test_newcomers_share_a_batch_and_what_follows_their_first_waits_its_turn_with_the_rest() -> None:
-    async def test(lanes: Lanes) -> None:
+    async def test(lanes: BatchQueue) -> None:
         long = lanes.open("L", "local", 0)
         _fill(lanes, long, 100)
         _done(lanes, lanes.take(1))
@@ -304,7 +304,7 @@ def test_newcomers_share_a_batch_and_what_follows_their_first_waits_its_turn_wit
 
 
 def test_a_higher_priority_takes_a_newcomer_along() -> None:
-    async def test(lanes: Lanes) -> None:
+    async def test(lanes: BatchQueue) -> None:
         high = lanes.open("high", "local", 5)
         _fill(lanes, high, 2)
         _done(lanes, lanes.take(1))
@@ -315,7 +315,7 @@ def test_a_higher_priority_takes_a_newcomer_along() -> None:
 
 
 def test_the_first_window_of_a_job_that_was_told_its_language_is_waited_for() -> None:
-    async def test(lanes: Lanes) -> None:
+    async def test(lanes: BatchQueue) -> None:
         long, note = lanes.open("L", "local", 0), lanes.open("N", "local", 0)
         _fill(lanes, long, 9)
         _done(lanes, lanes.take(1))
@@ -328,7 +328,7 @@ def test_the_first_window_of_a_job_that_was_told_its_language_is_waited_for() ->
 
 
 def test_it_is_not_waited_for_again_and_again() -> None:
-    async def test(lanes: Lanes) -> None:
+    async def test(lanes: BatchQueue) -> None:
         long, note = lanes.open("L", "local", 0), lanes.open("N", "local", 0)
         _fill(lanes, long, 9)
         note.answered = True
@@ -341,7 +341,7 @@ def test_it_is_not_waited_for_again_and_again() -> None:
 
 
 def test_windows_about_to_come_are_waited_for_unless_the_batch_is_full_without_them() -> None:
-    async def test(lanes: Lanes) -> None:
+    async def test(lanes: BatchQueue) -> None:
         one, other = lanes.open("A", "local", 0), lanes.open("B", "local", 0)
         _fill(lanes, one, 4)
         _fill(lanes, other, 4)
@@ -359,7 +359,7 @@ def test_windows_about_to_come_are_waited_for_unless_the_batch_is_full_without_t
 
 
 def test_a_newcomer_goes_before_a_batch_under_way_but_not_before_one_of_newcomers() -> None:
-    async def test(lanes: Lanes) -> None:
+    async def test(lanes: BatchQueue) -> None:
         long = lanes.open("L", "local", 0)
         _fill(lanes, long, 9)
         _done(lanes, lanes.take(1))
@@ -377,7 +377,7 @@ def test_a_newcomer_goes_before_a_batch_under_way_but_not_before_one_of_newcomer
 
 
 def test_a_newcomer_of_lower_priority_waits() -> None:
-    async def test(lanes: Lanes) -> None:
+    async def test(lanes: BatchQueue) -> None:
         high = lanes.open("high", "local", 5)
         _fill(lanes, high, 9)
         _done(lanes, lanes.take(1))

@@ -27,7 +27,7 @@ from dictograph.store.database import Database
 from dictograph.store.jobs import progress
 from dictograph.worker.audio_pipeline import Hearing
 from dictograph.worker.batching.engine_dispatcher import EngineDispatcher
-from dictograph.worker.batching.job_queue import Detect, Item, Lane
+from dictograph.worker.batching.job_queue import Detect, Item, JobQueue
 from dictograph.worker.capability_checks import refuse_unable, unheeded_options
 from dictograph.worker.planning import Numbered, Planning
 
@@ -94,7 +94,7 @@ class Transcription:
 
     # --- the feeder
 
-    async def _feed(self, lane: Lane, capabilities: Capabilities) -> None:
+    async def _feed(self, lane: JobQueue, capabilities: Capabilities) -> None:
         opening: list[Numbered] = []
         telling: list[Numbered] = []
         enough = _OPENING if self._must_detect(capabilities) else 0
@@ -119,7 +119,7 @@ class Transcription:
         cautions = unheeded_options(self._job.options, capabilities, self._desk.spec.name)
         return Planning(self._job, self._lease, self._database, self._hearing, self._crash, cautions)
 
-    async def _decide_language(self, lane: Lane, capabilities: Capabilities, opening: Sequence[Numbered]) -> None:
+    async def _decide_language(self, lane: JobQueue, capabilities: Capabilities, opening: Sequence[Numbered]) -> None:
         language, probability = self._job.options.language, None
         if self._must_detect(capabilities):
             language, probability = await self._detect(lane, opening)
@@ -132,7 +132,7 @@ class Transcription:
     def _must_detect(self, capabilities: Capabilities) -> bool:
         return self._job.options.language is None and capabilities.detects_language
 
-    async def _detect(self, lane: Lane, opening: Sequence[Numbered]) -> tuple[str, float]:
+    async def _detect(self, lane: JobQueue, opening: Sequence[Numbered]) -> tuple[str, float]:
         """The language most probable over the opening windows, each weighing as long as it is."""
         sums: defaultdict[str, float] = defaultdict(float)
         heard = 0.0
@@ -149,7 +149,7 @@ class Transcription:
                 break
         return language, round(sums[language] / heard, 4)
 
-    async def _weigh(self, lane: Lane, windows: Sequence[Numbered], sums: defaultdict[str, float]) -> None:
+    async def _weigh(self, lane: JobQueue, windows: Sequence[Numbered], sums: defaultdict[str, float]) -> None:
         """Add what the engine takes these windows' languages for."""
         flights = [self._put(lane, window, Detect()) for window in windows]
         for window, flight in zip(windows, flights, strict=True):
@@ -160,7 +160,7 @@ class Transcription:
                 sums[language] += probability * window.seconds
 
     async def _send_all(
-        self, lane: Lane, capabilities: Capabilities, windows: Sequence[Numbered], telling: Sequence[Numbered]
+        self, lane: JobQueue, capabilities: Capabilities, windows: Sequence[Numbered], telling: Sequence[Numbered]
     ) -> None:
         """Send the windows; if need be, the language is decided before, from those that are `telling`, if any."""
         if windows and self._language is None:
@@ -171,7 +171,7 @@ class Transcription:
             self._flights.append((window, flight))
             self._news.set()
 
-    def _put(self, lane: Lane, window: Numbered, what: WindowOptions | Detect) -> asyncio.Future[Any]:
+    def _put(self, lane: JobQueue, window: Numbered, what: WindowOptions | Detect) -> asyncio.Future[Any]:
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         done.add_done_callback(_look_at)
         file, span = self._hearing.pcm, window.heard.span
@@ -188,7 +188,7 @@ class Transcription:
 
     # --- the committer
 
-    async def _commit(self, lane: Lane, ahead: int) -> None:
+    async def _commit(self, lane: JobQueue, ahead: int) -> None:
         """Commit as results come; `ahead` windows may be planned from the first commit on."""
         more = max(0, ahead - _AHEAD_AT_FIRST)
         while await self._next_flight():

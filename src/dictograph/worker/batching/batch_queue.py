@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dictograph.engine.protocol import WindowOptions
 from dictograph.errors import DictographError
 from dictograph.worker.batching.fair_scheduler import Turns
-from dictograph.worker.batching.job_queue import Batch, Detect, Item, Lane
+from dictograph.worker.batching.job_queue import Batch, Detect, Item, JobQueue
 
 #: For so long after a newcomer came to a busy engine another one is reckoned with, in seconds.
 _LATELY_S = 30.0
@@ -31,19 +31,19 @@ class BatchQueue:
     """All lanes of one engine."""
 
     def __init__(self) -> None:
-        self._lanes: list[Lane] = []
+        self._lanes: list[JobQueue] = []
         self._turns = Turns()
         self._crowded_until = 0.0
         self._changed = asyncio.Event()
 
-    def open(self, job_id: str, owner: str, priority: int) -> Lane:
-        lane = Lane(job_id, owner, priority)
+    def open(self, job_id: str, owner: str, priority: int) -> JobQueue:
+        lane = JobQueue(job_id, owner, priority)
         if self._lanes:
             self._crowded_until = time.monotonic() + _LATELY_S
         self._lanes.append(lane)
         return lane
 
-    def close(self, lane: Lane) -> None:
+    def close(self, lane: JobQueue) -> None:
         """The job is over: what it still had waiting is dropped."""
         lane.closed = True
         lane.answered = False
@@ -56,7 +56,7 @@ class BatchQueue:
             self._turns.forget(lane.owner)
         self._changed.set()
 
-    def put(self, lane: Lane, item: Item) -> None:
+    def put(self, lane: JobQueue, item: Item) -> None:
         lane.waiting.append(item)
         lane.answered = False
         self._changed.set()
@@ -70,7 +70,7 @@ class BatchQueue:
                 lane.waiting.appendleft(item)
         self._changed.set()
 
-    def let_go(self, lane: Lane) -> None:
+    def let_go(self, lane: JobQueue) -> None:
         """The lane's results are committed: its next windows may be taken."""
         lane.held = False
         self._changed.set()
@@ -160,10 +160,10 @@ class BatchQueue:
         if _to_transcribe(batch):
             self._turns.transcribed(batch)
 
-    def _ready(self) -> list[Lane]:
+    def _ready(self) -> list[JobQueue]:
         return [lane for lane in self._lanes if lane.ready]
 
-    def _next_lane(self, batch: Batch, small: int) -> Lane | None:
+    def _next_lane(self, batch: Batch, small: int) -> JobQueue | None:
         if not batch:
             return self._turns.first(self._ready())
         leader, first = batch[0]
@@ -172,7 +172,7 @@ class BatchQueue:
             return None
         given = [lane for lane, _ in batch] if enough and not leader.begun else []
 
-        def fits(lane: Lane) -> bool:
+        def fits(lane: JobQueue) -> bool:
             item = lane.waiting[0]
             with_newcomers = leader.begun or not lane.begun
             return with_newcomers and lane not in given and item.what == first.what and not item.single

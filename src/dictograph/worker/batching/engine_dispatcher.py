@@ -25,7 +25,7 @@ from dictograph.errors import (
 )
 from dictograph.worker.batching.batch import Room, read_windows, settle
 from dictograph.worker.batching.batch_queue import BatchQueue
-from dictograph.worker.batching.job_queue import Batch, Lane
+from dictograph.worker.batching.job_queue import Batch, JobQueue
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +127,7 @@ class EngineDispatcher:
     def _is_wanted(self) -> bool:
         return bool(self._asking) or not self.lanes.idle
 
-    def close_lane(self, lane: Lane) -> None:
+    def close_lane(self, lane: JobQueue) -> None:
         """A job has ended or was cancelled; a batch that still works for it has a few seconds left."""
         self.lanes.close(lane)
         self._abandoned.set()

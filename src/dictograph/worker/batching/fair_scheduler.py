@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from dictograph.worker.batching.job_queue import Batch, Lane
+from dictograph.worker.batching.job_queue import Batch, JobQueue
 
 #: So many batches of newcomers may go before the others in a row.
 _IN_A_ROW = 4
@@ -22,13 +22,13 @@ class Turns:
         self._turn = 0
         self._of_owners: dict[str, int] = {}
         self._in_a_row = 0  # batches of newcomers, while others waited
-        self._before: tuple[dict[str, int], dict[Lane, int]] = {}, {}
+        self._before: tuple[dict[str, int], dict[JobQueue, int]] = {}, {}
 
-    def rank(self, lane: Lane) -> tuple[int, int, int]:
+    def rank(self, lane: JobQueue) -> tuple[int, int, int]:
         """The lowest goes first."""
         return (-lane.priority, self._of_owners.get(lane.owner, 0), lane.served)
 
-    def first(self, ready: Sequence[Lane]) -> Lane | None:
+    def first(self, ready: Sequence[JobQueue]) -> JobQueue | None:
         """Who begins a batch."""
         best = min(ready, key=self.rank, default=None)
         if best is None or best.begun or self._in_a_row < _IN_A_ROW:
@@ -36,16 +36,16 @@ class Turns:
         others = (lane for lane in ready if lane.begun and lane.priority == best.priority)
         return min(others, key=self.rank, default=best)
 
-    def next_batch(self, lanes: Iterable[Lane]) -> None:
+    def next_batch(self, lanes: Iterable[JobQueue]) -> None:
         """A batch is about to be taken."""
         self._before = dict(self._of_owners), {lane: lane.served for lane in lanes}
 
-    def served(self, lane: Lane) -> None:
+    def served(self, lane: JobQueue) -> None:
         """It gave a window to be transcribed."""
         self._turn += 1
         lane.served = self._of_owners[lane.owner] = self._turn
 
-    def taken(self, batch: Batch, lanes: Iterable[Lane]) -> None:
+    def taken(self, batch: Batch, lanes: Iterable[JobQueue]) -> None:
         """This batch goes to be transcribed."""
         self.yields = batch[0][0].begun and self._in_a_row < _IN_A_ROW
         if not batch[0][0].begun:

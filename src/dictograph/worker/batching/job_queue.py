@@ -37,7 +37,7 @@ class Item:
 
 
 @dataclass(slots=True, eq=False)
-class Lane:
+class JobQueue:
     """A job's windows, in order. While `held`, none of them is taken: results wait to be committed.
 
     `begun`: a window was transcribed, before that it is a newcomer's. `answered`: its language was told,
@@ -59,4 +59,4 @@ class Lane:
         return bool(self.waiting) and not self.held and not self.closed
 
 
-Batch = list[tuple[Lane, Item]]
+Batch = list[tuple[JobQueue, Item]]

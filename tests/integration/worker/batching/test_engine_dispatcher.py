@@ -18,7 +18,7 @@ from dictograph.audio.pcm import MissingSamples
 from dictograph.engine.protocol import EngineSpec, Window, WindowOptions
 from dictograph.errors import EngineOutOfMemory, StorageUnavailable
 from dictograph.worker.batching.engine_dispatcher import EngineDispatcher, EngineLimits
-from dictograph.worker.batching.job_queue import Item, Lane
+from dictograph.worker.batching.job_queue import Item, JobQueue
 from tests.integration.worker.bench import behave
 from tests.processes import children
 
@@ -57,7 +57,7 @@ def taking(mib: int) -> Callable[[], Awaitable[Window]]:
     return read
 
 
-async def ends(desk: EngineDispatcher, lane: Lane, *mib: int) -> list[str]:
+async def ends(desk: EngineDispatcher, lane: JobQueue, *mib: int) -> list[str]:
     """What becomes of windows that take so much memory each, brought together."""
     results, told = [put(desk, lane, taking(each)) for each in mib], []
     for result in results:
@@ -80,7 +80,7 @@ def begun(folder: Path) -> list[int]:
     return [int(size) for size in (folder / "hungry.log").read_text().split()]
 
 
-def put(desk: EngineDispatcher, lane: Lane, read: Callable[[], Awaitable[Window]] = samples) -> asyncio.Future[Any]:
+def put(desk: EngineDispatcher, lane: JobQueue, read: Callable[[], Awaitable[Window]] = samples) -> asyncio.Future[Any]:
     done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
     desk.lanes.put(lane, Item(0, 1.0, ENGLISH, read, done))
     return done

@@ -8,7 +8,7 @@ from typing import Any
 
 from dictograph.engine.protocol import Window, WindowOptions
 from dictograph.worker.batching.batch_queue import BatchQueue
-from dictograph.worker.batching.job_queue import Batch, Detect, Item, Lane
+from dictograph.worker.batching.job_queue import Batch, Detect, Item, JobQueue
 
 ENGLISH, GERMAN = WindowOptions(language="en"), WindowOptions(language="de")
 SAMPLED = WindowOptions(temperature=0.5)
@@ -18,7 +18,7 @@ async def _no_samples() -> Window:
     raise AssertionError("nobody reads in these tests")
 
 
-def _fill(lanes: BatchQueue, lane: Lane, count: int, what: WindowOptions | Detect = ENGLISH) -> None:
+def _fill(lanes: BatchQueue, lane: JobQueue, count: int, what: WindowOptions | Detect = ENGLISH) -> None:
     for index in range(count):
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         lanes.put(lane, Item(index, 30.0, what, _no_samples, done))

@@ -27,7 +27,7 @@ from dictograph.store.database import Database
 from dictograph.store.jobs import progress
 from dictograph.worker.audio_pipeline import Hearing
 from dictograph.worker.batching.engine_dispatcher import EngineDispatcher
-from dictograph.worker.batching.job_queue import Detect, Item, JobQueue
+from dictograph.worker.batching.job_queue import Detect, JobQueue, WindowRequest
 from dictograph.worker.capability_checks import refuse_unable, unheeded_options
 from dictograph.worker.planning import Numbered, Planning
 
@@ -179,7 +179,7 @@ class Transcription:
         async def read() -> Window:
             return Window(await asyncio.to_thread(pcm.read, file, span.start, span.end), window.heard.start)
 
-        self._desk.lanes.put(lane, Item(window.index, window.seconds, what, read, done))
+        self._desk.lanes.put(lane, WindowRequest(window.index, window.seconds, what, read, done))
         return done
 
     def _window_options(self) -> WindowOptions:

@@ -8,7 +8,7 @@ from dictograph.audio.pcm import MissingSamples
 from dictograph.engine.client import MAX_WINDOWS
 from dictograph.engine.protocol import Capabilities, Window, WindowResult
 from dictograph.errors import DictographError, StorageUnavailable
-from dictograph.worker.batching.job_queue import Batch, Item
+from dictograph.worker.batching.job_queue import Batch, WindowRequest
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ async def read_windows(batch: Batch) -> list[Window]:
     return windows
 
 
-def settle(item: Item, outcome: WindowResult | dict[str, float] | DictographError) -> None:
+def settle(item: WindowRequest, outcome: WindowResult | dict[str, float] | DictographError) -> None:
     """Tell whoever waits for a window what became of it, unless it was told before."""
     if item.done.done():
         return

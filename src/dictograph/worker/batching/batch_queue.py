@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dictograph.engine.protocol import WindowOptions
 from dictograph.errors import DictographError
 from dictograph.worker.batching.fair_scheduler import Turns
-from dictograph.worker.batching.job_queue import Batch, Detect, Item, JobQueue
+from dictograph.worker.batching.job_queue import Batch, Detect, JobQueue, WindowRequest
 
 #: For so long after a newcomer came to a busy engine another one is reckoned with, in seconds.
 _LATELY_S = 30.0
@@ -56,7 +56,7 @@ class BatchQueue:
             self._turns.forget(lane.owner)
         self._changed.set()
 
-    def put(self, lane: JobQueue, item: Item) -> None:
+    def put(self, lane: JobQueue, item: WindowRequest) -> None:
         lane.waiting.append(item)
         lane.answered = False
         self._changed.set()
@@ -184,6 +184,6 @@ def _to_transcribe(batch: Batch) -> bool:
     return bool(batch) and isinstance(batch[0][1].what, WindowOptions)
 
 
-def _fail(item: Item, error: DictographError) -> None:
+def _fail(item: WindowRequest, error: DictographError) -> None:
     if not item.done.done():
         item.done.set_exception(error)

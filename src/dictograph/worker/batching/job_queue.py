@@ -16,7 +16,7 @@ class Detect:
 
 
 @dataclass(slots=True, eq=False)
-class Item:
+class WindowRequest:
     """One window on its way. `read` brings its samples when its turn has come, not before.
 
     `what` is a `WindowOptions` (transcribe) or `Detect`: only equal ones share a batch. `alone`
@@ -47,7 +47,7 @@ class JobQueue:
     job_id: str
     owner: str
     priority: int
-    waiting: deque[Item] = field(default_factory=deque)
+    waiting: deque[WindowRequest] = field(default_factory=deque)
     held: bool = False
     closed: bool = False
     served: int = 0
@@ -59,4 +59,4 @@ class JobQueue:
         return bool(self.waiting) and not self.held and not self.closed
 
 
-Batch = list[tuple[JobQueue, Item]]
+Batch = list[tuple[JobQueue, WindowRequest]]

@@ -18,7 +18,7 @@ from dictograph.audio.pcm import MissingSamples
 from dictograph.engine.protocol import EngineSpec, Window, WindowOptions
 from dictograph.errors import EngineOutOfMemory, StorageUnavailable
 from dictograph.worker.batching.engine_dispatcher import EngineDispatcher, EngineLimits
-from dictograph.worker.batching.job_queue import Item, JobQueue
+from dictograph.worker.batching.job_queue import JobQueue, WindowRequest
 from tests.integration.worker.bench import behave
 from tests.processes import children
 
@@ -82,7 +82,7 @@ def begun(folder: Path) -> list[int]:
 
 def put(desk: EngineDispatcher, lane: JobQueue, read: Callable[[], Awaitable[Window]] = samples) -> asyncio.Future[Any]:
     done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    desk.lanes.put(lane, Item(0, 1.0, ENGLISH, read, done))
+    desk.lanes.put(lane, WindowRequest(0, 1.0, ENGLISH, read, done))
     return done
 
 

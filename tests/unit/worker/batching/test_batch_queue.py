@@ -8,7 +8,7 @@ from typing import Any
 
 from dictograph.engine.protocol import Window, WindowOptions
 from dictograph.worker.batching.batch_queue import BatchQueue
-from dictograph.worker.batching.job_queue import Batch, Detect, Item, JobQueue
+from dictograph.worker.batching.job_queue import Batch, Detect, JobQueue, WindowRequest
 
 ENGLISH, GERMAN = WindowOptions(language="en"), WindowOptions(language="de")
 SAMPLED = WindowOptions(temperature=0.5)
@@ -21,7 +21,7 @@ async def _no_samples() -> Window:
 def _fill(lanes: BatchQueue, lane: JobQueue, count: int, what: WindowOptions | Detect = ENGLISH) -> None:
     for index in range(count):
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        lanes.put(lane, Item(index, 30.0, what, _no_samples, done))
+        lanes.put(lane, WindowRequest(index, 30.0, what, _no_samples, done))
 
 
 def _names(batch: Batch) -> list[str]:

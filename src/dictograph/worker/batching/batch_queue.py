@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 from dictograph.engine.protocol import WindowOptions
 from dictograph.errors import DictographError
-from dictograph.worker.batching.fair_scheduler import Turns
+from dictograph.worker.batching.fair_scheduler import FairScheduler
 from dictograph.worker.batching.job_queue import Batch, Detect, JobQueue, WindowRequest
 
 #: For so long after a newcomer came to a busy engine another one is reckoned with, in seconds.
@@ -32,7 +32,7 @@ class BatchQueue:
 
     def __init__(self) -> None:
         self._lanes: list[JobQueue] = []
-        self._turns = Turns()
+        self._turns = FairScheduler()
         self._crowded_until = 0.0
         self._changed = asyncio.Event()
 

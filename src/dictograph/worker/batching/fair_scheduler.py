@@ -10,7 +10,7 @@ from dictograph.worker.batching.job_queue import Batch, JobQueue
 _IN_A_ROW = 4
 
 
-class Turns:
+class FairScheduler:
     """The turns that lanes and their owners had.
 
     `yields`: whether a newcomer may go before the batch that was taken last. Not before one of newcomers, nor before

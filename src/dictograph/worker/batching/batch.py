@@ -13,7 +13,7 @@ from dictograph.worker.batching.job_queue import Batch, WindowRequest
 log = logging.getLogger(__name__)
 
 
-class Room:
+class BatchLimit:
     """How many windows at once leave an engine's process within its memory, as far as that has shown.
 
     Fewer once a batch did not, since the next one would not either; until the engine was not needed for a while.

@@ -23,7 +23,7 @@ from dictograph.errors import (
     EngineOutOfMemory,
     EngineTimeout,
 )
-from dictograph.worker.batching.batch import Room, read_windows, settle
+from dictograph.worker.batching.batch import BatchLimit, read_windows, settle
 from dictograph.worker.batching.batch_queue import BatchQueue
 from dictograph.worker.batching.job_queue import Batch, JobQueue
 
@@ -82,7 +82,7 @@ class EngineDispatcher:
         self._budget = budget or MemoryBudget(models_memory())
         self._resident = Resident(_name_of(spec), self._is_wanted)
         self._asking = 0
-        self._room = Room(spec.batch_size)
+        self._room = BatchLimit(spec.batch_size)
         self._had_whole_batch = False
         self._speed: float | None = None
         self._guess = _UNMEASURED

@@ -140,7 +140,7 @@ class BatchQueue:
         """Whether a newcomer may go before the batch that was taken last."""
         return self._turns.yields
 
-    def newcomer_before(self, batch: Batch) -> bool:
+    def new_job_before(self, batch: Batch) -> bool:
         """Whether a newcomer has come that goes before the batch under way, were that put back."""
         rank = self._turns.rank
         best = min(self._ready(), key=rank, default=None)

@@ -273,7 +273,7 @@ class EngineDispatcher:
         waiting = list(batch)
         for first in range(0, len(windows), some):
             await child.prepare(windows[first : first + some], timeout)
-            if self.lanes.newcomer_before(waiting):
+            if self.lanes.new_job_before(waiting):
                 raise _MakeWay
 
     async def _prove(self, child: EngineChild, proof: Proof) -> None:

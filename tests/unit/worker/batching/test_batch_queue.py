@@ -147,13 +147,13 @@ def test_a_batch_that_made_way_again_and_again_is_let_go_first_too() -> None:
             batch = lanes.take(2)
             assert _names(batch) == ["K1", "L1"], "another was taken though these had been put off"
             _fill(lanes, lanes.open(f"n{number}-", "local", 0), 1)
-            assert lanes.newcomer_before(batch)
+            assert lanes.new_job_before(batch)
             lanes.make_way(batch)
             assert _done(lanes, lanes.take(2)) == [f"n{number}-0"]
         batch = lanes.take(2)
         assert _names(batch) == ["K1", "L1"]
         _fill(lanes, lanes.open("N", "local", 0), 1)
-        assert not lanes.newcomer_before(batch)
+        assert not lanes.new_job_before(batch)
 
     _in_loop(test)
 
@@ -202,7 +202,7 @@ def test_a_batch_that_newcomers_let_go_first_is_not_put_off_for_one() -> None:
         batch = lanes.take(1)
         assert _names(batch) == ["L2"]
         assert not lanes.yields
-        assert not lanes.newcomer_before(batch)
+        assert not lanes.new_job_before(batch)
         assert _names(lanes.take(1)) == ["n4-0"]
 
     _in_loop(test)
@@ -364,14 +364,14 @@ def test_a_newcomer_goes_before_a_batch_under_way_but_not_before_one_of_newcomer
         _fill(lanes, long, 9)
         _done(lanes, lanes.take(1))
         batch = lanes.take(4)
-        assert not lanes.newcomer_before(batch)
+        assert not lanes.new_job_before(batch)
         note = lanes.open("N", "local", 0)
-        assert not lanes.newcomer_before(batch)
+        assert not lanes.new_job_before(batch)
         _fill(lanes, note, 2)
-        assert lanes.newcomer_before(batch)
+        assert lanes.new_job_before(batch)
         assert _names(lanes.take(4)) == ["N0", "N1"]
         _fill(lanes, lanes.open("M", "local", 0), 1)
-        assert not lanes.newcomer_before([(note, batch[0][1])])
+        assert not lanes.new_job_before([(note, batch[0][1])])
 
     _in_loop(test)
 
@@ -383,6 +383,6 @@ def test_a_newcomer_of_lower_priority_waits() -> None:
         _done(lanes, lanes.take(1))
         batch = lanes.take(4)
         _fill(lanes, lanes.open("note", "local", 0), 1)
-        assert not lanes.newcomer_before(batch)
+        assert not lanes.new_job_before(batch)
 
     _in_loop(test)

@@ -148,7 +148,7 @@ class BatchQueue:
             return False
         return all(rank(best) < rank(lane) for lane, _ in batch)
 
-    def make_way(self, batch: Batch) -> None:
+    def preempt(self, batch: Batch) -> None:
         """Put the batch under way back, for a newcomer."""
         self._turns.take_back(batch)
         self.put_back(batch, alone=False)

@@ -194,7 +194,7 @@ class EngineDispatcher:
         try:
             results = await self._finish_or_abandon(child, batch, windows)
         except _MakeWay:
-            self.lanes.make_way(batch)
+            self.lanes.preempt(batch)
         except _FATAL as error:
             self._blame(batch, error)
         except DictographError as error:

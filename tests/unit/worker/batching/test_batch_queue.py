@@ -148,7 +148,7 @@ def test_a_batch_that_made_way_again_and_again_is_let_go_first_too() -> None:
             assert _names(batch) == ["K1", "L1"], "another was taken though these had been put off"
             _fill(lanes, lanes.open(f"n{number}-", "local", 0), 1)
             assert lanes.new_job_before(batch)
-            lanes.make_way(batch)
+            lanes.preempt(batch)
             assert _done(lanes, lanes.take(2)) == [f"n{number}-0"]
         batch = lanes.take(2)
         assert _names(batch) == ["K1", "L1"]

@@ -136,7 +136,7 @@ class BatchQueue:
         return batch
 
     @property
-    def yields(self) -> bool:
+    def preemptible(self) -> bool:
         """Whether a newcomer may go before the batch that was taken last."""
         return self._turns.yields
 
@@ -144,7 +144,7 @@ class BatchQueue:
         """Whether a newcomer has come that goes before the batch under way, were that put back."""
         rank = self._turns.rank
         best = min(self._ready(), key=rank, default=None)
-        if best is None or best.begun or not self.yields:
+        if best is None or best.begun or not self.preemptible:
             return False
         return all(rank(best) < rank(lane) for lane, _ in batch)
 

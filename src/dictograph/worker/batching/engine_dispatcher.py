@@ -268,7 +268,7 @@ class EngineDispatcher:
         """Have the windows of a batch encoded, a few at a time. A newcomer need not wait for the rest, nor for them to
         be decoded: _MakeWay."""
         some = child.capabilities.prepares
-        if not some or not self.lanes.yields:
+        if not some or not self.lanes.preemptible:
             return
         waiting = list(batch)
         for first in range(0, len(windows), some):

@@ -168,7 +168,7 @@ def test_notes_that_nobody_waited_behind_are_not_held_against_the_next() -> None
         _fill(lanes, lanes.open("L", "local", 0), 20)
         _done(lanes, lanes.take(2))
         lanes.take(4)
-        assert lanes.yields
+        assert lanes.preemptible
 
     _in_loop(test)
 
@@ -201,7 +201,7 @@ def test_a_batch_that_newcomers_let_go_first_is_not_put_off_for_one() -> None:
             _done(lanes, lanes.take(1))
         batch = lanes.take(1)
         assert _names(batch) == ["L2"]
-        assert not lanes.yields
+        assert not lanes.preemptible
         assert not lanes.new_job_before(batch)
         assert _names(lanes.take(1)) == ["n4-0"]
 

@@ -138,7 +138,7 @@ class BatchQueue:
     @property
     def preemptible(self) -> bool:
         """Whether a newcomer may go before the batch that was taken last."""
-        return self._turns.yields
+        return self._turns.preemptible
 
     def new_job_before(self, batch: Batch) -> bool:
         """Whether a newcomer has come that goes before the batch under way, were that put back."""

@@ -18,7 +18,7 @@ class FairScheduler:
     """
 
     def __init__(self) -> None:
-        self.yields = False
+        self.preemptible = False
         self._turn = 0
         self._of_owners: dict[str, int] = {}
         self._in_a_row = 0  # batches of newcomers, while others waited
@@ -47,7 +47,7 @@ class FairScheduler:
 
     def taken(self, batch: Batch, lanes: Iterable[JobQueue]) -> None:
         """This batch goes to be transcribed."""
-        self.yields = batch[0][0].begun and self._in_a_row < _IN_A_ROW
+        self.preemptible = batch[0][0].begun and self._in_a_row < _IN_A_ROW
         if not batch[0][0].begun:
             waited = any(lane.begun and lane.waiting for lane in lanes)
             self._in_a_row = self._in_a_row + 1 if waited else 0

@@ -144,7 +144,7 @@ class BatchQueue:
         """Whether a newcomer has come that goes before the batch under way, were that put back."""
         rank = self._turns.rank
         best = min(self._ready(), key=rank, default=None)
-        if best is None or best.begun or not self.preemptible:
+        if best is None or best.started or not self.preemptible:
             return False
         return all(rank(best) < rank(lane) for lane, _ in batch)
 
@@ -168,13 +168,13 @@ class BatchQueue:
             return self._turns.first(self._ready())
         leader, first = batch[0]
         enough = len(batch) >= small and _to_transcribe(batch)
-        if first.single or (enough and leader.begun and time.monotonic() < self._crowded_until):
+        if first.single or (enough and leader.started and time.monotonic() < self._crowded_until):
             return None
-        given = [lane for lane, _ in batch] if enough and not leader.begun else []
+        given = [lane for lane, _ in batch] if enough and not leader.started else []
 
         def fits(lane: JobQueue) -> bool:
             item = lane.waiting[0]
-            with_newcomers = leader.begun or not lane.begun
+            with_newcomers = leader.started or not lane.started
             return with_newcomers and lane not in given and item.what == first.what and not item.single
 
         return min(filter(fits, self._ready()), key=self._turns.rank, default=None)

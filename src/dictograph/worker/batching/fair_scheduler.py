@@ -31,9 +31,9 @@ class FairScheduler:
     def first(self, ready: Sequence[JobQueue]) -> JobQueue | None:
         """Who begins a batch."""
         best = min(ready, key=self.rank, default=None)
-        if best is None or best.begun or self._in_a_row < _IN_A_ROW:
+        if best is None or best.started or self._in_a_row < _IN_A_ROW:
             return best
-        others = (lane for lane in ready if lane.begun and lane.priority == best.priority)
+        others = (lane for lane in ready if lane.started and lane.priority == best.priority)
         return min(others, key=self.rank, default=best)
 
     def next_batch(self, lanes: Iterable[JobQueue]) -> None:
@@ -47,17 +47,17 @@ class FairScheduler:
 
     def taken(self, batch: Batch, lanes: Iterable[JobQueue]) -> None:
         """This batch goes to be transcribed."""
-        self.preemptible = batch[0][0].begun and self._in_a_row < _IN_A_ROW
-        if not batch[0][0].begun:
-            waited = any(lane.begun and lane.waiting for lane in lanes)
+        self.preemptible = batch[0][0].started and self._in_a_row < _IN_A_ROW
+        if not batch[0][0].started:
+            waited = any(lane.started and lane.waiting for lane in lanes)
             self._in_a_row = self._in_a_row + 1 if waited else 0
 
     def transcribed(self, batch: Batch) -> None:
         """The batch that was taken last is done."""
-        if any(lane.begun for lane, _ in batch):
+        if any(lane.started for lane, _ in batch):
             self._in_a_row = 0
         for lane, _ in batch:
-            lane.begun = True
+            lane.started = True
 
     def take_back(self, batch: Batch) -> None:
         """The batch that was taken last makes way: its lanes did not have their turns."""

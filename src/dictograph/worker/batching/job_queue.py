@@ -51,7 +51,7 @@ class JobQueue:
     held: bool = False
     closed: bool = False
     served: int = 0
-    begun: bool = False
+    started: bool = False
     answered: bool = False
 
     @property

@@ -80,7 +80,7 @@ class Transcription:
 
     async def run(self) -> None:
         """Transcribe and commit every window. Raises PlanChanged, LeaseLost, or what went wrong."""
-        lane = self._desk.lanes.open(self._job.id, self._job.owner, self._job.priority)
+        lane = self._desk.queue.open(self._job.id, self._job.owner, self._job.priority)
         try:
             capabilities = await self._desk.capabilities()
             refuse_unable(self._job.options, capabilities, self._desk.spec)
@@ -154,7 +154,7 @@ class Transcription:
         flights = [self._put(lane, window, Detect()) for window in windows]
         for window, flight in zip(windows, flights, strict=True):
             probabilities = await flight
-            self._desk.lanes.let_go(lane)
+            self._desk.queue.let_go(lane)
             assert isinstance(probabilities, dict)
             for language, probability in probabilities.items():
                 sums[language] += probability * window.seconds
@@ -179,7 +179,7 @@ class Transcription:
         async def read() -> Window:
             return Window(await asyncio.to_thread(pcm.read, file, span.start, span.end), window.heard.start)
 
-        self._desk.lanes.put(lane, WindowRequest(window.index, window.seconds, what, read, done))
+        self._desk.queue.put(lane, WindowRequest(window.index, window.seconds, what, read, done))
         return done
 
     def _window_options(self) -> WindowOptions:
@@ -200,7 +200,7 @@ class Transcription:
             await self._commit_results(results)
             self._plan_more(more)
             more = 0
-            self._desk.lanes.let_go(lane)
+            self._desk.queue.let_go(lane)
             self._on_commit()
 
     def _plan_more(self, windows: int) -> None:

@@ -54,12 +54,12 @@ async def opened(total: int, turn: float = 0.3) -> AsyncIterator[Engines]:
 
 async def transcribe(desk: EngineDispatcher, job: str, windows: int = 1, mib: int = 0) -> None:
     """A job of so many windows."""
-    lane = desk.lanes.open(job, "local", 0)
+    lane = desk.queue.open(job, "local", 0)
     try:
         await desk.capabilities()
         for _ in range(windows):
             await put(desk, lane, taking(mib))
-            desk.lanes.let_go(lane)
+            desk.queue.let_go(lane)
     finally:
         desk.close_lane(lane)
 

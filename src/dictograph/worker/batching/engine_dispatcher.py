@@ -74,7 +74,7 @@ class EngineDispatcher:
         self, spec: EngineSpec, limits: EngineLimits, proof: Proof | None = None, budget: MemoryBudget | None = None
     ) -> None:
         self.spec = spec
-        self.lanes = BatchQueue()
+        self.queue = BatchQueue()
         self._limits = limits
         self._proof = proof
         self._child: EngineChild | None = None
@@ -125,11 +125,11 @@ class EngineDispatcher:
             self._budget.measured(self._resident, self._child.peak_memory, whole=self._had_whole_batch)
 
     def _is_wanted(self) -> bool:
-        return bool(self._asking) or not self.lanes.idle
+        return bool(self._asking) or not self.queue.idle
 
     def close_lane(self, lane: JobQueue) -> None:
         """A job has ended or was cancelled; a batch that still works for it has a few seconds left."""
-        self.lanes.close(lane)
+        self.queue.close(lane)
         self._abandoned.set()
         self._budget.worked(self._resident)
         self._budget.reconsider()
@@ -148,9 +148,9 @@ class EngineDispatcher:
         memory."""
         try:
             async with asyncio.timeout(self._limits.idle or None):
-                await _first_of(self.lanes.something(), self._resident.asked.wait())
+                await _first_of(self.queue.something(), self._resident.asked.wait())
         except TimeoutError:
-            if self.lanes.idle:
+            if self.queue.idle:
                 await self._make_room()
                 self._room.forget()
             return False
@@ -166,7 +166,7 @@ class EngineDispatcher:
         except NoLongerWanted:
             return
         except DictographError as error:
-            self.lanes.fail(error)
+            self.queue.fail(error)
             return
         try:
             await self._serve_batch(child)
@@ -176,8 +176,8 @@ class EngineDispatcher:
     async def _serve_batch(self, child: EngineChild) -> None:
         # The first batch is one window: it measures the speed that later deadlines follow from.
         most = self._room.most(child.capabilities) if self._speed is not None else 1
-        await self.lanes.gather(most, _GATHER_S)
-        batch = self.lanes.take(most, child.capabilities.prepares)
+        await self.queue.gather(most, _GATHER_S)
+        batch = self.queue.take(most, child.capabilities.prepares)
         windows = await read_windows(batch)
         if windows:
             await self._do(child, batch, windows)
@@ -194,14 +194,14 @@ class EngineDispatcher:
         try:
             results = await self._finish_or_abandon(child, batch, windows)
         except _MakeWay:
-            self.lanes.preempt(batch)
+            self.queue.preempt(batch)
         except _FATAL as error:
             self._blame(batch, error)
         except DictographError as error:
             for _, item in batch:
                 settle(item, error)
         else:
-            self.lanes.done(batch)
+            self.queue.done(batch)
             for (_, item), result in zip(batch, results, strict=True):
                 settle(item, result)
 
@@ -218,7 +218,7 @@ class EngineDispatcher:
             self._room.too_many(len(batch), error)
         else:
             log.warning("a batch of %d windows failed (%s); each is tried alone", len(batch), error)
-        self.lanes.put_back(batch, alone=not outgrown)
+        self.queue.put_back(batch, alone=not outgrown)
 
     async def _finish_or_abandon(self, child: EngineChild, batch: Batch, windows: list[Window]) -> Answers:
         seconds = sum(item.seconds for _, item in batch)
@@ -248,7 +248,7 @@ class EngineDispatcher:
         work.cancel()
         with contextlib.suppress(asyncio.CancelledError, DictographError):
             await work
-        self.lanes.put_back([(lane, item) for lane, item in batch if not lane.closed], alone=False)
+        self.queue.put_back([(lane, item) for lane, item in batch if not lane.closed], alone=False)
         batch.clear()
         return []
 
@@ -268,12 +268,12 @@ class EngineDispatcher:
         """Have the windows of a batch encoded, a few at a time. A newcomer need not wait for the rest, nor for them to
         be decoded: _MakeWay."""
         some = child.capabilities.prepares
-        if not some or not self.lanes.preemptible:
+        if not some or not self.queue.preemptible:
             return
         waiting = list(batch)
         for first in range(0, len(windows), some):
             await child.prepare(windows[first : first + some], timeout)
-            if self.lanes.new_job_before(waiting):
+            if self.queue.new_job_before(waiting):
                 raise _MakeWay
 
     async def _prove(self, child: EngineChild, proof: Proof) -> None:

@@ -66,7 +66,7 @@ async def ends(desk: EngineDispatcher, lane: JobQueue, *mib: int) -> list[str]:
             told.append("done")
         except EngineOutOfMemory as error:
             told.append(error.code)
-        desk.lanes.let_go(lane)
+        desk.queue.let_go(lane)
     return told
 
 
@@ -82,7 +82,7 @@ def begun(folder: Path) -> list[int]:
 
 def put(desk: EngineDispatcher, lane: JobQueue, read: Callable[[], Awaitable[Window]] = samples) -> asyncio.Future[Any]:
     done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    desk.lanes.put(lane, WindowRequest(0, 1.0, ENGLISH, read, done))
+    desk.queue.put(lane, WindowRequest(0, 1.0, ENGLISH, read, done))
     return done
 
 
@@ -95,7 +95,7 @@ def test_an_unused_engine_is_unloaded_and_stays_so_until_there_is_work(folder: P
             # Nothing is there to be waited for: this is several times as long as unloading waits and loading takes.
             await asyncio.sleep(1.5)
             assert not desk.loaded
-            lane = desk.lanes.open("a", "local", 0)
+            lane = desk.queue.open("a", "local", 0)
             assert (await put(desk, lane)).segments
 
     asyncio.run(test())
@@ -112,7 +112,7 @@ def test_a_job_cancelled_while_its_samples_are_read_does_not_occupy_the_engine(f
     async def test() -> None:
         async with open_desk() as (desk, _):
             await desk.capabilities()
-            lane, other = desk.lanes.open("a", "local", 0), desk.lanes.open("b", "local", 0)
+            lane, other = desk.queue.open("a", "local", 0), desk.queue.open("b", "local", 0)
             put(desk, lane, read_slowly)
             await reading.wait()
             desk.close_lane(lane)
@@ -129,10 +129,10 @@ def test_samples_that_are_missing_end_their_job_and_no_other(folder: Path) -> No
 
     async def test() -> None:
         async with open_desk() as (desk, running):
-            lost = put(desk, desk.lanes.open("a", "local", 0), read_too_far)
+            lost = put(desk, desk.queue.open("a", "local", 0), read_too_far)
             with pytest.raises(StorageUnavailable, match="ends before"):
                 await lost
-            assert (await put(desk, desk.lanes.open("b", "local", 0))).segments
+            assert (await put(desk, desk.queue.open("b", "local", 0))).segments
             assert not running.done()
 
     asyncio.run(test())
@@ -144,13 +144,13 @@ def test_an_engine_with_an_impossible_batch_size_is_fed_all_the_same(folder: Pat
 
     async def test() -> None:
         async with open_desk() as (desk, running):
-            lane = desk.lanes.open("a", "local", 0)
+            lane = desk.queue.open("a", "local", 0)
             assert (await put(desk, lane)).segments
-            desk.lanes.let_go(lane)
+            desk.queue.let_go(lane)
             results = [put(desk, lane) for _ in range(100)]
             for result in results:
                 assert (await result).segments
-                desk.lanes.let_go(lane)
+                desk.queue.let_go(lane)
             assert not running.done()
 
     asyncio.run(test())
@@ -163,18 +163,18 @@ def test_a_newcomer_does_not_wait_for_windows_that_are_only_prepared(folder: Pat
 
     async def test() -> None:
         async with open_desk() as (desk, _):
-            long = desk.lanes.open("long", "local", 0)
+            long = desk.queue.open("long", "local", 0)
             assert (await put(desk, long)).segments
-            desk.lanes.let_go(long)
+            desk.queue.let_go(long)
             windows = [put(desk, long) for _ in range(size)]
             windows[0].add_done_callback(lambda _: ended.append("long"))
             while not long.held:
                 await asyncio.sleep(0.01)
-            note = put(desk, desk.lanes.open("note", "local", 0))
+            note = put(desk, desk.queue.open("note", "local", 0))
             note.add_done_callback(lambda _: ended.append("note"))
             for window in windows:
                 assert (await window).segments
-                desk.lanes.let_go(long)
+                desk.queue.let_go(long)
 
     asyncio.run(test())
     assert ended == ["note", "long"]
@@ -196,7 +196,7 @@ def test_one_that_is_unloading_when_the_service_ends_leaves_no_process(folder: P
 def test_the_batch_size_of_the_settings_holds_for_engines_that_do_not_heed_it(folder: Path) -> None:
     async def test() -> None:
         async with open_desk(spec=replace(HUNGRY, batch_size=2)) as (desk, _):
-            lane = desk.lanes.open("a", "local", 0)
+            lane = desk.queue.open("a", "local", 0)
             assert await ends(desk, lane, 1) == ["done"]
             assert await ends(desk, lane, 1, 1, 1, 1) == ["done"] * 4
 
@@ -209,7 +209,7 @@ def test_a_batch_that_outgrows_the_memory_is_halved_and_so_are_those_after_it(
 ) -> None:
     async def test() -> None:
         async with open_desk(SCANT, HUNGRY) as (desk, _):
-            lane = desk.lanes.open("a", "local", 0)
+            lane = desk.queue.open("a", "local", 0)
             assert await ends(desk, lane, 110) == ["done"]
             assert await ends(desk, lane, *[110] * 6) == ["done"] * 6
 
@@ -226,7 +226,7 @@ def test_a_batch_that_outgrows_the_memory_is_halved_and_so_are_those_after_it(
 def test_a_window_that_takes_too_much_fails_alone_and_others_are_done_together_again(folder: Path) -> None:
     async def test() -> None:
         async with open_desk(SCANT, HUNGRY) as (desk, _):
-            lane = desk.lanes.open("a", "local", 0)
+            lane = desk.queue.open("a", "local", 0)
             assert await ends(desk, lane, 1) == ["done"]
             assert await ends(desk, lane, 1, 1, 600, 1) == ["done", "done", "engine_out_of_memory", "done"]
             assert await ends(desk, lane, 1, 1, 1, 1) == ["done"] * 4
@@ -239,7 +239,7 @@ def test_an_engine_that_was_unloaded_is_given_whole_batches_again(folder: Path) 
     async def test() -> None:
         async with open_desk(EngineLimits(SCANT.memory, idle=0.5), HUNGRY) as (desk, _):
             for most in (110, 1):
-                lane = desk.lanes.open("a", "local", 0)
+                lane = desk.queue.open("a", "local", 0)
                 assert await ends(desk, lane, 1) == ["done"]
                 assert await ends(desk, lane, *[most] * 4) == ["done"] * 4
                 desk.close_lane(lane)
@@ -255,7 +255,7 @@ def test_an_engine_that_halved_a_batch_itself_is_given_no_larger_ones(
 ) -> None:
     async def test() -> None:
         async with open_desk(spec=MODEST) as (desk, _):
-            lane = desk.lanes.open("a", "local", 0)
+            lane = desk.queue.open("a", "local", 0)
             assert await ends(desk, lane, 100) == ["done"]
             assert await ends(desk, lane, *[100] * 8) == ["done"] * 8
             assert await ends(desk, lane, *[100] * 8) == ["done"] * 8

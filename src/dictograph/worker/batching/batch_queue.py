@@ -31,16 +31,16 @@ class BatchQueue:
     """All lanes of one engine."""
 
     def __init__(self) -> None:
-        self._lanes: list[JobQueue] = []
+        self._jobs: list[JobQueue] = []
         self._turns = FairScheduler()
         self._crowded_until = 0.0
         self._changed = asyncio.Event()
 
     def open(self, job_id: str, owner: str, priority: int) -> JobQueue:
         lane = JobQueue(job_id, owner, priority)
-        if self._lanes:
+        if self._jobs:
             self._crowded_until = time.monotonic() + _LATELY_S
-        self._lanes.append(lane)
+        self._jobs.append(lane)
         return lane
 
     def close(self, lane: JobQueue) -> None:
@@ -50,9 +50,9 @@ class BatchQueue:
         for item in lane.waiting:
             item.done.cancel()
         lane.waiting.clear()
-        if lane in self._lanes:
-            self._lanes.remove(lane)
-        if not any(other.owner == lane.owner for other in self._lanes):
+        if lane in self._jobs:
+            self._jobs.remove(lane)
+        if not any(other.owner == lane.owner for other in self._jobs):
             self._turns.forget(lane.owner)
         self._changed.set()
 
@@ -77,17 +77,17 @@ class BatchQueue:
 
     def fail(self, error: DictographError) -> None:
         """Nothing can be done for anybody who waits now."""
-        for lane in self._lanes:
+        for lane in self._jobs:
             while lane.waiting:
                 _fail(lane.waiting.popleft(), error)
 
     @property
     def idle(self) -> bool:
-        return not self._lanes
+        return not self._jobs
 
     async def something(self) -> None:
         """Wait until a batch could be taken."""
-        while not any(lane.ready for lane in self._lanes):
+        while not any(lane.ready for lane in self._jobs):
             self._changed.clear()
             await self._changed.wait()
 
@@ -98,7 +98,7 @@ class BatchQueue:
         window, and take much longer.
         """
         await self._while(self._is_answered, _ANSWER_S)
-        for lane in self._lanes:
+        for lane in self._jobs:
             lane.answered = False
         await self._while(lambda: self._about_to_come(most), seconds)
 
@@ -110,11 +110,11 @@ class BatchQueue:
                     await self._changed.wait()
 
     def _is_answered(self) -> bool:
-        return any(lane.answered and not lane.waiting for lane in self._lanes)
+        return any(lane.answered and not lane.waiting for lane in self._jobs)
 
     def _about_to_come(self, most: int) -> bool:
-        ready = sum(len(lane.waiting) for lane in self._lanes if lane.ready)
-        return ready < most and any(lane.held for lane in self._lanes)
+        ready = sum(len(lane.waiting) for lane in self._jobs if lane.ready)
+        return ready < most and any(lane.held for lane in self._jobs)
 
     def take(self, most: int, small: int = 0) -> Batch:
         """The next batch: at most `most` windows that may be decoded together; empty if none waits.
@@ -123,7 +123,7 @@ class BatchQueue:
         newcomers have come lately. A lane that gave a window is held until `let_go`.
         """
         batch: Batch = []
-        self._turns.next_batch(self._lanes)
+        self._turns.next_batch(self._jobs)
         while len(batch) < most and (lane := self._next_lane(batch, small or most)):
             item = lane.waiting.popleft()
             batch.append((lane, item))
@@ -132,7 +132,7 @@ class BatchQueue:
         for lane, _ in batch:
             lane.held = True
         if _to_transcribe(batch):
-            self._turns.taken(batch, self._lanes)
+            self._turns.taken(batch, self._jobs)
         return batch
 
     @property
@@ -161,7 +161,7 @@ class BatchQueue:
             self._turns.transcribed(batch)
 
     def _ready(self) -> list[JobQueue]:
-        return [lane for lane in self._lanes if lane.ready]
+        return [lane for lane in self._jobs if lane.ready]
 
     def _next_lane(self, batch: Batch, small: int) -> JobQueue | None:
         if not batch:

@@ -32,7 +32,7 @@ class BatchQueue:
 
     def __init__(self) -> None:
         self._jobs: list[JobQueue] = []
-        self._turns = FairScheduler()
+        self._scheduler = FairScheduler()
         self._crowded_until = 0.0
         self._changed = asyncio.Event()
 
@@ -53,7 +53,7 @@ class BatchQueue:
         if lane in self._jobs:
             self._jobs.remove(lane)
         if not any(other.owner == lane.owner for other in self._jobs):
-            self._turns.forget(lane.owner)
+            self._scheduler.forget(lane.owner)
         self._changed.set()
 
     def put(self, lane: JobQueue, item: WindowRequest) -> None:
@@ -123,26 +123,26 @@ class BatchQueue:
         newcomers have come lately. A lane that gave a window is held until `let_go`.
         """
         batch: Batch = []
-        self._turns.next_batch(self._jobs)
+        self._scheduler.next_batch(self._jobs)
         while len(batch) < most and (lane := self._next_lane(batch, small or most)):
             item = lane.waiting.popleft()
             batch.append((lane, item))
             if isinstance(item.what, WindowOptions):  # to be told a language is no turn: the first text would wait
-                self._turns.served(lane)
+                self._scheduler.served(lane)
         for lane, _ in batch:
             lane.held = True
         if _to_transcribe(batch):
-            self._turns.taken(batch, self._jobs)
+            self._scheduler.taken(batch, self._jobs)
         return batch
 
     @property
     def preemptible(self) -> bool:
         """Whether a newcomer may go before the batch that was taken last."""
-        return self._turns.preemptible
+        return self._scheduler.preemptible
 
     def new_job_before(self, batch: Batch) -> bool:
         """Whether a newcomer has come that goes before the batch under way, were that put back."""
-        rank = self._turns.rank
+        rank = self._scheduler.rank
         best = min(self._ready(), key=rank, default=None)
         if best is None or best.started or not self.preemptible:
             return False
@@ -150,7 +150,7 @@ class BatchQueue:
 
     def preempt(self, batch: Batch) -> None:
         """Put the batch under way back, for a newcomer."""
-        self._turns.take_back(batch)
+        self._scheduler.take_back(batch)
         self.put_back(batch, alone=False)
 
     def done(self, batch: Batch) -> None:
@@ -158,14 +158,14 @@ class BatchQueue:
         for lane, item in batch:
             lane.answered = isinstance(item.what, Detect) and not lane.closed
         if _to_transcribe(batch):
-            self._turns.transcribed(batch)
+            self._scheduler.transcribed(batch)
 
     def _ready(self) -> list[JobQueue]:
         return [lane for lane in self._jobs if lane.ready]
 
     def _next_lane(self, batch: Batch, small: int) -> JobQueue | None:
         if not batch:
-            return self._turns.first(self._ready())
+            return self._scheduler.first(self._ready())
         leader, first = batch[0]
         enough = len(batch) >= small and _to_transcribe(batch)
         if first.single or (enough and leader.started and time.monotonic() < self._crowded_until):
@@ -177,7 +177,7 @@ class BatchQueue:
             with_newcomers = leader.started or not lane.started
             return with_newcomers and lane not in given and item.what == first.what and not item.single
 
-        return min(filter(fits, self._ready()), key=self._turns.rank, default=None)
+        return min(filter(fits, self._ready()), key=self._scheduler.rank, default=None)
 
 
 def _to_transcribe(batch: Batch) -> bool:

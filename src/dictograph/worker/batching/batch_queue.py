@@ -124,7 +124,7 @@ class BatchQueue:
         """
         batch: Batch = []
         self._scheduler.next_batch(self._jobs)
-        while len(batch) < most and (lane := self._next_lane(batch, small or most)):
+        while len(batch) < most and (lane := self._next_job(batch, small or most)):
             item = lane.waiting.popleft()
             batch.append((lane, item))
             if isinstance(item.what, WindowOptions):  # to be told a language is no turn: the first text would wait
@@ -163,7 +163,7 @@ class BatchQueue:
     def _ready(self) -> list[JobQueue]:
         return [lane for lane in self._jobs if lane.ready]
 
-    def _next_lane(self, batch: Batch, small: int) -> JobQueue | None:
+    def _next_job(self, batch: Batch, small: int) -> JobQueue | None:
         if not batch:
             return self._scheduler.first(self._ready())
         leader, first = batch[0]

@@ -90,7 +90,7 @@ class Transcription:
         except BaseExceptionGroup as group:
             raise _first(group) from None
         finally:
-            self._desk.close_lane(lane)
+            self._desk.close_job(lane)
 
     # --- the feeder
 

@@ -61,7 +61,7 @@ async def transcribe(desk: EngineDispatcher, job: str, windows: int = 1, mib: in
             await put(desk, lane, taking(mib))
             desk.queue.let_go(lane)
     finally:
-        desk.close_lane(lane)
+        desk.close_job(lane)
 
 
 def told(folder: Path) -> list[str]:

@@ -127,7 +127,7 @@ class EngineDispatcher:
     def _is_wanted(self) -> bool:
         return bool(self._asking) or not self.queue.idle
 
-    def close_lane(self, lane: JobQueue) -> None:
+    def close_job(self, lane: JobQueue) -> None:
         """A job has ended or was cancelled; a batch that still works for it has a few seconds left."""
         self.queue.close(lane)
         self._abandoned.set()

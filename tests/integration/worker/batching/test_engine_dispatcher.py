@@ -115,7 +115,7 @@ def test_a_job_cancelled_while_its_samples_are_read_does_not_occupy_the_engine(f
             lane, other = desk.queue.open("a", "local", 0), desk.queue.open("b", "local", 0)
             put(desk, lane, read_slowly)
             await reading.wait()
-            desk.close_lane(lane)
+            desk.close_job(lane)
             cancelled.set()
             assert (await put(desk, other)).segments
             assert len((folder / "digest.log").read_text().split()) == 1, "a window that nobody waits for was done"
@@ -242,7 +242,7 @@ def test_an_engine_that_was_unloaded_is_given_whole_batches_again(folder: Path) 
                 lane = desk.queue.open("a", "local", 0)
                 assert await ends(desk, lane, 1) == ["done"]
                 assert await ends(desk, lane, *[most] * 4) == ["done"] * 4
-                desk.close_lane(lane)
+                desk.close_job(lane)
                 while desk.loaded:
                     await asyncio.sleep(0.01)
 

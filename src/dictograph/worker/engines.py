@@ -24,7 +24,7 @@ class Engines:
         self._desks: dict[EngineSpec, tuple[EngineDispatcher, asyncio.Task[None]]] = {}
         self._died: asyncio.Future[None] | None = None
 
-    def desk(self, spec: EngineSpec) -> EngineDispatcher:
+    def dispatcher(self, spec: EngineSpec) -> EngineDispatcher:
         if spec not in self._desks:
             desk = EngineDispatcher(spec, self._limits, self._proof, self.budget)
             task = asyncio.create_task(desk.run(), name=f"engine {spec.name}")

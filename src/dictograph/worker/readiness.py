@@ -55,7 +55,7 @@ class Readiness:
             self._not_ready(choice.reason)
             return
         self._not_ready(f"loading engine {choice.frozen.engine}")
-        self._desk = self._engines.desk(choice.spec)
+        self._desk = self._engines.dispatcher(choice.spec)
         await self._desk.capabilities()
         self.ready, self.reason = True, ""
         self.engine, self.model = choice.frozen.engine, choice.frozen.model

@@ -242,7 +242,7 @@ class Runner:
         return audio
 
     async def _choose_engine(self) -> EngineDispatcher:
-        return self._tools.engines.desk(await self._engine_spec())
+        return self._tools.engines.dispatcher(await self._engine_spec())
 
     async def _engine_spec(self) -> EngineSpec:
         if self.job.frozen is not None:

@@ -75,7 +75,7 @@ def loads(folder: Path) -> list[str]:
 def test_the_model_unused_for_longest_is_unloaded_for_another(folder: Path) -> None:
     async def test() -> None:
         async with opened(_TWO) as engines:
-            a, b, c = (engines.desk(spec(folder, name)) for name in "abc")
+            a, b, c = (engines.dispatcher(spec(folder, name)) for name in "abc")
             for desk in (a, b, a, c):
                 await transcribe(desk, "job", 0)
             while b.loaded:
@@ -90,7 +90,7 @@ def test_the_model_unused_for_longest_is_unloaded_for_another(folder: Path) -> N
 def test_one_at_work_is_not_interrupted_and_jobs_of_two_models_take_turns(folder: Path) -> None:
     async def test() -> None:
         async with opened(_TIGHT) as engines:
-            a, b = (engines.desk(spec(folder, name, _LARGE)) for name in "ab")
+            a, b = (engines.dispatcher(spec(folder, name, _LARGE)) for name in "ab")
             await asyncio.gather(transcribe(a, "one", 5), transcribe(b, "two", 5))
             lines = told(folder)
             assert lines.count("end a") == lines.count("end b") == 5
@@ -108,7 +108,7 @@ def test_one_at_work_is_not_interrupted_and_jobs_of_two_models_take_turns(folder
 def test_a_model_that_can_never_fit_is_named_and_holds_nobody_up(folder: Path) -> None:
     async def test() -> None:
         async with opened(_ONE) as engines:
-            huge, a = engines.desk(spec(folder, "huge", 2**31)), engines.desk(spec(folder, "a"))
+            huge, a = engines.dispatcher(spec(folder, "huge", 2**31)), engines.dispatcher(spec(folder, "a"))
             with pytest.raises(ModelTooLarge, match=r"engine large with the model huge .*DICTOGRAPH_MODELS_MEMORY"):
                 await huge.capabilities()
             assert "huge" in (huge.trouble or "")
@@ -120,7 +120,7 @@ def test_a_model_that_can_never_fit_is_named_and_holds_nobody_up(folder: Path) -
 def test_a_job_that_is_cancelled_while_its_model_waits_leaves_the_other_alone(folder: Path) -> None:
     async def test() -> None:
         async with opened(_ONE, turn=60) as engines:
-            a, b = (engines.desk(spec(folder, name)) for name in "ab")
+            a, b = (engines.dispatcher(spec(folder, name)) for name in "ab")
             working = asyncio.create_task(transcribe(a, "one", 8))
             while not a.loaded:
                 await asyncio.sleep(0.01)
@@ -141,7 +141,7 @@ def test_a_job_that_is_cancelled_while_its_model_waits_leaves_the_other_alone(fo
 def test_what_a_model_was_seen_to_take_counts_from_then_on(folder: Path) -> None:
     async def test() -> None:
         async with opened(_TWO) as engines:
-            a, b = (engines.desk(spec(folder, name)) for name in "ab")
+            a, b = (engines.dispatcher(spec(folder, name)) for name in "ab")
             expected = await _loaded(engines, a)
             await transcribe(a, "one", 4)
             assert engines.budget.used < expected - 100 * _MIB  # it takes less, as its batches have shown

@@ -36,20 +36,20 @@ class FairScheduler:
         others = (lane for lane in ready if lane.started and lane.priority == best.priority)
         return min(others, key=self.rank, default=best)
 
-    def next_batch(self, lanes: Iterable[JobQueue]) -> None:
+    def next_batch(self, jobs: Iterable[JobQueue]) -> None:
         """A batch is about to be taken."""
-        self._before = dict(self._of_owners), {lane: lane.served for lane in lanes}
+        self._before = dict(self._of_owners), {lane: lane.served for lane in jobs}
 
     def served(self, lane: JobQueue) -> None:
         """It gave a window to be transcribed."""
         self._turn += 1
         lane.served = self._of_owners[lane.owner] = self._turn
 
-    def taken(self, batch: Batch, lanes: Iterable[JobQueue]) -> None:
+    def taken(self, batch: Batch, jobs: Iterable[JobQueue]) -> None:
         """This batch goes to be transcribed."""
         self.preemptible = batch[0][0].started and self._in_a_row < _IN_A_ROW
         if not batch[0][0].started:
-            waited = any(lane.started and lane.waiting for lane in lanes)
+            waited = any(lane.started and lane.waiting for lane in jobs)
             self._in_a_row = self._in_a_row + 1 if waited else 0
 
     def transcribed(self, batch: Batch) -> None:

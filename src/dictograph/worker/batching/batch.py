@@ -46,14 +46,14 @@ async def read_windows(batch: Batch) -> list[Window]:
     """The samples of a batch. What cannot be read leaves it with its error, and so does what nobody waits for now."""
     windows = []
     for entry in list(batch):
-        lane, item = entry
+        job, item = entry
         try:
             window = await item.read()
         except (OSError, ValueError, MissingSamples) as error:
             settle(item, StorageUnavailable("The decoded audio cannot be read.", detail=str(error)))
             batch.remove(entry)
         else:
-            if lane.closed:
+            if job.closed:
                 batch.remove(entry)
             else:
                 windows.append(window)

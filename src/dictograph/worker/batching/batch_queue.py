@@ -37,49 +37,49 @@ class BatchQueue:
         self._changed = asyncio.Event()
 
     def open(self, job_id: str, owner: str, priority: int) -> JobQueue:
-        lane = JobQueue(job_id, owner, priority)
+        job = JobQueue(job_id, owner, priority)
         if self._jobs:
             self._crowded_until = time.monotonic() + _LATELY_S
-        self._jobs.append(lane)
-        return lane
+        self._jobs.append(job)
+        return job
 
-    def close(self, lane: JobQueue) -> None:
+    def close(self, job: JobQueue) -> None:
         """The job is over: what it still had waiting is dropped."""
-        lane.closed = True
-        lane.answered = False
-        for item in lane.waiting:
+        job.closed = True
+        job.answered = False
+        for item in job.waiting:
             item.done.cancel()
-        lane.waiting.clear()
-        if lane in self._jobs:
-            self._jobs.remove(lane)
-        if not any(other.owner == lane.owner for other in self._jobs):
-            self._scheduler.forget(lane.owner)
+        job.waiting.clear()
+        if job in self._jobs:
+            self._jobs.remove(job)
+        if not any(other.owner == job.owner for other in self._jobs):
+            self._scheduler.forget(job.owner)
         self._changed.set()
 
-    def put(self, lane: JobQueue, item: WindowRequest) -> None:
-        lane.waiting.append(item)
-        lane.answered = False
+    def put(self, job: JobQueue, item: WindowRequest) -> None:
+        job.waiting.append(item)
+        job.answered = False
         self._changed.set()
 
     def put_back(self, batch: Batch, *, alone: bool) -> None:
         """Return what was taken, to the front and in order."""
-        for lane, item in reversed(batch):
-            lane.held = False
-            if not lane.closed:
+        for job, item in reversed(batch):
+            job.held = False
+            if not job.closed:
                 item.alone = item.alone or alone
-                lane.waiting.appendleft(item)
+                job.waiting.appendleft(item)
         self._changed.set()
 
-    def let_go(self, lane: JobQueue) -> None:
+    def let_go(self, job: JobQueue) -> None:
         """The lane's results are committed: its next windows may be taken."""
-        lane.held = False
+        job.held = False
         self._changed.set()
 
     def fail(self, error: DictographError) -> None:
         """Nothing can be done for anybody who waits now."""
-        for lane in self._jobs:
-            while lane.waiting:
-                _fail(lane.waiting.popleft(), error)
+        for job in self._jobs:
+            while job.waiting:
+                _fail(job.waiting.popleft(), error)
 
     @property
     def idle(self) -> bool:
@@ -87,7 +87,7 @@ class BatchQueue:
 
     async def something(self) -> None:
         """Wait until a batch could be taken."""
-        while not any(lane.ready for lane in self._jobs):
+        while not any(job.ready for job in self._jobs):
             self._changed.clear()
             await self._changed.wait()
 
@@ -98,8 +98,8 @@ class BatchQueue:
         window, and take much longer.
         """
         await self._while(self._is_answered, _ANSWER_S)
-        for lane in self._jobs:
-            lane.answered = False
+        for job in self._jobs:
+            job.answered = False
         await self._while(lambda: self._about_to_come(most), seconds)
 
     async def _while(self, condition: Callable[[], bool], seconds: float) -> None:
@@ -110,11 +110,11 @@ class BatchQueue:
                     await self._changed.wait()
 
     def _is_answered(self) -> bool:
-        return any(lane.answered and not lane.waiting for lane in self._jobs)
+        return any(job.answered and not job.waiting for job in self._jobs)
 
     def _about_to_come(self, most: int) -> bool:
-        ready = sum(len(lane.waiting) for lane in self._jobs if lane.ready)
-        return ready < most and any(lane.held for lane in self._jobs)
+        ready = sum(len(job.waiting) for job in self._jobs if job.ready)
+        return ready < most and any(job.held for job in self._jobs)
 
     def take(self, most: int, small: int = 0) -> Batch:
         """The next batch: at most `most` windows that may be decoded together; empty if none waits.
@@ -124,13 +124,13 @@ class BatchQueue:
         """
         batch: Batch = []
         self._scheduler.next_batch(self._jobs)
-        while len(batch) < most and (lane := self._next_job(batch, small or most)):
-            item = lane.waiting.popleft()
-            batch.append((lane, item))
+        while len(batch) < most and (job := self._next_job(batch, small or most)):
+            item = job.waiting.popleft()
+            batch.append((job, item))
             if isinstance(item.what, WindowOptions):  # to be told a language is no turn: the first text would wait
-                self._scheduler.served(lane)
-        for lane, _ in batch:
-            lane.held = True
+                self._scheduler.served(job)
+        for job, _ in batch:
+            job.held = True
         if _to_transcribe(batch):
             self._scheduler.taken(batch, self._jobs)
         return batch
@@ -146,7 +146,7 @@ class BatchQueue:
         best = min(self._ready(), key=rank, default=None)
         if best is None or best.started or not self.preemptible:
             return False
-        return all(rank(best) < rank(lane) for lane, _ in batch)
+        return all(rank(best) < rank(job) for job, _ in batch)
 
     def preempt(self, batch: Batch) -> None:
         """Put the batch under way back, for a newcomer."""
@@ -155,13 +155,13 @@ class BatchQueue:
 
     def done(self, batch: Batch) -> None:
         """The engine has answered."""
-        for lane, item in batch:
-            lane.answered = isinstance(item.what, Detect) and not lane.closed
+        for job, item in batch:
+            job.answered = isinstance(item.what, Detect) and not job.closed
         if _to_transcribe(batch):
             self._scheduler.transcribed(batch)
 
     def _ready(self) -> list[JobQueue]:
-        return [lane for lane in self._jobs if lane.ready]
+        return [job for job in self._jobs if job.ready]
 
     def _next_job(self, batch: Batch, small: int) -> JobQueue | None:
         if not batch:
@@ -170,12 +170,12 @@ class BatchQueue:
         enough = len(batch) >= small and _to_transcribe(batch)
         if first.single or (enough and leader.started and time.monotonic() < self._crowded_until):
             return None
-        given = [lane for lane, _ in batch] if enough and not leader.started else []
+        given = [job for job, _ in batch] if enough and not leader.started else []
 
-        def fits(lane: JobQueue) -> bool:
-            item = lane.waiting[0]
-            with_newcomers = leader.started or not lane.started
-            return with_newcomers and lane not in given and item.what == first.what and not item.single
+        def fits(job: JobQueue) -> bool:
+            item = job.waiting[0]
+            with_newcomers = leader.started or not job.started
+            return with_newcomers and job not in given and item.what == first.what and not item.single
 
         return min(filter(fits, self._ready()), key=self._scheduler.rank, default=None)
 

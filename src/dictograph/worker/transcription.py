@@ -80,21 +80,21 @@ class Transcription:
 
     async def run(self) -> None:
         """Transcribe and commit every window. Raises PlanChanged, LeaseLost, or what went wrong."""
-        lane = self._desk.queue.open(self._job.id, self._job.owner, self._job.priority)
+        job_queue = self._desk.queue.open(self._job.id, self._job.owner, self._job.priority)
         try:
             capabilities = await self._desk.capabilities()
             refuse_unable(self._job.options, capabilities, self._desk.spec)
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._feed(lane, capabilities))
-                tasks.create_task(self._commit(lane, max(_AHEAD, _BATCHES_AHEAD * capabilities.max_batch)))
+                tasks.create_task(self._feed(job_queue, capabilities))
+                tasks.create_task(self._commit(job_queue, max(_AHEAD, _BATCHES_AHEAD * capabilities.max_batch)))
         except BaseExceptionGroup as group:
             raise _first(group) from None
         finally:
-            self._desk.close_job(lane)
+            self._desk.close_job(job_queue)
 
     # --- the feeder
 
-    async def _feed(self, lane: JobQueue, capabilities: Capabilities) -> None:
+    async def _feed(self, job_queue: JobQueue, capabilities: Capabilities) -> None:
         opening: list[Numbered] = []
         telling: list[Numbered] = []
         enough = _OPENING if self._must_detect(capabilities) else 0
@@ -105,9 +105,9 @@ class Transcription:
                     telling.append(window)
                 longest = _LONG_OPENING if telling else _LONGEST_OPENING
                 if self._language is not None or len(telling) >= enough or len(opening) >= longest:
-                    await self._send_all(lane, capabilities, opening, telling)
+                    await self._send_all(job_queue, capabilities, opening, telling)
                     opening.clear()
-        await self._send_all(lane, capabilities, opening, telling)
+        await self._send_all(job_queue, capabilities, opening, telling)
         self._fed = True
         self._news.set()
 
@@ -119,10 +119,12 @@ class Transcription:
         cautions = unheeded_options(self._job.options, capabilities, self._desk.spec.name)
         return Planning(self._job, self._lease, self._database, self._hearing, self._crash, cautions)
 
-    async def _decide_language(self, lane: JobQueue, capabilities: Capabilities, opening: Sequence[Numbered]) -> None:
+    async def _decide_language(
+        self, job_queue: JobQueue, capabilities: Capabilities, opening: Sequence[Numbered]
+    ) -> None:
         language, probability = self._job.options.language, None
         if self._must_detect(capabilities):
-            language, probability = await self._detect(lane, opening)
+            language, probability = await self._detect(job_queue, opening)
         elif language is None:
             (language,) = capabilities.languages
         self._language = language
@@ -132,12 +134,12 @@ class Transcription:
     def _must_detect(self, capabilities: Capabilities) -> bool:
         return self._job.options.language is None and capabilities.detects_language
 
-    async def _detect(self, lane: JobQueue, opening: Sequence[Numbered]) -> tuple[str, float]:
+    async def _detect(self, job_queue: JobQueue, opening: Sequence[Numbered]) -> tuple[str, float]:
         """The language most probable over the opening windows, each weighing as long as it is."""
         sums: defaultdict[str, float] = defaultdict(float)
         heard = 0.0
         for windows in (opening[:_FIRST_LOOK], opening[_FIRST_LOOK:]):
-            await self._weigh(lane, windows, sums)
+            await self._weigh(job_queue, windows, sums)
             if not sums:
                 name = self._desk.spec.name
                 raise EngineFailed(
@@ -149,29 +151,29 @@ class Transcription:
                 break
         return language, round(sums[language] / heard, 4)
 
-    async def _weigh(self, lane: JobQueue, windows: Sequence[Numbered], sums: defaultdict[str, float]) -> None:
+    async def _weigh(self, job_queue: JobQueue, windows: Sequence[Numbered], sums: defaultdict[str, float]) -> None:
         """Add what the engine takes these windows' languages for."""
-        flights = [self._put(lane, window, Detect()) for window in windows]
+        flights = [self._put(job_queue, window, Detect()) for window in windows]
         for window, flight in zip(windows, flights, strict=True):
             probabilities = await flight
-            self._desk.queue.let_go(lane)
+            self._desk.queue.let_go(job_queue)
             assert isinstance(probabilities, dict)
             for language, probability in probabilities.items():
                 sums[language] += probability * window.seconds
 
     async def _send_all(
-        self, lane: JobQueue, capabilities: Capabilities, windows: Sequence[Numbered], telling: Sequence[Numbered]
+        self, job_queue: JobQueue, capabilities: Capabilities, windows: Sequence[Numbered], telling: Sequence[Numbered]
     ) -> None:
         """Send the windows; if need be, the language is decided before, from those that are `telling`, if any."""
         if windows and self._language is None:
-            await self._decide_language(lane, capabilities, telling or windows[:_OPENING])
+            await self._decide_language(job_queue, capabilities, telling or windows[:_OPENING])
         for window in windows:
             await self._slots.acquire()
-            flight = self._put(lane, window, self._window_options())
+            flight = self._put(job_queue, window, self._window_options())
             self._flights.append((window, flight))
             self._news.set()
 
-    def _put(self, lane: JobQueue, window: Numbered, what: WindowOptions | Detect) -> asyncio.Future[Any]:
+    def _put(self, job_queue: JobQueue, window: Numbered, what: WindowOptions | Detect) -> asyncio.Future[Any]:
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         done.add_done_callback(_look_at)
         file, span = self._hearing.pcm, window.heard.span
@@ -179,7 +181,7 @@ class Transcription:
         async def read() -> Window:
             return Window(await asyncio.to_thread(pcm.read, file, span.start, span.end), window.heard.start)
 
-        self._desk.queue.put(lane, WindowRequest(window.index, window.seconds, what, read, done))
+        self._desk.queue.put(job_queue, WindowRequest(window.index, window.seconds, what, read, done))
         return done
 
     def _window_options(self) -> WindowOptions:
@@ -188,7 +190,7 @@ class Transcription:
 
     # --- the committer
 
-    async def _commit(self, lane: JobQueue, ahead: int) -> None:
+    async def _commit(self, job_queue: JobQueue, ahead: int) -> None:
         """Commit as results come; `ahead` windows may be planned from the first commit on."""
         more = max(0, ahead - _AHEAD_AT_FIRST)
         while await self._next_flight():
@@ -200,7 +202,7 @@ class Transcription:
             await self._commit_results(results)
             self._plan_more(more)
             more = 0
-            self._desk.queue.let_go(lane)
+            self._desk.queue.let_go(job_queue)
             self._on_commit()
 
     def _plan_more(self, windows: int) -> None:

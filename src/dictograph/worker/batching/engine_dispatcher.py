@@ -127,9 +127,9 @@ class EngineDispatcher:
     def _is_wanted(self) -> bool:
         return bool(self._asking) or not self.queue.idle
 
-    def close_job(self, lane: JobQueue) -> None:
+    def close_job(self, job_queue: JobQueue) -> None:
         """A job has ended or was cancelled; a batch that still works for it has a few seconds left."""
-        self.queue.close(lane)
+        self.queue.close(job_queue)
         self._abandoned.set()
         self._budget.worked(self._resident)
         self._budget.reconsider()
@@ -235,7 +235,7 @@ class EngineDispatcher:
                     await work
 
     async def _until_abandoned(self, batch: Batch) -> None:
-        while not any(lane.closed for lane, _ in batch):
+        while not any(job_queue.closed for job_queue, _ in batch):
             self._abandoned.clear()
             await self._abandoned.wait()
 
@@ -248,7 +248,7 @@ class EngineDispatcher:
         work.cancel()
         with contextlib.suppress(asyncio.CancelledError, DictographError):
             await work
-        self.queue.put_back([(lane, item) for lane, item in batch if not lane.closed], alone=False)
+        self.queue.put_back([(job_queue, item) for job_queue, item in batch if not job_queue.closed], alone=False)
         batch.clear()
         return []
 

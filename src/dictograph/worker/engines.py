@@ -26,22 +26,22 @@ class Engines:
 
     def dispatcher(self, spec: EngineSpec) -> EngineDispatcher:
         if spec not in self._desks:
-            desk = EngineDispatcher(spec, self._limits, self._proof, self.budget)
-            task = asyncio.create_task(desk.run(), name=f"engine {spec.name}")
+            dispatcher = EngineDispatcher(spec, self._limits, self._proof, self.budget)
+            task = asyncio.create_task(dispatcher.run(), name=f"engine {spec.name}")
             task.add_done_callback(self._note_end)
-            self._desks[spec] = (desk, task)
+            self._desks[spec] = (dispatcher, task)
         return self._desks[spec][0]
 
     def describe(self) -> list[dict[str, Any]]:
         """Each engine there is: whether its model is loaded, the id of its process, why it could not be loaded."""
-        return [desk.describe() for desk, _ in self._desks.values()]
+        return [dispatcher.describe() for dispatcher, _ in self._desks.values()]
 
     async def run(self) -> None:
         """Measure what the engines take, until a desk dies, which none should: then say so."""
         self._died = asyncio.get_running_loop().create_future()
         while not self._died.done():
-            for desk, _ in self._desks.values():
-                desk.measure()
+            for dispatcher, _ in self._desks.values():
+                dispatcher.measure()
             await asyncio.wait({self._died}, timeout=_MEASURE_S)
         self._died.result()
 

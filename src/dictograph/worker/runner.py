@@ -213,9 +213,9 @@ class Runner:
 
     async def _run(self) -> None:
         audio = await self._fetch()
-        desk = await self._choose_engine()
+        dispatcher = await self._choose_engine()
         try:
-            await self._transcribe(audio, desk)
+            await self._transcribe(audio, dispatcher)
         except PlanChanged as changed:
             if self._stopped is not None:
                 raise asyncio.CancelledError from None  # it was stopped in the same moment
@@ -223,7 +223,7 @@ class Runner:
             await self._write(lambda c: progress.restart_windows(c, self.lease, code, reason))
             log.warning("job %s: %s; all windows are done again (%s)", self.job.id, reason, code)
             self.job = await self._tools.database.read(lambda c: get_job(c, None, self.job.id))
-            await self._transcribe(audio, desk)
+            await self._transcribe(audio, dispatcher)
 
     async def _fetch(self) -> StoredAudio | None:
         """Bring the audio into storage; None for a file that is read where it lies."""
@@ -256,7 +256,7 @@ class Runner:
         self._tools.crash.reach(Point.ENGINE_FROZEN)
         return choice.spec
 
-    async def _transcribe(self, audio: StoredAudio | None, desk: EngineDispatcher) -> None:
+    async def _transcribe(self, audio: StoredAudio | None, dispatcher: EngineDispatcher) -> None:
         tools = self._tools
         await asyncio.to_thread(make_private_folder, self._folder)
         async with contextlib.AsyncExitStack() as stack:
@@ -269,7 +269,9 @@ class Runner:
             hearing = Hearing(
                 source, self._folder / "audio.pcm", self.job.options, limits, tools.listener, tools.decoders
             )
-            await Transcription(self.job, self.lease, tools.database, desk, hearing, tools.crash, self._committed).run()
+            await Transcription(
+                self.job, self.lease, tools.database, dispatcher, hearing, tools.crash, self._committed
+            ).run()
 
     def _committed(self) -> None:
         self._on_commit()

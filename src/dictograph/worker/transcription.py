@@ -60,7 +60,7 @@ class Transcription:
         job: Job,
         lease: Lease,
         database: Database,
-        desk: EngineDispatcher,
+        dispatcher: EngineDispatcher,
         hearing: Hearing,
         crash: CrashPoints,
         on_commit: Callable[[], None],
@@ -68,7 +68,7 @@ class Transcription:
         self._job = job
         self._lease = lease
         self._database = database
-        self._desk = desk
+        self._desk = dispatcher
         self._hearing = hearing
         self._crash = crash
         self._on_commit = on_commit

@@ -52,16 +52,16 @@ async def opened(total: int, turn: float = 0.3) -> AsyncIterator[Engines]:
         await engines.close()
 
 
-async def transcribe(desk: EngineDispatcher, job: str, windows: int = 1, mib: int = 0) -> None:
+async def transcribe(dispatcher: EngineDispatcher, job: str, windows: int = 1, mib: int = 0) -> None:
     """A job of so many windows."""
-    lane = desk.queue.open(job, "local", 0)
+    lane = dispatcher.queue.open(job, "local", 0)
     try:
-        await desk.capabilities()
+        await dispatcher.capabilities()
         for _ in range(windows):
-            await put(desk, lane, taking(mib))
-            desk.queue.let_go(lane)
+            await put(dispatcher, lane, taking(mib))
+            dispatcher.queue.let_go(lane)
     finally:
-        desk.close_job(lane)
+        dispatcher.close_job(lane)
 
 
 def told(folder: Path) -> list[str]:
@@ -76,8 +76,8 @@ def test_the_model_unused_for_longest_is_unloaded_for_another(folder: Path) -> N
     async def test() -> None:
         async with opened(_TWO) as engines:
             a, b, c = (engines.dispatcher(spec(folder, name)) for name in "abc")
-            for desk in (a, b, a, c):
-                await transcribe(desk, "job", 0)
+            for dispatcher in (a, b, a, c):
+                await transcribe(dispatcher, "job", 0)
             while b.loaded:
                 await asyncio.sleep(0.01)
             assert (a.loaded, b.loaded, c.loaded) == (True, False, True)
@@ -155,8 +155,8 @@ def test_what_a_model_was_seen_to_take_counts_from_then_on(folder: Path) -> None
     asyncio.run(test())
 
 
-async def _loaded(engines: Engines, desk: EngineDispatcher) -> int:
-    await desk.capabilities()
+async def _loaded(engines: Engines, dispatcher: EngineDispatcher) -> int:
+    await dispatcher.capabilities()
     return engines.budget.used
 
 

@@ -29,7 +29,7 @@ class Readiness:
         self.reason = "starting"
         self.engine = ""
         self.model = ""
-        self._desk: EngineDispatcher | None = None
+        self._dispatcher: EngineDispatcher | None = None
 
     async def run(self) -> None:
         await every(_TURN_S, self._turn, self.name)
@@ -45,8 +45,8 @@ class Readiness:
             await asyncio.sleep(_AFTER_FAILURE_S)
 
     def _look_again(self) -> None:
-        if self._desk is not None and self._desk.trouble is not None:
-            self._not_ready(self._desk.trouble)
+        if self._dispatcher is not None and self._dispatcher.trouble is not None:
+            self._not_ready(self._dispatcher.trouble)
             self.ready = False
 
     async def _prove(self) -> None:
@@ -55,8 +55,8 @@ class Readiness:
             self._not_ready(choice.reason)
             return
         self._not_ready(f"loading engine {choice.frozen.engine}")
-        self._desk = self._engines.dispatcher(choice.spec)
-        await self._desk.capabilities()
+        self._dispatcher = self._engines.dispatcher(choice.spec)
+        await self._dispatcher.capabilities()
         self.ready, self.reason = True, ""
         self.engine, self.model = choice.frozen.engine, choice.frozen.model
         log.info("ready: engine %s, model %s, proved by an inference", self.engine, self.model or "its own")

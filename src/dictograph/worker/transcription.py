@@ -68,7 +68,7 @@ class Transcription:
         self._job = job
         self._lease = lease
         self._database = database
-        self._desk = dispatcher
+        self._dispatcher = dispatcher
         self._hearing = hearing
         self._crash = crash
         self._on_commit = on_commit
@@ -80,17 +80,17 @@ class Transcription:
 
     async def run(self) -> None:
         """Transcribe and commit every window. Raises PlanChanged, LeaseLost, or what went wrong."""
-        job_queue = self._desk.queue.open(self._job.id, self._job.owner, self._job.priority)
+        job_queue = self._dispatcher.queue.open(self._job.id, self._job.owner, self._job.priority)
         try:
-            capabilities = await self._desk.capabilities()
-            refuse_unable(self._job.options, capabilities, self._desk.spec)
+            capabilities = await self._dispatcher.capabilities()
+            refuse_unable(self._job.options, capabilities, self._dispatcher.spec)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._feed(job_queue, capabilities))
                 tasks.create_task(self._commit(job_queue, max(_AHEAD, _BATCHES_AHEAD * capabilities.max_batch)))
         except BaseExceptionGroup as group:
             raise _first(group) from None
         finally:
-            self._desk.close_job(job_queue)
+            self._dispatcher.close_job(job_queue)
 
     # --- the feeder
 
@@ -116,7 +116,7 @@ class Transcription:
         return not is_empty(await asyncio.to_thread(pcm.read, self._hearing.pcm, span.start, span.end))
 
     def _planning(self, capabilities: Capabilities) -> Planning:
-        cautions = unheeded_options(self._job.options, capabilities, self._desk.spec.name)
+        cautions = unheeded_options(self._job.options, capabilities, self._dispatcher.spec.name)
         return Planning(self._job, self._lease, self._database, self._hearing, self._crash, cautions)
 
     async def _decide_language(
@@ -141,7 +141,7 @@ class Transcription:
         for windows in (opening[:_FIRST_LOOK], opening[_FIRST_LOOK:]):
             await self._weigh(job_queue, windows, sums)
             if not sums:
-                name = self._desk.spec.name
+                name = self._dispatcher.spec.name
                 raise EngineFailed(
                     f"The engine {name} named no language for the speech: this is a fault of the engine."
                 )
@@ -156,7 +156,7 @@ class Transcription:
         flights = [self._put(job_queue, window, Detect()) for window in windows]
         for window, flight in zip(windows, flights, strict=True):
             probabilities = await flight
-            self._desk.queue.let_go(job_queue)
+            self._dispatcher.queue.let_go(job_queue)
             assert isinstance(probabilities, dict)
             for language, probability in probabilities.items():
                 sums[language] += probability * window.seconds
@@ -181,7 +181,7 @@ class Transcription:
         async def read() -> Window:
             return Window(await asyncio.to_thread(pcm.read, file, span.start, span.end), window.heard.start)
 
-        self._desk.queue.put(job_queue, WindowRequest(window.index, window.seconds, what, read, done))
+        self._dispatcher.queue.put(job_queue, WindowRequest(window.index, window.seconds, what, read, done))
         return done
 
     def _window_options(self) -> WindowOptions:
@@ -202,7 +202,7 @@ class Transcription:
             await self._commit_results(results)
             self._plan_more(more)
             more = 0
-            self._desk.queue.let_go(job_queue)
+            self._dispatcher.queue.let_go(job_queue)
             self._on_commit()
 
     def _plan_more(self, windows: int) -> None:

@@ -29,7 +29,7 @@ class _Held:
     renewed: float
 
 
-class Keeper:
+class LeaseRenewer:
     """Keeps leases. `hold` one when its job was claimed, `drop` it when the job has ended."""
 
     name = "keeper"

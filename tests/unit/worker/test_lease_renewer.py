@@ -11,7 +11,7 @@ from pathlib import Path
 from dictograph.job import Lease
 from dictograph.store.database import Database
 from dictograph.store.migrate import upgrade
-from dictograph.worker.lease_renewer import Keeper
+from dictograph.worker.lease_renewer import LeaseRenewer
 
 
 def test_a_lease_is_given_up_in_time_though_the_database_is_locked(tmp_path: Path) -> None:
@@ -21,7 +21,7 @@ def test_a_lease_is_given_up_in_time_though_the_database_is_locked(tmp_path: Pat
 
     async def test(lock: sqlite3.Connection) -> float:
         database = Database.open(f"sqlite:///{file}")
-        keeper, lost = Keeper(database, 2.0), asyncio.Event()
+        keeper, lost = LeaseRenewer(database, 2.0), asyncio.Event()
         claimed = time.monotonic()
         keeper.hold(Lease("job", 1, "token"), claimed - 1.0, _never, lost.set)  # so it is time to renew
         running = asyncio.create_task(keeper.run())
@@ -45,7 +45,7 @@ def test_an_attempt_ends_when_a_newer_one_at_the_same_job_begins(tmp_path: Path)
 
     async def test() -> None:
         database = Database.open(f"sqlite:///{file}")
-        keeper = Keeper(database, 30.0)
+        keeper = LeaseRenewer(database, 30.0)
         lost: list[int] = []
         keeper.hold(Lease("job", 1, "one"), time.monotonic(), lambda: lost.append(1), _never)
         keeper.hold(Lease("other", 1, "other"), time.monotonic(), lambda: lost.append(0), _never)

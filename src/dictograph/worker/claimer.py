@@ -38,7 +38,7 @@ class Claimer:
         self,
         tools: Tools,
         queue: Queue,
-        keeper: LeaseRenewer,
+        lease_renewer: LeaseRenewer,
         storage: Storage,
         *,
         worker_id: str,
@@ -48,7 +48,7 @@ class Claimer:
     ) -> None:
         self._tools = tools
         self._queue = queue
-        self._keeper = keeper
+        self._keeper = lease_renewer
         self._storage = storage
         self._worker_id = worker_id
         self._lease_seconds = lease_seconds

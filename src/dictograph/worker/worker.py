@@ -54,11 +54,11 @@ class Worker:
         self._storage = Storage(
             tools.database, tools.blobs, tools.scratch, tools.decoding.reserve, tools.policy.patience
         )
-        keeper = LeaseRenewer(tools.database, lease_seconds)
+        lease_renewer = LeaseRenewer(tools.database, lease_seconds)
         self._claimer = Claimer(
             tools,
             queue,
-            keeper,
+            lease_renewer,
             self._storage,
             worker_id=process_lock.id,
             lease_seconds=lease_seconds,
@@ -68,7 +68,7 @@ class Worker:
         self._announcer = Announcer(tools.database, process_lock.id, self.state)
         self._agents: list[Agent] = [
             self._claimer,
-            keeper,
+            lease_renewer,
             Reaper(tools.database, process_lock, scratch_root, tools.policy, lease_seconds),
             Relay(tools.database, queue, tools.crash, poll_interval),
             Pruner(tools.database, tools.blobs, guards[0], retention),

@@ -21,10 +21,10 @@ def test_a_lease_is_given_up_in_time_though_the_database_is_locked(tmp_path: Pat
 
     async def test(lock: sqlite3.Connection) -> float:
         database = Database.open(f"sqlite:///{file}")
-        keeper, lost = LeaseRenewer(database, 2.0), asyncio.Event()
+        lease_renewer, lost = LeaseRenewer(database, 2.0), asyncio.Event()
         claimed = time.monotonic()
-        keeper.hold(Lease("job", 1, "token"), claimed - 1.0, _never, lost.set)  # so it is time to renew
-        running = asyncio.create_task(keeper.run())
+        lease_renewer.hold(Lease("job", 1, "token"), claimed - 1.0, _never, lost.set)  # so it is time to renew
+        running = asyncio.create_task(lease_renewer.run())
         async with asyncio.timeout(10):
             await lost.wait()
         running.cancel()
@@ -45,11 +45,11 @@ def test_an_attempt_ends_when_a_newer_one_at_the_same_job_begins(tmp_path: Path)
 
     async def test() -> None:
         database = Database.open(f"sqlite:///{file}")
-        keeper = LeaseRenewer(database, 30.0)
+        lease_renewer = LeaseRenewer(database, 30.0)
         lost: list[int] = []
-        keeper.hold(Lease("job", 1, "one"), time.monotonic(), lambda: lost.append(1), _never)
-        keeper.hold(Lease("other", 1, "other"), time.monotonic(), lambda: lost.append(0), _never)
-        keeper.hold(Lease("job", 2, "two"), time.monotonic(), lambda: lost.append(2), _never)
+        lease_renewer.hold(Lease("job", 1, "one"), time.monotonic(), lambda: lost.append(1), _never)
+        lease_renewer.hold(Lease("other", 1, "other"), time.monotonic(), lambda: lost.append(0), _never)
+        lease_renewer.hold(Lease("job", 2, "two"), time.monotonic(), lambda: lost.append(2), _never)
         assert lost == [1]
         await database.close()
 

@@ -25,7 +25,7 @@ from dictograph.worker.reaper import Reaper
 from dictograph.worker.relay import Relay
 from dictograph.worker.runner import Tools
 from dictograph.worker.storage_health import Storage
-from dictograph.worker.worker_heartbeat import Announcer
+from dictograph.worker.worker_heartbeat import WorkerHeartbeat
 
 
 class Worker:
@@ -65,7 +65,7 @@ class Worker:
             slots=slots,
             poll_interval=poll_interval,
         )
-        self._announcer = Announcer(tools.database, process_lock.id, self.state)
+        self._announcer = WorkerHeartbeat(tools.database, process_lock.id, self.state)
         self._agents: list[Agent] = [
             self._claimer,
             lease_renewer,

@@ -20,7 +20,7 @@ ANNOUNCE_S = 5.0
 _CHANGE_S = 1.0
 
 
-class Announcer:
+class WorkerHeartbeat:
     """Writes the worker's row every few seconds, and soon when it has changed; `state` gives what stands in it."""
 
     name = "announcer"

@@ -18,7 +18,7 @@ class _Seen:
     patience: float
 
 
-class Silence:
+class StalledLeaseDetector:
     """Watches leases. One that has stood still for its length is silent, whatever the clocks say.
 
     A lease's end is only a number that changes with every renewal. How long it has not changed is counted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dictograph.store.jobs.lease import HeldLease
-from dictograph.worker.lease_monitor import SetBack, Silence
+from dictograph.worker.lease_monitor import SetBack, StalledLeaseDetector
 
 LEASE, TURN = 30.0, 10.0
 
@@ -13,7 +13,7 @@ def _lease(ends: float, left: float = LEASE, job: str = "job", attempt: int = 1)
 
 
 def test_a_lease_that_stands_still_for_its_length_is_silent() -> None:
-    silence, dead = Silence(LEASE, TURN), _lease(1000)
+    silence, dead = StalledLeaseDetector(LEASE, TURN), _lease(1000)
     assert [silence.look([dead], now) for now in (0, 10, 20, 29)] == [[]] * 4
     assert silence.look([dead], 30) == [dead]
     assert silence.look([dead], 35) == [dead], "until it was returned"
@@ -22,35 +22,35 @@ def test_a_lease_that_stands_still_for_its_length_is_silent() -> None:
 
 def test_a_renewed_lease_is_never_silent_wherever_the_clock_stands() -> None:
     """An hour forward, so that it seems past, and two hours back, so that it seems to last: the worker lives."""
-    silence = Silence(LEASE, TURN)
+    silence = StalledLeaseDetector(LEASE, TURN)
     for turn in range(60):
         jump = 0.0 if turn < 20 else 3600.0 if turn < 40 else -7200.0
         assert silence.look([_lease(1000 + turn * 10 + jump, left=-3600.0)], turn * 10) == []
 
 
 def test_a_dead_workers_lease_ends_in_time_though_the_clock_says_that_it_lasts() -> None:
-    silence, dead = Silence(LEASE, TURN), _lease(4600, left=3600.0)
+    silence, dead = StalledLeaseDetector(LEASE, TURN), _lease(4600, left=3600.0)
     silence.look([_lease(1000)], 0)
     looks = {now: silence.look([dead], now) for now in range(10, 200, 10)}
     assert min(now for now, silent in looks.items() if silent) == 10 + 4 * LEASE
 
 
 def test_a_longer_lease_than_ours_is_believed() -> None:
-    silence, other = Silence(LEASE, TURN), _lease(1000, left=60.0)
+    silence, other = StalledLeaseDetector(LEASE, TURN), _lease(1000, left=60.0)
     assert not any(silence.look([other], now) for now in range(0, 60, 10))
     assert silence.look([other], 60) == [other]
 
 
 def test_what_is_past_at_first_sight_gets_a_lease_of_time() -> None:
     """The clock may have been set forward before we were here."""
-    silence, past = Silence(LEASE, TURN), _lease(1000, left=-500.0)
+    silence, past = StalledLeaseDetector(LEASE, TURN), _lease(1000, left=-500.0)
     assert [silence.look([past], now) for now in (0, 10, 20)] == [[]] * 3
     assert silence.look([past], 30) == [past]
 
 
 def test_time_without_looking_does_not_count() -> None:
     """The database was away for an hour, or the machine slept: nobody could renew."""
-    silence, held = Silence(LEASE, TURN), _lease(1000)
+    silence, held = StalledLeaseDetector(LEASE, TURN), _lease(1000)
     silence.look([held], 0)
     assert silence.look([held], 3600) == []
     assert silence.look([held], 3610) == []
@@ -58,7 +58,7 @@ def test_time_without_looking_does_not_count() -> None:
 
 
 def test_each_attempt_is_watched_by_itself() -> None:
-    silence = Silence(LEASE, TURN)
+    silence = StalledLeaseDetector(LEASE, TURN)
     for now in (0, 10, 20):
         silence.look([_lease(1000)], now)
     assert silence.look([_lease(1000, attempt=2)], 30) == []

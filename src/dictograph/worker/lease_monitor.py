@@ -50,7 +50,7 @@ class StalledLeaseDetector:
         return _Seen(lease.ends, self._watched, patience)
 
 
-class SetBack:
+class ClockRollbackDetector:
     """Notices that a clock was set back, beside one that never is."""
 
     def __init__(self, tolerance: float) -> None:

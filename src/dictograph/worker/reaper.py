@@ -17,7 +17,7 @@ from dictograph.store.database import Database
 from dictograph.store.jobs import lease
 from dictograph.store.jobs.lease import HeldLease, RetryPolicy
 from dictograph.worker.agent import every
-from dictograph.worker.lease_monitor import SetBack, StalledLeaseDetector
+from dictograph.worker.lease_monitor import ClockRollbackDetector, StalledLeaseDetector
 from dictograph.worker.relay import RESEND_CAP_S
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class Reaper:
         self._policy = policy
         self._look_every = max(_TURN_S, lease_seconds / 6)
         self._silence = StalledLeaseDetector(lease_seconds, 1.25 * self._look_every)
-        self._clock = SetBack(_SET_BACK_S)
+        self._clock = ClockRollbackDetector(_SET_BACK_S)
         self._looked = -self._look_every
 
     async def run(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dictograph.store.jobs.lease import HeldLease
-from dictograph.worker.lease_monitor import SetBack, StalledLeaseDetector
+from dictograph.worker.lease_monitor import ClockRollbackDetector, StalledLeaseDetector
 
 LEASE, TURN = 30.0, 10.0
 
@@ -65,7 +65,7 @@ def test_each_attempt_is_watched_by_itself() -> None:
 
 
 def test_a_clock_that_was_set_back_is_noticed_once() -> None:
-    clock = SetBack(tolerance=1.0)
+    clock = ClockRollbackDetector(tolerance=1.0)
     assert clock.was_set_back(1000.0, 0.0), "before the first look it may have been"
     assert not clock.was_set_back(1010.0, 10.0)
     assert not clock.was_set_back(4620.0, 20.0), "forward"

@@ -27,7 +27,7 @@ _FIRST_STEP = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class HeardWindow:
+class PipelineWindow:
     """A window of the plan: seconds in the original, the range in samples, the samples' SHA-256."""
 
     span: Span
@@ -49,7 +49,7 @@ class Heard:
     The last one of a hearing carries the decoder's summary in `decoded`.
     """
 
-    windows: tuple[HeardWindow, ...]
+    windows: tuple[PipelineWindow, ...]
     duration: float
     decoded: Decoded | None = None
 
@@ -143,8 +143,8 @@ class Hearing:
         seconds = self._samples / SAMPLE_RATE
         return Heard(windows, seconds if decoded else max(self._hint, seconds), decoded)
 
-    def _window(self, span: Span) -> HeardWindow:
-        return HeardWindow(span, pcm.sha256(self.pcm, span.start, span.end))
+    def _window(self, span: Span) -> PipelineWindow:
+        return PipelineWindow(span, pcm.sha256(self.pcm, span.start, span.end))
 
     def _quietest(self, start: int, end: int) -> int:
         return start + quietest_point(pcm.read(self.pcm, start, end))

@@ -16,7 +16,7 @@ from dictograph.store.jobs import progress
 from dictograph.store.jobs.progress import PlannedWindow
 from dictograph.store.jobs.read import windows as stored_windows
 from dictograph.transcript import JobWarning as Caution
-from dictograph.worker.audio_pipeline import Heard, HeardWindow, Hearing
+from dictograph.worker.audio_pipeline import Heard, Hearing, PipelineWindow
 from dictograph.worker.outcome import PlanChanged, RulesChanged
 
 
@@ -25,7 +25,7 @@ class Numbered:
     """A heard window with its place in the plan."""
 
     index: int
-    heard: HeardWindow
+    heard: PipelineWindow
 
     @property
     def seconds(self) -> float:

@@ -43,7 +43,7 @@ class PipelineWindow:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class PipelineUpdate:
     """What became known: windows, in order, and the length of the audio so far known, in seconds.
 
     The last one of a hearing carries the decoder's summary in `decoded`.
@@ -78,7 +78,7 @@ class Hearing:
         self._decoded: Decoded | None = None
         self._grown = asyncio.Event()
 
-    async def windows(self) -> AsyncGenerator[Heard, None]:
+    async def windows(self) -> AsyncGenerator[PipelineUpdate, None]:
         """Decode and plan to the end. Raises the errors of the decoder and of the voice detector."""
         decoding = asyncio.create_task(self._decode())
         try:
@@ -109,7 +109,7 @@ class Hearing:
         if isinstance(self._source, SourceFile):
             self._source.check()
 
-    async def _plan(self, decoding: asyncio.Task[None]) -> AsyncIterator[Heard]:
+    async def _plan(self, decoding: asyncio.Task[None]) -> AsyncIterator[PipelineUpdate]:
         done, state, step = 0, None, _FIRST_STEP
         while True:
             available = await self._available(decoding, done + step)
@@ -138,10 +138,10 @@ class Hearing:
         probabilities, state = await self._listener.probabilities(self.pcm, first, blocks, state)
         return await asyncio.to_thread(self._planner.feed, probabilities), state
 
-    async def _heard(self, spans: list[Span], decoded: Decoded | None = None) -> Heard:
+    async def _heard(self, spans: list[Span], decoded: Decoded | None = None) -> PipelineUpdate:
         windows = tuple([await asyncio.to_thread(self._window, span) for span in spans])
         seconds = self._samples / SAMPLE_RATE
-        return Heard(windows, seconds if decoded else max(self._hint, seconds), decoded)
+        return PipelineUpdate(windows, seconds if decoded else max(self._hint, seconds), decoded)
 
     def _window(self, span: Span) -> PipelineWindow:
         return PipelineWindow(span, pcm.sha256(self.pcm, span.start, span.end))

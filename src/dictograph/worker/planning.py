@@ -16,7 +16,7 @@ from dictograph.store.jobs import progress
 from dictograph.store.jobs.progress import PlannedWindow
 from dictograph.store.jobs.read import windows as stored_windows
 from dictograph.transcript import JobWarning as Caution
-from dictograph.worker.audio_pipeline import Heard, Hearing, PipelineWindow
+from dictograph.worker.audio_pipeline import Hearing, PipelineUpdate, PipelineWindow
 from dictograph.worker.outcome import PlanChanged, RulesChanged
 
 
@@ -75,7 +75,7 @@ class Planning:
         if (job.windows_planned or job.plan_complete) and (job.rules or rules.FIRST_RULES) != rules.RULES:
             raise RulesChanged
 
-    async def _store(self, heard: Heard, numbered: Sequence[Numbered], stored: _StoredPlan) -> None:
+    async def _store(self, heard: PipelineUpdate, numbered: Sequence[Numbered], stored: _StoredPlan) -> None:
         planned = [PlannedWindow(n.index, n.heard.start, n.heard.end, n.heard.sha256) for n in numbered]
         await stored.compare([window for window in planned if window.index < stored.count])
         new = [window for window in planned if window.index >= stored.count]

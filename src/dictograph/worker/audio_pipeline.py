@@ -54,7 +54,7 @@ class PipelineUpdate:
     decoded: Decoded | None = None
 
 
-class Hearing:
+class AudioPipeline:
     """One job's audio on its way to windows. The decoded samples lie in the file `pcm`."""
 
     def __init__(

@@ -16,7 +16,7 @@ from dictograph.store.jobs import progress
 from dictograph.store.jobs.progress import PlannedWindow
 from dictograph.store.jobs.read import windows as stored_windows
 from dictograph.transcript import JobWarning as Caution
-from dictograph.worker.audio_pipeline import Hearing, PipelineUpdate, PipelineWindow
+from dictograph.worker.audio_pipeline import AudioPipeline, PipelineUpdate, PipelineWindow
 from dictograph.worker.outcome import PlanChanged, RulesChanged
 
 
@@ -40,7 +40,7 @@ class Planning:
         job: Job,
         lease: Lease,
         database: Database,
-        hearing: Hearing,
+        hearing: AudioPipeline,
         crash: CrashPoints,
         cautions: Sequence[Caution] = (),
     ) -> None:

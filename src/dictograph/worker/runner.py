@@ -41,7 +41,7 @@ from dictograph.store.jobs.claim import Claim
 from dictograph.store.jobs.lease import RetryPolicy
 from dictograph.store.jobs.read import get_job
 from dictograph.worker.agent import TRANSIENT_ERRORS
-from dictograph.worker.audio_pipeline import Hearing
+from dictograph.worker.audio_pipeline import AudioPipeline
 from dictograph.worker.batching.engine_dispatcher import EngineDispatcher
 from dictograph.worker.engines import Engines
 from dictograph.worker.fetching import SourceRules, bring, opened, recorded
@@ -266,7 +266,7 @@ class Runner:
             else:
                 source = await stack.enter_async_context(recorded(tools.blobs, audio.name))
             limits = tools.decoding.no_longer_than(self.job.limits.max_audio)
-            hearing = Hearing(
+            hearing = AudioPipeline(
                 source, self._folder / "audio.pcm", self.job.options, limits, tools.listener, tools.decoders
             )
             await Transcription(

@@ -25,7 +25,7 @@ from dictograph.job import Job, Lease
 from dictograph.runtime.crash import CrashPoints, Point
 from dictograph.store.database import Database
 from dictograph.store.jobs import progress
-from dictograph.worker.audio_pipeline import Hearing
+from dictograph.worker.audio_pipeline import AudioPipeline
 from dictograph.worker.batching.engine_dispatcher import EngineDispatcher
 from dictograph.worker.batching.job_queue import Detect, JobQueue, WindowRequest
 from dictograph.worker.capability_checks import refuse_unable, unheeded_options
@@ -61,7 +61,7 @@ class Transcription:
         lease: Lease,
         database: Database,
         dispatcher: EngineDispatcher,
-        hearing: Hearing,
+        hearing: AudioPipeline,
         crash: CrashPoints,
         on_commit: Callable[[], None],
     ) -> None:

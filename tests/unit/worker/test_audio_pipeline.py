@@ -16,7 +16,7 @@ from dictograph.engine.protocol import SAMPLE_RATE
 from dictograph.errors import CorruptAudio
 from dictograph.job import Options
 from dictograph.worker import audio_pipeline
-from dictograph.worker.audio_pipeline import Hearing
+from dictograph.worker.audio_pipeline import AudioPipeline
 
 _SECONDS = 40
 
@@ -62,7 +62,9 @@ def test_a_decoder_that_fails_while_its_audio_is_listened_to_is_heard(
     async def run() -> None:
         decoder = _Decoder()
         monkeypatch.setattr(audio_pipeline, "decode", decoder.decode)
-        one = Hearing(tmp_path, pcm, Options.model_validate({}), DecodeLimits(3600, 2**30, 60), _SlowListener(decoder))
+        one = AudioPipeline(
+            tmp_path, pcm, Options.model_validate({}), DecodeLimits(3600, 2**30, 60), _SlowListener(decoder)
+        )
         async with asyncio.timeout(10):
             async for _ in one.windows():
                 pass

@@ -40,14 +40,14 @@ class Planning:
         job: Job,
         lease: Lease,
         database: Database,
-        hearing: AudioPipeline,
+        audio_pipeline: AudioPipeline,
         crash: CrashPoints,
         cautions: Sequence[Caution] = (),
     ) -> None:
         self._job = job
         self._lease = lease
         self._database = database
-        self._hearing = hearing
+        self._hearing = audio_pipeline
         self._crash = crash
         self._cautions = cautions
 
@@ -59,8 +59,8 @@ class Planning:
         self._check_rules()
         index = 0
         stored = _StoredPlan(self._database, self._job.id, self._job.windows_planned)
-        async with contextlib.aclosing(self._hearing.windows()) as hearing:
-            async for heard in hearing:
+        async with contextlib.aclosing(self._hearing.windows()) as audio_pipeline:
+            async for heard in audio_pipeline:
                 numbered = [Numbered(index + n, window) for n, window in enumerate(heard.windows)]
                 index += len(numbered)
                 await self._store(heard, numbered, stored)

@@ -266,11 +266,11 @@ class Runner:
             else:
                 source = await stack.enter_async_context(recorded(tools.blobs, audio.name))
             limits = tools.decoding.no_longer_than(self.job.limits.max_audio)
-            hearing = AudioPipeline(
+            audio_pipeline = AudioPipeline(
                 source, self._folder / "audio.pcm", self.job.options, limits, tools.listener, tools.decoders
             )
             await Transcription(
-                self.job, self.lease, tools.database, dispatcher, hearing, tools.crash, self._committed
+                self.job, self.lease, tools.database, dispatcher, audio_pipeline, tools.crash, self._committed
             ).run()
 
     def _committed(self) -> None:

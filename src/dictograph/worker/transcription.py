@@ -61,7 +61,7 @@ class Transcription:
         lease: Lease,
         database: Database,
         dispatcher: EngineDispatcher,
-        hearing: AudioPipeline,
+        audio_pipeline: AudioPipeline,
         crash: CrashPoints,
         on_commit: Callable[[], None],
     ) -> None:
@@ -69,7 +69,7 @@ class Transcription:
         self._lease = lease
         self._database = database
         self._dispatcher = dispatcher
-        self._hearing = hearing
+        self._hearing = audio_pipeline
         self._crash = crash
         self._on_commit = on_commit
         self._language = job.language

@@ -47,7 +47,7 @@ class Planning:
         self._job = job
         self._lease = lease
         self._database = database
-        self._hearing = audio_pipeline
+        self._audio_pipeline = audio_pipeline
         self._crash = crash
         self._cautions = cautions
 
@@ -59,7 +59,7 @@ class Planning:
         self._check_rules()
         index = 0
         stored = _StoredPlan(self._database, self._job.id, self._job.windows_planned)
-        async with contextlib.aclosing(self._hearing.windows()) as audio_pipeline:
+        async with contextlib.aclosing(self._audio_pipeline.windows()) as audio_pipeline:
             async for heard in audio_pipeline:
                 numbered = [Numbered(index + n, window) for n, window in enumerate(heard.windows)]
                 index += len(numbered)

@@ -69,7 +69,7 @@ class Transcription:
         self._lease = lease
         self._database = database
         self._dispatcher = dispatcher
-        self._hearing = audio_pipeline
+        self._audio_pipeline = audio_pipeline
         self._crash = crash
         self._on_commit = on_commit
         self._language = job.language
@@ -113,11 +113,11 @@ class Transcription:
 
     async def _sounds(self, window: Numbered) -> bool:
         span = window.heard.span
-        return not is_empty(await asyncio.to_thread(pcm.read, self._hearing.pcm, span.start, span.end))
+        return not is_empty(await asyncio.to_thread(pcm.read, self._audio_pipeline.pcm, span.start, span.end))
 
     def _planning(self, capabilities: Capabilities) -> Planning:
         cautions = unheeded_options(self._job.options, capabilities, self._dispatcher.spec.name)
-        return Planning(self._job, self._lease, self._database, self._hearing, self._crash, cautions)
+        return Planning(self._job, self._lease, self._database, self._audio_pipeline, self._crash, cautions)
 
     async def _decide_language(
         self, job_queue: JobQueue, capabilities: Capabilities, opening: Sequence[Numbered]
@@ -176,7 +176,7 @@ class Transcription:
     def _put(self, job_queue: JobQueue, window: Numbered, what: WindowOptions | Detect) -> asyncio.Future[Any]:
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         done.add_done_callback(_look_at)
-        file, span = self._hearing.pcm, window.heard.span
+        file, span = self._audio_pipeline.pcm, window.heard.span
 
         async def read() -> Window:
             return Window(await asyncio.to_thread(pcm.read, file, span.start, span.end), window.heard.start)

@@ -21,7 +21,7 @@ from dictograph.worker.outcome import PlanChanged, RulesChanged
 
 
 @dataclass(frozen=True, slots=True)
-class Numbered:
+class NumberedWindow:
     """A heard window with its place in the plan."""
 
     index: int
@@ -51,7 +51,7 @@ class Planning:
         self._crash = crash
         self._cautions = cautions
 
-    async def windows(self) -> AsyncGenerator[Numbered, None]:
+    async def windows(self) -> AsyncGenerator[NumberedWindow, None]:
         """Windows as they are heard, each stored before it is given; those already committed are left out.
 
         Raises PlanChanged, LeaseLost, or what goes wrong with the audio.
@@ -61,7 +61,7 @@ class Planning:
         stored = _StoredPlan(self._database, self._job.id, self._job.windows_planned)
         async with contextlib.aclosing(self._audio_pipeline.windows()) as audio_pipeline:
             async for heard in audio_pipeline:
-                numbered = [Numbered(index + n, window) for n, window in enumerate(heard.windows)]
+                numbered = [NumberedWindow(index + n, window) for n, window in enumerate(heard.windows)]
                 index += len(numbered)
                 await self._store(heard, numbered, stored)
                 for window in numbered:
@@ -75,7 +75,7 @@ class Planning:
         if (job.windows_planned or job.plan_complete) and (job.rules or rules.FIRST_RULES) != rules.RULES:
             raise RulesChanged
 
-    async def _store(self, heard: PipelineUpdate, numbered: Sequence[Numbered], stored: _StoredPlan) -> None:
+    async def _store(self, heard: PipelineUpdate, numbered: Sequence[NumberedWindow], stored: _StoredPlan) -> None:
         planned = [PlannedWindow(n.index, n.heard.start, n.heard.end, n.heard.sha256) for n in numbered]
         await stored.compare([window for window in planned if window.index < stored.count])
         new = [window for window in planned if window.index >= stored.count]

@@ -29,7 +29,7 @@ from dictograph.worker.audio_pipeline import AudioPipeline
 from dictograph.worker.batching.engine_dispatcher import EngineDispatcher
 from dictograph.worker.batching.job_queue import Detect, JobQueue, WindowRequest
 from dictograph.worker.capability_checks import refuse_unable, unheeded_options
-from dictograph.worker.planning import Numbered, Planning
+from dictograph.worker.planning import NumberedWindow, Planning
 
 #: How many windows of speech the language is decided from: the first few, and when these leave a doubt, more.
 _OPENING = 4
@@ -73,7 +73,7 @@ class Transcription:
         self._crash = crash
         self._on_commit = on_commit
         self._language = job.language
-        self._flights: deque[tuple[Numbered, asyncio.Future[WindowResult]]] = deque()
+        self._flights: deque[tuple[NumberedWindow, asyncio.Future[WindowResult]]] = deque()
         self._news = asyncio.Event()
         self._fed = False
         self._slots = asyncio.Semaphore(_AHEAD_AT_FIRST)
@@ -95,8 +95,8 @@ class Transcription:
     # --- the feeder
 
     async def _feed(self, job_queue: JobQueue, capabilities: Capabilities) -> None:
-        opening: list[Numbered] = []
-        telling: list[Numbered] = []
+        opening: list[NumberedWindow] = []
+        telling: list[NumberedWindow] = []
         enough = _OPENING if self._must_detect(capabilities) else 0
         async with contextlib.aclosing(self._planning(capabilities).windows()) as planned:
             async for window in planned:
@@ -111,7 +111,7 @@ class Transcription:
         self._fed = True
         self._news.set()
 
-    async def _sounds(self, window: Numbered) -> bool:
+    async def _sounds(self, window: NumberedWindow) -> bool:
         span = window.heard.span
         return not is_empty(await asyncio.to_thread(pcm.read, self._audio_pipeline.pcm, span.start, span.end))
 
@@ -120,7 +120,7 @@ class Transcription:
         return Planning(self._job, self._lease, self._database, self._audio_pipeline, self._crash, cautions)
 
     async def _decide_language(
-        self, job_queue: JobQueue, capabilities: Capabilities, opening: Sequence[Numbered]
+        self, job_queue: JobQueue, capabilities: Capabilities, opening: Sequence[NumberedWindow]
     ) -> None:
         language, probability = self._job.options.language, None
         if self._must_detect(capabilities):
@@ -134,7 +134,7 @@ class Transcription:
     def _must_detect(self, capabilities: Capabilities) -> bool:
         return self._job.options.language is None and capabilities.detects_language
 
-    async def _detect(self, job_queue: JobQueue, opening: Sequence[Numbered]) -> tuple[str, float]:
+    async def _detect(self, job_queue: JobQueue, opening: Sequence[NumberedWindow]) -> tuple[str, float]:
         """The language most probable over the opening windows, each weighing as long as it is."""
         sums: defaultdict[str, float] = defaultdict(float)
         heard = 0.0
@@ -151,7 +151,9 @@ class Transcription:
                 break
         return language, round(sums[language] / heard, 4)
 
-    async def _weigh(self, job_queue: JobQueue, windows: Sequence[Numbered], sums: defaultdict[str, float]) -> None:
+    async def _weigh(
+        self, job_queue: JobQueue, windows: Sequence[NumberedWindow], sums: defaultdict[str, float]
+    ) -> None:
         """Add what the engine takes these windows' languages for."""
         flights = [self._put(job_queue, window, Detect()) for window in windows]
         for window, flight in zip(windows, flights, strict=True):
@@ -162,7 +164,11 @@ class Transcription:
                 sums[language] += probability * window.seconds
 
     async def _send_all(
-        self, job_queue: JobQueue, capabilities: Capabilities, windows: Sequence[Numbered], telling: Sequence[Numbered]
+        self,
+        job_queue: JobQueue,
+        capabilities: Capabilities,
+        windows: Sequence[NumberedWindow],
+        telling: Sequence[NumberedWindow],
     ) -> None:
         """Send the windows; if need be, the language is decided before, from those that are `telling`, if any."""
         if windows and self._language is None:
@@ -173,7 +179,7 @@ class Transcription:
             self._flights.append((window, flight))
             self._news.set()
 
-    def _put(self, job_queue: JobQueue, window: Numbered, what: WindowOptions | Detect) -> asyncio.Future[Any]:
+    def _put(self, job_queue: JobQueue, window: NumberedWindow, what: WindowOptions | Detect) -> asyncio.Future[Any]:
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         done.add_done_callback(_look_at)
         file, span = self._audio_pipeline.pcm, window.heard.span

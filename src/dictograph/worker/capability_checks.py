@@ -20,7 +20,7 @@ def refuse_unable(options: Options, capabilities: Capabilities, engine: EngineSp
         raise UnsupportedByEngine(f"The {name} cannot tell languages apart: name the language of the speech ({known}).")
 
 
-def unheeded_options(options: Options, capabilities: Capabilities, engine: str) -> list[Caution]:
+def ignored_options(options: Options, capabilities: Capabilities, engine: str) -> list[Caution]:
     """A warning for each option that the client set and the engine makes nothing of."""
     return [
         Caution("option_unheeded", f"The engine {engine} makes no use of the option {name}.")

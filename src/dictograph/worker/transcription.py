@@ -28,7 +28,7 @@ from dictograph.store.jobs import progress
 from dictograph.worker.audio_pipeline import AudioPipeline
 from dictograph.worker.batching.engine_dispatcher import EngineDispatcher
 from dictograph.worker.batching.job_queue import Detect, JobQueue, WindowRequest
-from dictograph.worker.capability_checks import refuse_unable, unheeded_options
+from dictograph.worker.capability_checks import ignored_options, refuse_unable
 from dictograph.worker.planning import NumberedWindow, Planning
 
 #: How many windows of speech the language is decided from: the first few, and when these leave a doubt, more.
@@ -116,7 +116,7 @@ class Transcription:
         return not is_empty(await asyncio.to_thread(pcm.read, self._audio_pipeline.pcm, span.start, span.end))
 
     def _planning(self, capabilities: Capabilities) -> Planning:
-        cautions = unheeded_options(self._job.options, capabilities, self._dispatcher.spec.name)
+        cautions = ignored_options(self._job.options, capabilities, self._dispatcher.spec.name)
         return Planning(self._job, self._lease, self._database, self._audio_pipeline, self._crash, cautions)
 
     async def _decide_language(

@@ -74,7 +74,7 @@ class Capabilities:
     words: bool = True
     detects_language: bool = False
     max_batch: int = 1
-    unheeded: frozenset[str] = frozenset()
+    ignored: frozenset[str] = frozenset()
     prepares: int = 0
 
 

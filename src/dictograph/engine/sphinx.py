@@ -41,7 +41,7 @@ class SphinxEngine:
     """An engine of the protocol."""
 
     capabilities = Capabilities(
-        languages=frozenset({"en"}), unheeded=frozenset({"prompt", "hotwords", "beam_size", "temperature"})
+        languages=frozenset({"en"}), ignored=frozenset({"prompt", "hotwords", "beam_size", "temperature"})
     )
 
     def __init__(self) -> None:

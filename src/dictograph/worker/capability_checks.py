@@ -24,6 +24,6 @@ def ignored_options(options: Options, capabilities: Capabilities, engine: str) -
     """A warning for each option that the client set and the engine makes nothing of."""
     return [
         Caution("option_unheeded", f"The engine {engine} makes no use of the option {name}.")
-        for name in sorted(capabilities.unheeded)
+        for name in sorted(capabilities.ignored)
         if getattr(options, name) != Options.model_fields[name].default
     ]

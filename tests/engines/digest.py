@@ -40,7 +40,7 @@ class DigestEngine:
             words=False,
             detects_language="detects" in _behaviour(),
             max_batch=_behaviour().get("max_batch", 4),
-            prepares=int("prepare" in _behaviour()),
+            prefetch_batch=int("prepare" in _behaviour()),
         )
 
     def prepare(self, windows: Sequence[Window]) -> None:

@@ -75,7 +75,7 @@ class Capabilities:
     detects_language: bool = False
     max_batch: int = 1
     ignored: frozenset[str] = frozenset()
-    prepares: int = 0
+    prefetch_batch: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ class WhisperEngine:
             tasks=frozenset({"transcribe", "translate"} if translates else {"transcribe"}),
             words=True,
             detects_language=self._model.multilingual,
-            prepares=0 if self._model.on_gpu else self._model.decoders,  # there, windows are encoded together
+            prefetch_batch=0 if self._model.on_gpu else self._model.decoders,  # there, windows are encoded together
         )
 
     @property

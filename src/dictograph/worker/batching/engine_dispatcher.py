@@ -177,7 +177,7 @@ class EngineDispatcher:
         # The first batch is one window: it measures the speed that later deadlines follow from.
         most = self._room.most(child.capabilities) if self._speed is not None else 1
         await self.queue.gather(most, _GATHER_S)
-        batch = self.queue.take(most, child.capabilities.prepares)
+        batch = self.queue.take(most, child.capabilities.prefetch_batch)
         windows = await read_windows(batch)
         if windows:
             await self._do(child, batch, windows)
@@ -267,7 +267,7 @@ class EngineDispatcher:
     async def _prepare(self, child: EngineChild, batch: Batch, windows: list[Window], timeout: float) -> None:
         """Have the windows of a batch encoded, a few at a time. A newcomer need not wait for the rest, nor for them to
         be decoded: _MakeWay."""
-        some = child.capabilities.prepares
+        some = child.capabilities.prefetch_batch
         if not some or not self.queue.preemptible:
             return
         waiting = list(batch)

@@ -41,7 +41,7 @@ class SourceRules:
         return replace(self, limits=replace(self.limits, max_bytes=job.limits.max_bytes))
 
 
-async def bring(job: Job, lease: Lease, blobs: Blobs, rules: SourceRules) -> StoredAudio:
+async def import_audio(job: Job, lease: Lease, blobs: Blobs, rules: SourceRules) -> StoredAudio:
     """Store the bytes that the job's source names, under a name of this attempt.
 
     Raises a FetchError, PathNotAllowed or a storage error; then nothing is left.

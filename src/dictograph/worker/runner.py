@@ -44,7 +44,7 @@ from dictograph.worker.agent import TRANSIENT_ERRORS
 from dictograph.worker.audio_pipeline import AudioPipeline
 from dictograph.worker.batching.engine_dispatcher import EngineDispatcher
 from dictograph.worker.engines import Engines
-from dictograph.worker.fetching import SourceRules, bring, opened, recorded
+from dictograph.worker.fetching import SourceRules, import_audio, opened, recorded
 from dictograph.worker.outcome import Completed, Failed, GivenBack, Lost, Outcome, PlanChanged, Released
 from dictograph.worker.transcription import Transcription
 
@@ -231,7 +231,7 @@ class Runner:
             return self.job.audio
         if self._tools.sources.in_place and self.job.source.kind is SourceKind.PATH:
             return None
-        audio = await bring(self.job, self.lease, self._tools.blobs, self._tools.sources)
+        audio = await import_audio(self.job, self.lease, self._tools.blobs, self._tools.sources)
         self._tools.crash.reach(Point.AUDIO_STORED)
         try:
             await self._write(lambda c: progress.record_audio(c, self.lease, audio))

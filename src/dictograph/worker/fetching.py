@@ -71,7 +71,7 @@ async def opened(job: Job, rules: SourceRules) -> AsyncIterator[SourceFile]:
 
 
 @asynccontextmanager
-async def recorded(blobs: Blobs, name: str) -> AsyncIterator[Path]:
+async def open_stored(blobs: Blobs, name: str) -> AsyncIterator[Path]:
     """Audio that was stored, as a local file.
 
     Raises StorageUnavailable when it is not there: this machine may see the storage later, or another one does now.
@@ -90,7 +90,7 @@ async def _copy(source: Source, write: Write, blobs: Blobs, rules: SourceRules) 
         case SourceKind.URL:
             await fetch(source.location, write, rules.limits)
         case SourceKind.OBJECT:
-            async with recorded(blobs, source.location) as path:
+            async with open_stored(blobs, source.location) as path:
                 with await asyncio.to_thread(path.open, "rb") as file:
                     await _copy_file(file, write, rules)
         case _:

@@ -44,7 +44,7 @@ from dictograph.worker.agent import TRANSIENT_ERRORS
 from dictograph.worker.audio_pipeline import AudioPipeline
 from dictograph.worker.batching.engine_dispatcher import EngineDispatcher
 from dictograph.worker.engines import Engines
-from dictograph.worker.fetching import SourceRules, import_audio, opened, recorded
+from dictograph.worker.fetching import SourceRules, import_audio, open_stored, opened
 from dictograph.worker.outcome import Completed, Failed, GivenBack, Lost, Outcome, PlanChanged, Released
 from dictograph.worker.transcription import Transcription
 
@@ -264,7 +264,7 @@ class Runner:
             if audio is None:
                 source = await stack.enter_async_context(opened(self.job, tools.sources))
             else:
-                source = await stack.enter_async_context(recorded(tools.blobs, audio.name))
+                source = await stack.enter_async_context(open_stored(tools.blobs, audio.name))
             limits = tools.decoding.no_longer_than(self.job.limits.max_audio)
             audio_pipeline = AudioPipeline(
                 source, self._folder / "audio.pcm", self.job.options, limits, tools.listener, tools.decoders

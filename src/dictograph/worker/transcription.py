@@ -73,7 +73,7 @@ class Transcription:
         self._crash = crash
         self._on_commit = on_commit
         self._language = job.language
-        self._flights: deque[tuple[NumberedWindow, asyncio.Future[WindowResult]]] = deque()
+        self._in_flight: deque[tuple[NumberedWindow, asyncio.Future[WindowResult]]] = deque()
         self._news = asyncio.Event()
         self._fed = False
         self._slots = asyncio.Semaphore(_AHEAD_AT_FIRST)
@@ -176,7 +176,7 @@ class Transcription:
         for window in windows:
             await self._slots.acquire()
             flight = self._put(job_queue, window, self._window_options())
-            self._flights.append((window, flight))
+            self._in_flight.append((window, flight))
             self._news.set()
 
     def _put(self, job_queue: JobQueue, window: NumberedWindow, what: WindowOptions | Detect) -> asyncio.Future[Any]:
@@ -200,10 +200,10 @@ class Transcription:
         """Commit as results come; `ahead` windows may be planned from the first commit on."""
         more = max(0, ahead - _AHEAD_AT_FIRST)
         while await self._next_flight():
-            await asyncio.wait([self._flights[0][1]])
+            await asyncio.wait([self._in_flight[0][1]])
             results = self._landed()
             if not results:
-                self._flights[0][1].result()  # raises what happened to the first
+                self._in_flight[0][1].result()  # raises what happened to the first
             self._crash.reach(Point.WINDOW_TRANSCRIBED)
             await self._commit_results(results)
             self._plan_more(more)
@@ -216,16 +216,16 @@ class Transcription:
             self._slots.release()
 
     async def _next_flight(self) -> bool:
-        while not self._flights and not self._fed:
+        while not self._in_flight and not self._fed:
             self._news.clear()
             await self._news.wait()
-        return bool(self._flights)
+        return bool(self._in_flight)
 
     def _landed(self) -> list[tuple[int, dict[str, Any]]]:
         """The results that are there, from the first on without a gap."""
         results = []
-        while self._flights and _succeeded(self._flights[0][1]):
-            window, flight = self._flights.popleft()
+        while self._in_flight and _succeeded(self._in_flight[0][1]):
+            window, flight = self._in_flight.popleft()
             results.append((window.index, _in_original_time(flight.result(), window.heard.start)))
             self._slots.release()
         return results

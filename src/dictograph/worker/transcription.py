@@ -201,7 +201,7 @@ class Transcription:
         more = max(0, ahead - _AHEAD_AT_FIRST)
         while await self._next_flight():
             await asyncio.wait([self._in_flight[0][1]])
-            results = self._landed()
+            results = self._completed_prefix()
             if not results:
                 self._in_flight[0][1].result()  # raises what happened to the first
             self._crash.reach(Point.WINDOW_TRANSCRIBED)
@@ -221,7 +221,7 @@ class Transcription:
             await self._news.wait()
         return bool(self._in_flight)
 
-    def _landed(self) -> list[tuple[int, dict[str, Any]]]:
+    def _completed_prefix(self) -> list[tuple[int, dict[str, Any]]]:
         """The results that are there, from the first on without a gap."""
         results = []
         while self._in_flight and _succeeded(self._in_flight[0][1]):

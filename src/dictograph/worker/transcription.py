@@ -199,7 +199,7 @@ class Transcription:
     async def _commit(self, job_queue: JobQueue, ahead: int) -> None:
         """Commit as results come; `ahead` windows may be planned from the first commit on."""
         more = max(0, ahead - _AHEAD_AT_FIRST)
-        while await self._next_flight():
+        while await self._wait_for_window():
             await asyncio.wait([self._in_flight[0][1]])
             results = self._completed_prefix()
             if not results:
@@ -215,7 +215,7 @@ class Transcription:
         for _ in range(windows):
             self._slots.release()
 
-    async def _next_flight(self) -> bool:
+    async def _wait_for_window(self) -> bool:
         while not self._in_flight and not self._fed:
             self._news.clear()
             await self._news.wait()

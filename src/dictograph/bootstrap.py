@@ -50,7 +50,7 @@ from dictograph.worker.guard_post import GuardPost
 from dictograph.worker.path_upload_pruner import Sweeper
 from dictograph.worker.pruner import Retention
 from dictograph.worker.reaper import Reaper
-from dictograph.worker.runner import Tools
+from dictograph.worker.runner import WorkerContext
 from dictograph.worker.webhooks import WebhookRelay
 from dictograph.worker.worker import Worker
 
@@ -207,7 +207,7 @@ def make_worker(resources: Resources, *, in_place: bool = False) -> Worker:
         settings.engine_memory, settings.engine_timeout, idle=settings.engine_idle, confined=settings.sandbox
     )
     scratch = settings.scratch / resources.process_lock.id
-    tools = Tools(
+    tools = WorkerContext(
         database=resources.database,
         blobs=resources.blobs,
         catalog=resources.catalog,

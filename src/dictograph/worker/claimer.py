@@ -20,7 +20,7 @@ from dictograph.store.jobs.claim import Claim, Claimant, PutOff, claim_job, has_
 from dictograph.store.jobs.finish import release_unknown
 from dictograph.worker.agent import TRANSIENT_ERRORS
 from dictograph.worker.lease_renewer import LeaseRenewer
-from dictograph.worker.runner import Runner, Tools
+from dictograph.worker.runner import Runner, WorkerContext
 from dictograph.worker.storage_health import Storage
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class Claimer:
 
     def __init__(
         self,
-        tools: Tools,
+        tools: WorkerContext,
         queue: Queue,
         lease_renewer: LeaseRenewer,
         storage: Storage,

@@ -62,7 +62,7 @@ _AGAIN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class WorkerContext:
     """What every attempt of this worker works with."""
 
     database: Database
@@ -81,7 +81,7 @@ class Tools:
 class Runner:
     """Runs one claimed job to an outcome, and resolves it."""
 
-    def __init__(self, tools: Tools, claim: Claim, on_commit: Callable[[], None]) -> None:
+    def __init__(self, tools: WorkerContext, claim: Claim, on_commit: Callable[[], None]) -> None:
         self._tools = tools
         self._write = tools.database.write
         self.job = claim.job

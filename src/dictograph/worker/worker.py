@@ -23,7 +23,7 @@ from dictograph.worker.pruner import Pruner, Retention
 from dictograph.worker.readiness import Readiness
 from dictograph.worker.reaper import Reaper
 from dictograph.worker.relay import Relay
-from dictograph.worker.runner import Tools
+from dictograph.worker.runner import WorkerContext
 from dictograph.worker.storage_health import Storage
 from dictograph.worker.worker_heartbeat import WorkerHeartbeat
 
@@ -33,7 +33,7 @@ class Worker:
 
     def __init__(
         self,
-        tools: Tools,
+        tools: WorkerContext,
         queue: Queue,
         process_lock: ProcessLock,
         *,

@@ -27,7 +27,7 @@ from dictograph.store.jobs.lease import RetryPolicy
 from dictograph.store.migrate import upgrade
 from dictograph.worker import runner
 from dictograph.worker.outcome import PlanChanged
-from dictograph.worker.runner import Runner, Tools
+from dictograph.worker.runner import Runner, WorkerContext
 from tests.integration.store.bench import Bench
 
 POLICY = RetryPolicy(2, 300, patience=600)
@@ -81,7 +81,7 @@ class _Runner(Runner):
     """An attempt that does what it is told."""
 
     def __init__(self, folder: Path, database: _Database, work: Callable[[], Awaitable[None]]) -> None:
-        super().__init__(cast("Tools", _Tools(folder, database)), database.claim, lambda: None)
+        super().__init__(cast("WorkerContext", _Tools(folder, database)), database.claim, lambda: None)
         self._work = work
         self.begun = asyncio.Event()
 
@@ -193,7 +193,7 @@ def test_audio_that_decodes_differently_in_the_moment_of_stopping_is_not_begun_a
 
     async def test() -> tuple[JobStatus, int]:
         database = _Database(tmp_path)
-        one = _Changed(cast("Tools", _Tools(tmp_path, database)), database.claim, lambda: None)
+        one = _Changed(cast("WorkerContext", _Tools(tmp_path, database)), database.claim, lambda: None)
         task = one.start()
         await begun.wait()
         one.give_back_now()

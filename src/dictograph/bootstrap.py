@@ -207,7 +207,7 @@ def make_worker(resources: Resources, *, in_place: bool = False) -> Worker:
         settings.engine_memory, settings.engine_timeout, idle=settings.engine_idle, confined=settings.sandbox
     )
     scratch = settings.scratch / resources.process_lock.id
-    tools = WorkerContext(
+    context = WorkerContext(
         database=resources.database,
         blobs=resources.blobs,
         catalog=resources.catalog,
@@ -227,7 +227,7 @@ def make_worker(resources: Resources, *, in_place: bool = False) -> Worker:
         policy=_retry_policy(settings),
     )
     return Worker(
-        tools,
+        context,
         resources.queue,
         resources.process_lock,
         lease_seconds=settings.lease,

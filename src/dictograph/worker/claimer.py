@@ -36,7 +36,7 @@ class Claimer:
 
     def __init__(
         self,
-        tools: WorkerContext,
+        context: WorkerContext,
         queue: Queue,
         lease_renewer: LeaseRenewer,
         storage: Storage,
@@ -46,7 +46,7 @@ class Claimer:
         slots: int,
         poll_interval: float,
     ) -> None:
-        self._tools = tools
+        self._tools = context
         self._queue = queue
         self._keeper = lease_renewer
         self._storage = storage

@@ -81,13 +81,13 @@ class WorkerContext:
 class Runner:
     """Runs one claimed job to an outcome, and resolves it."""
 
-    def __init__(self, tools: WorkerContext, claim: Claim, on_commit: Callable[[], None]) -> None:
-        self._tools = tools
-        self._write = tools.database.write
+    def __init__(self, context: WorkerContext, claim: Claim, on_commit: Callable[[], None]) -> None:
+        self._tools = context
+        self._write = context.database.write
         self.job = claim.job
         self.lease = claim.lease
         self._on_commit = on_commit
-        self._folder = tools.scratch / f"{self.job.id}-{self.lease.attempt}"
+        self._folder = context.scratch / f"{self.job.id}-{self.lease.attempt}"
         self._under_way: asyncio.Task[Any] | None = None
         self._stopped: Outcome | None = None
         self._hurry = asyncio.Event()
@@ -257,20 +257,20 @@ class Runner:
         return choice.spec
 
     async def _transcribe(self, audio: StoredAudio | None, dispatcher: EngineDispatcher) -> None:
-        tools = self._tools
+        context = self._tools
         await asyncio.to_thread(make_private_folder, self._folder)
         async with contextlib.AsyncExitStack() as stack:
             source: Path | SourceFile
             if audio is None:
-                source = await stack.enter_async_context(opened(self.job, tools.sources))
+                source = await stack.enter_async_context(opened(self.job, context.sources))
             else:
-                source = await stack.enter_async_context(open_stored(tools.blobs, audio.name))
-            limits = tools.decoding.no_longer_than(self.job.limits.max_audio)
+                source = await stack.enter_async_context(open_stored(context.blobs, audio.name))
+            limits = context.decoding.no_longer_than(self.job.limits.max_audio)
             audio_pipeline = AudioPipeline(
-                source, self._folder / "audio.pcm", self.job.options, limits, tools.listener, tools.decoders
+                source, self._folder / "audio.pcm", self.job.options, limits, context.listener, context.decoders
             )
             await Transcription(
-                self.job, self.lease, tools.database, dispatcher, audio_pipeline, tools.crash, self._committed
+                self.job, self.lease, context.database, dispatcher, audio_pipeline, context.crash, self._committed
             ).run()
 
     def _committed(self) -> None:

@@ -33,7 +33,7 @@ class Worker:
 
     def __init__(
         self,
-        tools: WorkerContext,
+        context: WorkerContext,
         queue: Queue,
         process_lock: ProcessLock,
         *,
@@ -47,16 +47,16 @@ class Worker:
     ) -> None:
         """`guards` are those of the places of stored files, the storage's first; `beside` are further agents, which
         know nothing of jobs that run."""
-        self._tools = tools
+        self._tools = context
         self._slots = slots
-        self.readiness = Readiness(tools.catalog, tools.engines)
+        self.readiness = Readiness(context.catalog, context.engines)
         self._guards = guards
         self._storage = Storage(
-            tools.database, tools.blobs, tools.scratch, tools.decoding.reserve, tools.policy.patience
+            context.database, context.blobs, context.scratch, context.decoding.reserve, context.policy.patience
         )
-        lease_renewer = LeaseRenewer(tools.database, lease_seconds)
+        lease_renewer = LeaseRenewer(context.database, lease_seconds)
         self._claimer = Claimer(
-            tools,
+            context,
             queue,
             lease_renewer,
             self._storage,
@@ -65,17 +65,17 @@ class Worker:
             slots=slots,
             poll_interval=poll_interval,
         )
-        self._announcer = WorkerHeartbeat(tools.database, process_lock.id, self.state)
+        self._announcer = WorkerHeartbeat(context.database, process_lock.id, self.state)
         self._agents: list[Agent] = [
             self._claimer,
             lease_renewer,
-            Reaper(tools.database, process_lock, scratch_root, tools.policy, lease_seconds),
-            Relay(tools.database, queue, tools.crash, poll_interval),
-            Pruner(tools.database, tools.blobs, guards[0], retention),
+            Reaper(context.database, process_lock, scratch_root, context.policy, lease_seconds),
+            Relay(context.database, queue, context.crash, poll_interval),
+            Pruner(context.database, context.blobs, guards[0], retention),
             self._announcer,
             self.readiness,
-            _Named("engines", tools.engines),
-            _Named("models", tools.catalog),
+            _Named("engines", context.engines),
+            _Named("models", context.catalog),
             *beside,
         ]
         self._crew = AgentGroup(self._agents)

@@ -46,7 +46,7 @@ class Claimer:
         slots: int,
         poll_interval: float,
     ) -> None:
-        self._tools = context
+        self._context = context
         self._queue = queue
         self._keeper = lease_renewer
         self._storage = storage
@@ -121,7 +121,7 @@ class Claimer:
         last = time.monotonic() > self._in_doubt_until
         async with self._claiming:
             known = list(self._running)
-            for job in await self._tools.database.write(lambda c: release_unknown(c, self._worker_id, known)):
+            for job in await self._context.database.write(lambda c: release_unknown(c, self._worker_id, known)):
                 log.warning("job %s: was claimed while the database was away; given back", job)
         if last:
             self._in_doubt_until = None
@@ -133,7 +133,7 @@ class Claimer:
             return
         self._room_looked = now
         claimant = self._claimant()
-        self._making_room = await self._tools.database.read(
+        self._making_room = await self._context.database.read(
             lambda c: has_waiting_exclusive_job(c, claimant, self._patience)
         )
         if self._making_room:
@@ -144,7 +144,7 @@ class Claimer:
         return Claimant(
             self._worker_id,
             self._lease_seconds,
-            self._tools.catalog.runnable(),
+            self._context.catalog.runnable(),
             busy=bool(self._running),
             for_starving=self._making_room,
         )
@@ -155,13 +155,13 @@ class Claimer:
         async with self._claiming:
             try:
                 # A database that was locked for long may come to this only after the worker has stopped.
-                claim = await self._tools.database.write(lambda c: None if self._stopping else claim_job(c, claimant))
+                claim = await self._context.database.write(lambda c: None if self._stopping else claim_job(c, claimant))
             except TRANSIENT_ERRORS:
                 self._in_doubt_until = time.monotonic() + self._lease_seconds
                 raise
             if claim is None or isinstance(claim, PutOff):
                 return claim is not None
-            self._tools.crash.reach(Point.JOB_CLAIMED)
+            self._context.crash.reach(Point.JOB_CLAIMED)
             self._start(claim, began)
             return True
 
@@ -170,7 +170,7 @@ class Claimer:
         log.info("job %s: attempt %d begins (%s)", job.id, claim.lease.attempt, job.filename)
         if claim.exclusive:
             self._alone = claim.lease.token
-        runner = Runner(self._tools, claim, on_commit=lambda: self._no_longer_alone(claim.lease.token))
+        runner = Runner(self._context, claim, on_commit=lambda: self._no_longer_alone(claim.lease.token))
         self._keeper.hold(claim.lease, began, runner.lose, runner.give_up)
         task = runner.start()
         self._running[claim.lease.token] = (runner, task)

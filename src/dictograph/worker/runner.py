@@ -82,7 +82,7 @@ class Runner:
     """Runs one claimed job to an outcome, and resolves it."""
 
     def __init__(self, context: WorkerContext, claim: Claim, on_commit: Callable[[], None]) -> None:
-        self._tools = context
+        self._context = context
         self._write = context.database.write
         self.job = claim.job
         self.lease = claim.lease
@@ -187,7 +187,7 @@ class Runner:
         match outcome:
             case Completed():
                 await self._write(self._complete)
-                self._tools.crash.reach(Point.JOB_COMPLETED)
+                self._context.crash.reach(Point.JOB_COMPLETED)
                 log.info("job %s: completed", self.job.id)
             case Failed(error):
                 await self._fail(error)
@@ -200,7 +200,7 @@ class Runner:
     async def _say_lost(self) -> None:
         """Say why the attempt ended. That a job was cancelled or deleted is what somebody wanted, and no loss."""
         try:
-            status = (await self._tools.database.read(lambda c: get_job(c, None, self.job.id))).status
+            status = (await self._context.database.read(lambda c: get_job(c, None, self.job.id))).status
             wanted = status is JobStatus.CANCELLED
         except NotFound:
             wanted = True
@@ -222,42 +222,42 @@ class Runner:
             code, reason = changed.code, changed.reason
             await self._write(lambda c: progress.restart_windows(c, self.lease, code, reason))
             log.warning("job %s: %s; all windows are done again (%s)", self.job.id, reason, code)
-            self.job = await self._tools.database.read(lambda c: get_job(c, None, self.job.id))
+            self.job = await self._context.database.read(lambda c: get_job(c, None, self.job.id))
             await self._transcribe(audio, dispatcher)
 
     async def _fetch(self) -> StoredAudio | None:
         """Bring the audio into storage; None for a file that is read where it lies."""
         if self.job.audio is not None:
             return self.job.audio
-        if self._tools.sources.in_place and self.job.source.kind is SourceKind.PATH:
+        if self._context.sources.in_place and self.job.source.kind is SourceKind.PATH:
             return None
-        audio = await import_audio(self.job, self.lease, self._tools.blobs, self._tools.sources)
-        self._tools.crash.reach(Point.AUDIO_STORED)
+        audio = await import_audio(self.job, self.lease, self._context.blobs, self._context.sources)
+        self._context.crash.reach(Point.AUDIO_STORED)
         try:
             await self._write(lambda c: progress.record_audio(c, self.lease, audio))
         except LeaseLost:
-            await self._tools.blobs.delete(audio.name)
+            await self._context.blobs.delete(audio.name)
             raise
-        self._tools.crash.reach(Point.AUDIO_RECORDED)
+        self._context.crash.reach(Point.AUDIO_RECORDED)
         return audio
 
     async def _choose_engine(self) -> EngineDispatcher:
-        return self._tools.engines.dispatcher(await self._engine_spec())
+        return self._context.engines.dispatcher(await self._engine_spec())
 
     async def _engine_spec(self) -> EngineSpec:
         if self.job.frozen is not None:
-            return await self._tools.catalog.spec_for(self.job.frozen)
+            return await self._context.catalog.spec_for(self.job.frozen)
         options = self.job.options
-        choice = await self._tools.catalog.choose(options.engine, options.model)
+        choice = await self._context.catalog.choose(options.engine, options.model)
         if isinstance(choice, NotYet):
             raise GivenBack
         warnings = [warning.as_dict() for warning in choice.warnings]
         await self._write(lambda c: progress.freeze_engine(c, self.lease, choice.frozen, warnings))
-        self._tools.crash.reach(Point.ENGINE_FROZEN)
+        self._context.crash.reach(Point.ENGINE_FROZEN)
         return choice.spec
 
     async def _transcribe(self, audio: StoredAudio | None, dispatcher: EngineDispatcher) -> None:
-        context = self._tools
+        context = self._context
         await asyncio.to_thread(make_private_folder, self._folder)
         async with contextlib.AsyncExitStack() as stack:
             source: Path | SourceFile
@@ -280,7 +280,7 @@ class Runner:
 
     def _complete(self, connection: Connection) -> None:
         finish.complete(connection, self.lease)
-        self._tools.crash.reach(Point.JOB_COMPLETING)
+        self._context.crash.reach(Point.JOB_COMPLETING)
 
     def _without_folders(self, message: str) -> str:
         """Clients are not shown where things lie here, but for the path that they named."""
@@ -293,7 +293,7 @@ class Runner:
         )
         if record.message != error.message:
             log.warning("job %s: %s", self.job.id, error.message)  # whole, for the operator
-        policy = self._tools.policy
+        policy = self._context.policy
         if isinstance(error, _OUT_OF_REACH):
             policy = policy.patient()
         job = await self._write(lambda c: finish.fail(c, self.lease, record, error.retryable, policy))

@@ -47,7 +47,7 @@ class Worker:
     ) -> None:
         """`guards` are those of the places of stored files, the storage's first; `beside` are further agents, which
         know nothing of jobs that run."""
-        self._tools = context
+        self._context = context
         self._slots = slots
         self.readiness = Readiness(context.catalog, context.engines)
         self._guards = guards
@@ -88,21 +88,21 @@ class Worker:
             "reason": self.readiness.reason or self._storage.reason,
             "engine": self.readiness.engine,
             "model": self.readiness.model,
-            "models": self._tools.catalog.describe(),
-            "warnings": [*self._tools.catalog.warnings(), *troubles(self._guards)],
+            "models": self._context.catalog.describe(),
+            "warnings": [*self._context.catalog.warnings(), *troubles(self._guards)],
             "slots": self._slots,
-            "engines": self._tools.engines.describe(),
+            "engines": self._context.engines.describe(),
             "needs": sorted(KNOWN_NEEDS),
-            "models_memory": self._tools.engines.budget.describe(),
+            "models_memory": self._context.engines.budget.describe(),
         }
 
     async def start(self) -> None:
-        await asyncio.to_thread(make_private_folder, self._tools.scratch)
+        await asyncio.to_thread(make_private_folder, self._context.scratch)
         try:
-            await self._tools.listener.start()
-            if self._tools.decoders is not None:
+            await self._context.listener.start()
+            if self._context.decoders is not None:
                 with contextlib.suppress(OSError):  # the first job will say it
-                    await self._tools.decoders.start()
+                    await self._context.decoders.start()
         except BaseException:
             await self._end_children()
             raise
@@ -120,15 +120,15 @@ class Worker:
         finally:
             await self._end_children()
             # Nobody else ever would: a process that has left counts as one that left nothing.
-            await asyncio.to_thread(shutil.rmtree, self._tools.scratch, ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, self._context.scratch, ignore_errors=True)
         await self._announcer.leave()
 
     async def _end_children(self) -> None:
         async with contextlib.AsyncExitStack() as stack:  # each, whatever becomes of the others
-            if self._tools.decoders is not None:
-                stack.push_async_callback(self._tools.decoders.close)
-            stack.push_async_callback(self._tools.listener.close)
-            stack.push_async_callback(self._tools.engines.close)
+            if self._context.decoders is not None:
+                stack.push_async_callback(self._context.decoders.close)
+            stack.push_async_callback(self._context.listener.close)
+            stack.push_async_callback(self._context.engines.close)
 
 
 class _Named:

@@ -96,7 +96,7 @@ class Runner:
     def start(self) -> asyncio.Task[None]:
         return asyncio.create_task(self._execute(), name=f"job {self.job.id}")
 
-    def lose(self) -> None:
+    def cancel_lost(self) -> None:
         """The job is no longer ours: stop at once and write nothing."""
         self._stop(Lost())
 

@@ -145,7 +145,7 @@ def test_one_that_is_stopped_while_its_outcome_is_written_keeps_it(tmp_path: Pat
         return database.close()
 
     assert asyncio.run(test(Runner.give_back_now)) == COMPLETED
-    assert asyncio.run(test(Runner.lose)) == COMPLETED, "the keeper sees the end of a job before its runner does"
+    assert asyncio.run(test(Runner.cancel_lost)) == COMPLETED, "the keeper sees the end of a job before its runner does"
 
 
 def test_an_outcome_is_written_again_until_it_can_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,7 +165,7 @@ def test_and_no_longer_when_the_job_is_lost(tmp_path: Path) -> None:
         one = _Runner(tmp_path, database, _nothing)
         task = one.start()
         await database.asked.wait()
-        one.lose()
+        one.cancel_lost()
         async with asyncio.timeout(10):
             await task
         return database.close()

@@ -171,7 +171,7 @@ class Claimer:
         if claim.exclusive:
             self._alone = claim.lease.token
         runner = Runner(self._context, claim, on_commit=lambda: self._no_longer_alone(claim.lease.token))
-        self._keeper.hold(claim.lease, began, runner.cancel_lost, runner.give_up)
+        self._keeper.hold(claim.lease, began, runner.cancel_lost, runner.abandon)
         task = runner.start()
         self._running[claim.lease.token] = (runner, task)
         task.add_done_callback(lambda _: self._ended(runner))

@@ -100,7 +100,7 @@ class Runner:
         """The job is no longer ours: stop at once and write nothing."""
         self._stop(Lost())
 
-    def give_up(self) -> None:
+    def abandon(self) -> None:
         """Nobody knows whether the job is still ours, since the database cannot be asked: stop, and give the job
         back uncharged as soon as it can. Whoever has taken it by then keeps it."""
         self._stop(Released(), hurry=False)

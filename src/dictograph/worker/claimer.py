@@ -83,7 +83,7 @@ class Claimer:
         """Claim no more; jobs are given back at their next commit, or after half of `grace` seconds."""
         self._stopping = True
         for runner, _ in self._running.values():
-            runner.give_back()
+            runner.release_after_window()
         await self._all_ended(grace / 2)
         for runner, _ in self._running.values():
             runner.give_back_now()
@@ -138,7 +138,7 @@ class Claimer:
         )
         if self._making_room:
             for runner, _ in self._running.values():
-                runner.give_back()
+                runner.release_after_window()
 
     def _claimant(self) -> Claimant:
         return Claimant(

@@ -105,7 +105,7 @@ class Runner:
         back uncharged as soon as it can. Whoever has taken it by then keeps it."""
         self._stop(Released(), hurry=False)
 
-    def give_back(self) -> None:
+    def release_after_window(self) -> None:
         """The worker is stopping: return the job after its next commit."""
         self._giving_back = True
 

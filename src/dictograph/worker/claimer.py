@@ -86,7 +86,7 @@ class Claimer:
             runner.release_after_window()
         await self._all_ended(grace / 2)
         for runner, _ in self._running.values():
-            runner.give_back_now()
+            runner.release_now()
         await self._claim_under_way()
         await self._all_ended(max(grace / 2, _LEAST_GRACE_S))
 
@@ -176,7 +176,7 @@ class Claimer:
         self._running[claim.lease.token] = (runner, task)
         task.add_done_callback(lambda _: self._ended(runner))
         if self._stopping:
-            runner.give_back_now()
+            runner.release_now()
 
     def _ended(self, runner: Runner) -> None:
         token = runner.lease.token

@@ -109,7 +109,7 @@ class Runner:
         """The worker is stopping: return the job after its next commit."""
         self._giving_back = True
 
-    def give_back_now(self) -> None:
+    def release_now(self) -> None:
         """The worker is stopping and has waited long enough."""
         self._stop(Released())
 

@@ -110,7 +110,7 @@ def test_one_that_is_stopped_before_it_began_is_given_back(tmp_path: Path) -> No
         database = _Database(tmp_path)
         one = _Runner(tmp_path, database, _nothing)
         task = one.start()
-        one.give_back_now()
+        one.release_now()
         await task
         assert not one.begun.is_set()
         return database.close()
@@ -124,7 +124,7 @@ def test_one_that_is_stopped_while_it_runs_is_given_back(tmp_path: Path) -> None
         one = _Runner(tmp_path, database, work)
         task = one.start()
         await one.begun.wait()
-        one.give_back_now()
+        one.release_now()
         await task
         return database.close()
 
@@ -144,7 +144,7 @@ def test_one_that_is_stopped_while_its_outcome_is_written_keeps_it(tmp_path: Pat
         await task
         return database.close()
 
-    assert asyncio.run(test(Runner.give_back_now)) == COMPLETED
+    assert asyncio.run(test(Runner.release_now)) == COMPLETED
     assert asyncio.run(test(Runner.cancel_lost)) == COMPLETED, "the keeper sees the end of a job before its runner does"
 
 
@@ -196,7 +196,7 @@ def test_audio_that_decodes_differently_in_the_moment_of_stopping_is_not_begun_a
         one = _Changed(cast("WorkerContext", _Tools(tmp_path, database)), database.claim, lambda: None)
         task = one.start()
         await begun.wait()
-        one.give_back_now()
+        one.release_now()
         async with asyncio.timeout(10):
             await task
         return database.close()

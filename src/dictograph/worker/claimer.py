@@ -21,7 +21,7 @@ from dictograph.store.jobs.finish import release_unknown
 from dictograph.worker.agent import TRANSIENT_ERRORS
 from dictograph.worker.lease_renewer import LeaseRenewer
 from dictograph.worker.runner import Runner, WorkerContext
-from dictograph.worker.storage_health import Storage
+from dictograph.worker.storage_health import StorageHealth
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Claimer:
         context: WorkerContext,
         queue: Queue,
         lease_renewer: LeaseRenewer,
-        storage: Storage,
+        storage: StorageHealth,
         *,
         worker_id: str,
         lease_seconds: float,

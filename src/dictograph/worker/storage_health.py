@@ -28,7 +28,7 @@ _SILENT_S = 5.0
 _SILENT = f"The storage has not answered for {_SILENT_S:.0f} s."
 
 
-class Storage:
+class StorageHealth:
     """Looked at when it is asked for, at most once a second, and never twice at once: a look may hang for as long
     as a server of files is away, and its thread with it."""
 

@@ -24,7 +24,7 @@ from dictograph.worker.readiness import Readiness
 from dictograph.worker.reaper import Reaper
 from dictograph.worker.relay import Relay
 from dictograph.worker.runner import WorkerContext
-from dictograph.worker.storage_health import Storage
+from dictograph.worker.storage_health import StorageHealth
 from dictograph.worker.worker_heartbeat import WorkerHeartbeat
 
 
@@ -51,7 +51,7 @@ class Worker:
         self._slots = slots
         self.readiness = Readiness(context.catalog, context.engines)
         self._guards = guards
-        self._storage = Storage(
+        self._storage = StorageHealth(
             context.database, context.blobs, context.scratch, context.decoding.reserve, context.policy.patience
         )
         lease_renewer = LeaseRenewer(context.database, lease_seconds)

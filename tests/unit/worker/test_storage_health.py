@@ -13,7 +13,7 @@ from dictograph.blobs.objects import Blobs
 from dictograph.errors import StorageFull
 from dictograph.store.database import Database
 from dictograph.worker import storage_health
-from dictograph.worker.storage_health import Storage
+from dictograph.worker.storage_health import StorageHealth
 
 
 class _Blobs:
@@ -48,9 +48,9 @@ class _Jobs:
 
 def _storage(
     blobs: _Blobs, scratch: Path, reserve: int = 0, *, patience: float = 600.0, jobs_wait: bool = False
-) -> Storage:
+) -> StorageHealth:
     jobs = cast("Database", _Jobs(wait=jobs_wait))
-    return Storage(jobs, cast("Blobs", blobs), scratch, reserve, patience)
+    return StorageHealth(jobs, cast("Blobs", blobs), scratch, reserve, patience)
 
 
 def test_many_questions_in_a_second_are_one_look(tmp_path: Path) -> None:

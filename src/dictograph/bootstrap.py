@@ -47,7 +47,7 @@ from dictograph.worker.batching.engine_dispatcher import EngineLimits
 from dictograph.worker.engines import Engines
 from dictograph.worker.fetching import SourceRules
 from dictograph.worker.guard_post import GuardPost
-from dictograph.worker.path_upload_pruner import Sweeper
+from dictograph.worker.path_upload_pruner import PathUploadPruner
 from dictograph.worker.pruner import Retention
 from dictograph.worker.reaper import Reaper
 from dictograph.worker.runner import WorkerContext
@@ -164,9 +164,9 @@ def _retry_policy(settings: Settings) -> RetryPolicy:
     return RetryPolicy(settings.retry_base, settings.retry_max, settings.weights_patience)
 
 
-def _sweeper(resources: Resources) -> Sweeper:
+def _sweeper(resources: Resources) -> PathUploadPruner:
     settings = resources.settings
-    return Sweeper(
+    return PathUploadPruner(
         resources.database, PathUploads.of(settings), resources.guards[1], settings.audio_retention, settings.orphan_age
     )
 

@@ -21,7 +21,7 @@ _BATCH = 200
 _REMEMBERED_S = 7 * 86_400.0
 
 
-class Sweeper:
+class PathUploadPruner:
     """Takes a turn a minute, or more often when uploads are kept for less than that."""
 
     name = "sweeper"

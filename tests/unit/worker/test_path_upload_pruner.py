@@ -14,7 +14,7 @@ from dictograph.service.storage_guard import StorageGuard
 from dictograph.service.storage_places import UploadsPlace
 from dictograph.store.database import Database
 from dictograph.store.migrate import upgrade
-from dictograph.worker.path_upload_pruner import Sweeper
+from dictograph.worker.path_upload_pruner import PathUploadPruner
 from tests.storages import later
 
 HOUR = 3600.0
@@ -35,7 +35,7 @@ async def turns(folder: Path, upload: Path) -> list[bool]:
     guard = StorageGuard(database, UploadsPlace(uploads))
     if await asyncio.to_thread(uploads.folder.is_dir):
         await guard.adopt()
-    sweeper = Sweeper(database, uploads, guard, HOUR, HOUR)
+    sweeper = PathUploadPruner(database, uploads, guard, HOUR, HOUR)
     left = []
     for _ in range(2):
         await sweeper.turn()

@@ -13,7 +13,7 @@ from dictograph.errors import ModelNotAllowed, ModelOutOfReach, ModelUnavailable
 from dictograph.job import FrozenEngine
 from dictograph.models.configured_models import needed, own_model
 from dictograph.models.hardware import Hardware, find_hardware
-from dictograph.models.managed_model import Asleep, Checking, Fetching, Ready, Shelf, Unavailable
+from dictograph.models.managed_model import Asleep, Checking, Fetching, ManagedModel, Ready, Unavailable
 from dictograph.models.registry import AUTO, SPHINX, WHISPER, Offer
 from dictograph.models.selection import Choice, NotYet, own_choice, whisper_choice
 from dictograph.settings.model import Settings
@@ -166,7 +166,7 @@ class Catalog:
         default = WHISPER if self._settings.engine == AUTO else self._settings.engine
         return frozenset(pairs | {(AUTO, "")}) if (default, "") in pairs or self.notice else frozenset(pairs)
 
-    def _is_settled(self, shelf: Shelf) -> bool:
+    def _is_settled(self, shelf: ManagedModel) -> bool:
         if isinstance(shelf.state, Unavailable):
             return shelf.state.lasts(self._settings.weights_patience)
         return isinstance(shelf.state, (Ready, Asleep))
@@ -216,7 +216,7 @@ class Catalog:
         self._told = set(now)
 
 
-def _state_shape(shelf: Shelf) -> dict[str, Any]:
+def _state_shape(shelf: ManagedModel) -> dict[str, Any]:
     match shelf.state:
         case Ready():
             return {"state": "ready", "progress": None, "reason": None}

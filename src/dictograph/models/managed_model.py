@@ -72,7 +72,7 @@ State = Checking | Fetching | Ready | Unavailable | Asleep
 When = Literal["at once", "when asked", "never"]
 
 
-class Shelf:
+class ManagedModel:
     """A model by its name in the settings: a folder, or a repository in the cache.
 
     `fetches` says when weights are fetched that are not here. `turn` lets one model be fetched at a time. `also` are

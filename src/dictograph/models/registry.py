@@ -13,7 +13,7 @@ from dictograph.engine.names import AUTO, SPHINX, WHISPER
 from dictograph.errors import InvalidOption, ModelNotAllowed, SettingsError
 from dictograph.models.configured_models import Wanted, wanted, wanted_by
 from dictograph.models.hf_cache import Cache, cache_folder, folder_of, is_folder, repository
-from dictograph.models.managed_model import Shelf, When
+from dictograph.models.managed_model import ManagedModel, When
 from dictograph.settings.model import Settings, variable
 from dictograph.settings.profiles.selection import names_of
 
@@ -82,7 +82,7 @@ class Offer:
             raise InvalidOption(f"The engine {engine} has one model, {self.own[engine].model}; leave `model` out.")
         return engine, model
 
-    def shelf(self, model: str, contract: Contract | None = None) -> Shelf:
+    def shelf(self, model: str, contract: Contract | None = None) -> ManagedModel:
         """The shelf of one of Whisper's models by any of its names; of the default when `model` is "".
 
         Raises:
@@ -99,7 +99,7 @@ class Offer:
             f"the operator can add more with {variable('models')}."
         )
 
-    def is_native(self, shelf: Shelf) -> bool:
+    def is_native(self, shelf: ManagedModel) -> bool:
         """Whether everybody may name it, not only a contract of its own."""
         return shelf.name in self._for[Contract.NATIVE]
 
@@ -118,10 +118,10 @@ def _own_models(settings: Settings) -> Iterator[OwnModel]:
         yield OwnModel(name, factory, name)
 
 
-def _shelves(settings: Settings) -> Iterator[Shelf]:
+def _shelves(settings: Settings) -> Iterator[ManagedModel]:
     cache, turn = Cache(cache_folder(settings.models_dir)), asyncio.Semaphore(1)
     for names in _by_weights(settings):
-        yield Shelf(
+        yield ManagedModel(
             names[0].name,
             cache,
             fetches=min((one.fetches for one in names), key=_SOONEST.index),

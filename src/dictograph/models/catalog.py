@@ -13,7 +13,7 @@ from dictograph.errors import ModelNotAllowed, ModelOutOfReach, ModelUnavailable
 from dictograph.job import FrozenEngine
 from dictograph.models.configured_models import needed, own_model
 from dictograph.models.hardware import Hardware, find_hardware
-from dictograph.models.managed_model import Asleep, Checking, Fetching, ManagedModel, Ready, Unavailable
+from dictograph.models.managed_model import Checking, Fetching, ManagedModel, OnDemand, Ready, Unavailable
 from dictograph.models.registry import AUTO, SPHINX, WHISPER, Offer
 from dictograph.models.selection import Choice, NotYet, own_choice, whisper_choice
 from dictograph.settings.model import Settings
@@ -111,7 +111,7 @@ class Catalog:
                 raise kind(f"The model {shelf.name} is unavailable: {reason}.")
             case Fetching(progress):
                 return NotYet(f"The weights of {shelf.name} are being fetched ({progress.part:.0%}).")
-            case Asleep():
+            case OnDemand():
                 shelf.ask()
                 return NotYet(f"The weights of {shelf.name} are now fetched.")
             case _:
@@ -169,7 +169,7 @@ class Catalog:
     def _is_settled(self, shelf: ManagedModel) -> bool:
         if isinstance(shelf.state, Unavailable):
             return shelf.state.lasts(self._settings.weights_patience)
-        return isinstance(shelf.state, (Ready, Asleep))
+        return isinstance(shelf.state, (Ready, OnDemand))
 
     def warnings(self) -> list[str]:
         """What a person should know: the notice, and each contract of the profiles whose model cannot be had."""
@@ -224,5 +224,5 @@ def _state_shape(shelf: ManagedModel) -> dict[str, Any]:
             return {"state": "fetching", "progress": round(progress.part, 4), "reason": None}
         case Unavailable(reason):
             return {"state": "unavailable", "progress": None, "reason": reason}
-        case Checking() | Asleep():
+        case Checking() | OnDemand():
             return {"state": "checking", "progress": None, "reason": None}

@@ -62,11 +62,11 @@ class Unavailable:
 
 
 @dataclass(frozen=True, slots=True)
-class Asleep:
+class OnDemand:
     """The weights are not here, and are fetched when somebody asks for them."""
 
 
-State = Checking | Fetching | Ready | Unavailable | Asleep
+State = Checking | Fetching | Ready | Unavailable | OnDemand
 
 #: When weights that are not here are fetched: at the start, when a job needs them, never.
 When = Literal["at once", "when asked", "never"]
@@ -131,12 +131,12 @@ class ManagedModel:
         if self._fetches != "when asked" or await self.look() is not None:
             return
         self._asked.clear()
-        self._become(Asleep())
+        self._become(OnDemand())
         await self._asked.wait()
 
     def ask(self) -> None:
         """A job needs the weights: if they were left where they are, they are fetched now."""
-        if isinstance(self.state, Asleep):
+        if isinstance(self.state, OnDemand):
             self._become(Checking())
             self._asked.set()
 

@@ -14,7 +14,7 @@ from dictograph.job import FrozenEngine
 from dictograph.models.configured_models import needed, own_model
 from dictograph.models.hardware import Hardware, find_hardware
 from dictograph.models.managed_model import Checking, Fetching, ManagedModel, OnDemand, Ready, Unavailable
-from dictograph.models.registry import AUTO, SPHINX, WHISPER, Offer
+from dictograph.models.registry import AUTO, SPHINX, WHISPER, ModelRegistry
 from dictograph.models.selection import Choice, NotYet, own_choice, whisper_choice
 from dictograph.settings.model import Settings
 from dictograph.transcript import JobWarning as Caution
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 class Catalog:
     """The engines and models of the settings. `run` has to run for Whisper's to become ready."""
 
-    def __init__(self, settings: Settings, offer: Offer) -> None:
+    def __init__(self, settings: Settings, offer: ModelRegistry) -> None:
         self._settings = settings
         self._offer = offer
         self._hardware: Hardware | None = None
@@ -41,7 +41,7 @@ class Catalog:
         Raises:
             SettingsError: an engine, model or factory in them cannot be.
         """
-        return cls(settings, Offer(settings))
+        return cls(settings, ModelRegistry(settings))
 
     @property
     def notice(self) -> str | None:

@@ -17,7 +17,7 @@ from dictograph.models.managed_model import ManagedModel, When
 from dictograph.settings.model import Settings, variable
 from dictograph.settings.profiles.selection import names_of
 
-__all__ = ["AUTO", "SPHINX", "WHISPER", "Offer", "OwnModel"]
+__all__ = ["AUTO", "SPHINX", "WHISPER", "ModelRegistry", "OwnModel"]
 
 _SPHINX_FACTORY = "dictograph.engine.sphinx:load"
 _SPHINX_MODEL = "en-us"
@@ -37,7 +37,7 @@ class OwnModel:
     languages: tuple[str, ...] | None = None
 
 
-class Offer:
+class ModelRegistry:
     """The engines and models of the settings.
 
     `own` are the engines that bring their model, by name; `shelves` Whisper's models, by their name

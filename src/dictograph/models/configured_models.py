@@ -19,7 +19,7 @@ _OF_CONTRACT = {
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ConfiguredModel:
     """A model by its name in the settings, the field that it stands in, and when it is fetched."""
 
     name: str
@@ -27,7 +27,7 @@ class Wanted:
     fetches: When
 
 
-def wanted(settings: Settings) -> Iterator[Wanted]:
+def wanted(settings: Settings) -> Iterator[ConfiguredModel]:
     """All models, the default first."""
     yield from _native(settings)
     for contract in _OF_CONTRACT:
@@ -57,17 +57,17 @@ def own_model(settings: Settings, contract: Contract) -> str:
     return str(getattr(settings, field)) if field else ""
 
 
-def _native(settings: Settings) -> Iterator[Wanted]:
+def _native(settings: Settings) -> Iterator[ConfiguredModel]:
     # What nobody named beside another engine is offered if it is here, but not worth a download.
-    yield Wanted(settings.model, "model", "at once" if settings.engine in (AUTO, WHISPER) else "never")
+    yield ConfiguredModel(settings.model, "model", "at once" if settings.engine in (AUTO, WHISPER) else "never")
     for name in settings.models:
-        yield Wanted(name, "models", "at once")
+        yield ConfiguredModel(name, "models", "at once")
 
 
-def _own(settings: Settings, contract: Contract) -> Iterator[Wanted]:
+def _own(settings: Settings, contract: Contract) -> Iterator[ConfiguredModel]:
     field = _OF_CONTRACT.get(contract)
     if field and (name := own_model(settings, contract)):
-        yield Wanted(name, field, "at once" if contract.value in settings.profile else "when asked")
+        yield ConfiguredModel(name, field, "at once" if contract.value in settings.profile else "when asked")
     if contract is Contract.BACKEND and settings.backend_modes != ["none"]:
         for name in settings.backend_modes:
-            yield Wanted(name, "backend_modes", "when asked")
+            yield ConfiguredModel(name, "backend_modes", "when asked")

@@ -34,7 +34,7 @@ def configured_model(settings: Settings) -> Iterator[ConfiguredModel]:
         yield from _own(settings, contract)
 
 
-def wanted_by(settings: Settings, contract: Contract) -> Iterator[str]:
+def configured_by(settings: Settings, contract: Contract) -> Iterator[str]:
     """The models that may be named by what comes through a contract."""
     return (one.name for one in (*_native(settings), *_own(settings, contract)))
 

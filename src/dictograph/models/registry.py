@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from dictograph.contract import Contract
 from dictograph.engine.names import AUTO, SPHINX, WHISPER
 from dictograph.errors import InvalidOption, ModelNotAllowed, SettingsError
-from dictograph.models.configured_models import ConfiguredModel, configured_model, wanted_by
+from dictograph.models.configured_models import ConfiguredModel, configured_by, configured_model
 from dictograph.models.hf_cache import Cache, cache_folder, folder_of, is_folder, repository
 from dictograph.models.managed_model import ManagedModel, When
 from dictograph.settings.model import Settings, variable
@@ -51,7 +51,7 @@ class ModelRegistry:
         self.own = {own.engine: own for own in _own_models(settings)}
         self.shelves = {shelf.name: shelf for shelf in _shelves(settings)}
         self.default = self.shelves[settings.model]
-        self._for = {contract: self._named_by(wanted_by(settings, contract)) for contract in Contract}
+        self._for = {contract: self._named_by(configured_by(settings, contract)) for contract in Contract}
         if settings.engine not in self.engines:
             raise SettingsError(
                 f"{variable('engine')} cannot be {settings.engine!r}: there are {', '.join(self.engines)}."

@@ -15,11 +15,11 @@ from dictograph.models.configured_models import needed, own_model
 from dictograph.models.hardware import Hardware, find_hardware
 from dictograph.models.managed_model import Checking, Fetching, ManagedModel, OnDemand, Ready, Unavailable
 from dictograph.models.registry import AUTO, SPHINX, WHISPER, ModelRegistry
-from dictograph.models.selection import Choice, NotYet, own_choice, whisper_choice
+from dictograph.models.selection import EngineSelection, NotYet, own_choice, whisper_choice
 from dictograph.settings.model import Settings
 from dictograph.transcript import JobWarning as Caution
 
-__all__ = ["Catalog", "Choice", "NotYet"]
+__all__ = ["Catalog", "EngineSelection", "NotYet"]
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class Catalog:
         """Find or fetch the weights of every Whisper model, and go on trying; returns only when cancelled."""
         await self.prepare(lambda: None)
 
-    async def choose(self, engine: str, model: str | None) -> Choice | NotYet:
+    async def choose(self, engine: str, model: str | None) -> EngineSelection | NotYet:
         """What a job that asks for `engine` and `model` is done with.
 
         Raises:
@@ -117,12 +117,12 @@ class Catalog:
             case _:
                 return NotYet(f"The weights of {shelf.name} are being looked for.")
 
-    async def decide(self, engine: str, model: str | None) -> Choice:
+    async def decide(self, engine: str, model: str | None) -> EngineSelection:
         """`choose`, waiting until it is known; `run` or `prepare` has to run meanwhile."""
         while True:
             change = self._change
             choice = await self.choose(engine, model)
-            if isinstance(choice, Choice):
+            if isinstance(choice, EngineSelection):
                 return choice
             await change.wait()
 

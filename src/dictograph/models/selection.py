@@ -16,7 +16,7 @@ _WHISPER_FACTORY = "dictograph.engine.whisper:load"
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class EngineSelection:
     """An engine for a job, with warnings for the transcript."""
 
     spec: EngineSpec
@@ -31,7 +31,7 @@ class NotYet:
     reason: str
 
 
-def own_choice(settings: Settings, own: OwnModel, *warnings: Caution) -> Choice:
+def own_choice(settings: Settings, own: OwnModel, *warnings: Caution) -> EngineSelection:
     """An engine that brings its model along."""
     spec = EngineSpec(
         name=own.engine,
@@ -41,10 +41,10 @@ def own_choice(settings: Settings, own: OwnModel, *warnings: Caution) -> Choice:
         threads=settings.engine_threads,
         batch_size=settings.batch_size,
     )
-    return Choice(spec, FrozenEngine(own.engine, own.model, own.revision), warnings)
+    return EngineSelection(spec, FrozenEngine(own.engine, own.model, own.revision), warnings)
 
 
-def whisper_choice(settings: Settings, hardware: Hardware, model: str, snapshot: Snapshot) -> Choice:
+def whisper_choice(settings: Settings, hardware: Hardware, model: str, snapshot: Snapshot) -> EngineSelection:
     """Whisper with the weights of one exact revision."""
     spec = EngineSpec(
         name=WHISPER,
@@ -57,4 +57,4 @@ def whisper_choice(settings: Settings, hardware: Hardware, model: str, snapshot:
         threads=settings.engine_threads,
         batch_size=settings.batch_size,
     )
-    return Choice(spec, FrozenEngine(WHISPER, model, snapshot.revision))
+    return EngineSelection(spec, FrozenEngine(WHISPER, model, snapshot.revision))

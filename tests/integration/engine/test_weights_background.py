@@ -15,7 +15,7 @@ import pytest
 
 from dictograph.errors import ModelUnavailable
 from dictograph.models import managed_model
-from dictograph.models.catalog import Catalog, Choice, NotYet
+from dictograph.models.catalog import Catalog, EngineSelection, NotYet
 from dictograph.settings.model import Settings
 from tests.hub import Hub, serving
 from tests.service import TINY
@@ -133,7 +133,7 @@ def test_weights_that_could_not_be_fetched_are_fetched_when_the_hub_is_back(
             hub.repository = "Systran/faster-whisper-small"
             await until(lambda: offered.describe()[0]["state"] == "ready")
             choice = await offered.choose("auto", None)
-            assert isinstance(choice, Choice)
+            assert isinstance(choice, EngineSelection)
             assert choice.frozen.engine == "whisper"
             assert offered.notice is None
 

@@ -15,7 +15,7 @@ import pytest
 from dictograph.contract import Contract
 from dictograph.errors import InvalidOption, ModelNotAllowed, ModelUnavailable, SettingsError
 from dictograph.job import FrozenEngine
-from dictograph.models.catalog import Catalog, Choice, NotYet
+from dictograph.models.catalog import Catalog, EngineSelection, NotYet
 from dictograph.models.configured_models import fetched_at_once
 from dictograph.models.hf_cache import Cache
 from dictograph.settings.model import Settings
@@ -58,9 +58,9 @@ async def prepared(catalog: Catalog) -> None:
         await task
 
 
-async def chosen(catalog: Catalog, engine: str, model: str | None = None) -> Choice:
+async def chosen(catalog: Catalog, engine: str, model: str | None = None) -> EngineSelection:
     choice = await catalog.choose(engine, model)
-    assert isinstance(choice, Choice), choice
+    assert isinstance(choice, EngineSelection), choice
     return choice
 
 
@@ -146,7 +146,7 @@ def test_a_folder_without_weights_is_unavailable_and_comes_back(tmp_path: Path) 
             await offered.decide("whisper", None)
         assert ("whisper", "") in offered.runnable()
         (folder / "away.bin").rename(folder / "model.bin")
-        while not isinstance(await offered_or_none(offered), Choice):
+        while not isinstance(await offered_or_none(offered), EngineSelection):
             await asyncio.sleep(0.05)
         task.cancel()
 
@@ -317,9 +317,9 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0.01)
 
 
-async def until_chosen(offered: Catalog, model: str) -> Choice:
+async def until_chosen(offered: Catalog, model: str) -> EngineSelection:
     while True:
         with suppress(ModelUnavailable):
-            if isinstance(choice := await offered.choose("whisper", model), Choice):
+            if isinstance(choice := await offered.choose("whisper", model), EngineSelection):
                 return choice
         await asyncio.sleep(0.05)

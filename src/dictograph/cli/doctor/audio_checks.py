@@ -23,7 +23,7 @@ from dictograph.models.configured_models import needed
 from dictograph.models.hf_cache import cache_folder
 from dictograph.models.inventory import ModelInfo, list_models
 from dictograph.models.registry import AUTO, SPHINX, WHISPER
-from dictograph.models.selection import Choice
+from dictograph.models.selection import EngineSelection
 from dictograph.samples import hello
 from dictograph.settings.model import Settings, variable
 
@@ -110,7 +110,7 @@ async def inference(settings: Settings) -> Result:
     return Verdict.OK, f"{name} transcribes: {speed}{given}", ""
 
 
-def _sized(choice: Choice, child: EngineChild) -> str:
+def _sized(choice: EngineSelection, child: EngineChild) -> str:
     """What the engine was given, where that is anybody's choice."""
     if choice.frozen.engine != WHISPER:
         return ""
@@ -133,7 +133,7 @@ def _default(settings: Settings) -> ModelInfo:
     return next(model for model in list_models(settings) if model.default)
 
 
-async def _choose(settings: Settings) -> Choice:
+async def _choose(settings: Settings) -> EngineSelection:
     catalog = Catalog.from_settings(settings)
     finding = asyncio.create_task(catalog.run())  # finds what is here: that it is here was looked at before
     try:

@@ -15,11 +15,11 @@ from dictograph.models.configured_models import needed, own_model
 from dictograph.models.hardware import Hardware, find_hardware
 from dictograph.models.managed_model import Checking, Fetching, ManagedModel, OnDemand, Ready, Unavailable
 from dictograph.models.registry import AUTO, SPHINX, WHISPER, ModelRegistry
-from dictograph.models.selection import EngineSelection, NotYet, own_choice, whisper_choice
+from dictograph.models.selection import EngineSelection, Pending, own_choice, whisper_choice
 from dictograph.settings.model import Settings
 from dictograph.transcript import JobWarning as Caution
 
-__all__ = ["Catalog", "EngineSelection", "NotYet"]
+__all__ = ["Catalog", "EngineSelection", "Pending"]
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class Catalog:
         """Find or fetch the weights of every Whisper model, and go on trying; returns only when cancelled."""
         await self.prepare(lambda: None)
 
-    async def choose(self, engine: str, model: str | None) -> EngineSelection | NotYet:
+    async def choose(self, engine: str, model: str | None) -> EngineSelection | Pending:
         """What a job that asks for `engine` and `model` is done with.
 
         Raises:
@@ -110,12 +110,12 @@ class Catalog:
                 kind = ModelOutOfReach if may_pass else ModelUnavailable
                 raise kind(f"The model {shelf.name} is unavailable: {reason}.")
             case Fetching(progress):
-                return NotYet(f"The weights of {shelf.name} are being fetched ({progress.part:.0%}).")
+                return Pending(f"The weights of {shelf.name} are being fetched ({progress.part:.0%}).")
             case OnDemand():
                 shelf.ask()
-                return NotYet(f"The weights of {shelf.name} are now fetched.")
+                return Pending(f"The weights of {shelf.name} are now fetched.")
             case _:
-                return NotYet(f"The weights of {shelf.name} are being looked for.")
+                return Pending(f"The weights of {shelf.name} are being looked for.")
 
     async def decide(self, engine: str, model: str | None) -> EngineSelection:
         """`choose`, waiting until it is known; `run` or `prepare` has to run meanwhile."""

@@ -25,7 +25,7 @@ class EngineSelection:
 
 
 @dataclass(frozen=True, slots=True)
-class NotYet:
+class Pending:
     """It is not known yet, or the weights are on their way: the job waits."""
 
     reason: str

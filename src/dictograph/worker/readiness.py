@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 from dictograph.errors import DictographError
-from dictograph.models.catalog import Catalog, NotYet
+from dictograph.models.catalog import Catalog, Pending
 from dictograph.worker.agent import every
 from dictograph.worker.batching.engine_dispatcher import EngineDispatcher
 from dictograph.worker.engines import Engines
@@ -51,7 +51,7 @@ class Readiness:
 
     async def _prove(self) -> None:
         choice = await self._catalog.choose("auto", None)
-        if isinstance(choice, NotYet):
+        if isinstance(choice, Pending):
             self._not_ready(choice.reason)
             return
         self._not_ready(f"loading engine {choice.frozen.engine}")

@@ -31,7 +31,7 @@ from dictograph.errors import (
     UnexpectedError,
 )
 from dictograph.job import ErrorRecord, JobStatus, SourceKind, StoredAudio
-from dictograph.models.catalog import Catalog, NotYet
+from dictograph.models.catalog import Catalog, Pending
 from dictograph.runtime.crash import CrashPoints, Point
 from dictograph.runtime.private_files import make_private_folder
 from dictograph.runtime.redaction import without_folders
@@ -249,7 +249,7 @@ class Runner:
             return await self._context.catalog.spec_for(self.job.frozen)
         options = self.job.options
         choice = await self._context.catalog.choose(options.engine, options.model)
-        if isinstance(choice, NotYet):
+        if isinstance(choice, Pending):
             raise GivenBack
         warnings = [warning.as_dict() for warning in choice.warnings]
         await self._write(lambda c: progress.freeze_engine(c, self.lease, choice.frozen, warnings))

@@ -15,7 +15,7 @@ import pytest
 
 from dictograph.errors import ModelUnavailable
 from dictograph.models import managed_model
-from dictograph.models.catalog import Catalog, EngineSelection, NotYet
+from dictograph.models.catalog import Catalog, EngineSelection, Pending
 from dictograph.settings.model import Settings
 from tests.hub import Hub, serving
 from tests.service import TINY
@@ -75,7 +75,7 @@ def test_slow_weights_are_waited_for_with_progress(tmp_path: Path, monkeypatch: 
             }
             assert small()["progress"] < 1
             waiting = await offered.choose("auto", None)
-            assert isinstance(waiting, NotYet)
+            assert isinstance(waiting, Pending)
             assert "being fetched" in waiting.reason
             assert not {("auto", ""), ("whisper", ""), ("whisper", "small")} & offered.runnable()
             hub.go_on.set()

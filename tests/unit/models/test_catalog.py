@@ -15,7 +15,7 @@ import pytest
 from dictograph.contract import Contract
 from dictograph.errors import InvalidOption, ModelNotAllowed, ModelUnavailable, SettingsError
 from dictograph.job import FrozenEngine
-from dictograph.models.catalog import Catalog, EngineSelection, NotYet
+from dictograph.models.catalog import Catalog, EngineSelection, Pending
 from dictograph.models.configured_models import fetched_at_once
 from dictograph.models.hf_cache import Cache
 from dictograph.settings.model import Settings
@@ -141,7 +141,7 @@ def test_a_folder_without_weights_is_unavailable_and_comes_back(tmp_path: Path) 
         task = asyncio.create_task(offered.run())
         await offered.decide("whisper", None)
         (folder / "model.bin").rename(folder / "away.bin")
-        assert isinstance(await offered.choose("whisper", None), NotYet)
+        assert isinstance(await offered.choose("whisper", None), Pending)
         with pytest.raises(ModelUnavailable, match=r"has no model\.bin"):
             await offered.decide("whisper", None)
         assert ("whisper", "") in offered.runnable()
@@ -193,7 +193,7 @@ def test_nothing_of_whisper_is_runnable_before_it_is_known(tmp_path: Path) -> No
     offered = catalog(tmp_path)
     assert offered.runnable() == SPHINX
     assert [shape["state"] for shape in offered.describe()] == ["checking", "ready"]
-    assert isinstance(asyncio.run(offered.choose("auto", None)), NotYet)
+    assert isinstance(asyncio.run(offered.choose("auto", None)), Pending)
 
 
 def test_what_is_ready_and_what_has_failed_is_runnable(tmp_path: Path) -> None:
@@ -294,7 +294,7 @@ def test_a_mode_whose_weights_are_not_here_is_fetched_when_a_job_needs_it(tmp_pa
         task = asyncio.create_task(offered.run())
         assert (await offered.decide("auto", "base")).frozen == FrozenEngine("whisper", "base", "b" * 40)
         await until(lambda: ("whisper", "medium") in offered.runnable())
-        assert isinstance(await offered.choose("whisper", "medium"), NotYet)
+        assert isinstance(await offered.choose("whisper", "medium"), Pending)
         assert ("whisper", "medium") not in offered.runnable()
         with pytest.raises(ModelUnavailable, match="The model medium is unavailable: HF_HUB_OFFLINE forbids fetching"):
             await offered.decide("whisper", "medium")

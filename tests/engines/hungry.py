@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from dictograph.engine.memory import Batches
+from dictograph.engine.memory import AdaptiveBatcher
 from dictograph.engine.protocol import Capabilities, EngineSpec, Window, WindowOptions, WindowResult
 from tests.engines.digest import FOLDER
 
@@ -41,7 +41,7 @@ class Modest(Hungry):
     """Is told when its memory, 400 MiB, does not hold a batch, as by a GPU's driver; and does the rest as others do."""
 
     def __init__(self, spec: EngineSpec) -> None:
-        self._batches = Batches(8)
+        self._batches = AdaptiveBatcher(8)
 
     @property
     def capabilities(self) -> Capabilities:  # type: ignore[override] # it sinks, and the other's does not

@@ -26,7 +26,7 @@ def give_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-class Batches:
+class AdaptiveBatcher:
     """How many windows an engine works on at once: at most `most`, which sinks when so many do not fit into the memory.
 
     It does not rise again: an engine that is loaded anew begins with the whole.

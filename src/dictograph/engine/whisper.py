@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from dictograph.engine.loudness import Loudness, is_empty
-from dictograph.engine.memory import Batches
+from dictograph.engine.memory import AdaptiveBatcher
 from dictograph.engine.protocol import (
     SAMPLE_RATE,
     Capabilities,
@@ -66,7 +66,7 @@ class WhisperEngine:
     def __init__(self, spec: EngineSpec) -> None:
         self._model = Model(spec)
         self._name = spec.model or spec.model_path
-        self._batches = Batches(self._model.batch)
+        self._batches = AdaptiveBatcher(self._model.batch)
         self._remembered: OrderedDict[bytes, tuple[Encoded, int]] = OrderedDict()
         translates = self._model.multilingual and not any(word in self._name.lower() for word in _CANNOT_TRANSLATE)
         self._capabilities = Capabilities(

@@ -18,7 +18,7 @@ from dictograph.engine.codec import (
     unpack_windows,
 )
 from dictograph.engine.host import Host
-from dictograph.engine.memory import Batches
+from dictograph.engine.memory import AdaptiveBatcher
 from dictograph.engine.protocol import Capabilities, EngineSpec, Window
 
 
@@ -75,7 +75,7 @@ def test_a_batch_too_large_for_the_memory_is_halved() -> None:
             raise RuntimeError("CUDA failed with error out of memory")
         return [item * 10 for item in part]
 
-    batches = Batches(8)
+    batches = AdaptiveBatcher(8)
     assert batches.run(work, list(range(9))) == [item * 10 for item in range(9)]
     assert sizes == [8, 4, 2, 2, 2, 2, 1]
     sizes.clear()
@@ -94,9 +94,9 @@ def test_what_does_not_fit_alone_is_an_error_and_other_errors_are_not_retried() 
 
     sizes: list[int] = []
     with pytest.raises(RuntimeError, match="out of memory"):
-        Batches(2).run(no_memory, [1, 2, 3])
+        AdaptiveBatcher(2).run(no_memory, [1, 2, 3])
     with pytest.raises(RuntimeError, match="wrong shape"):
-        Batches(2).run(broken, [1, 2, 3])
+        AdaptiveBatcher(2).run(broken, [1, 2, 3])
     assert sizes == [2]
 
 

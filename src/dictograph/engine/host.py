@@ -18,7 +18,7 @@ from typing import cast
 from dictograph.child.frames import Frame
 from dictograph.child.loop import ChildError, serve
 from dictograph.engine.codec import capabilities_as_dict, options_from_dict, spec_from_dict, unpack_windows
-from dictograph.engine.memory import give_back, out_of_memory
+from dictograph.engine.memory import out_of_memory, release_memory
 from dictograph.engine.protocol import Engine, EngineSpec, Preparing
 from dictograph.errors import DictographError, EngineFailed, ModelUnavailable
 
@@ -63,7 +63,7 @@ class Host:
         for result in results:
             yield Frame({"results": [result.as_dict()]})
         yield Frame({"results": [], "max_batch": engine.capabilities.max_batch})
-        give_back()
+        release_memory()
 
     def _detect(self, request: Frame) -> Iterator[Frame]:
         windows = unpack_windows(request.header["windows"], request.body)

@@ -17,7 +17,7 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or "out of memory" in words or "bad_alloc" in words
 
 
-def give_back() -> None:
+def release_memory() -> None:
     """Give the system what the C library keeps for later, in holes too: else these grow for some minutes.
 
     malloc_trim(3), which glibc has. What the next batch then takes anew costs it about a hundredth of its time.

@@ -11,7 +11,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-class SideBySide:
+class ParallelDecoder:
     """Shares lists out among `count` threads."""
 
     def __init__(self, count: int) -> None:

@@ -18,7 +18,7 @@ from faster_whisper.tokenizer import Tokenizer
 from numpy.typing import NDArray
 
 from dictograph.engine.memory import out_of_memory
-from dictograph.engine.parallel_decoder import SideBySide
+from dictograph.engine.parallel_decoder import ParallelDecoder
 from dictograph.engine.protocol import EngineSpec, Samples
 from dictograph.engine.segments import TimedWord
 from dictograph.engine.sizing import Sizing, sizing
@@ -77,7 +77,7 @@ class Model:
         size = sizing(device, spec.threads, spec.batch_size)
         self._whisper = _loaded(spec, device, size)
         self._ct2 = self._whisper.model
-        self._decoders = SideBySide(size.decoders)
+        self._decoders = ParallelDecoder(size.decoders)
         self.batch = size.batch
         self.multilingual = bool(self._ct2.is_multilingual)
         self.on_gpu = self._ct2.device == "cuda"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from dictograph.engine.parallel_decoder import SideBySide, parts
+from dictograph.engine.parallel_decoder import ParallelDecoder, parts
 from dictograph.engine.sizing import Sizing, cores, sizing
 
 GIB = 2**30
@@ -43,8 +43,8 @@ def test_work_is_shared_out_in_order(count: int) -> None:
     sizes = [len(part) for part in parts(items, count)]
     assert max(sizes) - min(sizes) <= 1
     assert min(sizes) > 0
-    assert SideBySide(count).run(lambda part: [2 * one for one in part], items) == [2 * one for one in items]
-    assert SideBySide(count).run(lambda part: part, []) == []
+    assert ParallelDecoder(count).run(lambda part: [2 * one for one in part], items) == [2 * one for one in items]
+    assert ParallelDecoder(count).run(lambda part: part, []) == []
 
 
 def test_one_part_that_fails_fails_all_when_the_others_are_done() -> None:
@@ -57,5 +57,5 @@ def test_one_part_that_fails_fails_all_when_the_others_are_done() -> None:
         return part
 
     with pytest.raises(MemoryError):
-        SideBySide(2).run(work, [0, 1, 2, 3])
+        ParallelDecoder(2).run(work, [0, 1, 2, 3])
     assert done == [2, 3]

@@ -46,7 +46,7 @@ _CANNOT_TRANSLATE = ("turbo", "distil")
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class AudioSlice:
     """Some sound as the encoder sees it; `start` in seconds from its window's beginning."""
 
     samples: Samples
@@ -123,7 +123,7 @@ class WhisperEngine:
         words = self._words(readings, speech)
         return [_result(reading, timed, options) for reading, timed in zip(readings, words, strict=True)]
 
-    def _remember(self, windows: Sequence[Window]) -> list[Stretch]:
+    def _remember(self, windows: Sequence[Window]) -> list[AudioSlice]:
         """Hear windows that will soon be read: encoding is half of the work, and needs no doing twice."""
         stretches = self._heard([window.samples for window in windows])
         for stretch in stretches:
@@ -132,12 +132,12 @@ class WhisperEngine:
                 self._remembered.popitem(last=False)
         return stretches
 
-    def _heard(self, parts: Sequence[Samples], starts: Sequence[float] = ()) -> list[Stretch]:
+    def _heard(self, parts: Sequence[Samples], starts: Sequence[float] = ()) -> list[AudioSlice]:
         known = [self._remembered.pop(_digest(samples), None) if self._remembered else None for samples in parts]
         new = iter(self._encoded([samples for samples, found in zip(parts, known, strict=True) if found is None]))
         encoded = [next(new) if found is None else found for found in known]
         return [
-            Stretch(samples, start, vectors, frames)
+            AudioSlice(samples, start, vectors, frames)
             for samples, start, (vectors, frames) in zip(parts, starts or [0.0] * len(parts), encoded, strict=True)
         ]
 
@@ -147,21 +147,21 @@ class WhisperEngine:
         encoded = self._model.encode([mel for mel, _ in features])
         return [(vectors, frames) for vectors, (_, frames) in zip(encoded, features, strict=True)]
 
-    def _decoded(self, stretches: Sequence[Stretch], speech: Speech, how: Decoding) -> list[Reading[Stretch]]:
+    def _decoded(self, stretches: Sequence[AudioSlice], speech: Speech, how: Decoding) -> list[Reading[AudioSlice]]:
         if not stretches:
             return []
         takes = self._model.decode([stretch.encoded for stretch in stretches], speech, how)
         return [Reading(((stretch, take),)) for stretch, take in zip(stretches, takes, strict=True)]
 
     def _read(
-        self, stretches: Sequence[Stretch], speech: Speech, ways: Sequence[Decoding], *, cut: bool
-    ) -> list[Reading[Stretch]]:
+        self, stretches: Sequence[AudioSlice], speech: Speech, ways: Sequence[Decoding], *, cut: bool
+    ) -> list[Reading[AudioSlice]]:
         """Read in one way after another until it looks right, and keep the best.
 
         In two halves as well where none does, if `cut`; and in halves alone where more is said than an answer holds:
         where the plain one had to stop, for a strict one may run on only because it must not loop.
         """
-        made: list[list[Reading[Stretch]]] = [[] for _ in stretches]
+        made: list[list[Reading[AudioSlice]]] = [[] for _ in stretches]
         for how in ways:
             doubtful = [index for index, readings in enumerate(made) if _doubtful(readings)]
             again = self._decoded([stretches[index] for index in doubtful], speech, how)
@@ -175,7 +175,9 @@ class WhisperEngine:
             kept[n] = halves if unread[n] and not halves.looping else best([*made[n], halves])
         return kept
 
-    def _halved(self, stretches: Sequence[Stretch], speech: Speech, ways: Sequence[Decoding]) -> list[Reading[Stretch]]:
+    def _halved(
+        self, stretches: Sequence[AudioSlice], speech: Speech, ways: Sequence[Decoding]
+    ) -> list[Reading[AudioSlice]]:
         """Each read in two parts: all first ones together, then all second ones, so that no batch grows."""
         cuts = [_cut(stretch) for stretch in stretches]
         halves = [
@@ -184,7 +186,7 @@ class WhisperEngine:
         ]
         return [first.followed_by(second) for first, second in zip(*halves, strict=True)]
 
-    def _words(self, readings: Sequence[Reading[Stretch]], speech: Speech) -> list[list[TimedWord]]:
+    def _words(self, readings: Sequence[Reading[AudioSlice]], speech: Speech) -> list[list[TimedWord]]:
         """The words of each reading, in the time of its window."""
         spoken = [
             (index, stretch, take)
@@ -212,11 +214,11 @@ def _strict(beam_size: int) -> Decoding:
     return Decoding(max(beam_size, 5), repetition_penalty=1.2, no_repeat_ngram_size=4)
 
 
-def _doubtful(readings: Sequence[Reading[Stretch]]) -> bool:
+def _doubtful(readings: Sequence[Reading[AudioSlice]]) -> bool:
     return not any(reading.good for reading in readings)
 
 
-def _cut(stretch: Stretch) -> tuple[tuple[Samples, float], tuple[Samples, float]]:
+def _cut(stretch: AudioSlice) -> tuple[tuple[Samples, float], tuple[Samples, float]]:
     """Two parts with their starts, cut at the quietest point of the middle third."""
     duration = _seconds(stretch.samples)
     cut = Loudness(stretch.samples).quietest(duration / 3, 2 * duration / 3)
@@ -240,12 +242,12 @@ def _later(word: TimedWord, seconds: float) -> TimedWord:
     return replace(word, start=round(word.start + seconds, 3), end=round(word.end + seconds, 3))
 
 
-def _result(reading: Reading[Stretch], words: Sequence[TimedWord], options: WindowOptions) -> WindowResult:
+def _result(reading: Reading[AudioSlice], words: Sequence[TimedWord], options: WindowOptions) -> WindowResult:
     segments = tuple(_segment(part, _take_at(reading, part[0].start), options) for part in group(words))
     return WindowResult(tuple(s for s in segments if s.text), sampled=options.temperature > 0)
 
 
-def _take_at(reading: Reading[Stretch], seconds: float) -> Take:
+def _take_at(reading: Reading[AudioSlice], seconds: float) -> Take:
     """What was heard in the stretch that holds this moment."""
     return [take for stretch, take in reading.takes if stretch.start <= seconds][-1]
 

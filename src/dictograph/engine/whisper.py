@@ -25,7 +25,7 @@ from dictograph.engine.protocol import (
     WindowResult,
 )
 from dictograph.engine.segments import TimedWord, group, text_of
-from dictograph.engine.whisper_fallback import Reading, Take, best
+from dictograph.engine.whisper_fallback import Hypothesis, Take, best
 from dictograph.engine.whisper_model import Decoding, Encoded, Model, Speech
 from dictograph.engine.whisper_words import tidied
 from dictograph.errors import UnsupportedByEngine
@@ -147,21 +147,21 @@ class WhisperEngine:
         encoded = self._model.encode([mel for mel, _ in features])
         return [(vectors, frames) for vectors, (_, frames) in zip(encoded, features, strict=True)]
 
-    def _decoded(self, stretches: Sequence[AudioSlice], speech: Speech, how: Decoding) -> list[Reading[AudioSlice]]:
+    def _decoded(self, stretches: Sequence[AudioSlice], speech: Speech, how: Decoding) -> list[Hypothesis[AudioSlice]]:
         if not stretches:
             return []
         takes = self._model.decode([stretch.encoded for stretch in stretches], speech, how)
-        return [Reading(((stretch, take),)) for stretch, take in zip(stretches, takes, strict=True)]
+        return [Hypothesis(((stretch, take),)) for stretch, take in zip(stretches, takes, strict=True)]
 
     def _read(
         self, stretches: Sequence[AudioSlice], speech: Speech, ways: Sequence[Decoding], *, cut: bool
-    ) -> list[Reading[AudioSlice]]:
+    ) -> list[Hypothesis[AudioSlice]]:
         """Read in one way after another until it looks right, and keep the best.
 
         In two halves as well where none does, if `cut`; and in halves alone where more is said than an answer holds:
         where the plain one had to stop, for a strict one may run on only because it must not loop.
         """
-        made: list[list[Reading[AudioSlice]]] = [[] for _ in stretches]
+        made: list[list[Hypothesis[AudioSlice]]] = [[] for _ in stretches]
         for how in ways:
             doubtful = [index for index, readings in enumerate(made) if _doubtful(readings)]
             again = self._decoded([stretches[index] for index in doubtful], speech, how)
@@ -177,7 +177,7 @@ class WhisperEngine:
 
     def _halved(
         self, stretches: Sequence[AudioSlice], speech: Speech, ways: Sequence[Decoding]
-    ) -> list[Reading[AudioSlice]]:
+    ) -> list[Hypothesis[AudioSlice]]:
         """Each read in two parts: all first ones together, then all second ones, so that no batch grows."""
         cuts = [_cut(stretch) for stretch in stretches]
         halves = [
@@ -186,7 +186,7 @@ class WhisperEngine:
         ]
         return [first.followed_by(second) for first, second in zip(*halves, strict=True)]
 
-    def _words(self, readings: Sequence[Reading[AudioSlice]], speech: Speech) -> list[list[TimedWord]]:
+    def _words(self, readings: Sequence[Hypothesis[AudioSlice]], speech: Speech) -> list[list[TimedWord]]:
         """The words of each reading, in the time of its window."""
         spoken = [
             (index, stretch, take)
@@ -214,7 +214,7 @@ def _strict(beam_size: int) -> Decoding:
     return Decoding(max(beam_size, 5), repetition_penalty=1.2, no_repeat_ngram_size=4)
 
 
-def _doubtful(readings: Sequence[Reading[AudioSlice]]) -> bool:
+def _doubtful(readings: Sequence[Hypothesis[AudioSlice]]) -> bool:
     return not any(reading.good for reading in readings)
 
 
@@ -242,12 +242,12 @@ def _later(word: TimedWord, seconds: float) -> TimedWord:
     return replace(word, start=round(word.start + seconds, 3), end=round(word.end + seconds, 3))
 
 
-def _result(reading: Reading[AudioSlice], words: Sequence[TimedWord], options: WindowOptions) -> WindowResult:
+def _result(reading: Hypothesis[AudioSlice], words: Sequence[TimedWord], options: WindowOptions) -> WindowResult:
     segments = tuple(_segment(part, _take_at(reading, part[0].start), options) for part in group(words))
     return WindowResult(tuple(s for s in segments if s.text), sampled=options.temperature > 0)
 
 
-def _take_at(reading: Reading[AudioSlice], seconds: float) -> Take:
+def _take_at(reading: Hypothesis[AudioSlice], seconds: float) -> Take:
     """What was heard in the stretch that holds this moment."""
     return [take for stretch, take in reading.takes if stretch.start <= seconds][-1]
 

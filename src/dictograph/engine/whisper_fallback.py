@@ -63,7 +63,7 @@ class Take:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading(Generic[Where]):
+class Hypothesis(Generic[Where]):
     """One way to read a window: its stretches in order, each with what was heard there."""
 
     takes: tuple[tuple[Where, Take], ...]
@@ -87,11 +87,11 @@ class Reading(Generic[Where]):
         total = sum(take.avg_logprob * weight for (_, take), weight in zip(self.takes, weights, strict=True))
         return total / sum(weights)
 
-    def followed_by(self, other: Reading[Where]) -> Reading[Where]:
-        return Reading(self.takes + other.takes)
+    def followed_by(self, other: Hypothesis[Where]) -> Hypothesis[Where]:
+        return Hypothesis(self.takes + other.takes)
 
 
-def best(readings: Sequence[Reading[Where]]) -> Reading[Where]:
+def best(readings: Sequence[Hypothesis[Where]]) -> Hypothesis[Where]:
     """The first good one; else, of those that do not loop (of all, if all do), the most probable."""
     for reading in readings:
         if reading.good:

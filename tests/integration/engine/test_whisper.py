@@ -79,7 +79,7 @@ def test_doubtful_windows_are_read_again_by_themselves(
     monkeypatch.setattr(whisper_fallback, "NO_SPEECH", 2.0)
     seen = []
 
-    def best(readings: list[whisper_fallback.Reading[Any]]) -> whisper_fallback.Reading[Any]:
+    def best(readings: list[whisper_fallback.Hypothesis[Any]]) -> whisper_fallback.Hypothesis[Any]:
         seen.append(readings)
         return whisper_fallback.best(readings)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from dictograph.engine.whisper_fallback import Reading, Take, best, compression_ratio, repeats_itself
+from dictograph.engine.whisper_fallback import Hypothesis, Take, best, compression_ratio, repeats_itself
 from dictograph.engine.whisper_prompt import ROOM, previous_text
 
 LOOP = " ".join(["and so on"] * 40)
@@ -14,8 +14,8 @@ def _take(logprob: float = -0.2, text: str = "some words", no_speech: float = 0.
     return Take(tuple(text.encode()), text, logprob, no_speech, full)
 
 
-def _reading(*takes: Take) -> Reading[int]:
-    return Reading(tuple(enumerate(takes)))
+def _reading(*takes: Take) -> Hypothesis[int]:
+    return Hypothesis(tuple(enumerate(takes)))
 
 
 def test_a_confident_reading_is_good() -> None:

@@ -25,7 +25,7 @@ from dictograph.engine.protocol import (
     WindowResult,
 )
 from dictograph.engine.segments import TimedWord, group, text_of
-from dictograph.engine.whisper_fallback import Hypothesis, Take, best
+from dictograph.engine.whisper_fallback import DecodeResult, Hypothesis, best
 from dictograph.engine.whisper_model import Decoding, Encoded, Model, Speech
 from dictograph.engine.whisper_words import tidied
 from dictograph.errors import UnsupportedByEngine
@@ -247,12 +247,12 @@ def _result(reading: Hypothesis[AudioSlice], words: Sequence[TimedWord], options
     return WindowResult(tuple(s for s in segments if s.text), sampled=options.temperature > 0)
 
 
-def _take_at(reading: Hypothesis[AudioSlice], seconds: float) -> Take:
+def _take_at(reading: Hypothesis[AudioSlice], seconds: float) -> DecodeResult:
     """What was heard in the stretch that holds this moment."""
     return [take for stretch, take in reading.takes if stretch.start <= seconds][-1]
 
 
-def _segment(words: Sequence[TimedWord], take: Take, options: WindowOptions) -> Segment:
+def _segment(words: Sequence[TimedWord], take: DecodeResult, options: WindowOptions) -> Segment:
     return Segment(
         start=words[0].start,
         end=words[-1].end,

@@ -26,7 +26,7 @@ Where = TypeVar("Where")
 
 
 @dataclass(frozen=True, slots=True)
-class Take:
+class DecodeResult:
     """What was heard in one stretch of sound: text tokens and Whisper's figures for them.
 
     `full` says that the answer has as many tokens as there is room for, and so was not ended by the model.
@@ -66,7 +66,7 @@ class Take:
 class Hypothesis(Generic[Where]):
     """One way to read a window: its stretches in order, each with what was heard there."""
 
-    takes: tuple[tuple[Where, Take], ...]
+    takes: tuple[tuple[Where, DecodeResult], ...]
 
     @property
     def good(self) -> bool:

@@ -22,7 +22,7 @@ from dictograph.engine.parallel_decoder import ParallelDecoder
 from dictograph.engine.protocol import EngineSpec, Samples
 from dictograph.engine.segments import TimedWord
 from dictograph.engine.sizing import Sizing, sizing
-from dictograph.engine.whisper_fallback import Take
+from dictograph.engine.whisper_fallback import DecodeResult
 from dictograph.engine.whisper_prompt import previous_text
 from dictograph.engine.whisper_words import Piece, aligned_words, with_punctuation
 from dictograph.errors import ModelUnavailable
@@ -118,11 +118,11 @@ class Model:
         """How many windows are worked on side by side."""
         return self._decoders.count
 
-    def decode(self, encoded: Sequence[Encoded], speech: Speech, how: Decoding) -> list[Take]:
+    def decode(self, encoded: Sequence[Encoded], speech: Speech, how: Decoding) -> list[DecodeResult]:
         """The text of each, without time stamps."""
         return self._decoders.run(lambda part: self._decode(part, speech, how), encoded)
 
-    def _decode(self, encoded: Sequence[Encoded], speech: Speech, how: Decoding) -> list[Take]:
+    def _decode(self, encoded: Sequence[Encoded], speech: Speech, how: Decoding) -> list[DecodeResult]:
         answers = self._ct2.generate(
             _storage(encoded),
             [list(speech.prompt)] * len(encoded),
@@ -228,12 +228,12 @@ def _suppressed(tokenizer: Tokenizer) -> tuple[int, ...]:
     return (-1, *sorted(known))
 
 
-def _take(answer: Any, tokenizer: Tokenizer) -> Take:
+def _take(answer: Any, tokenizer: Tokenizer) -> DecodeResult:
     sequence = answer.sequences_ids[0]
     text_tokens = tuple(token for token in sequence if token < tokenizer.eot)
     # The score is a mean over the tokens without the closing one, Whisper's figure one with it.
     logprob = answer.scores[0] * len(sequence) / (len(sequence) + 1)
-    return Take(
+    return DecodeResult(
         tokens=text_tokens,
         text=tokenizer.decode(text_tokens).strip(),
         avg_logprob=round(float(logprob), 4),

@@ -99,7 +99,7 @@ def test_words_of_the_second_half_stand_in_the_windows_time(
     window = Window(np.concatenate([say("one two three"), silence(2.5), say("nine eight")]))
     (whole,) = engine.transcribe([window], OPTIONS)
     monkeypatch.setattr(whisper, "best", lambda readings: readings[-1])
-    monkeypatch.setattr(whisper_fallback.Take, "good", False)
+    monkeypatch.setattr(whisper_fallback.DecodeResult, "good", False)
     (halved,) = engine.transcribe([window], OPTIONS)
     times = [[word.start for segment in result.segments for word in segment.words] for result in (whole, halved)]
     assert [s.text for s in halved.segments] == ["one two three", "nine eight"]
@@ -151,11 +151,13 @@ def test_a_model_that_never_ends_is_not_asked_for_ever(
 def test_a_strict_answer_that_runs_on_since_it_must_not_loop_is_not_cut_for_more(
     engine: whisper.WhisperEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loop = whisper_fallback.Take(tuple([7, 8] * 112), "so it " * 112, -0.5, 0.0, full=True)
-    made_up = whisper_fallback.Take(tuple(range(224)), " ".join(map(str, range(224))), -0.8, 0.0, full=True)
+    loop = whisper_fallback.DecodeResult(tuple([7, 8] * 112), "so it " * 112, -0.5, 0.0, full=True)
+    made_up = whisper_fallback.DecodeResult(tuple(range(224)), " ".join(map(str, range(224))), -0.8, 0.0, full=True)
     asked: list[int] = []
 
-    def decode(encoded: Sequence[object], speech: object, how: whisper_model.Decoding) -> list[whisper_fallback.Take]:
+    def decode(
+        encoded: Sequence[object], speech: object, how: whisper_model.Decoding
+    ) -> list[whisper_fallback.DecodeResult]:
         asked.append(len(encoded))
         return [made_up if how.no_repeat_ngram_size else loop for _ in encoded]
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import random
 
-from dictograph.engine.whisper_fallback import Hypothesis, Take, best, compression_ratio, repeats_itself
+from dictograph.engine.whisper_fallback import DecodeResult, Hypothesis, best, compression_ratio, repeats_itself
 from dictograph.engine.whisper_prompt import ROOM, previous_text
 
 LOOP = " ".join(["and so on"] * 40)
 
 
-def _take(logprob: float = -0.2, text: str = "some words", no_speech: float = 0.01, full: bool = False) -> Take:
-    return Take(tuple(text.encode()), text, logprob, no_speech, full)
+def _take(logprob: float = -0.2, text: str = "some words", no_speech: float = 0.01, full: bool = False) -> DecodeResult:
+    return DecodeResult(tuple(text.encode()), text, logprob, no_speech, full)
 
 
-def _reading(*takes: Take) -> Hypothesis[int]:
+def _reading(*takes: DecodeResult) -> Hypothesis[int]:
     return Hypothesis(tuple(enumerate(takes)))
 
 

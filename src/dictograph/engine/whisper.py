@@ -116,10 +116,12 @@ class WhisperEngine:
     def _batch(self, windows: Sequence[Window], speech: Speech, options: WindowOptions) -> list[WindowResult]:
         stretches = self._heard([window.samples for window in windows])
         if options.temperature > 0:
-            readings = self._read(stretches, speech, [Decoding(temperature=options.temperature)], cut=False)
+            readings = self._decode_with_fallback(
+                stretches, speech, [Decoding(temperature=options.temperature)], cut=False
+            )
         else:
             ways = [Decoding(options.beam_size), _strict(options.beam_size)]
-            readings = self._read(stretches, speech, ways, cut=True)
+            readings = self._decode_with_fallback(stretches, speech, ways, cut=True)
         words = self._words(readings, speech)
         return [_result(reading, timed, options) for reading, timed in zip(readings, words, strict=True)]
 
@@ -153,7 +155,7 @@ class WhisperEngine:
         takes = self._model.decode([stretch.encoded for stretch in stretches], speech, how)
         return [Hypothesis(((stretch, take),)) for stretch, take in zip(stretches, takes, strict=True)]
 
-    def _read(
+    def _decode_with_fallback(
         self, stretches: Sequence[AudioSlice], speech: Speech, ways: Sequence[Decoding], *, cut: bool
     ) -> list[Hypothesis[AudioSlice]]:
         """Read in one way after another until it looks right, and keep the best.
@@ -181,7 +183,7 @@ class WhisperEngine:
         """Each read in two parts: all first ones together, then all second ones, so that no batch grows."""
         cuts = [_cut(stretch) for stretch in stretches]
         halves = [
-            self._read(self._heard(*zip(*side, strict=True)), speech, ways, cut=False)
+            self._decode_with_fallback(self._heard(*zip(*side, strict=True)), speech, ways, cut=False)
             for side in zip(*cuts, strict=True)
         ]
         return [first.followed_by(second) for first, second in zip(*halves, strict=True)]

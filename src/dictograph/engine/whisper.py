@@ -173,11 +173,11 @@ class WhisperEngine:
         unread = [one.unfinished and readings[0].unfinished for one, readings in zip(kept, made, strict=True)]
         lacking = [more or (cut and not one.good) for more, one in zip(unread, kept, strict=True)]
         worth = [n for n, lacks in enumerate(lacking) if lacks and _seconds(stretches[n].samples) >= _SHORTEST_TO_CUT_S]
-        for n, halves in zip(worth, self._halved([stretches[n] for n in worth], speech, ways), strict=True):
+        for n, halves in zip(worth, self._decode_halves([stretches[n] for n in worth], speech, ways), strict=True):
             kept[n] = halves if unread[n] and not halves.looping else best([*made[n], halves])
         return kept
 
-    def _halved(
+    def _decode_halves(
         self, stretches: Sequence[AudioSlice], speech: Speech, ways: Sequence[Decoding]
     ) -> list[Hypothesis[AudioSlice]]:
         """Each read in two parts: all first ones together, then all second ones, so that no batch grows."""

@@ -27,7 +27,7 @@ from dictograph.engine.protocol import (
 from dictograph.engine.segments import TimedWord, group, text_of
 from dictograph.engine.whisper_fallback import DecodeResult, Hypothesis, best
 from dictograph.engine.whisper_model import Decoding, Encoded, Model, Speech
-from dictograph.engine.whisper_words import tidied
+from dictograph.engine.whisper_words import refine_times
 from dictograph.errors import UnsupportedByEngine
 from dictograph.transcript import Segment
 
@@ -207,7 +207,7 @@ class WhisperEngine:
             at_most=len(readings),  # halves are more than the windows that fit into the memory together
         )
         for (index, stretch, _), raw in zip(spoken, aligned, strict=True):
-            timed = tidied(raw, Loudness(stretch.samples), _seconds(stretch.samples))
+            timed = refine_times(raw, Loudness(stretch.samples), _seconds(stretch.samples))
             words[index] += [_later(word, stretch.start) for word in timed]
         return words
 

@@ -76,7 +76,7 @@ def aligned_words(
     return words
 
 
-def tidied(words: Sequence[TimedWord], loudness: Loudness, duration: float) -> list[TimedWord]:
+def refine_times(words: Sequence[TimedWord], loudness: Loudness, duration: float) -> list[TimedWord]:
     """The words with their times drawn to the sound of them, in order and within `duration` seconds.
 
     The alignment gives every moment to some word, pauses too: each word is cut down to its longest

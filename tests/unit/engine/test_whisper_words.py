@@ -8,7 +8,7 @@ import pytest
 from dictograph.engine.loudness import Loudness, is_empty
 from dictograph.engine.protocol import Samples
 from dictograph.engine.segments import TimedWord
-from dictograph.engine.whisper_words import Piece, aligned_words, tidied, with_punctuation
+from dictograph.engine.whisper_words import Piece, aligned_words, refine_times, with_punctuation
 
 
 def _sound(*spans: tuple[float, float], seconds: float = 4.0, background: float = 3.0) -> Samples:
@@ -22,7 +22,7 @@ def _sound(*spans: tuple[float, float], seconds: float = 4.0, background: float 
 
 def _tidied(words: list[tuple[str, float, float]], samples: Samples) -> list[tuple[float, float]]:
     timed = [TimedWord(start, end, text, 1.0) for text, start, end in words]
-    return [(word.start, word.end) for word in tidied(timed, Loudness(samples), len(samples) / 16_000)]
+    return [(word.start, word.end) for word in refine_times(timed, Loudness(samples), len(samples) / 16_000)]
 
 
 def _texts(*texts: str) -> list[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dictograph.audio.decoder_client import DecodeLimits, forks_of_decoders
-from dictograph.audio.vad_client import Listener, voice_detector
+from dictograph.audio.vad_client import VadClient, voice_detector
 from dictograph.blobs.kinds import open_blobs
 from dictograph.blobs.objects import Blobs
 from dictograph.child.memory_budget import MemoryBudget
@@ -212,7 +212,7 @@ def make_worker(resources: Resources, *, in_place: bool = False) -> Worker:
         blobs=resources.blobs,
         catalog=resources.catalog,
         engines=Engines(limits, prove, MemoryBudget(models_memory(settings.models_memory))),
-        listener=Listener(voice_detector(settings.sandbox, scratch)),
+        listener=VadClient(voice_detector(settings.sandbox, scratch)),
         decoders=forks_of_decoders(settings.sandbox),
         crash=resources.crash,
         scratch=scratch,

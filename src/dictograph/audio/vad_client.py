@@ -16,7 +16,7 @@ from dictograph.child.sandbox.missing_layers import tell
 from dictograph.child.sandbox.policy import Mode, sealed
 from dictograph.errors import DecodeError, ListenerFailed, SandboxUnavailable
 
-__all__ = ["Listener", "VadState", "voice_detector"]
+__all__ = ["VadClient", "VadState", "voice_detector"]
 
 _MEMORY = 512 * 2**20
 
@@ -43,7 +43,7 @@ def voice_detector(confined: Mode, folder: Path | None = None) -> ChildSpec:
 _SPEC = voice_detector("auto")
 
 
-class Listener:
+class VadClient:
     """Asks the voice detector. Any number of jobs may do so at once: they take turns by the minute."""
 
     def __init__(self, spec: ChildSpec = _SPEC, timeout: float = _TIMEOUT_S) -> None:

@@ -12,7 +12,7 @@ from dictograph.audio import pcm
 from dictograph.audio.decoder_client import Decoded, DecodeLimits, decode
 from dictograph.audio.plan import Planner, Span, quietest_point
 from dictograph.audio.source_file import SourceFile
-from dictograph.audio.vad_client import Listener, VadState
+from dictograph.audio.vad_client import VadClient, VadState
 from dictograph.child.fork_server_client import Forks
 from dictograph.engine.protocol import SAMPLE_RATE
 from dictograph.errors import DecodeError
@@ -63,7 +63,7 @@ class AudioPipeline:
         pcm: Path,
         options: Options,
         limits: DecodeLimits,
-        listener: Listener,
+        listener: VadClient,
         forks: Forks | None = None,
     ) -> None:
         self.pcm = pcm

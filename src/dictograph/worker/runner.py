@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from dictograph.audio.decoder_client import DecodeLimits
 from dictograph.audio.source_file import SourceFile
-from dictograph.audio.vad_client import Listener
+from dictograph.audio.vad_client import VadClient
 from dictograph.blobs.objects import Blobs
 from dictograph.child.fork_server_client import Forks
 from dictograph.engine.protocol import EngineSpec
@@ -69,7 +69,7 @@ class WorkerContext:
     blobs: Blobs
     catalog: Catalog
     engines: Engines
-    listener: Listener
+    listener: VadClient
     decoders: Forks | None  # None: each starts a Python of its own
     crash: CrashPoints
     scratch: Path

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from dictograph.audio import vad_client as listener_module
 from dictograph.audio.silero import Silero, model_file
 from dictograph.audio.vad import MAX_BLOCKS, VadState
-from dictograph.audio.vad_client import Listener, voice_detector
+from dictograph.audio.vad_client import VadClient, voice_detector
 from dictograph.child.process import ChildSpec
 from dictograph.errors import DecodeError, ListenerFailed
 from tests.voices import recording
@@ -39,7 +39,7 @@ def expected(pcm: Path) -> NDArray[np.float32]:
 
 
 @asynccontextmanager
-async def started(listener: Listener) -> AsyncIterator[Listener]:
+async def started(listener: VadClient) -> AsyncIterator[VadClient]:
     await listener.start()
     try:
         yield listener
@@ -47,21 +47,21 @@ async def started(listener: Listener) -> AsyncIterator[Listener]:
         await listener.close()
 
 
-def run(test: Callable[[Listener], Awaitable[None]], listener: Listener | None = None) -> None:
+def run(test: Callable[[VadClient], Awaitable[None]], listener: VadClient | None = None) -> None:
     async def whole() -> None:
-        async with started(listener or Listener()) as running:
+        async with started(listener or VadClient()) as running:
             await test(running)
 
     asyncio.run(whole())
 
 
-def pid(listener: Listener) -> int:
+def pid(listener: VadClient) -> int:
     assert listener._child is not None
     return listener._child.pid
 
 
 def test_any_number_of_blocks_may_be_asked_for(pcm: Path, expected: NDArray[np.float32]) -> None:
-    async def test(listener: Listener) -> None:
+    async def test(listener: VadClient) -> None:
         assert len(expected) > MAX_BLOCKS
         probabilities, _ = await listener.probabilities(pcm, 0, len(expected), None)
         assert probabilities.tobytes() == expected.tobytes()
@@ -72,14 +72,14 @@ def test_any_number_of_blocks_may_be_asked_for(pcm: Path, expected: NDArray[np.f
 
 
 def test_jobs_take_turns_without_disturbing_each_other(pcm: Path, expected: NDArray[np.float32]) -> None:
-    async def job(listener: Listener, step: int) -> bytes:
+    async def job(listener: VadClient, step: int) -> bytes:
         state, heard = None, b""
         for first in range(0, 500, step):
             part, state = await listener.probabilities(pcm, first, min(step, 500 - first), state)
             heard += part.tobytes()
         return heard
 
-    async def test(listener: Listener) -> None:
+    async def test(listener: VadClient) -> None:
         answers = await asyncio.gather(*[job(listener, step) for step in (500, 333, 100, 32)])
         assert set(answers) == {expected[:500].tobytes()}
 
@@ -87,7 +87,7 @@ def test_jobs_take_turns_without_disturbing_each_other(pcm: Path, expected: NDAr
 
 
 def test_a_process_that_died_between_requests_is_replaced(pcm: Path, expected: NDArray[np.float32]) -> None:
-    async def test(listener: Listener) -> None:
+    async def test(listener: VadClient) -> None:
         first, state = await listener.probabilities(pcm, 0, 100, None)
         before = pid(listener)
         os.kill(before, signal.SIGKILL)
@@ -99,7 +99,7 @@ def test_a_process_that_died_between_requests_is_replaced(pcm: Path, expected: N
 
 
 def test_a_process_that_dies_during_a_request_is_replaced(pcm: Path, expected: NDArray[np.float32]) -> None:
-    async def test(listener: Listener) -> None:
+    async def test(listener: VadClient) -> None:
         await listener.probabilities(pcm, 0, 1, None)
         before = psutil.Process(pid(listener))
         before.suspend()
@@ -114,7 +114,7 @@ def test_a_process_that_dies_during_a_request_is_replaced(pcm: Path, expected: N
 
 
 def test_a_process_that_hangs_is_replaced(pcm: Path, expected: NDArray[np.float32]) -> None:
-    async def test(listener: Listener) -> None:
+    async def test(listener: VadClient) -> None:
         await listener.probabilities(pcm, 0, 1, None)
         psutil.Process(pid(listener)).suspend()
         listener._timeout = 1.0
@@ -129,7 +129,7 @@ def test_a_process_that_hangs_is_replaced(pcm: Path, expected: NDArray[np.float3
 
 
 def test_a_process_that_never_lives_is_a_named_error(pcm: Path) -> None:
-    async def test(listener: Listener) -> None:
+    async def test(listener: VadClient) -> None:
         with pytest.raises(ListenerFailed, match="failed twice") as caught:
             await listener.probabilities(pcm, 0, 1, None)
         assert caught.value.as_dict()["code"] == "vad_failed"
@@ -137,7 +137,7 @@ def test_a_process_that_never_lives_is_a_named_error(pcm: Path) -> None:
         assert caught.value.retryable
         assert isinstance(caught.value, DecodeError)
 
-    run(test, Listener(ChildSpec(name="voice detector", module="dictograph.audio.no_such_module")))
+    run(test, VadClient(ChildSpec(name="voice detector", module="dictograph.audio.no_such_module")))
 
 
 @pytest.mark.parametrize(
@@ -152,18 +152,18 @@ def test_a_process_that_never_lives_is_a_named_error(pcm: Path) -> None:
     ],
 )
 def test_a_process_that_answers_anything_is_a_named_error_and_gone(pcm: Path, answer: str, words: str) -> None:
-    async def test(listener: Listener) -> None:
+    async def test(listener: VadClient) -> None:
         with pytest.raises(ListenerFailed, match=f"failed twice: .*{words}"):
             await listener.probabilities(pcm, 0, 1, None)
         assert not psutil.pid_exists(pid(listener))
 
     spec = voice_detector("auto")
     own = {"PYTHONPATH": str(Path(__file__).parents[3])}
-    run(test, Listener(replace(spec, module="tests.children.bad_listener", arguments=[answer], environment=own)))
+    run(test, VadClient(replace(spec, module="tests.children.bad_listener", arguments=[answer], environment=own)))
 
 
 def test_what_cannot_be_heard_is_an_error_that_costs_no_process(tmp_path: Path, pcm: Path) -> None:
-    async def test(listener: Listener) -> None:
+    async def test(listener: VadClient) -> None:
         await listener.probabilities(pcm, 0, 1, None)
         before = pid(listener)
         with pytest.raises(ListenerFailed, match="could not listen"):
@@ -177,7 +177,7 @@ def test_what_cannot_be_heard_is_an_error_that_costs_no_process(tmp_path: Path, 
 
 
 def test_a_job_that_gives_up_leaves_the_listener_usable(pcm: Path, expected: NDArray[np.float32]) -> None:
-    async def test(listener: Listener) -> None:
+    async def test(listener: VadClient) -> None:
         gone = asyncio.create_task(listener.probabilities(pcm, 0, 2000, None))
         async with asyncio.timeout(30):
             while not listener._turn.locked():
@@ -193,7 +193,7 @@ def test_a_job_that_gives_up_leaves_the_listener_usable(pcm: Path, expected: NDA
 
 def test_closing_ends_the_process(pcm: Path) -> None:
     async def test() -> int:
-        async with started(Listener()) as listener:
+        async with started(VadClient()) as listener:
             await listener.probabilities(pcm, 0, 1, None)
             return pid(listener)
 
@@ -201,7 +201,7 @@ def test_closing_ends_the_process(pcm: Path) -> None:
 
 
 def test_closing_waits_for_nobody(pcm: Path) -> None:
-    async def test(listener: Listener) -> None:
+    async def test(listener: VadClient) -> None:
         await listener.probabilities(pcm, 0, 1, None)
         psutil.Process(pid(listener)).suspend()
         asked = [asyncio.create_task(listener.probabilities(pcm, 0, 100, None)) for _ in range(2)]
@@ -218,7 +218,7 @@ def test_closing_waits_for_nobody(pcm: Path) -> None:
 
 def test_closing_while_the_process_starts_leaves_none_behind() -> None:
     async def test() -> None:
-        listener = Listener()
+        listener = VadClient()
         starting = asyncio.create_task(listener.start())
         async with asyncio.timeout(30):
             while not listener._turn.locked():
@@ -232,7 +232,7 @@ def test_closing_while_the_process_starts_leaves_none_behind() -> None:
 
 
 def test_the_process_stays_well_inside_its_memory(pcm: Path) -> None:
-    async def test(listener: Listener) -> None:
+    async def test(listener: VadClient) -> None:
         await listener.probabilities(pcm, 0, MAX_BLOCKS, None)
         assert psutil.Process(pid(listener)).memory_info().rss < listener_module._SPEC.memory_limit / 2
 

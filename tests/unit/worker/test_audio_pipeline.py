@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from dictograph.audio.decoder_client import DecodeLimits, DecodeProgress
-from dictograph.audio.vad_client import Listener, VadState
+from dictograph.audio.vad_client import VadClient, VadState
 from dictograph.engine.protocol import SAMPLE_RATE
 from dictograph.errors import CorruptAudio
 from dictograph.job import Options
@@ -35,7 +35,7 @@ class _Decoder:
         raise CorruptAudio("Nothing more can be read.")
 
 
-class _SlowListener(Listener):
+class _SlowListener(VadClient):
     """Answers only when the decoder has ended."""
 
     def __init__(self, decoder: _Decoder) -> None:

@@ -63,13 +63,13 @@ class AudioPipeline:
         pcm: Path,
         options: Options,
         limits: DecodeLimits,
-        listener: VadClient,
+        vad_client: VadClient,
         forks: Forks | None = None,
     ) -> None:
         self.pcm = pcm
         self._source = source
         self._limits = limits
-        self._listener = listener
+        self._listener = vad_client
         self._forks = forks
         self._vad = options.vad_filter
         self._planner = Planner(options, self._quietest)

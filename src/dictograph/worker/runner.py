@@ -69,7 +69,7 @@ class WorkerContext:
     blobs: Blobs
     catalog: Catalog
     engines: Engines
-    listener: VadClient
+    vad_client: VadClient
     decoders: Forks | None  # None: each starts a Python of its own
     crash: CrashPoints
     scratch: Path
@@ -267,7 +267,7 @@ class Runner:
                 source = await stack.enter_async_context(open_stored(context.blobs, audio.name))
             limits = context.decoding.no_longer_than(self.job.limits.max_audio)
             audio_pipeline = AudioPipeline(
-                source, self._folder / "audio.pcm", self.job.options, limits, context.listener, context.decoders
+                source, self._folder / "audio.pcm", self.job.options, limits, context.vad_client, context.decoders
             )
             await Transcription(
                 self.job, self.lease, context.database, dispatcher, audio_pipeline, context.crash, self._committed

@@ -99,7 +99,7 @@ class Worker:
     async def start(self) -> None:
         await asyncio.to_thread(make_private_folder, self._context.scratch)
         try:
-            await self._context.listener.start()
+            await self._context.vad_client.start()
             if self._context.decoders is not None:
                 with contextlib.suppress(OSError):  # the first job will say it
                     await self._context.decoders.start()
@@ -127,7 +127,7 @@ class Worker:
         async with contextlib.AsyncExitStack() as stack:  # each, whatever becomes of the others
             if self._context.decoders is not None:
                 stack.push_async_callback(self._context.decoders.close)
-            stack.push_async_callback(self._context.listener.close)
+            stack.push_async_callback(self._context.vad_client.close)
             stack.push_async_callback(self._context.engines.close)
 
 

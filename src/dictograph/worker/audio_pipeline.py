@@ -69,7 +69,7 @@ class AudioPipeline:
         self.pcm = pcm
         self._source = source
         self._limits = limits
-        self._listener = vad_client
+        self._vad_client = vad_client
         self._forks = forks
         self._vad = options.vad_filter
         self._planner = Planner(options, self._quietest)
@@ -135,7 +135,7 @@ class AudioPipeline:
     async def _listen(self, first: int, blocks: int, state: VadState | None) -> tuple[list[Span], VadState | None]:
         if not self._vad:
             return await asyncio.to_thread(self._planner.feed_unheard, blocks), None
-        probabilities, state = await self._listener.probabilities(self.pcm, first, blocks, state)
+        probabilities, state = await self._vad_client.probabilities(self.pcm, first, blocks, state)
         return await asyncio.to_thread(self._planner.feed, probabilities), state
 
     async def _heard(self, spans: list[Span], decoded: Decoded | None = None) -> PipelineUpdate:

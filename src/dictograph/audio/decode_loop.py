@@ -13,7 +13,7 @@ from av.error import FFmpegError
 
 from dictograph.audio.bounds import MAX_PACKET_BYTES, is_sound
 from dictograph.audio.containers import STAMPED
-from dictograph.audio.decode_warnings import Notes
+from dictograph.audio.decode_warnings import WarningCollector
 from dictograph.audio.media import Media
 from dictograph.audio.pcm_writer import PcmWriter, TooManySamples
 from dictograph.audio.timeline import Move, Place, Timeline
@@ -47,7 +47,7 @@ class Decoding:
         self._writer = writer
         self._max_decoded = max_seconds + _DECODE_SLACK_S
         self._timeline = Timeline(media.origin, stamped=media.container_name in STAMPED)
-        self._notes = Notes()
+        self._notes = WarningCollector()
         self._decoded = 0.0
         self._held: AudioFrame | None = None
         self._read_to = 0

@@ -36,7 +36,7 @@ class _Ranges:
         return [*notices, Notice(code, more.format(count=self.more))] if self.more else notices
 
 
-class Notes:
+class WarningCollector:
     """Collects warnings while decoding. Positions are in samples of the original's time line."""
 
     def __init__(self) -> None:

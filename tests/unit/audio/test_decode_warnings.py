@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from dictograph.audio.decode_warnings import Notes
+from dictograph.audio.decode_warnings import WarningCollector
 
 RATE = 16_000
 
 
 def test_damage_close_together_is_one_range() -> None:
-    notes = Notes()
+    notes = WarningCollector()
     for start in (10.0, 10.5, 11.0, 60.0):
         notes.damage(round(start * RATE))
         assert notes.damaged
@@ -17,7 +17,7 @@ def test_damage_close_together_is_one_range() -> None:
 
 
 def test_damage_until_the_end_is_an_early_end_and_many_warnings_are_counted() -> None:
-    notes = Notes()
+    notes = WarningCollector()
     for place in range(30):
         notes.damage(place * 10 * RATE)
         notes.sound(place * 10 * RATE)
@@ -30,7 +30,7 @@ def test_damage_until_the_end_is_an_early_end_and_many_warnings_are_counted() ->
 
 
 def test_what_is_left_out_is_told_and_bounded() -> None:
-    notes = Notes()
+    notes = WarningCollector()
     for place in range(30):
         notes.overlap(place * 10 * RATE, (place * 10 + 1) * RATE)
     notes.damage(400 * RATE)
@@ -45,7 +45,7 @@ def test_what_is_left_out_is_told_and_bounded() -> None:
 
 
 def test_a_gap_is_told_unless_damage_explains_it() -> None:
-    notes = Notes()
+    notes = WarningCollector()
     notes.gap(RATE, 2 * RATE)
     notes.damage(10 * RATE)
     notes.gap(10 * RATE, 12 * RATE)

@@ -39,7 +39,7 @@ _END_TOLERANCE_S = 1.0
 _END_TOLERANCE = 0.01
 
 
-class Decoding:
+class DecodeLoop:
     """Decodes one stream into one file of samples."""
 
     def __init__(self, media: Media, writer: PcmWriter, max_seconds: float) -> None:

@@ -20,7 +20,7 @@ import av.subtitles.stream
 import av.video.codeccontext  # noqa: F401 - all four are for PyAV, not for this file
 
 from dictograph.audio.bounds import OPENING_CPU_S, within
-from dictograph.audio.decode_loop import Decoding
+from dictograph.audio.decode_loop import DecodeLoop
 from dictograph.audio.media import open_media
 from dictograph.audio.pcm_writer import CannotWrite, PcmWriter, TooManySamples
 from dictograph.child.frames import Frame
@@ -46,7 +46,7 @@ def _decode(source: FileIO, pcm: FileIO, max_seconds: float) -> Iterator[Frame]:
     with within(OPENING_CPU_S):
         media = open_media(source)
     writer = PcmWriter(pcm, max_seconds)
-    decoding = Decoding(media, writer, max_seconds)
+    decoding = DecodeLoop(media, writer, max_seconds)
     hint = None if media.hint is None else min(max(media.hint, 0.0), max_seconds)
     for samples in decoding.run():
         yield Frame({"samples": samples, "duration_hint": hint})

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dictograph.audio.speech import (
-    EverythingFinder,
     Finder,
+    PassThroughDetector,
     Span,
     SpeechFinder,
     SpeechRules,
@@ -56,7 +56,7 @@ class Planner:
     """
 
     def __init__(self, options: Options, quietest: Callable[[int, int], int]) -> None:
-        self._finder: Finder = SpeechFinder(SpeechRules.of(options)) if options.vad_filter else EverythingFinder()
+        self._finder: Finder = SpeechFinder(SpeechRules.of(options)) if options.vad_filter else PassThroughDetector()
         self._pad = milliseconds(options.vad_speech_pad_ms) if options.vad_filter else 0
         self._max_pause = max(MAX_PAUSE, 2 * self._pad)
         self._quietest = quietest

@@ -186,7 +186,7 @@ class SpeechFinder:
             self._doubtful = None
 
 
-class EverythingFinder:
+class PassThroughDetector:
     """All audio is one stretch of speech: for jobs that want no voice detector."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dictograph.audio.speech import NEAR_SAMPLES, EverythingFinder, Span, SpeechFinder, SpeechRules
+from dictograph.audio.speech import NEAR_SAMPLES, PassThroughDetector, Span, SpeechFinder, SpeechRules
 from dictograph.audio.vad import BLOCK_SAMPLES
 from dictograph.job import Options
 
@@ -135,11 +135,11 @@ def test_a_murmur_does_not_keep_things_undecided() -> None:
 
 
 def test_without_detection_everything_is_speech() -> None:
-    finder = EverythingFinder()
+    finder = PassThroughDetector()
     assert [finder.hear(0.0) for _ in range(10)] == [None] * 10
     assert finder.current == span(0, 10)
     assert finder.finish(5000) == Span(0, 5000)
-    assert EverythingFinder().finish(0) is None
+    assert PassThroughDetector().finish(0) is None
 
 
 @given(runs)

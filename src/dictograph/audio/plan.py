@@ -21,8 +21,8 @@ from dictograph.audio.speech import (
     Finder,
     PassThroughDetector,
     Span,
-    SpeechFinder,
     SpeechRules,
+    VadSpeechDetector,
     milliseconds,
 )
 from dictograph.audio.vad import BLOCK_SAMPLES
@@ -56,7 +56,9 @@ class Planner:
     """
 
     def __init__(self, options: Options, quietest: Callable[[int, int], int]) -> None:
-        self._finder: Finder = SpeechFinder(SpeechRules.of(options)) if options.vad_filter else PassThroughDetector()
+        self._finder: Finder = (
+            VadSpeechDetector(SpeechRules.of(options)) if options.vad_filter else PassThroughDetector()
+        )
         self._pad = milliseconds(options.vad_speech_pad_ms) if options.vad_filter else 0
         self._max_pause = max(MAX_PAUSE, 2 * self._pad)
         self._quietest = quietest

@@ -105,7 +105,7 @@ class _Stretch:
     certain: bool = False
 
 
-class SpeechFinder:
+class VadSpeechDetector:
     """Speech by the rules above. Spans are as the detector heard them, without padding."""
 
     def __init__(self, rules: SpeechRules) -> None:

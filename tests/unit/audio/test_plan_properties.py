@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dictograph.audio.plan import CUT_RANGE, MAX_PAUSE, MAX_WINDOW, Planner
-from dictograph.audio.speech import Span, SpeechFinder, SpeechRules, milliseconds
+from dictograph.audio.speech import Span, SpeechRules, VadSpeechDetector, milliseconds
 from dictograph.audio.vad import BLOCK_SAMPLES
 from dictograph.job import Options
 
@@ -61,7 +61,7 @@ def plan(heard: list[float], total: int, options: Options, cut: float) -> list[S
 
 
 def speech(heard: list[float], total: int, options: Options) -> list[Span]:
-    finder = SpeechFinder(SpeechRules.of(options))
+    finder = VadSpeechDetector(SpeechRules.of(options))
     found = [*map(finder.hear, heard), finder.finish(total)]
     return [span for span in found if span is not None]
 

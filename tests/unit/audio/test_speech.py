@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dictograph.audio.speech import NEAR_SAMPLES, PassThroughDetector, Span, SpeechFinder, SpeechRules
+from dictograph.audio.speech import NEAR_SAMPLES, PassThroughDetector, Span, SpeechRules, VadSpeechDetector
 from dictograph.audio.vad import BLOCK_SAMPLES
 from dictograph.job import Options
 
@@ -25,7 +25,7 @@ def blocks(*parts: tuple[float, int]) -> list[float]:
 
 
 def find(probabilities: Sequence[float], rules: SpeechRules = RULES, total: int | None = None) -> list[Span]:
-    finder = SpeechFinder(rules)
+    finder = VadSpeechDetector(rules)
     found: Iterable[Span | None] = [finder.hear(probability) for probability in probabilities]
     ended = finder.finish(len(probabilities) * BLOCK_SAMPLES if total is None else total)
     return [span for span in [*found, ended] if span is not None]
@@ -86,7 +86,7 @@ def test_weak_speech_soon_before_undoubted_speech_is_its_beginning() -> None:
 
 
 def test_speech_in_doubt_is_waited_for() -> None:
-    finder = SpeechFinder(RULES)
+    finder = VadSpeechDetector(RULES)
     for probability in blocks((QUIET, 9), (WEAK, 8), (QUIET, 30)):
         finder.hear(probability)
     assert finder.earliest == 9 * BLOCK_SAMPLES
@@ -128,7 +128,7 @@ def test_speech_at_the_end_ends_with_the_audio() -> None:
 
 
 def test_a_murmur_does_not_keep_things_undecided() -> None:
-    finder = SpeechFinder(RULES)
+    finder = VadSpeechDetector(RULES)
     for probability in blocks((0.5, 1), (MURMUR, 200)):
         finder.hear(probability)
     assert finder.earliest > 150 * BLOCK_SAMPLES
@@ -158,7 +158,7 @@ def test_what_is_promised_while_listening_comes_true(parts: list[tuple[float, in
     """`earliest` and the start of `current` are promises about all that follows."""
     probabilities = blocks(*parts)
     spans = find(probabilities)
-    finder, earliest, ended = SpeechFinder(RULES), 0, 0
+    finder, earliest, ended = VadSpeechDetector(RULES), 0, 0
     for probability in probabilities:
         ended += finder.hear(probability) is not None
         if finder.current is not None:

@@ -98,7 +98,7 @@ class Planner:
 
     def _step(self, probability: float) -> Iterator[Span]:
         before, self._blocks = self._blocks * BLOCK_SAMPLES, self._blocks + 1
-        ended = self._finder.hear(probability)
+        ended = self._finder.push(probability)
         speech = ended or self._finder.current
         if speech is not None:
             self._begin_speech(speech.start)

@@ -86,7 +86,7 @@ class Finder(Protocol):
         """No speech that is not yet known begins before this sample."""
         ...
 
-    def hear(self, probability: float) -> Span | None:
+    def push(self, probability: float) -> Span | None:
         """Take in one block; the speech that ended for certain with it, if any."""
         ...
 

@@ -130,7 +130,7 @@ class VadSpeechDetector:
             return self._doubtful.start
         return self._now if self._stretch is None else self._stretch.start
 
-    def hear(self, probability: float) -> Span | None:
+    def push(self, probability: float) -> Span | None:
         start, self._now = self._now, self._now + BLOCK_SAMPLES
         self._forget_doubtful(start)
         if self._stretch is None:

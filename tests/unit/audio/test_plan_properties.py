@@ -62,7 +62,7 @@ def plan(heard: list[float], total: int, options: Options, cut: float) -> list[S
 
 def speech(heard: list[float], total: int, options: Options) -> list[Span]:
     finder = VadSpeechDetector(SpeechRules.of(options))
-    found = [*map(finder.hear, heard), finder.finish(total)]
+    found = [*map(finder.push, heard), finder.finish(total)]
     return [span for span in found if span is not None]
 
 

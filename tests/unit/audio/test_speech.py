@@ -26,7 +26,7 @@ def blocks(*parts: tuple[float, int]) -> list[float]:
 
 def find(probabilities: Sequence[float], rules: SpeechRules = RULES, total: int | None = None) -> list[Span]:
     finder = VadSpeechDetector(rules)
-    found: Iterable[Span | None] = [finder.hear(probability) for probability in probabilities]
+    found: Iterable[Span | None] = [finder.push(probability) for probability in probabilities]
     ended = finder.finish(len(probabilities) * BLOCK_SAMPLES if total is None else total)
     return [span for span in [*found, ended] if span is not None]
 
@@ -88,10 +88,10 @@ def test_weak_speech_soon_before_undoubted_speech_is_its_beginning() -> None:
 def test_speech_in_doubt_is_waited_for() -> None:
     finder = VadSpeechDetector(RULES)
     for probability in blocks((QUIET, 9), (WEAK, 8), (QUIET, 30)):
-        finder.hear(probability)
+        finder.push(probability)
     assert finder.earliest == 9 * BLOCK_SAMPLES
     for probability in blocks((QUIET, 10)):
-        finder.hear(probability)
+        finder.push(probability)
     assert finder.earliest == 57 * BLOCK_SAMPLES
 
 
@@ -130,7 +130,7 @@ def test_speech_at_the_end_ends_with_the_audio() -> None:
 def test_a_murmur_does_not_keep_things_undecided() -> None:
     finder = VadSpeechDetector(RULES)
     for probability in blocks((0.5, 1), (MURMUR, 200)):
-        finder.hear(probability)
+        finder.push(probability)
     assert finder.earliest > 150 * BLOCK_SAMPLES
 
 
@@ -160,7 +160,7 @@ def test_what_is_promised_while_listening_comes_true(parts: list[tuple[float, in
     spans = find(probabilities)
     finder, earliest, ended = VadSpeechDetector(RULES), 0, 0
     for probability in probabilities:
-        ended += finder.hear(probability) is not None
+        ended += finder.push(probability) is not None
         if finder.current is not None:
             assert finder.current.start == spans[ended].start
             assert finder.current.end <= spans[ended].end

@@ -200,7 +200,7 @@ class PassThroughDetector:
     def earliest(self) -> int:
         return self._now
 
-    def hear(self, probability: float) -> Span | None:  # noqa: ARG002 - whatever it is
+    def push(self, probability: float) -> Span | None:  # noqa: ARG002 - whatever it is
         self._now += BLOCK_SAMPLES
         return None
 

@@ -136,7 +136,7 @@ def test_a_murmur_does_not_keep_things_undecided() -> None:
 
 def test_without_detection_everything_is_speech() -> None:
     finder = PassThroughDetector()
-    assert [finder.hear(0.0) for _ in range(10)] == [None] * 10
+    assert [finder.push(0.0) for _ in range(10)] == [None] * 10
     assert finder.current == span(0, 10)
     assert finder.finish(5000) == Span(0, 5000)
     assert PassThroughDetector().finish(0) is None

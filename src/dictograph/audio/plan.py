@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dictograph.audio.speech import (
-    Finder,
     PassThroughDetector,
     Span,
+    SpeechDetector,
     SpeechRules,
     VadSpeechDetector,
     milliseconds,
@@ -56,7 +56,7 @@ class Planner:
     """
 
     def __init__(self, options: Options, quietest: Callable[[int, int], int]) -> None:
-        self._finder: Finder = (
+        self._finder: SpeechDetector = (
             VadSpeechDetector(SpeechRules.of(options)) if options.vad_filter else PassThroughDetector()
         )
         self._pad = milliseconds(options.vad_speech_pad_ms) if options.vad_filter else 0

@@ -73,7 +73,7 @@ def milliseconds(length: int) -> int:
     return length * SAMPLE_RATE // 1000
 
 
-class Finder(Protocol):
+class SpeechDetector(Protocol):
     """What the planner needs to know of speech, after each block."""
 
     @property

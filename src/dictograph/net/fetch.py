@@ -20,7 +20,7 @@ import httpcore
 
 from dictograph.errors import FetchError, FetchFailed, FetchTimeout, SourceNotFound, SourceTooLarge
 from dictograph.net.addresses import AllowList, parse_target
-from dictograph.net.ssrf import GuardedNetwork, Resolver, system_resolver
+from dictograph.net.ssrf import CheckedNetwork, Resolver, system_resolver
 
 _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -90,7 +90,7 @@ async def _follow(url: str, write: Write, limits: FetchLimits, resolve: Resolver
 @contextlib.asynccontextmanager
 async def _get(url: str, limits: FetchLimits, resolve: Resolver) -> AsyncIterator[httpcore.Response]:
     target = parse_target(url)
-    network = GuardedNetwork(target, limits.allow, resolve, limits.connect_timeout)
+    network = CheckedNetwork(target, limits.allow, resolve, limits.connect_timeout)
     quiet = limits.quiet_timeout
     patience = {"timeout": {"connect": limits.connect_timeout, "read": quiet, "write": quiet}}
     try:

@@ -63,7 +63,7 @@ async def _look_up(host: str, port: int) -> list[Any]:
     return await answer
 
 
-class GuardedNetwork(httpcore.AsyncNetworkBackend):
+class CheckedNetwork(httpcore.AsyncNetworkBackend):
     """Connects for one target. The name is resolved once, all its addresses are vetted, and one of
     these very addresses is called: a second, other answer of the name server has no chance.
 

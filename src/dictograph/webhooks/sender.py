@@ -22,7 +22,7 @@ from dictograph import __version__
 from dictograph.errors import AddressNotAllowed, DictographError
 from dictograph.net.addresses import AllowList, parse_target
 from dictograph.net.fetch import sendable
-from dictograph.net.ssrf import GuardedNetwork, Resolver, system_resolver
+from dictograph.net.ssrf import CheckedNetwork, Resolver, system_resolver
 from dictograph.webhooks.signing import signed_headers
 
 _CONNECT_S = 10.0
@@ -90,7 +90,7 @@ class Poster:
     @contextlib.asynccontextmanager
     async def _call(self, url: str, body: bytes, headers: Mapping[str, str]) -> AsyncIterator[httpcore.Response]:
         target = parse_target(url)
-        network = GuardedNetwork(target, self.allow, self.resolve, min(_CONNECT_S, self.timeout))
+        network = CheckedNetwork(target, self.allow, self.resolve, min(_CONNECT_S, self.timeout))
         sent = {"content-type": "application/json", "user-agent": f"dictograph/{__version__}", **headers}
         async with (
             contextlib.aclosing(network),

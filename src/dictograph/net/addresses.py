@@ -104,7 +104,7 @@ def parse_target(url: str) -> Target:
     return Target(scheme, _host_of(parts), port or _PORTS[scheme])
 
 
-def vet(target: Target, addresses: Sequence[str], allow: AllowList) -> list[str]:
+def check_addresses(target: Target, addresses: Sequence[str], allow: AllowList) -> list[str]:
     """The addresses to connect to: all that the host resolved to, in order.
 
     One that may not be called spoils all: a name that leads both outside and inside is no accident.

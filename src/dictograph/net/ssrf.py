@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpcore
 
 from dictograph.errors import FetchFailed, FetchTimeout, SourceNotFound
-from dictograph.net.addresses import AllowList, Target, vet
+from dictograph.net.addresses import AllowList, Target, check_addresses
 
 if TYPE_CHECKING:
     from httpcore._backends.base import SOCKET_OPTION
@@ -89,7 +89,7 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
         target = self._target
         try:
             async with asyncio.timeout(self._timeout):
-                addresses = vet(target, await self._resolve(target.host, target.port), self._allow)
+                addresses = check_addresses(target, await self._resolve(target.host, target.port), self._allow)
                 return await self._first_that_answers(addresses, local_address, socket_options)
         except TimeoutError as error:
             raise FetchTimeout(f"{target.host} did not answer within {self._timeout:.0f} s.") from error

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from dictograph.errors import AddressNotAllowed, InvalidRequest, NotFound
-from dictograph.net.addresses import AllowList, Target, parse_target, vet
+from dictograph.net.addresses import AllowList, Target, check_addresses, parse_target
 from dictograph.service.request import check_url
 from dictograph.store.database import Database
 from dictograph.store.webhooks import delivery_log, receiver_secrets
@@ -38,7 +38,7 @@ def check_receiver(url: str, allow: AllowList, param: str = "webhook_url") -> st
     try:
         target = parse_target(url)
         if addresses := _literal(target):
-            vet(target, addresses, allow)
+            check_addresses(target, addresses, allow)
     except AddressNotAllowed as error:
         raise InvalidRequest(f"`{param}` cannot be called: {error.message}", param=param) from error
     return url

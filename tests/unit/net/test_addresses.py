@@ -5,7 +5,7 @@ import ipaddress
 import pytest
 
 from dictograph.errors import AddressNotAllowed, SettingsError
-from dictograph.net.addresses import AllowList, Target, is_global, parse_target, vet
+from dictograph.net.addresses import AllowList, Target, check_addresses, is_global, parse_target
 
 PUBLIC = [
     "8.8.8.8",
@@ -135,17 +135,20 @@ def test_where_a_url_leads(url: str, target: Target) -> None:
 
 def test_one_address_that_is_not_public_spoils_all() -> None:
     target = parse_target("http://example.org/")
-    assert vet(target, ["8.8.8.8", "2001:4860:4860::8888"], AllowList()) == ["8.8.8.8", "2001:4860:4860::8888"]
+    assert check_addresses(target, ["8.8.8.8", "2001:4860:4860::8888"], AllowList()) == [
+        "8.8.8.8",
+        "2001:4860:4860::8888",
+    ]
     for answer in (["8.8.8.8", "127.0.0.1"], ["127.0.0.1"], ["fe80::1%lo"], ["garbage"], []):
         with pytest.raises(AddressNotAllowed):
-            vet(target, answer, AllowList())
+            check_addresses(target, answer, AllowList())
 
 
 def test_the_allow_list() -> None:
     allow = AllowList.parse(["10.0.0.0/8", "192.168.7.7", "fd00::/8", "Files.internal.:8080", "[::1]:9000"])
-    assert vet(parse_target("http://a.example/"), ["10.1.2.3", "192.168.7.7", "fd00::5"], allow)
-    assert vet(parse_target("http://files.internal:8080/"), ["172.16.0.9"], allow)
-    assert vet(parse_target("http://[::1]:9000/"), ["::1"], allow)
+    assert check_addresses(parse_target("http://a.example/"), ["10.1.2.3", "192.168.7.7", "fd00::5"], allow)
+    assert check_addresses(parse_target("http://files.internal:8080/"), ["172.16.0.9"], allow)
+    assert check_addresses(parse_target("http://[::1]:9000/"), ["::1"], allow)
     refused = [
         ("http://files.internal:8081/", "172.16.0.9"),
         ("http://files.internal/", "172.16.0.9"),
@@ -155,7 +158,7 @@ def test_the_allow_list() -> None:
     ]
     for url, address in refused:
         with pytest.raises(AddressNotAllowed):
-            vet(parse_target(url), [address], allow)
+            check_addresses(parse_target(url), [address], allow)
 
 
 @pytest.mark.parametrize("entry", ["10.0.0.1/8", "host", "host:", "http://host:80", "host:99999", "a b:80", ""])

@@ -15,7 +15,7 @@ from typing import Any
 
 from dictograph.audio.pcm import SAMPLE_BYTES
 from dictograph.audio.source_file import SourceFile
-from dictograph.child.fork_server_client import Forks, can_fork
+from dictograph.child.fork_server_client import ForkServerClient, can_fork
 from dictograph.child.frames import SMALL_HEADER, Frame, Largest
 from dictograph.child.pipes import variables
 from dictograph.child.process import (
@@ -108,13 +108,17 @@ _ENOUGH = 5 * 60 * SAMPLE_RATE
 _NICE = 10
 
 
-def forks_of_decoders(confined: Mode, module: str = _MODULE) -> Forks | None:
+def forks_of_decoders(confined: Mode, module: str = _MODULE) -> ForkServerClient | None:
     """What makes decoders without starting Python for each, where the system has what it takes."""
-    return Forks(module, variables({}, sealed(confined, memory=0))) if can_fork() else None
+    return ForkServerClient(module, variables({}, sealed(confined, memory=0))) if can_fork() else None
 
 
 async def decode(
-    source: Path | SourceFile, pcm: Path, limits: DecodeLimits, module: str = _MODULE, forks: Forks | None = None
+    source: Path | SourceFile,
+    pcm: Path,
+    limits: DecodeLimits,
+    module: str = _MODULE,
+    forks: ForkServerClient | None = None,
 ) -> AsyncGenerator[DecodeProgress | Decoded, None]:
     """Decode `source` into `pcm`: mono 16 kHz s16le, in which sample n is original time n/16000 s.
 
@@ -175,7 +179,7 @@ async def _news(child: Child, request: Frame, limits: DecodeLimits) -> AsyncGene
 
 
 async def _start(
-    source: Path | SourceFile, pcm: Path, limits: DecodeLimits, module: str, forks: Forks | None
+    source: Path | SourceFile, pcm: Path, limits: DecodeLimits, module: str, forks: ForkServerClient | None
 ) -> tuple[Child, Frame]:
     descriptors: list[int] = []
     await asyncio.to_thread(check_room_for_samples, pcm.parent, limits.reserve)

@@ -45,7 +45,7 @@ def can_fork() -> bool:
     return True
 
 
-class Forks:
+class ForkServerClient:
     """Children of one module, forked from a server that has imported it; they answer with its `handle`.
 
     The server is started when it is first needed, and again when it has died; its children die with it. It is replaced

@@ -27,7 +27,7 @@ from dictograph.child.errors import (
     failure,
     how_it_ended,
 )
-from dictograph.child.fork_server_client import Forks
+from dictograph.child.fork_server_client import ForkServerClient
 from dictograph.child.frames import ANY, BrokenFrame, Frame, Largest, encode, receive_frame
 from dictograph.child.oom import ended_for_memory
 from dictograph.child.pipes import KILL_S, LAST_WORDS_S, Running, start_python, variables
@@ -105,7 +105,7 @@ class Child:
             self._watchers.append(asyncio.create_task(self._watch_memory()))
 
     @classmethod
-    async def start(cls, spec: ChildSpec, forks: Forks | None = None) -> Child:
+    async def start(cls, spec: ChildSpec, forks: ForkServerClient | None = None) -> Child:
         """Start the process, with a Python of its own or from `forks`, which have to be those of its module.
 
         It may still be importing when this returns. Raises ChildCrashed when it cannot be started.
@@ -279,7 +279,7 @@ class Child:
 
 
 async def _forked_or_started(
-    forks: Forks, spec: ChildSpec, folder: Path | None, environment: Mapping[str, str]
+    forks: ForkServerClient, spec: ChildSpec, folder: Path | None, environment: Mapping[str, str]
 ) -> Running:
     """A process from the fork server; where that hangs, one with a Python of its own. Raises OSError."""
     try:

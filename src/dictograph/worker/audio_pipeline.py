@@ -13,7 +13,7 @@ from dictograph.audio.decoder_client import Decoded, DecodeLimits, decode
 from dictograph.audio.plan import Planner, Span, quietest_point
 from dictograph.audio.source_file import SourceFile
 from dictograph.audio.vad_client import VadClient, VadState
-from dictograph.child.fork_server_client import Forks
+from dictograph.child.fork_server_client import ForkServerClient
 from dictograph.engine.protocol import SAMPLE_RATE
 from dictograph.errors import DecodeError
 from dictograph.job import Options
@@ -64,7 +64,7 @@ class AudioPipeline:
         options: Options,
         limits: DecodeLimits,
         vad_client: VadClient,
-        forks: Forks | None = None,
+        forks: ForkServerClient | None = None,
     ) -> None:
         self.pcm = pcm
         self._source = source

@@ -17,7 +17,7 @@ from dictograph.audio.decoder_client import DecodeLimits
 from dictograph.audio.source_file import SourceFile
 from dictograph.audio.vad_client import VadClient
 from dictograph.blobs.objects import Blobs
-from dictograph.child.fork_server_client import Forks
+from dictograph.child.fork_server_client import ForkServerClient
 from dictograph.engine.protocol import EngineSpec
 from dictograph.errors import (
     DatabaseUnavailable,
@@ -70,7 +70,7 @@ class WorkerContext:
     catalog: Catalog
     engines: Engines
     vad_client: VadClient
-    decoders: Forks | None  # None: each starts a Python of its own
+    decoders: ForkServerClient | None  # None: each starts a Python of its own
     crash: CrashPoints
     scratch: Path
     sources: SourceRules

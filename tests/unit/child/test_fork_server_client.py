@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import pytest
 
-from dictograph.child.fork_server_client import Forks, can_fork
+from dictograph.child.fork_server_client import ForkServerClient, can_fork
 from dictograph.child.frames import Frame
 from dictograph.child.process import (
     Child,
@@ -37,7 +37,7 @@ ROOT = Path(__file__).parents[3]
 MODULE = "tests.unit.child.misbehaving"
 
 
-class _Remembered(Forks):
+class _Remembered(ForkServerClient):
     """With the children that `started` made of them: their pipes and tasks have to go before the loop does."""
 
     def __init__(self, module: str, variables: Mapping[str, str]) -> None:
@@ -68,7 +68,7 @@ def _servers(parent: int | None = None) -> list[psutil.Process]:
     return found
 
 
-def _server(forks: Forks) -> psutil.Process:
+def _server(forks: ForkServerClient) -> psutil.Process:
     """Also one that has only just been started, and does not show its command line yet."""
     assert forks._server is not None
     return psutil.Process(forks._server._process.pid)
@@ -234,12 +234,12 @@ def test_one_that_nobody_waits_for_any_more_is_ended() -> None:
 
 KILLED = """
     import asyncio, json, os, signal, sys
-    from dictograph.child.fork_server_client import Forks
+    from dictograph.child.fork_server_client import ForkServerClient
     from dictograph.child.frames import Frame
     from dictograph.child.process import Child, ChildSpec
 
     async def main():
-        forks = Forks(sys.argv[1], {"PYTHONPATH": sys.argv[2]})
+        forks = ForkServerClient(sys.argv[1], {"PYTHONPATH": sys.argv[2]})
         child = await Child.start(ChildSpec("naughty", sys.argv[1]), forks)
         print(json.dumps([child.pid, forks._server._process.pid]), flush=True)
         asyncio.create_task(child.call(Frame({"do": sys.argv[3]}), timeout=600))

@@ -38,14 +38,14 @@ async def rob(folder: Path, layers: str, attempts: Sequence[Sequence[str]], *, f
     if layers != "auto":
         limits = _Limits(60, 2**28, 60, layers=frozenset(map(Layer, layers.split(","))))
     came: dict[str, str] = {}
-    forks = forks_of_decoders("auto", _THIEF) if forked else None
+    fork_server = forks_of_decoders("auto", _THIEF) if forked else None
     try:
-        async for step in decode(folder / "source", folder / "pcm", limits, module=_THIEF, forks=forks):
+        async for step in decode(folder / "source", folder / "pcm", limits, module=_THIEF, fork_server=fork_server):
             if isinstance(step, Decoded):
                 came = json.loads(step.codec)
     finally:
-        if forks is not None:
-            await forks.close()
+        if fork_server is not None:
+            await fork_server.close()
     return came
 
 

@@ -118,7 +118,7 @@ async def decode(
     pcm: Path,
     limits: DecodeLimits,
     module: str = _MODULE,
-    forks: ForkServerClient | None = None,
+    fork_server: ForkServerClient | None = None,
 ) -> AsyncGenerator[DecodeProgress | Decoded, None]:
     """Decode `source` into `pcm`: mono 16 kHz s16le, in which sample n is original time n/16000 s.
 
@@ -136,7 +136,7 @@ async def decode(
         DecodeError: one of its subclasses.
         StorageFull, StorageUnavailable: the samples cannot be written, or the source not be read.
     """
-    child, request = await _start(source, pcm, limits, module, forks)
+    child, request = await _start(source, pcm, limits, module, fork_server)
     complete = standing_back = False
     try:
         async with contextlib.aclosing(_news(child, request, limits)) as told:
@@ -179,7 +179,7 @@ async def _news(child: Child, request: Frame, limits: DecodeLimits) -> AsyncGene
 
 
 async def _start(
-    source: Path | SourceFile, pcm: Path, limits: DecodeLimits, module: str, forks: ForkServerClient | None
+    source: Path | SourceFile, pcm: Path, limits: DecodeLimits, module: str, fork_server: ForkServerClient | None
 ) -> tuple[Child, Frame]:
     descriptors: list[int] = []
     await asyncio.to_thread(check_room_for_samples, pcm.parent, limits.reserve)
@@ -196,7 +196,7 @@ async def _start(
                 sandbox=limits.sandbox(),
                 largest=Largest(SMALL_HEADER, 0),
             ),
-            forks,
+            fork_server,
         )
     except ChildTrouble as trouble:
         raise _error(trouble, limits) from trouble

@@ -105,7 +105,7 @@ class Child:
             self._watchers.append(asyncio.create_task(self._watch_memory()))
 
     @classmethod
-    async def start(cls, spec: ChildSpec, forks: ForkServerClient | None = None) -> Child:
+    async def start(cls, spec: ChildSpec, fork_server: ForkServerClient | None = None) -> Child:
         """Start the process, with a Python of its own or from `forks`, which have to be those of its module.
 
         It may still be importing when this returns. Raises ChildCrashed when it cannot be started.
@@ -114,10 +114,10 @@ class Child:
         with contextlib.ExitStack() as stack:
             try:
                 folder = stack.enter_context(_working_folder(spec))
-                if forks is None:
+                if fork_server is None:
                     process = await start_python(spec.command, folder, environment, spec.pass_fds)
                 else:
-                    process = await _forked_or_started(forks, spec, folder, environment)
+                    process = await _forked_or_started(fork_server, spec, folder, environment)
             except OSError as error:
                 raise ChildCrashed(f"the {spec.name} process cannot be started ({error.strerror or error})") from error
             log.debug("started %s as process %s", spec.name, process.pid)
@@ -279,11 +279,11 @@ class Child:
 
 
 async def _forked_or_started(
-    forks: ForkServerClient, spec: ChildSpec, folder: Path | None, environment: Mapping[str, str]
+    fork_server: ForkServerClient, spec: ChildSpec, folder: Path | None, environment: Mapping[str, str]
 ) -> Running:
     """A process from the fork server; where that hangs, one with a Python of its own. Raises OSError."""
     try:
-        return await forks.fork(folder, environment, spec.pass_fds)
+        return await fork_server.fork(folder, environment, spec.pass_fds)
     except TimeoutError as error:
         log.warning("the %s process is started without the fork server: %s", spec.name, error.strerror or error)
     return await start_python(spec.command, folder, environment, spec.pass_fds)

@@ -64,13 +64,13 @@ class AudioPipeline:
         options: Options,
         limits: DecodeLimits,
         vad_client: VadClient,
-        forks: ForkServerClient | None = None,
+        fork_server: ForkServerClient | None = None,
     ) -> None:
         self.pcm = pcm
         self._source = source
         self._limits = limits
         self._vad_client = vad_client
-        self._forks = forks
+        self._forks = fork_server
         self._vad = options.vad_filter
         self._planner = Planner(options, self._quietest)
         self._samples = 0
@@ -91,7 +91,7 @@ class AudioPipeline:
 
     async def _decode(self) -> None:
         try:
-            async for news in decode(self._source, self.pcm, self._limits, forks=self._forks):
+            async for news in decode(self._source, self.pcm, self._limits, fork_server=self._forks):
                 self._samples = news.samples
                 if isinstance(news, Decoded):
                     self._check_source()

@@ -47,12 +47,12 @@ class _Remembered(ForkServerClient):
 
 def run(test: Callable[[_Remembered], Awaitable[None]], module: str = MODULE) -> None:
     async def all_of_it() -> None:
-        forks = _Remembered(module, {"PYTHONPATH": str(ROOT)})
+        fork_server = _Remembered(module, {"PYTHONPATH": str(ROOT)})
         try:
-            await test(forks)
+            await test(fork_server)
         finally:
-            await forks.close()
-            for child in forks.made:
+            await fork_server.close()
+            for child in fork_server.made:
                 await child.kill()
         assert not _servers()
 
@@ -68,15 +68,15 @@ def _servers(parent: int | None = None) -> list[psutil.Process]:
     return found
 
 
-def _server(forks: ForkServerClient) -> psutil.Process:
+def _server(fork_server: ForkServerClient) -> psutil.Process:
     """Also one that has only just been started, and does not show its command line yet."""
-    assert forks._server is not None
-    return psutil.Process(forks._server._process.pid)
+    assert fork_server._server is not None
+    return psutil.Process(fork_server._server._process.pid)
 
 
-async def started(forks: _Remembered, **more: Any) -> Child:
-    child = await Child.start(ChildSpec("naughty", MODULE, **more), forks)
-    forks.made.append(child)
+async def started(fork_server: _Remembered, **more: Any) -> Child:
+    child = await Child.start(ChildSpec("naughty", MODULE, **more), fork_server)
+    fork_server.made.append(child)
     return child
 
 
@@ -89,10 +89,10 @@ def test_it_has_what_it_was_given_and_nothing_else(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).write_text(name)
 
-    async def test(forks: _Remembered) -> None:
-        neighbour = await started(forks)
+    async def test(fork_server: _Remembered) -> None:
+        neighbour = await started(fork_server)
         files = [os.open(tmp_path / name, os.O_RDONLY) for name in ("one", "two")]
-        child = await started(forks, folder=tmp_path, environment={"OWN": "yes"}, pass_fds=files)
+        child = await started(fork_server, folder=tmp_path, environment={"OWN": "yes"}, pass_fds=files)
         for file in files:
             os.close(file)
         seen = await look(child)
@@ -123,23 +123,23 @@ def test_it_has_what_it_was_given_and_nothing_else(tmp_path: Path) -> None:
     ],
 )
 def test_it_ends_as_any_child_does(what: str, trouble: type[Exception], words: str) -> None:
-    async def test(forks: _Remembered) -> None:
-        child = await started(forks, memory_limit=200 * 2**20)
+    async def test(fork_server: _Remembered) -> None:
+        child = await started(fork_server, memory_limit=200 * 2**20)
         with pytest.raises(trouble, match=words):
             async for _ in child.stream(Frame({"do": what}), timeout=1 if what == "hang" else 60):
                 pass
         assert child.alive == (what == "refuse")
         await child.close()
         assert not child.alive
-        again = await started(forks)
+        again = await started(fork_server)
         assert (await look(again))["pid"] == again.pid
 
     run(test)
 
 
 def test_many_at_once_do_not_get_in_each_others_way() -> None:
-    async def test(forks: _Remembered) -> None:
-        children = await asyncio.gather(*(started(forks, environment={"OWN": str(n)}) for n in range(12)))
+    async def test(fork_server: _Remembered) -> None:
+        children = await asyncio.gather(*(started(fork_server, environment={"OWN": str(n)}) for n in range(12)))
         seen = await asyncio.gather(*(look(child) for child in children))
         assert [one["variables"]["OWN"] for one in seen] == [str(n) for n in range(12)]
         await asyncio.gather(*(child.kill() for child in children))
@@ -150,14 +150,14 @@ def test_many_at_once_do_not_get_in_each_others_way() -> None:
 
 
 def test_a_server_that_is_killed_takes_its_children_with_it_and_another_one_comes() -> None:
-    async def test(forks: _Remembered) -> None:
-        child = await started(forks)
+    async def test(fork_server: _Remembered) -> None:
+        child = await started(fork_server)
         asking = asyncio.create_task(child.call(Frame({"do": "sleep"}), timeout=600))
         await asyncio.sleep(0)
-        _server(forks).kill()
+        _server(fork_server).kill()
         with pytest.raises(ChildLost, match="went with the server"):
             await asking
-        another = await started(forks)
+        another = await started(fork_server)
         assert (await look(another))["pid"] == another.pid
 
     run(test)
@@ -166,12 +166,12 @@ def test_a_server_that_is_killed_takes_its_children_with_it_and_another_one_come
 def test_a_server_that_was_stopped_holds_up_nobody_and_ends_no_child(monkeypatch: pytest.MonkeyPatch) -> None:
     """What it had made works on and ends as it should; the next comes from another server."""
 
-    async def test(forks: _Remembered) -> None:
-        neighbour, ending, lost = await started(forks), await started(forks), await started(forks)
-        stopped = _server(forks)
+    async def test(fork_server: _Remembered) -> None:
+        neighbour, ending, lost = await started(fork_server), await started(fork_server), await started(fork_server)
+        stopped = _server(fork_server)
         stopped.suspend()
         async with asyncio.timeout(60):
-            another = await started(forks)
+            another = await started(fork_server)
             assert psutil.Process(another.pid).ppid() != stopped.pid
             assert (await look(neighbour))["pid"] == neighbour.pid
             assert (await look(another))["pid"] == another.pid
@@ -186,9 +186,9 @@ def test_a_server_that_was_stopped_holds_up_nobody_and_ends_no_child(monkeypatch
 
 
 def test_where_no_server_answers_a_child_has_a_python_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def test(forks: _Remembered) -> None:
+    async def test(fork_server: _Remembered) -> None:
         monkeypatch.setattr("dictograph.child.fork_server_client._FIRST_ANSWER_S", 0.0)
-        child = await started(forks, arguments=("nothing of note",))
+        child = await started(fork_server, arguments=("nothing of note",))
         assert psutil.Process(child.pid).ppid() == os.getpid()
         assert (await look(child))["pid"] == child.pid
 
@@ -196,36 +196,36 @@ def test_where_no_server_answers_a_child_has_a_python_of_its_own(monkeypatch: py
 
 
 def test_a_module_that_cannot_be_imported_is_said() -> None:
-    async def test(forks: _Remembered) -> None:
+    async def test(fork_server: _Remembered) -> None:
         for _ in range(2):
             with pytest.raises(ChildCrashed, match=r"No module named 'tests\.no_such_module'"):
-                await started(forks)
+                await started(fork_server)
 
     run(test, "tests.no_such_module")
 
 
 def test_a_folder_that_is_gone_ends_that_child_and_no_other(tmp_path: Path) -> None:
-    async def test(forks: _Remembered) -> None:
-        child = await started(forks, folder=tmp_path / "missing")
+    async def test(fork_server: _Remembered) -> None:
+        child = await started(fork_server, folder=tmp_path / "missing")
         with pytest.raises(ChildCrashed, match="No such file"):
             await look(child)
-        assert (await look(await started(forks)))["read"] == []
+        assert (await look(await started(fork_server)))["read"] == []
 
     run(test)
 
 
 def test_one_that_nobody_waits_for_any_more_is_ended() -> None:
-    async def test(forks: _Remembered) -> None:
-        await forks.start()
-        server = _server(forks)
+    async def test(fork_server: _Remembered) -> None:
+        await fork_server.start()
+        server = _server(fork_server)
         server.suspend()
-        starting = [asyncio.create_task(started(forks)) for _ in range(3)]
+        starting = [asyncio.create_task(started(fork_server)) for _ in range(3)]
         await asyncio.sleep(0.1)  # their requests are in the socket
         for one in starting:
             one.cancel()
         await asyncio.gather(*starting, return_exceptions=True)
         server.resume()
-        kept = await started(forks)
+        kept = await started(fork_server)
         await asyncio.to_thread(eventually, lambda: [child.pid for child in server.children()] == [kept.pid])
         await kept.kill()
 
@@ -273,19 +273,19 @@ def test_nothing_is_imported_from_the_folder_that_the_service_runs_in(
     (tmp_path / "struct.py").write_text("raise ImportError('I was here')")
     monkeypatch.chdir(tmp_path)
 
-    async def test(forks: _Remembered) -> None:
-        assert (await look(await started(forks)))["read"] == []
+    async def test(fork_server: _Remembered) -> None:
+        assert (await look(await started(fork_server)))["read"] == []
 
     run(test)
 
 
 def test_one_that_is_closed_makes_no_more() -> None:
-    async def test(forks: _Remembered) -> None:
-        await forks.start()
-        _server(forks).suspend()
-        starting = asyncio.create_task(started(forks))
+    async def test(fork_server: _Remembered) -> None:
+        await fork_server.start()
+        _server(fork_server).suspend()
+        starting = asyncio.create_task(started(fork_server))
         await asyncio.sleep(0.1)
-        await forks.close()
+        await fork_server.close()
         with pytest.raises(ChildCrashed, match="the fork server is closed"):
             await starting
 
@@ -295,18 +295,18 @@ def test_one_that_is_closed_makes_no_more() -> None:
 def test_a_server_whose_child_crashed_makes_no_more() -> None:
     """The next one has its libraries elsewhere; children that work go on meanwhile."""
 
-    async def test(forks: _Remembered) -> None:
-        neighbour, crashing = await started(forks), await started(forks)
-        first = _server(forks)
+    async def test(fork_server: _Remembered) -> None:
+        neighbour, crashing = await started(fork_server), await started(fork_server)
+        first = _server(fork_server)
         with pytest.raises(ChildCrashed, match="SIGSEGV"):
             async for _ in crashing.stream(Frame({"do": "crash"}), timeout=60):
                 pass
-        after = await started(forks)
+        after = await started(fork_server)
         assert psutil.Process(after.pid).ppid() != first.pid
         assert (await look(neighbour))["pid"] == neighbour.pid
         await neighbour.kill()
         await asyncio.to_thread(eventually, lambda: not first.children())
-        await started(forks)
+        await started(fork_server)
         assert first.pid not in [server.pid for server in _servers()]
 
     run(test)
@@ -315,11 +315,11 @@ def test_a_server_whose_child_crashed_makes_no_more() -> None:
 def test_where_no_descriptor_is_left_only_that_child_fails() -> None:
     """And that at once: its neighbour works on, and so does the next."""
 
-    async def test(forks: _Remembered) -> None:
-        neighbour = await started(forks)
-        server = _server(forks)
+    async def test(fork_server: _Remembered) -> None:
+        neighbour = await started(fork_server)
+        server = _server(fork_server)
         server.suspend()
-        starting = asyncio.create_task(started(forks))
+        starting = asyncio.create_task(started(fork_server))
         await asyncio.sleep(0.2)  # its request is in the socket
         with _no_descriptor_left():
             os.kill(server.pid, signal.SIGCONT)
@@ -327,7 +327,7 @@ def test_where_no_descriptor_is_left_only_that_child_fails() -> None:
                 async with asyncio.timeout(30):
                     await starting
         assert (await look(neighbour))["pid"] == neighbour.pid
-        assert (await look(await started(forks)))["read"] == []
+        assert (await look(await started(fork_server)))["read"] == []
         assert len(_servers()) == 1
 
     run(test)

@@ -39,15 +39,15 @@ async def decoding(settings: Settings) -> Result:
     limits = DecodeLimits(
         settings.max_audio, settings.decoder_memory, settings.decoder_timeout, confined=settings.sandbox
     )
-    seconds, forks = 0.0, forks_of_decoders(settings.sandbox)
+    seconds, fork_server = 0.0, forks_of_decoders(settings.sandbox)
     try:
         with tempfile.TemporaryDirectory(prefix="dictograph-") as folder, hello() as file:
-            async for step in decode(file, Path(folder) / "pcm", limits, forks=forks):
+            async for step in decode(file, Path(folder) / "pcm", limits, fork_server=fork_server):
                 if isinstance(step, Decoded):
                     seconds = step.samples / SAMPLE_RATE
     finally:
-        if forks is not None:
-            await forks.close()
+        if fork_server is not None:
+            await fork_server.close()
     if not seconds:
         raise DecodeError("The sample was decoded to nothing.")
     return Verdict.OK, f"an mp3 file of {seconds:.1f} s was decoded", ""

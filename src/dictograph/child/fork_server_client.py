@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
 
-from dictograph.child.forked_process import Forked, ThreePipes
+from dictograph.child.forked_process import Forked, StdioPipes
 from dictograph.child.pipes import KILL_S, LAST_WORDS_S, Running, start_python
 
 log = logging.getLogger(__name__)
@@ -139,7 +139,7 @@ class _Server:
         return self._alive and any(child.pid and child.returncode is None for child in self._children.values())
 
     async def fork(self, folder: Path | None, variables: Mapping[str, str], pass_fds: Sequence[int]) -> Forked:
-        pipes = await ThreePipes.open()
+        pipes = await StdioPipes.open()
         child = Forked(pipes, tuple(range(3, 3 + len(pass_fds))))
         try:
             self._ask(child, folder, variables, [*pipes.theirs, *pass_fds])

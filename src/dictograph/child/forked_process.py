@@ -15,7 +15,7 @@ from dictograph.child.pipes import BUFFER
 _STATUS_S = 1.0
 
 
-class ThreePipes:
+class StdioPipes:
     """Three pipes: the parent's ends as streams, and the child's as descriptors (`theirs`) until these were passed."""
 
     stdin: StreamWriter
@@ -27,7 +27,7 @@ class ThreePipes:
         self._transports: list[asyncio.BaseTransport] = []
 
     @classmethod
-    async def open(cls) -> ThreePipes:
+    async def open(cls) -> StdioPipes:
         """Raises OSError."""
         pipes = cls()
         try:
@@ -72,7 +72,7 @@ class ThreePipes:
 class Forked:
     """A `Running` process. `begun` is set once there is one, and fails with an OSError when there is to be none."""
 
-    def __init__(self, pipes: ThreePipes, descriptors: tuple[int, ...]) -> None:
+    def __init__(self, pipes: StdioPipes, descriptors: tuple[int, ...]) -> None:
         self.begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.ended = asyncio.Event()
         self.pid = 0

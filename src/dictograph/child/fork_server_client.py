@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
 
-from dictograph.child.forked_process import Forked, StdioPipes
+from dictograph.child.forked_process import ForkedProcess, StdioPipes
 from dictograph.child.pipes import KILL_S, LAST_WORDS_S, Running, start_python
 
 log = logging.getLogger(__name__)
@@ -108,7 +108,7 @@ class _Server:
         self._process = process
         self._control = control
         self._numbers = count(1)
-        self._children: dict[int, Forked] = {}
+        self._children: dict[int, ForkedProcess] = {}
         self._last_words: deque[str] = deque(["it said nothing"], maxlen=1)
         self._listening = asyncio.create_task(self._listen())
         asyncio.get_running_loop().add_reader(control, self._hear)
@@ -138,9 +138,9 @@ class _Server:
         """Whether it is there, and has children."""
         return self._alive and any(child.pid and child.returncode is None for child in self._children.values())
 
-    async def fork(self, folder: Path | None, variables: Mapping[str, str], pass_fds: Sequence[int]) -> Forked:
+    async def fork(self, folder: Path | None, variables: Mapping[str, str], pass_fds: Sequence[int]) -> ForkedProcess:
         pipes = await StdioPipes.open()
-        child = Forked(pipes, tuple(range(3, 3 + len(pass_fds))))
+        child = ForkedProcess(pipes, tuple(range(3, 3 + len(pass_fds))))
         try:
             self._ask(child, folder, variables, [*pipes.theirs, *pass_fds])
             pipes.passed()
@@ -174,7 +174,7 @@ class _Server:
                 await self._process.ended.wait()
 
     def _ask(
-        self, child: Forked, folder: Path | None, variables: Mapping[str, str], descriptors: Sequence[int]
+        self, child: ForkedProcess, folder: Path | None, variables: Mapping[str, str], descriptors: Sequence[int]
     ) -> None:
         if not self._alive:
             raise BrokenPipeError
@@ -210,7 +210,7 @@ class _Server:
             del self._children[news["id"]]
             self._lose(child, news)
 
-    def _lose(self, child: Forked, news: Mapping[str, int]) -> None:
+    def _lose(self, child: ForkedProcess, news: Mapping[str, int]) -> None:
         if "errno" in news:
             child.fail(OSError(news["errno"], os.strerror(news["errno"])))
             return

@@ -69,7 +69,7 @@ class StdioPipes:
         return reader
 
 
-class Forked:
+class ForkedProcess:
     """A `Running` process. `begun` is set once there is one, and fails with an OSError when there is to be none."""
 
     def __init__(self, pipes: StdioPipes, descriptors: tuple[int, ...]) -> None:

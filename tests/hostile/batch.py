@@ -14,7 +14,7 @@ from dictograph.audio import decoder_client
 from dictograph.audio.decoder_client import DecodeLimits
 from dictograph.audio.pcm import SAMPLE_BYTES
 from dictograph.child.frames import Frame
-from dictograph.child.process import Child, ChildFailed, ChildSpec, ChildTimeout, ChildTrouble
+from dictograph.child.process import Child, ChildFailed, ChildFailure, ChildSpec, ChildTimeout
 
 #: A new process after so many files, so that one does not pay for all that FFmpeg kept of the others.
 _FILES_PER_PROCESS = 100
@@ -74,9 +74,9 @@ class _Batch:
         try:
             async with asyncio.timeout(self._limits.quiet_timeout):
                 samples = await _last_count(child, self._limits)
-        except (ChildTrouble, TimeoutError) as failure:
+        except (ChildFailure, TimeoutError) as failure:
             await child.kill() if isinstance(failure, TimeoutError) else None
-            trouble = failure if isinstance(failure, ChildTrouble) else ChildTimeout("it took too long")
+            trouble = failure if isinstance(failure, ChildFailure) else ChildTimeout("it took too long")
             error = decoder_client._error(trouble, self._limits)
             samples = self._pcm.stat().st_size // SAMPLE_BYTES
         return Outcome(
@@ -109,7 +109,7 @@ class _Batch:
         return self._child
 
 
-def _is_answer(trouble: ChildTrouble | None, code: str) -> bool:
+def _is_answer(trouble: ChildFailure | None, code: str) -> bool:
     return isinstance(trouble, ChildFailed) and code != "decoder_crashed"
 
 

@@ -22,11 +22,11 @@ from dictograph.child.process import (
     Child,
     ChildCrashed,
     ChildFailed,
+    ChildFailure,
     ChildLost,
     ChildOutOfMemory,
     ChildSpec,
     ChildTimeout,
-    ChildTrouble,
 )
 from dictograph.child.sandbox.missing_layers import tell
 from dictograph.child.sandbox.policy import Mode, Sandbox, sealed
@@ -147,7 +147,7 @@ async def decode(
                     child.stand_back(_NICE)
                     standing_back = True
                 yield news
-    except ChildTrouble as trouble:
+    except ChildFailure as trouble:
         raise _error(trouble, limits) from trouble
     finally:
         await child.kill()
@@ -198,7 +198,7 @@ async def _start(
             ),
             fork_server,
         )
-    except ChildTrouble as trouble:
+    except ChildFailure as trouble:
         raise _error(trouble, limits) from trouble
     finally:
         # A thread cannot be stopped: what it opens after this was cancelled has to be closed too.
@@ -275,7 +275,7 @@ def _number(value: Any) -> float | None:
     return float(value)
 
 
-def _error(trouble: ChildTrouble, limits: DecodeLimits) -> DictographError:
+def _error(trouble: ChildFailure, limits: DecodeLimits) -> DictographError:
     match trouble:
         case ChildFailed(code=code) if code in _BY_CODE:
             return _BY_CODE[code](trouble.detail)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dictograph.audio.pcm import SAMPLE_BYTES
 from dictograph.audio.vad import BLOCK_SAMPLES, MAX_BLOCKS, MAX_LISTENED, Listened, ListenRequest, VadState
 from dictograph.child.frames import SMALL_HEADER, Frame, Largest
-from dictograph.child.process import Child, ChildCrashed, ChildFailed, ChildSpec, ChildTrouble
+from dictograph.child.process import Child, ChildCrashed, ChildFailed, ChildFailure, ChildSpec
 from dictograph.child.sandbox.missing_layers import tell
 from dictograph.child.sandbox.policy import Mode, sealed
 from dictograph.errors import DecodeError, ListenerFailed, SandboxUnavailable
@@ -59,7 +59,7 @@ class VadClient:
         async with self._turn:
             try:
                 await self._running()
-            except ChildTrouble as error:
+            except ChildFailure as error:
                 raise ListenerFailed(f"The voice detector cannot be started: {error.detail}.") from error
 
     async def close(self) -> None:
@@ -103,13 +103,13 @@ class VadClient:
                 return await self._ask(request)
             except ChildFailed as error:
                 raise _refusal(error) from error
-            except ChildTrouble:
+            except ChildFailure:
                 return await self._ask_again(request)
 
     async def _ask_again(self, request: ListenRequest) -> Listened:
         try:
             return await self._ask(request)
-        except ChildTrouble as error:
+        except ChildFailure as error:
             raise ListenerFailed(f"The voice detector failed twice: {error.detail}.") from error
 
     async def _ask(self, request: ListenRequest) -> Listened:

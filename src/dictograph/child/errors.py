@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 
 
-class ChildTrouble(Exception):
+class ChildFailure(Exception):
     """Base of what a child can do wrong. `detail` says it in words."""
 
     def __init__(self, detail: str) -> None:
@@ -13,7 +13,7 @@ class ChildTrouble(Exception):
         self.detail = detail
 
 
-class ChildCrashed(ChildTrouble):
+class ChildCrashed(ChildFailure):
     """The process ended, or broke the protocol, in the middle of a request.
 
     `returncode` is that with which it ended: below 0 by a signal, None when it had not ended.
@@ -28,15 +28,15 @@ class ChildLost(ChildCrashed):
     """The process went with the server that had made it: nothing that it was asked to do is to blame."""
 
 
-class ChildTimeout(ChildTrouble):
+class ChildTimeout(ChildFailure):
     """The process did not answer in time and was ended."""
 
 
-class ChildOutOfMemory(ChildTrouble):
+class ChildOutOfMemory(ChildFailure):
     """The process outgrew its resident memory and was ended, or said that it ran out."""
 
 
-class ChildFailed(ChildTrouble):
+class ChildFailed(ChildFailure):
     """The process answered with an error, and lives on. `code` is the error's own."""
 
     def __init__(self, code: str, detail: str) -> None:
@@ -48,7 +48,7 @@ class ChildFailed(ChildTrouble):
 _LONGEST = 2000
 
 
-def failure(name: str, error: object) -> ChildTrouble:
+def failure(name: str, error: object) -> ChildFailure:
     """What the process `name` said that went wrong. It may have been taken over, and say anything."""
     if not isinstance(error, dict):
         return ChildCrashed(f"the {name} process broke the protocol: its error cannot be understood")

@@ -20,10 +20,10 @@ import psutil
 from dictograph.child.errors import (
     ChildCrashed,
     ChildFailed,
+    ChildFailure,
     ChildLost,
     ChildOutOfMemory,
     ChildTimeout,
-    ChildTrouble,
     failure,
     how_it_ended,
 )
@@ -42,7 +42,7 @@ __all__ = [
     "ChildOutOfMemory",
     "ChildSpec",
     "ChildTimeout",
-    "ChildTrouble",
+    "ChildFailure",
 ]
 
 log = logging.getLogger(__name__)
@@ -246,7 +246,7 @@ class Child:
         await self._process.ended.wait()
         await asyncio.wait(self._watchers[:1], timeout=LAST_WORDS_S)
 
-    def _trouble(self) -> ChildTrouble:
+    def _trouble(self) -> ChildFailure:
         name, limit = self.spec.name, self.spec.memory_limit
         if self._outgrown:
             return ChildOutOfMemory(f"the {name} process outgrew its {limit // 2**20} MiB of memory")

@@ -13,10 +13,10 @@ from dictograph.child.frames import MAX_BODY, Frame
 from dictograph.child.process import (
     Child,
     ChildFailed,
+    ChildFailure,
     ChildOutOfMemory,
     ChildSpec,
     ChildTimeout,
-    ChildTrouble,
 )
 from dictograph.child.sandbox.policy import Mode, open_to_read
 from dictograph.engine.codec import capabilities_from_dict, pack_windows, spec_as_dict
@@ -208,7 +208,7 @@ def _named(spec: EngineSpec) -> Iterator[None]:
     """Turn what a child can do wrong into the errors that people and clients know."""
     try:
         yield
-    except ChildTrouble as trouble:
+    except ChildFailure as trouble:
         raise _error(spec, trouble) from trouble
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise EngineFailed(
@@ -217,7 +217,7 @@ def _named(spec: EngineSpec) -> Iterator[None]:
         ) from error
 
 
-def _error(spec: EngineSpec, trouble: ChildTrouble) -> DictographError:
+def _error(spec: EngineSpec, trouble: ChildFailure) -> DictographError:
     engine = f"engine {spec.name}" + (f" with the model {spec.model}" if spec.model else "")
     match trouble:
         case ChildFailed(code=ModelUnavailable.code) if spec.device != "cpu":

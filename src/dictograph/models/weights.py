@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dictograph.child.frames import Frame
-from dictograph.child.process import Child, ChildFailed, ChildSpec, ChildTrouble
+from dictograph.child.process import Child, ChildFailed, ChildFailure, ChildSpec
 from dictograph.child.sandbox.policy import Mode, Sandbox, open_to_read
 from dictograph.errors import ModelOutOfReach, ModelUnavailable
 from dictograph.models.hf_cache import Cache, child_environment
@@ -72,7 +72,7 @@ async def fetch(
     made = await asyncio.to_thread(_make, cache.folder)
     try:
         child = await _start(open_to_read(confined, (str(cache.folder), tempfile.gettempdir()), online=True))
-    except ChildTrouble as error:
+    except ChildFailure as error:
         raise ModelOutOfReach(f"fetching failed: {error.detail}") from error
     try:
         async with aclosing(child.stream(Frame(request), timeout=_SILENCE_S)) as frames:
@@ -89,7 +89,7 @@ async def fetch(
             raise ModelUnavailable(error.detail) from error
         reason = error.detail if error.code == CannotFetchNow.code else f"fetching failed: {error.detail}"
         raise ModelOutOfReach(reason) from error
-    except ChildTrouble as error:
+    except ChildFailure as error:
         raise ModelOutOfReach(f"fetching failed: {error.detail}") from error
     finally:
         await child.kill()
@@ -106,7 +106,7 @@ async def cuda_devices() -> int:
             answer = await child.call(Frame({"do": "cuda"}), timeout=_START_S)
         finally:
             await child.kill()
-    except ChildTrouble:
+    except ChildFailure:
         return 0
     return int(answer.header.get("devices", 0))
 

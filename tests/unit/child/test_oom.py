@@ -11,7 +11,7 @@ import pytest
 
 from dictograph.child import oom
 from dictograph.child.frames import Frame
-from dictograph.child.process import Child, ChildCrashed, ChildOutOfMemory, ChildTrouble
+from dictograph.child.process import Child, ChildCrashed, ChildFailure, ChildOutOfMemory
 from tests.unit.child.test_process import PATIENCE_S, request, spec
 
 
@@ -29,7 +29,7 @@ def test_it_is_told_by_the_kernels_own_count(
     monkeypatch: pytest.MonkeyPatch,
     then: str | None,
     after: str | None,
-    trouble: type[ChildTrouble],
+    trouble: type[ChildFailure],
     words: str,
 ) -> None:
     def count(text: str | None) -> None:

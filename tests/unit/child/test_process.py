@@ -21,10 +21,10 @@ from dictograph.child.process import (
     Child,
     ChildCrashed,
     ChildFailed,
+    ChildFailure,
     ChildOutOfMemory,
     ChildSpec,
     ChildTimeout,
-    ChildTrouble,
 )
 from tests.service import eventually
 
@@ -136,13 +136,13 @@ def test_an_error_has_its_code_and_the_child_lives_on(what: str, code: str, word
         ("grow", ChildOutOfMemory, "outgrew its 128 MiB"),
     ],
 )
-def test_trouble_has_a_name_and_the_process_is_gone(what: str, trouble: type[ChildTrouble], words: str) -> None:
+def test_trouble_has_a_name_and_the_process_is_gone(what: str, trouble: type[ChildFailure], words: str) -> None:
     async def use(child: Child) -> None:
         with pytest.raises(trouble, match=words):
             await child.call(request(what), timeout=PATIENCE_S)
         assert gone(child.pid)
         assert not child.alive
-        with pytest.raises(ChildTrouble):
+        with pytest.raises(ChildFailure):
             await child.call(request("echo"), timeout=PATIENCE_S)
 
     with_child(use, spec(memory_limit=128 * 2**20))

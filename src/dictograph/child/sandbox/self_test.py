@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from dictograph.child.frames import Frame
-from dictograph.child.process import Child, ChildSpec, ChildTrouble
+from dictograph.child.process import Child, ChildFailure, ChildSpec
 from dictograph.child.sandbox.missing_layers import tell
 from dictograph.child.sandbox.policy import Layer, Mode, Sandbox, sealed
 
@@ -30,7 +30,7 @@ async def why_not(layer: Layer) -> str:
         alone = replace(_everything(), layers=frozenset({layer}))
         try:
             missing, done = await _ask({"try": layer, "port": port, "file": file, "root": root}, alone)
-        except ChildTrouble as trouble:
+        except ChildFailure as trouble:
             return trouble.detail
     if layer in missing:
         return missing[layer]
@@ -48,7 +48,7 @@ async def warn(mode: Mode) -> None:
         return
     try:
         missing, _ = await _ask({}, _everything())
-    except ChildTrouble as trouble:
+    except ChildFailure as trouble:
         log.warning("whether children can be confined is not known: %s", trouble.detail)
         return
     tell(missing)

@@ -144,7 +144,7 @@ async def decode(
                 await asyncio.to_thread(check_room_for_samples, pcm.parent, limits.reserve)
                 complete = isinstance(news, Decoded)
                 if news.samples > _ENOUGH and not standing_back:
-                    child.stand_back(_NICE)
+                    child.lower_priority(_NICE)
                     standing_back = True
                 yield news
     except ChildFailure as trouble:

@@ -127,7 +127,7 @@ class VadClient:
             return self._child
         if not self._closed.is_set():
             self._child = child = await Child.start(self._spec)
-            child.stand_back(_NICE)
+            child.lower_priority(_NICE)
             if not self._closed.is_set():
                 return child
             await child.close()  # it was too late for `close` to see this one

@@ -162,7 +162,7 @@ class Child:
                 if not finished:
                     await self.kill()
 
-    def stand_back(self, nice: int) -> None:
+    def lower_priority(self, nice: int) -> None:
         """Let every other process go first from now on, where the processor is not enough for all.
 
         At 5 it has a third of the time of another that wants all it can get, at 10 a tenth. A child is a session of
@@ -176,7 +176,7 @@ class Child:
         try:
             Path(f"/proc/{self.pid}/autogroup").write_text(str(nice))
         except BlockingIOError:  # the kernel takes one such wish in a tenth of a second, from all but root
-            asyncio.get_running_loop().call_later(_AGAIN_S, self.stand_back, nice)
+            asyncio.get_running_loop().call_later(_AGAIN_S, self.lower_priority, nice)
         except OSError:
             return
 

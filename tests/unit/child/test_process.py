@@ -222,7 +222,7 @@ def test_a_child_ends_within_two_seconds_of_its_parents_sigkill(what: str) -> No
 
 def test_a_child_can_stand_back() -> None:
     async def use(child: Child) -> None:
-        child.stand_back(5)
+        child.lower_priority(5)
         assert psutil.Process(child.pid).nice() == 5
         await asyncio.to_thread(eventually, lambda: _nice_of_group(child.pid) in (5, None))
 
@@ -239,7 +239,7 @@ def test_a_child_stands_back_though_the_kernel_is_asked_too_often(monkeypatch: p
         return write(path, text)
 
     async def use(child: Child) -> None:
-        child.stand_back(5)
+        child.lower_priority(5)
         await asyncio.to_thread(eventually, lambda: not refusals and _nice_of_group(child.pid) in (5, None))
 
     monkeypatch.setattr(Path, "write_text", write_at_last)

@@ -255,9 +255,9 @@ class Child:
         code = self._process.returncode
         if self._process.orphaned:
             return ChildLost(f"the {name} process went with the server that had made it", code)
-        return ChildCrashed(f"the {name} process {how_it_ended(code)}{self._last_words()}", code)
+        return ChildCrashed(f"the {name} process {how_it_ended(code)}{self._stderr_tail()}", code)
 
-    def _last_words(self) -> str:
+    def _stderr_tail(self) -> str:
         return f": {self._stderr[-1]}" if self._stderr else ""
 
     async def _drain_stderr(self) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from dictograph.cli.client.job_client import Desk, Place, at_a_desk, place_options
+from dictograph.cli.client.job_client import JobClient, Place, at_a_desk, place_options
 from dictograph.cli.jobs import do_to_each
 from dictograph.cli.options import option
 from dictograph.cli.text.job_text import dead_list, job_page
@@ -64,5 +64,5 @@ def replay(ids: tuple[str, ...], everyone: bool, server: str | None, data_dir: P
     do_to_each(place, ids, "pending", lambda desk, job_id: desk.retry(job_id))
 
 
-async def _all_ids(desk: Desk) -> tuple[str, ...]:
+async def _all_ids(desk: JobClient) -> tuple[str, ...]:
     return tuple(job["id"] for job in await desk.list((), _MOST, dead=True))

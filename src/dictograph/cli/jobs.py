@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from dictograph.cli.client.job_client import Desk, Place, at_a_desk, place_options
+from dictograph.cli.client.job_client import JobClient, Place, at_a_desk, place_options
 from dictograph.cli.options import option
 from dictograph.cli.text.job_text import Shape, job_list, job_page
 from dictograph.cli.watching import watch_job
@@ -94,18 +94,18 @@ def delete(ids: tuple[str, ...], server: str | None, data_dir: Path | None) -> N
 
 
 def do_to_each(
-    place: Place, ids: tuple[str, ...], done: str, act: Callable[[Desk, str], Awaitable[Shape | None]]
+    place: Place, ids: tuple[str, ...], done: str, act: Callable[[JobClient, str], Awaitable[Shape | None]]
 ) -> None:
     """Do something to each job and say so; one that it cannot be done to keeps no other from it."""
 
-    async def work(desk: Desk) -> bool:
+    async def work(desk: JobClient) -> bool:
         return all([await _done(desk, id, done, act) for id in ids])
 
     if not at_a_desk(place, work):
         raise click.exceptions.Exit(1)
 
 
-async def _done(desk: Desk, id: str, done: str, act: Callable[[Desk, str], Awaitable[Any]]) -> bool:
+async def _done(desk: JobClient, id: str, done: str, act: Callable[[JobClient, str], Awaitable[Any]]) -> bool:
     try:
         await act(desk, id)
     except DictographError as error:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from contextlib import aclosing
 
-from dictograph.cli.client.job_client import Desk
+from dictograph.cli.client.job_client import JobClient
 from dictograph.cli.text.job_text import Shape
 from dictograph.cli.text.progress_bars import Bars
 
 _ENDS = {"completed", "failed", "cancelled", "deleted"}
 
 
-async def watch_job(desk: Desk, job_id: str, *, as_json: bool) -> bool:
+async def watch_job(desk: JobClient, job_id: str, *, as_json: bool) -> bool:
     """Show the events until the job has ended; whether it is completed."""
     end = ""
     with Bars() as bars:

@@ -21,7 +21,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _KEY_FILE, _KEY_LENGTH = "dictograph.key_file", 1024
 
 
-class Desk(Protocol):
+class JobClient(Protocol):
     """What can be asked about jobs; a job is a JSON object as `GET /v1/transcriptions/{id}` gives it.
 
     All raise a DictographError: NotFound, JobStateConflict, or that the other side cannot be asked.
@@ -46,7 +46,7 @@ class Place:
     server: str | None
     data_dir: Path | None
 
-    def desk(self) -> AbstractAsyncContextManager[Desk]:
+    def desk(self) -> AbstractAsyncContextManager[JobClient]:
         if self.server is not None:
             from dictograph.cli.client.http_client import server_desk
 
@@ -57,7 +57,7 @@ class Place:
         return database_desk(service_settings(data_dir=self.data_dir))
 
 
-def at_a_desk(place: Place, work: Callable[[Desk], Awaitable[T]]) -> T:
+def at_a_desk(place: Place, work: Callable[[JobClient], Awaitable[T]]) -> T:
     """Open the desk, work at it, close it."""
 
     async def run() -> T:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from dictograph.cli.client.job_client import JobClient, Place, at_a_desk, place_options
+from dictograph.cli.client.job_client import JobClient, Place, place_options, with_client
 from dictograph.cli.jobs import do_to_each
 from dictograph.cli.options import option
 from dictograph.cli.text.job_text import dead_list, job_page
@@ -33,7 +33,7 @@ def dead() -> None:
 @place_options
 def list_(limit: int, as_json: bool, server: str | None, data_dir: Path | None) -> None:
     """List the dead, newest first, with what they died of."""
-    found = at_a_desk(Place(server, data_dir), lambda desk: desk.list((), limit, dead=True))
+    found = with_client(Place(server, data_dir), lambda desk: desk.list((), limit, dead=True))
     click.echo(json.dumps(found, indent=2) if as_json else dead_list(found))
 
 
@@ -43,7 +43,7 @@ def list_(limit: int, as_json: bool, server: str | None, data_dir: Path | None) 
 @place_options
 def show(id: str, as_json: bool, server: str | None, data_dir: Path | None) -> None:
     """Show all about a dead job."""
-    job = at_a_desk(Place(server, data_dir), lambda desk: desk.show(id))
+    job = with_client(Place(server, data_dir), lambda desk: desk.show(id))
     click.echo(json.dumps(job, indent=2) if as_json else job_page(job))
     if not job["dead"]:
         click.echo(f"dictograph: {id} is not dead but {job['status']}", err=True)
@@ -60,7 +60,7 @@ def replay(ids: tuple[str, ...], everyone: bool, server: str | None, data_dir: P
         raise click.UsageError("Name the jobs, or give --all.")
     place = Place(server, data_dir)
     if everyone:
-        ids = at_a_desk(place, _all_ids)
+        ids = with_client(place, _all_ids)
     do_to_each(place, ids, "pending", lambda desk, job_id: desk.retry(job_id))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from dictograph.cli.client.job_client import JobClient, Place, at_a_desk, place_options
+from dictograph.cli.client.job_client import JobClient, Place, place_options, with_client
 from dictograph.cli.options import option
 from dictograph.cli.text.job_text import Shape, job_list, job_page
 from dictograph.cli.watching import watch_job
@@ -41,7 +41,7 @@ def jobs() -> None:
 @place_options
 def list_(statuses: tuple[str, ...], limit: int, as_json: bool, server: str | None, data_dir: Path | None) -> None:
     """List jobs, newest first."""
-    found = at_a_desk(Place(server, data_dir), lambda desk: desk.list(statuses, limit, dead=False))
+    found = with_client(Place(server, data_dir), lambda desk: desk.list(statuses, limit, dead=False))
     click.echo(json.dumps(found, indent=2) if as_json else job_list(found))
 
 
@@ -51,7 +51,7 @@ def list_(statuses: tuple[str, ...], limit: int, as_json: bool, server: str | No
 @place_options
 def show(id: str, as_json: bool, server: str | None, data_dir: Path | None) -> None:
     """Show all about a job."""
-    job = at_a_desk(Place(server, data_dir), lambda desk: desk.show(id))
+    job = with_client(Place(server, data_dir), lambda desk: desk.show(id))
     click.echo(json.dumps(job, indent=2) if as_json else job_page(job))
 
 
@@ -65,7 +65,7 @@ def watch(id: str, as_json: bool, server: str | None, data_dir: Path | None) -> 
     Text goes to stdout, a line per segment, progress to stderr; with --json each event is a line.
     Exit code 0: it is completed, 1: it is not.
     """
-    if not at_a_desk(Place(server, data_dir), lambda desk: watch_job(desk, id, as_json=as_json)):
+    if not with_client(Place(server, data_dir), lambda desk: watch_job(desk, id, as_json=as_json)):
         raise click.exceptions.Exit(1)
 
 
@@ -101,7 +101,7 @@ def do_to_each(
     async def work(desk: JobClient) -> bool:
         return all([await _done(desk, id, done, act) for id in ids])
 
-    if not at_a_desk(place, work):
+    if not with_client(place, work):
         raise click.exceptions.Exit(1)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from dictograph.cli.client.job_client import Place, at_a_desk, place_options
+from dictograph.cli.client.job_client import Place, place_options, with_client
 from dictograph.cli.options import option
 from dictograph.cli.text.job_text import Shape, when
 from dictograph.cli.text.text_table import clipped, table
@@ -25,7 +25,7 @@ def workers(as_json: bool, server: str | None, data_dir: Path | None) -> None:
     Of the service at --server, else of the database in the data folder. A worker that was killed on another machine
     may be shown for some seconds more.
     """
-    found = at_a_desk(Place(server, data_dir), lambda desk: desk.workers())
+    found = with_client(Place(server, data_dir), lambda desk: desk.workers())
     click.echo(json.dumps(found, indent=2) if as_json else _listed(found))
 
 

@@ -57,7 +57,7 @@ class Place:
         return database_desk(service_settings(data_dir=self.data_dir))
 
 
-def at_a_desk(place: Place, work: Callable[[JobClient], Awaitable[T]]) -> T:
+def with_client(place: Place, work: Callable[[JobClient], Awaitable[T]]) -> T:
     """Open the desk, work at it, close it."""
 
     async def run() -> T:

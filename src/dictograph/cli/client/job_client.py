@@ -46,7 +46,7 @@ class Place:
     server: str | None
     data_dir: Path | None
 
-    def desk(self) -> AbstractAsyncContextManager[JobClient]:
+    def client(self) -> AbstractAsyncContextManager[JobClient]:
         if self.server is not None:
             from dictograph.cli.client.http_client import server_desk
 
@@ -61,7 +61,7 @@ def with_client(place: Place, work: Callable[[JobClient], Awaitable[T]]) -> T:
     """Open the desk, work at it, close it."""
 
     async def run() -> T:
-        async with place.desk() as desk:
+        async with place.client() as desk:
             return await work(desk)
 
     return asyncio.run(run())

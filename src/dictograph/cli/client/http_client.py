@@ -34,7 +34,7 @@ class ServerSaysNo(DictographError):
 
 
 @asynccontextmanager
-async def server_desk(url: str, key: str = "") -> AsyncIterator[ServerDesk]:
+async def http_client(url: str, key: str = "") -> AsyncIterator[ServerDesk]:
     """A desk at the service at `url`; `key` is shown to it, if there is one."""
     base = url if "://" in url else f"http://{url}"
     try:

@@ -48,9 +48,9 @@ class Place:
 
     def client(self) -> AbstractAsyncContextManager[JobClient]:
         if self.server is not None:
-            from dictograph.cli.client.http_client import server_desk
+            from dictograph.cli.client.http_client import http_client
 
-            return server_desk(self.server, _key())
+            return http_client(self.server, _key())
         from dictograph.cli.client.database_client import database_desk
         from dictograph.cli.service_database import service_settings
 

@@ -34,7 +34,7 @@ class ServerSaysNo(DictographError):
 
 
 @asynccontextmanager
-async def http_client(url: str, key: str = "") -> AsyncIterator[ServerDesk]:
+async def http_client(url: str, key: str = "") -> AsyncIterator[HttpClient]:
     """A desk at the service at `url`; `key` is shown to it, if there is one."""
     base = url if "://" in url else f"http://{url}"
     try:
@@ -42,10 +42,10 @@ async def http_client(url: str, key: str = "") -> AsyncIterator[ServerDesk]:
     except httpx.InvalidURL as error:
         raise ServerUnreachable(f"{redacted(url)} is no URL: {error}.") from error
     async with client:
-        yield ServerDesk(client, base)
+        yield HttpClient(client, base)
 
 
-class ServerDesk:
+class HttpClient:
     """See Desk."""
 
     def __init__(self, client: httpx.AsyncClient, base: str) -> None:

@@ -26,7 +26,7 @@ _OPERATOR = None
 
 
 @asynccontextmanager
-async def database_desk(settings: Settings) -> AsyncIterator[DatabaseDesk]:
+async def database_client(settings: Settings) -> AsyncIterator[DatabaseDesk]:
     """A desk at the database of the settings, which is neither made nor migrated.
 
     Raises:

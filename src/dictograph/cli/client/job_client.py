@@ -51,10 +51,10 @@ class Place:
             from dictograph.cli.client.http_client import http_client
 
             return http_client(self.server, _key())
-        from dictograph.cli.client.database_client import database_desk
+        from dictograph.cli.client.database_client import database_client
         from dictograph.cli.service_database import service_settings
 
-        return database_desk(service_settings(data_dir=self.data_dir))
+        return database_client(service_settings(data_dir=self.data_dir))
 
 
 def with_client(place: Place, work: Callable[[JobClient], Awaitable[T]]) -> T:

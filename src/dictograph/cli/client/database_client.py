@@ -26,7 +26,7 @@ _OPERATOR = None
 
 
 @asynccontextmanager
-async def database_client(settings: Settings) -> AsyncIterator[DatabaseDesk]:
+async def database_client(settings: Settings) -> AsyncIterator[DatabaseClient]:
     """A desk at the database of the settings, which is neither made nor migrated.
 
     Raises:
@@ -37,13 +37,13 @@ async def database_client(settings: Settings) -> AsyncIterator[DatabaseDesk]:
     tail = Tail(database)
     await tail.start()
     try:
-        yield DatabaseDesk(database, tail, open_blobs(settings.objects_url, settings.storage_reserve))
+        yield DatabaseClient(database, tail, open_blobs(settings.objects_url, settings.storage_reserve))
     finally:
         await tail.stop()
         await database.close()
 
 
-class DatabaseDesk:
+class DatabaseClient:
     """See Desk."""
 
     def __init__(self, database: Database, tail: Tail, blobs: Blobs) -> None:

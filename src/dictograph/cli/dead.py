@@ -33,7 +33,7 @@ def dead() -> None:
 @place_options
 def list_(limit: int, as_json: bool, server: str | None, data_dir: Path | None) -> None:
     """List the dead, newest first, with what they died of."""
-    found = with_client(Place(server, data_dir), lambda desk: desk.list((), limit, dead=True))
+    found = with_client(Place(server, data_dir), lambda client: client.list((), limit, dead=True))
     click.echo(json.dumps(found, indent=2) if as_json else dead_list(found))
 
 
@@ -43,7 +43,7 @@ def list_(limit: int, as_json: bool, server: str | None, data_dir: Path | None) 
 @place_options
 def show(id: str, as_json: bool, server: str | None, data_dir: Path | None) -> None:
     """Show all about a dead job."""
-    job = with_client(Place(server, data_dir), lambda desk: desk.show(id))
+    job = with_client(Place(server, data_dir), lambda client: client.show(id))
     click.echo(json.dumps(job, indent=2) if as_json else job_page(job))
     if not job["dead"]:
         click.echo(f"dictograph: {id} is not dead but {job['status']}", err=True)
@@ -61,8 +61,8 @@ def replay(ids: tuple[str, ...], everyone: bool, server: str | None, data_dir: P
     place = Place(server, data_dir)
     if everyone:
         ids = with_client(place, _all_ids)
-    do_to_each(place, ids, "pending", lambda desk, job_id: desk.retry(job_id))
+    do_to_each(place, ids, "pending", lambda client, job_id: client.retry(job_id))
 
 
-async def _all_ids(desk: JobClient) -> tuple[str, ...]:
-    return tuple(job["id"] for job in await desk.list((), _MOST, dead=True))
+async def _all_ids(client: JobClient) -> tuple[str, ...]:
+    return tuple(job["id"] for job in await client.list((), _MOST, dead=True))

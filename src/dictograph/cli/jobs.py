@@ -41,7 +41,7 @@ def jobs() -> None:
 @place_options
 def list_(statuses: tuple[str, ...], limit: int, as_json: bool, server: str | None, data_dir: Path | None) -> None:
     """List jobs, newest first."""
-    found = with_client(Place(server, data_dir), lambda desk: desk.list(statuses, limit, dead=False))
+    found = with_client(Place(server, data_dir), lambda client: client.list(statuses, limit, dead=False))
     click.echo(json.dumps(found, indent=2) if as_json else job_list(found))
 
 
@@ -51,7 +51,7 @@ def list_(statuses: tuple[str, ...], limit: int, as_json: bool, server: str | No
 @place_options
 def show(id: str, as_json: bool, server: str | None, data_dir: Path | None) -> None:
     """Show all about a job."""
-    job = with_client(Place(server, data_dir), lambda desk: desk.show(id))
+    job = with_client(Place(server, data_dir), lambda client: client.show(id))
     click.echo(json.dumps(job, indent=2) if as_json else job_page(job))
 
 
@@ -65,7 +65,7 @@ def watch(id: str, as_json: bool, server: str | None, data_dir: Path | None) -> 
     Text goes to stdout, a line per segment, progress to stderr; with --json each event is a line.
     Exit code 0: it is completed, 1: it is not.
     """
-    if not with_client(Place(server, data_dir), lambda desk: watch_job(desk, id, as_json=as_json)):
+    if not with_client(Place(server, data_dir), lambda client: watch_job(client, id, as_json=as_json)):
         raise click.exceptions.Exit(1)
 
 
@@ -74,7 +74,7 @@ def watch(id: str, as_json: bool, server: str | None, data_dir: Path | None) -> 
 @place_options
 def cancel(ids: tuple[str, ...], server: str | None, data_dir: Path | None) -> None:
     """Stop jobs. What they have so far is kept, and `retry` goes on from there."""
-    do_to_each(Place(server, data_dir), ids, "cancelled", lambda desk, job_id: desk.cancel(job_id))
+    do_to_each(Place(server, data_dir), ids, "cancelled", lambda client, job_id: client.cancel(job_id))
 
 
 @jobs.command()
@@ -82,7 +82,7 @@ def cancel(ids: tuple[str, ...], server: str | None, data_dir: Path | None) -> N
 @place_options
 def retry(ids: tuple[str, ...], server: str | None, data_dir: Path | None) -> None:
     """Run failed or cancelled jobs again, from where they were."""
-    do_to_each(Place(server, data_dir), ids, "pending", lambda desk, job_id: desk.retry(job_id))
+    do_to_each(Place(server, data_dir), ids, "pending", lambda client, job_id: client.retry(job_id))
 
 
 @jobs.command()
@@ -90,7 +90,7 @@ def retry(ids: tuple[str, ...], server: str | None, data_dir: Path | None) -> No
 @place_options
 def delete(ids: tuple[str, ...], server: str | None, data_dir: Path | None) -> None:
     """Remove jobs with their audio, text and events, for good."""
-    do_to_each(Place(server, data_dir), ids, "deleted", lambda desk, job_id: desk.delete(job_id))
+    do_to_each(Place(server, data_dir), ids, "deleted", lambda client, job_id: client.delete(job_id))
 
 
 def do_to_each(
@@ -98,16 +98,16 @@ def do_to_each(
 ) -> None:
     """Do something to each job and say so; one that it cannot be done to keeps no other from it."""
 
-    async def work(desk: JobClient) -> bool:
-        return all([await _done(desk, id, done, act) for id in ids])
+    async def work(client: JobClient) -> bool:
+        return all([await _done(client, id, done, act) for id in ids])
 
     if not with_client(place, work):
         raise click.exceptions.Exit(1)
 
 
-async def _done(desk: JobClient, id: str, done: str, act: Callable[[JobClient, str], Awaitable[Any]]) -> bool:
+async def _done(client: JobClient, id: str, done: str, act: Callable[[JobClient, str], Awaitable[Any]]) -> bool:
     try:
-        await act(desk, id)
+        await act(client, id)
     except DictographError as error:
         click.echo(f"dictograph: {id}: {error.message}", err=True)
         return False

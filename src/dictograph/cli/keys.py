@@ -117,7 +117,7 @@ def create(
     settings = service_settings(data_dir=data_dir)
     if init:
         prepare_database(settings)
-    _show_new(_ask(settings, lambda desk: desk.create(wanted)), as_json)
+    _show_new(_ask(settings, lambda client: client.create(wanted)), as_json)
 
 
 @keys.command("list")
@@ -125,7 +125,7 @@ def create(
 @option("data_dir", "as_json")
 def list_(owner: str | None, data_dir: Path | None, as_json: bool) -> None:
     """List all keys, oldest first, also those that are good no more. Nobody can see the keys themselves."""
-    found = _ask(service_settings(data_dir=data_dir), lambda desk: desk.list(owner))
+    found = _ask(service_settings(data_dir=data_dir), lambda client: client.list(owner))
     click.echo(json.dumps([_shape(key) for key in found], indent=2) if as_json else _listed(found))
 
 
@@ -135,8 +135,8 @@ def list_(owner: str | None, data_dir: Path | None, as_json: bool) -> None:
 def revoke(ids: tuple[str, ...], data_dir: Path | None) -> None:
     """End keys: from the next request on they are refused, and with them the tickets that they were used for."""
 
-    async def work(desk: Keys) -> bool:
-        return all([await _revoked(desk, id) for id in ids])
+    async def work(client: Keys) -> bool:
+        return all([await _revoked(client, id) for id in ids])
 
     if not _ask(service_settings(data_dir=data_dir), work):
         raise click.exceptions.Exit(1)
@@ -154,13 +154,13 @@ def rotate(id: str, overlap: float, lives: float | None, data_dir: Path | None, 
 
     Without --expires it lives as long as the old one did.
     """
-    _show_new(_ask(service_settings(data_dir=data_dir), lambda desk: desk.rotate(id, overlap, lives)), as_json)
+    _show_new(_ask(service_settings(data_dir=data_dir), lambda client: client.rotate(id, overlap, lives)), as_json)
 
 
 def _ask(settings: Settings, work: Callable[[Keys], Awaitable[T]]) -> T:
     async def run() -> T:
-        async with _desk(settings) as desk:
-            return await work(desk)
+        async with _desk(settings) as client:
+            return await work(client)
 
     return asyncio.run(run())
 
@@ -175,9 +175,9 @@ async def _desk(settings: Settings) -> AsyncIterator[Keys]:
         await database.close()
 
 
-async def _revoked(desk: Keys, id: str) -> bool:
+async def _revoked(client: Keys, id: str) -> bool:
     try:
-        key = await desk.revoke(id)
+        key = await client.revoke(id)
     except DictographError as error:
         click.echo(f"dictograph: {error.message}", err=True)
         return False

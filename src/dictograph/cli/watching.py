@@ -12,11 +12,11 @@ from dictograph.cli.text.progress_bars import Bars
 _ENDS = {"completed", "failed", "cancelled", "deleted"}
 
 
-async def watch_job(desk: JobClient, job_id: str, *, as_json: bool) -> bool:
+async def watch_job(client: JobClient, job_id: str, *, as_json: bool) -> bool:
     """Show the events until the job has ended; whether it is completed."""
     end = ""
     with Bars() as bars:
-        async with aclosing(desk.events(job_id)) as events:
+        async with aclosing(client.events(job_id)) as events:
             async for kind, data in events:
                 if as_json:
                     bars.print(json.dumps({"type": kind, "data": data}))
@@ -24,7 +24,7 @@ async def watch_job(desk: JobClient, job_id: str, *, as_json: bool) -> bool:
                     _show(bars, job_id, kind, data)
                 end = kind if kind in _ENDS else "" if kind == "retried" else end
     if not end:  # the stream was cut, or began after the end
-        end = (await desk.show(job_id))["status"]
+        end = (await client.show(job_id))["status"]
     return end == "completed"
 
 

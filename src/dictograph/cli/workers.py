@@ -25,7 +25,7 @@ def workers(as_json: bool, server: str | None, data_dir: Path | None) -> None:
     Of the service at --server, else of the database in the data folder. A worker that was killed on another machine
     may be shown for some seconds more.
     """
-    found = with_client(Place(server, data_dir), lambda desk: desk.workers())
+    found = with_client(Place(server, data_dir), lambda client: client.workers())
     click.echo(json.dumps(found, indent=2) if as_json else _listed(found))
 
 

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, TypeVar
 
 from dictograph.bootstrap import Application
 from dictograph.cli.targets import STDIN, Target, written
-from dictograph.cli.text.progress_bars import Bars
+from dictograph.cli.text.progress_bars import ProgressBars
 from dictograph.embedded import local_application, unless_the_worker_dies
 from dictograph.errors import DictographError, ModelUnavailable, SettingsError, SourceNotFound
 from dictograph.formats import render
@@ -43,7 +43,7 @@ async def transcribe_all(settings: Settings, options: Options, targets: Sequence
 
 
 async def _transcribe_all(settings: Settings, options: Options, targets: Sequence[Target], format: str) -> set[str]:
-    with Bars() as bars:
+    with ProgressBars() as bars:
         async with local_application(settings) as application:
             run = _Run(application, options, format, bars)
             async with _running(_show_what_is_awaited(application, bars, targets)):
@@ -51,7 +51,7 @@ async def _transcribe_all(settings: Settings, options: Options, targets: Sequenc
 
 
 class _Run:
-    def __init__(self, application: Application, options: Options, format: str, bars: Bars) -> None:
+    def __init__(self, application: Application, options: Options, format: str, bars: ProgressBars) -> None:
         self._services = application.services
         self._order = JobRequest(options)
         self._format = format
@@ -160,7 +160,7 @@ def _save(file: Path, pieces: Iterable[str]) -> None:
         output.writelines(pieces)
 
 
-async def _show_what_is_awaited(application: Application, bars: Bars, targets: Sequence[Target]) -> None:
+async def _show_what_is_awaited(application: Application, bars: ProgressBars, targets: Sequence[Target]) -> None:
     """While jobs wait for weights to be fetched, say how far that is."""
     said = ""
     while True:

@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 from dictograph.cli.client.job_client import JobClient
 from dictograph.cli.text.job_text import Shape
-from dictograph.cli.text.progress_bars import Bars
+from dictograph.cli.text.progress_bars import ProgressBars
 
 _ENDS = {"completed", "failed", "cancelled", "deleted"}
 
@@ -15,7 +15,7 @@ _ENDS = {"completed", "failed", "cancelled", "deleted"}
 async def watch_job(client: JobClient, job_id: str, *, as_json: bool) -> bool:
     """Show the events until the job has ended; whether it is completed."""
     end = ""
-    with Bars() as bars:
+    with ProgressBars() as bars:
         async with aclosing(client.events(job_id)) as events:
             async for kind, data in events:
                 if as_json:
@@ -28,7 +28,7 @@ async def watch_job(client: JobClient, job_id: str, *, as_json: bool) -> bool:
     return end == "completed"
 
 
-def _show(bars: Bars, job_id: str, kind: str, data: Shape) -> None:
+def _show(bars: ProgressBars, job_id: str, kind: str, data: Shape) -> None:
     match kind:
         case "segments":
             for segment in data["segments"]:

@@ -15,7 +15,7 @@ from dictograph.cli.text.text_table import clipped
 _NAME_WIDTH = 40
 
 
-class Bars:
+class ProgressBars:
     """The bars of some files. Without a terminal only what is said is seen."""
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class Bars:
         )
         self._tasks: dict[str, TaskID] = {}
 
-    def __enter__(self) -> Bars:
+    def __enter__(self) -> ProgressBars:
         if self._progress is not None:
             self._progress.start()
         return self

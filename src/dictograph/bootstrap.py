@@ -41,7 +41,7 @@ from dictograph.settings.profiles.selection import names_of
 from dictograph.store.database import Database
 from dictograph.store.jobs.lease import RetryPolicy
 from dictograph.store.tail import Tail
-from dictograph.webhooks.sender import Poster
+from dictograph.webhooks.sender import WebhookSender
 from dictograph.worker.agent import TRANSIENT_ERRORS, AgentGroup
 from dictograph.worker.batching.engine_dispatcher import EngineLimits
 from dictograph.worker.engines import Engines
@@ -244,7 +244,7 @@ def make_worker(resources: Resources, *, in_place: bool = False) -> Worker:
 
 def _webhooks(resources: Resources) -> WebhookRelay:
     settings = resources.settings
-    poster = Poster(AllowList.parse(settings.webhook_allow, variable("webhook_allow")), settings.webhook_timeout)
+    poster = WebhookSender(AllowList.parse(settings.webhook_allow, variable("webhook_allow")), settings.webhook_timeout)
     return WebhookRelay(resources.database, poster, settings.poll_interval)
 
 

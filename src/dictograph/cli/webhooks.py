@@ -25,7 +25,7 @@ from dictograph.store.database import Database
 from dictograph.store.webhooks.delivery_log import Wanted
 from dictograph.store.webhooks.receiver_secrets import Secret
 from dictograph.webhooks.delivery import Delivery, DeliveryState
-from dictograph.webhooks.sender import Poster
+from dictograph.webhooks.sender import WebhookSender
 
 T = TypeVar("T")
 
@@ -83,7 +83,7 @@ def redeliver(ids: tuple[str, ...], data_dir: Path | None) -> None:
 def test(url: str, owner: str, data_dir: Path | None) -> None:
     """Send a `webhook.test` to a URL now, once, and say what it answered."""
     settings = service_settings(data_dir=data_dir)
-    poster = Poster(AllowList.parse(settings.webhook_allow, ALLOWED_BY), settings.webhook_timeout)
+    poster = WebhookSender(AllowList.parse(settings.webhook_allow, ALLOWED_BY), settings.webhook_timeout)
     outcome = _ask(settings, lambda asked: asked.ping(owner, url, poster))
     if outcome.error is not None:
         click.echo(f"dictograph: {outcome.error}", err=True)

@@ -16,7 +16,7 @@ from dictograph.store.webhooks.delivery_log import DeliveryPage, Wanted
 from dictograph.store.webhooks.receiver_secrets import Secret
 from dictograph.webhooks.delivery import Delivery
 from dictograph.webhooks.payload import body_of, ping_payload
-from dictograph.webhooks.sender import Outcome, Poster
+from dictograph.webhooks.sender import Outcome, WebhookSender
 
 #: Where receivers beside public addresses are permitted.
 ALLOWED_BY = "DICTOGRAPH_WEBHOOK_ALLOW"
@@ -71,7 +71,7 @@ class Webhooks:
         """Make a new secret; those before it go on signing beside it for so many seconds."""
         return await self._database.write(lambda c: receiver_secrets.rotate(c, owner, overlap_s))
 
-    async def ping(self, owner: str, url: str, poster: Poster) -> Outcome:
+    async def ping(self, owner: str, url: str, poster: WebhookSender) -> Outcome:
         """Send a `webhook.test` now, once. Raises InvalidRequest for a URL that cannot be."""
         check_receiver(url, poster.allow, "url")
         keys = [one.secret for one in await self.secrets(owner)]

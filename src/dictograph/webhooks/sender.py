@@ -59,7 +59,7 @@ class Outcome:
 
 
 @dataclass(slots=True)
-class Poster:
+class WebhookSender:
     """Sends. `allow` says who may be called beside public addresses, `timeout` how long all of it may take (s)."""
 
     allow: AllowList

@@ -18,7 +18,7 @@ from dictograph.webhooks.delivery import DeliveryState
 from dictograph.webhooks.delivery_slots import Places
 from dictograph.webhooks.payload import body_of
 from dictograph.webhooks.schedule import wait_after
-from dictograph.webhooks.sender import Outcome, Poster
+from dictograph.webhooks.sender import Outcome, WebhookSender
 from dictograph.worker.agent import TRANSIENT_ERRORS
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,9 @@ class WebhookRelay:
 
     name = "webhooks"
 
-    def __init__(self, database: Database, poster: Poster, poll_interval: float, places: Places | None = None) -> None:
+    def __init__(
+        self, database: Database, poster: WebhookSender, poll_interval: float, places: Places | None = None
+    ) -> None:
         self._database = database
         self._poster = poster
         self._interval = poll_interval

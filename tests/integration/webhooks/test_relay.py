@@ -19,7 +19,7 @@ from dictograph.store.tables import outbox, webhook_delivery
 from dictograph.store.webhooks import deliveries
 from dictograph.webhooks.delivery import Delivery, DeliveryState
 from dictograph.webhooks.delivery_slots import Places
-from dictograph.webhooks.sender import Outcome, Poster
+from dictograph.webhooks.sender import Outcome, WebhookSender
 from dictograph.worker.webhooks import WebhookRelay
 from tests.integration.store.bench import Bench
 from tests.integration.store.webhooks.test_deliveries import log
@@ -62,7 +62,7 @@ def relaying(
     until: Callable[[], object],
     *,
     timeout: float = 20.0,
-    poster: Poster | None = None,
+    poster: WebhookSender | None = None,
     places: Places | None = None,
     seconds: float = 15.0,
     then: Callable[[], Awaitable[None]] | None = None,
@@ -71,7 +71,7 @@ def relaying(
 
     async def run() -> float:
         allow = AllowList.parse(["127.0.0.0/8"])
-        relay = WebhookRelay(bench.database, poster or Poster(allow, timeout), 0.05, places)
+        relay = WebhookRelay(bench.database, poster or WebhookSender(allow, timeout), 0.05, places)
         began = time.monotonic()
         task = asyncio.create_task(relay.run())
         while not until():
@@ -151,7 +151,7 @@ def test_after_ten_attempts_it_is_given_up(bench: Bench, receiver: Receiver) -> 
 
 def test_an_address_inside_is_never_tried_again(bench: Bench, receiver: Receiver) -> None:
     tell(bench, "http://169.254.169.254/latest/meta-data/")
-    poster = Poster(AllowList(), 5)
+    poster = WebhookSender(AllowList(), 5)
     relaying(bench, receiver, lambda: states(bench) == {DeliveryState.FAILED}, poster=poster)
     assert (only(bench).attempts, only(bench).status_code) == (1, None)
     assert "not public" in str(only(bench).last_error)
@@ -168,7 +168,7 @@ def test_one_that_can_never_be_sent_ends_nothing_else(bench: Bench, receiver: Re
 def test_a_mistake_of_ours_counts_as_a_failure(
     bench: Bench, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class Broken(Poster):
+    class Broken(WebhookSender):
         async def post(self, *_: object) -> Outcome:
             raise ZeroDivisionError
 

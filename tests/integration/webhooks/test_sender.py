@@ -12,7 +12,7 @@ import pytest
 from standardwebhooks.webhooks import Webhook
 
 from dictograph.net.addresses import AllowList
-from dictograph.webhooks.sender import Outcome, Poster, outcome_of
+from dictograph.webhooks.sender import Outcome, WebhookSender, outcome_of
 from dictograph.webhooks.signing import new_secret
 from tests.certificates import Authority
 from tests.integration.audio.site import Resolver
@@ -34,7 +34,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 def post(url: str, *allow: str, timeout: float = 5.0, resolve: Resolver | None = None) -> Outcome:
-    poster = Poster(AllowList.parse(allow, "DICTOGRAPH_WEBHOOK_ALLOW"), timeout)
+    poster = WebhookSender(AllowList.parse(allow, "DICTOGRAPH_WEBHOOK_ALLOW"), timeout)
     if resolve is not None:
         poster.resolve = resolve
     return asyncio.run(poster.post(url, "msg_1", BODY, [SECRET]))

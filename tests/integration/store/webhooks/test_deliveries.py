@@ -23,7 +23,7 @@ from dictograph.store.webhooks.deliveries import Attempt, Due
 from dictograph.store.webhooks.delivery_log import Wanted
 from dictograph.webhooks.delivery import Delivery, DeliveryState
 from dictograph.webhooks.schedule import LONGEST_WAIT_S
-from dictograph.webhooks.sender import Poster
+from dictograph.webhooks.sender import WebhookSender
 from dictograph.worker.webhooks import WebhookRelay
 from tests.integration.store.bench import AT_ONCE, Bench
 from tests.receiver import Receiver, receiving
@@ -226,7 +226,7 @@ def test_another_process_sends_when_one_is_no_more(bench: Bench) -> None:
 def test_two_relays_at_once_send_each_once(bench: Bench, url: str) -> None:
     async def run(receiver: Receiver, ids: set[str]) -> None:
         databases = [Database.open(url) for _ in range(2)]
-        poster = Poster(AllowList.parse([receiver.authority]), 20.0)
+        poster = WebhookSender(AllowList.parse([receiver.authority]), 20.0)
         relays = [asyncio.create_task(WebhookRelay(one, poster, 0.02).run()) for one in databases]
         while {came.id for came in receiver.came} != ids:
             assert not any(relay.done() for relay in relays)

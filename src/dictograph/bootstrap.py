@@ -244,8 +244,8 @@ def make_worker(resources: Resources, *, in_place: bool = False) -> Worker:
 
 def _webhooks(resources: Resources) -> WebhookRelay:
     settings = resources.settings
-    poster = WebhookSender(AllowList.parse(settings.webhook_allow, variable("webhook_allow")), settings.webhook_timeout)
-    return WebhookRelay(resources.database, poster, settings.poll_interval)
+    sender = WebhookSender(AllowList.parse(settings.webhook_allow, variable("webhook_allow")), settings.webhook_timeout)
+    return WebhookRelay(resources.database, sender, settings.poll_interval)
 
 
 def _readiness_of(worker: Worker) -> Callable[[], Readiness]:

@@ -83,8 +83,8 @@ def redeliver(ids: tuple[str, ...], data_dir: Path | None) -> None:
 def test(url: str, owner: str, data_dir: Path | None) -> None:
     """Send a `webhook.test` to a URL now, once, and say what it answered."""
     settings = service_settings(data_dir=data_dir)
-    poster = WebhookSender(AllowList.parse(settings.webhook_allow, ALLOWED_BY), settings.webhook_timeout)
-    outcome = _ask(settings, lambda asked: asked.ping(owner, url, poster))
+    sender = WebhookSender(AllowList.parse(settings.webhook_allow, ALLOWED_BY), settings.webhook_timeout)
+    outcome = _ask(settings, lambda asked: asked.ping(owner, url, sender))
     if outcome.error is not None:
         click.echo(f"dictograph: {outcome.error}", err=True)
         raise click.exceptions.Exit(1)

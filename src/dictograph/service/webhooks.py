@@ -71,11 +71,11 @@ class Webhooks:
         """Make a new secret; those before it go on signing beside it for so many seconds."""
         return await self._database.write(lambda c: receiver_secrets.rotate(c, owner, overlap_s))
 
-    async def ping(self, owner: str, url: str, poster: WebhookSender) -> Outcome:
+    async def ping(self, owner: str, url: str, sender: WebhookSender) -> Outcome:
         """Send a `webhook.test` now, once. Raises InvalidRequest for a URL that cannot be."""
-        check_receiver(url, poster.allow, "url")
+        check_receiver(url, sender.allow, "url")
         keys = [one.secret for one in await self.secrets(owner)]
-        return await poster.post(url, f"msg_{uuid4().hex}", body_of(ping_payload(datetime.now(UTC))), keys)
+        return await sender.post(url, f"msg_{uuid4().hex}", body_of(ping_payload(datetime.now(UTC))), keys)
 
 
 def _literal(target: Target) -> list[str]:

@@ -41,13 +41,13 @@ class WebhookRelay:
     name = "webhooks"
 
     def __init__(
-        self, database: Database, poster: WebhookSender, poll_interval: float, places: Places | None = None
+        self, database: Database, sender: WebhookSender, poll_interval: float, places: Places | None = None
     ) -> None:
         self._database = database
-        self._poster = poster
+        self._poster = sender
         self._interval = poll_interval
         # Longer than a call can take: another process sends it only when this one is no more.
-        self._hold = 1.5 * poster.timeout + 2.0
+        self._hold = 1.5 * sender.timeout + 2.0
         self._places = places or Places()
         self._chance = random.Random()
         self._calls: dict[int, asyncio.Task[None]] = {}

@@ -62,7 +62,7 @@ def relaying(
     until: Callable[[], object],
     *,
     timeout: float = 20.0,
-    poster: WebhookSender | None = None,
+    sender: WebhookSender | None = None,
     places: Places | None = None,
     seconds: float = 15.0,
     then: Callable[[], Awaitable[None]] | None = None,
@@ -71,7 +71,7 @@ def relaying(
 
     async def run() -> float:
         allow = AllowList.parse(["127.0.0.0/8"])
-        relay = WebhookRelay(bench.database, poster or WebhookSender(allow, timeout), 0.05, places)
+        relay = WebhookRelay(bench.database, sender or WebhookSender(allow, timeout), 0.05, places)
         began = time.monotonic()
         task = asyncio.create_task(relay.run())
         while not until():
@@ -151,8 +151,8 @@ def test_after_ten_attempts_it_is_given_up(bench: Bench, receiver: Receiver) -> 
 
 def test_an_address_inside_is_never_tried_again(bench: Bench, receiver: Receiver) -> None:
     tell(bench, "http://169.254.169.254/latest/meta-data/")
-    poster = WebhookSender(AllowList(), 5)
-    relaying(bench, receiver, lambda: states(bench) == {DeliveryState.FAILED}, poster=poster)
+    sender = WebhookSender(AllowList(), 5)
+    relaying(bench, receiver, lambda: states(bench) == {DeliveryState.FAILED}, sender=sender)
     assert (only(bench).attempts, only(bench).status_code) == (1, None)
     assert "not public" in str(only(bench).last_error)
 
@@ -174,7 +174,7 @@ def test_a_mistake_of_ours_counts_as_a_failure(
 
     tell(bench, receiver.url("/"))
     with caplog.at_level(logging.ERROR):
-        relaying(bench, receiver, lambda: only(bench).attempts == 1, poster=Broken(AllowList(), 5))
+        relaying(bench, receiver, lambda: only(bench).attempts == 1, sender=Broken(AllowList(), 5))
     assert only(bench).state is DeliveryState.PENDING
     assert "ZeroDivisionError" in str(only(bench).last_error)
 

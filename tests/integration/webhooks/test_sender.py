@@ -34,10 +34,10 @@ def receiver() -> Iterator[Receiver]:
 
 
 def post(url: str, *allow: str, timeout: float = 5.0, resolve: Resolver | None = None) -> Outcome:
-    poster = WebhookSender(AllowList.parse(allow, "DICTOGRAPH_WEBHOOK_ALLOW"), timeout)
+    sender = WebhookSender(AllowList.parse(allow, "DICTOGRAPH_WEBHOOK_ALLOW"), timeout)
     if resolve is not None:
-        poster.resolve = resolve
-    return asyncio.run(poster.post(url, "msg_1", BODY, [SECRET]))
+        sender.resolve = resolve
+    return asyncio.run(sender.post(url, "msg_1", BODY, [SECRET]))
 
 
 def test_what_is_sent_can_be_verified(receiver: Receiver) -> None:

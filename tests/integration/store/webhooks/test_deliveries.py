@@ -226,8 +226,8 @@ def test_another_process_sends_when_one_is_no_more(bench: Bench) -> None:
 def test_two_relays_at_once_send_each_once(bench: Bench, url: str) -> None:
     async def run(receiver: Receiver, ids: set[str]) -> None:
         databases = [Database.open(url) for _ in range(2)]
-        poster = WebhookSender(AllowList.parse([receiver.authority]), 20.0)
-        relays = [asyncio.create_task(WebhookRelay(one, poster, 0.02).run()) for one in databases]
+        sender = WebhookSender(AllowList.parse([receiver.authority]), 20.0)
+        relays = [asyncio.create_task(WebhookRelay(one, sender, 0.02).run()) for one in databases]
         while {came.id for came in receiver.came} != ids:
             assert not any(relay.done() for relay in relays)
             await asyncio.sleep(0.01)

@@ -41,7 +41,7 @@ class _Share:
         return min(self.until - now, _LONGEST_LINE_S)
 
 
-class Places:
+class DeliverySlots:
     """Counts who is being called. Belongs to one event loop."""
 
     def __init__(self, total: int = 32, per_receiver: int = 4, clock: Callable[[], float] = time.monotonic) -> None:

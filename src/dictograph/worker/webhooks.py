@@ -15,7 +15,7 @@ from dictograph.store.database import Database
 from dictograph.store.webhooks import deliveries, receiver_secrets
 from dictograph.store.webhooks.deliveries import Attempt, Due
 from dictograph.webhooks.delivery import DeliveryState
-from dictograph.webhooks.delivery_slots import Places
+from dictograph.webhooks.delivery_slots import DeliverySlots
 from dictograph.webhooks.payload import body_of
 from dictograph.webhooks.schedule import wait_after
 from dictograph.webhooks.sender import Outcome, WebhookSender
@@ -41,14 +41,14 @@ class WebhookRelay:
     name = "webhooks"
 
     def __init__(
-        self, database: Database, sender: WebhookSender, poll_interval: float, places: Places | None = None
+        self, database: Database, sender: WebhookSender, poll_interval: float, places: DeliverySlots | None = None
     ) -> None:
         self._database = database
         self._poster = sender
         self._interval = poll_interval
         # Longer than a call can take: another process sends it only when this one is no more.
         self._hold = 1.5 * sender.timeout + 2.0
-        self._places = places or Places()
+        self._places = places or DeliverySlots()
         self._chance = random.Random()
         self._calls: dict[int, asyncio.Task[None]] = {}
         self._look_in = poll_interval

@@ -18,7 +18,7 @@ from dictograph.store.migrate import upgrade
 from dictograph.store.tables import outbox, webhook_delivery
 from dictograph.store.webhooks import deliveries
 from dictograph.webhooks.delivery import Delivery, DeliveryState
-from dictograph.webhooks.delivery_slots import Places
+from dictograph.webhooks.delivery_slots import DeliverySlots
 from dictograph.webhooks.sender import Outcome, WebhookSender
 from dictograph.worker.webhooks import WebhookRelay
 from tests.integration.store.bench import Bench
@@ -63,7 +63,7 @@ def relaying(
     *,
     timeout: float = 20.0,
     sender: WebhookSender | None = None,
-    places: Places | None = None,
+    places: DeliverySlots | None = None,
     seconds: float = 15.0,
     then: Callable[[], Awaitable[None]] | None = None,
 ) -> float:

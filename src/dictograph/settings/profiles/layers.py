@@ -20,7 +20,7 @@ _COMPOSED = {"database_url": database_url}
 
 
 @dataclass(frozen=True, slots=True)
-class Theirs:
+class LegacyLayer:
     """What the profiles add to what was `stated` under the settings' own names.
 
     Args:
@@ -36,7 +36,7 @@ class Theirs:
     later: Sequence[str] = ()
 
 
-def with_profiles(stated: Layer, sources: Sources) -> Theirs:
+def with_profiles(stated: Layer, sources: Sources) -> LegacyLayer:
     """What was stated, and below it what the profiles named there add.
 
     Raises:
@@ -50,7 +50,7 @@ def with_profiles(stated: Layer, sources: Sources) -> Theirs:
     layer = merged([stated, _listening(profiles, counting), below, *_defaults(profiles)])
     layer = merged([with_port(layer, profiles, sources), layer])
     layer, yielded = _yielding(stated, layer)
-    return Theirs(
+    return LegacyLayer(
         layer,
         yielded,
         [*foreign(profiles, sources, ini), *overruled, *_told(below, yielded)],

@@ -38,11 +38,11 @@ __all__ = [
     "Child",
     "ChildCrashed",
     "ChildFailed",
+    "ChildFailure",
     "ChildLost",
     "ChildOutOfMemory",
     "ChildSpec",
     "ChildTimeout",
-    "ChildFailure",
 ]
 
 log = logging.getLogger(__name__)

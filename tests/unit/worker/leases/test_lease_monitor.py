@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dictograph.store.jobs.lease import HeldLease
-from dictograph.worker.lease_monitor import ClockRollbackDetector, StalledLeaseDetector
+from dictograph.worker.leases.lease_monitor import ClockRollbackDetector, StalledLeaseDetector
 
 LEASE, TURN = 30.0, 10.0
 

@@ -18,7 +18,7 @@ from dictograph.service.storage_guard import StorageGuard, troubles
 from dictograph.worker.agent import Agent, AgentGroup
 from dictograph.worker.claimer import Claimer
 from dictograph.worker.engines import Engines
-from dictograph.worker.lease_renewer import LeaseRenewer
+from dictograph.worker.leases.lease_renewer import LeaseRenewer
 from dictograph.worker.pruner import Pruner, Retention
 from dictograph.worker.readiness import Readiness
 from dictograph.worker.reaper import Reaper

@@ -11,7 +11,7 @@ from pathlib import Path
 from dictograph.job import Lease
 from dictograph.store.database import Database
 from dictograph.store.migrate import upgrade
-from dictograph.worker.lease_renewer import LeaseRenewer
+from dictograph.worker.leases.lease_renewer import LeaseRenewer
 
 
 def test_a_lease_is_given_up_in_time_though_the_database_is_locked(tmp_path: Path) -> None:

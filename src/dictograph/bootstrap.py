@@ -47,9 +47,9 @@ from dictograph.worker.batching.engine_dispatcher import EngineLimits
 from dictograph.worker.engines import Engines
 from dictograph.worker.fetching import SourceRules
 from dictograph.worker.guard_post import GuardPost
+from dictograph.worker.leases.reaper import Reaper
 from dictograph.worker.path_upload_pruner import PathUploadPruner
 from dictograph.worker.pruner import Retention
-from dictograph.worker.reaper import Reaper
 from dictograph.worker.runner import WorkerContext
 from dictograph.worker.webhooks import WebhookRelay
 from dictograph.worker.worker import Worker

@@ -19,9 +19,9 @@ from dictograph.worker.agent import Agent, AgentGroup
 from dictograph.worker.claimer import Claimer
 from dictograph.worker.engines import Engines
 from dictograph.worker.leases.lease_renewer import LeaseRenewer
+from dictograph.worker.leases.reaper import Reaper
 from dictograph.worker.pruner import Pruner, Retention
 from dictograph.worker.readiness import Readiness
-from dictograph.worker.reaper import Reaper
 from dictograph.worker.relay import Relay
 from dictograph.worker.runner import WorkerContext
 from dictograph.worker.storage_health import StorageHealth

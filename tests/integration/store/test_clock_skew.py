@@ -19,7 +19,7 @@ from dictograph.store.jobs import finish
 from dictograph.store.jobs.lease import RetryPolicy
 from dictograph.store.tables import job
 from dictograph.store.tables import outbox as messages
-from dictograph.worker import reaper
+from dictograph.worker.leases import reaper
 from tests.integration.store.bench import OOPS, Bench
 from tests.service import eventually
 

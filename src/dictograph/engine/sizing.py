@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from dictograph.engine.cgroup import cpu_limit, memory_limit
+from dictograph.runtime.cgroup import cpu_limit, memory_limit
 
 #: Of the file system.
 _ROOT = Path("/")

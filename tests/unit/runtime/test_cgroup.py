@@ -9,8 +9,8 @@ import psutil
 import pytest
 
 from dictograph.engine import sizing as engine_sizing
-from dictograph.engine.cgroup import cpu_limit, memory_limit
 from dictograph.engine.sizing import Sizing, cores, engine_memory, sizing, whole_memory
+from dictograph.runtime.cgroup import cpu_limit, memory_limit
 
 GIB = 2**30
 UNIFIED = "0::/\n"

@@ -51,7 +51,7 @@ DOCUMENT = """
 #: Where a format has to be, in words, and what shows that it is there.
 FORMAT_IS_IN: Mapping[str, str] = {
     "`dictograph transcribe --format`": """
-        from dictograph.cli.transcribe import transcribe
+        from dictograph.cli.transcribe.command import transcribe
         transcribe.make_context("transcribe", ["a.wav", "--format", "fake"])
     """,
     "the name of a file in the folder of --output": """
@@ -97,7 +97,7 @@ FORMAT_IS_IN: Mapping[str, str] = {
 #: Where an option has to be.
 OPTION_IS_IN: Mapping[str, str] = {
     "the command line": """
-        from dictograph.cli.transcribe import transcribe
+        from dictograph.cli.transcribe.command import transcribe
         assert transcribe.make_context("transcribe", ["a.wav", "--fake-level", "5"]).params["fake_level"] == 5
     """,
     "the fields of a form, and the options of other contracts": """

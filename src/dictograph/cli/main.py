@@ -25,7 +25,9 @@ _UPKEEP = "Upkeep"
 
 class _Commands(LazyGroup):
     entries = {
-        "transcribe": Entry("dictograph.cli.transcribe:transcribe", "Turn files, URLs or stdin into text.", _HERE),
+        "transcribe": Entry(
+            "dictograph.cli.transcribe.command:transcribe", "Turn files, URLs or stdin into text.", _HERE
+        ),
         "serve": Entry("dictograph.cli.serve:serve", "Run the service: HTTP and worker in one.", _SERVER),
         "api": Entry("dictograph.cli.serve:api", "Run the HTTP half alone.", _SERVER),
         "worker": Entry("dictograph.cli.serve:worker", "Run the working half alone.", _SERVER),

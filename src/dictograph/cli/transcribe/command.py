@@ -10,7 +10,7 @@ import click
 
 from dictograph.cli.options import effective, option
 from dictograph.cli.targets import targets
-from dictograph.cli.transcribing import NOT_SET_UP_CODES, transcribe_all
+from dictograph.cli.transcribe.run import NOT_SET_UP_CODES, transcribe_all
 from dictograph.cli.transcription_options import transcription_options
 from dictograph.formats import FORMATS
 from dictograph.runtime import logs

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from dictograph.bootstrap import Application
-from dictograph.cli.targets import STDIN, Target, written
 from dictograph.cli.text.progress_bars import ProgressBars
+from dictograph.cli.transcribe.targets import STDIN, Target, written
 from dictograph.embedded import local_application, unless_the_worker_dies
 from dictograph.errors import DictographError, ModelUnavailable, SettingsError, SourceNotFound
 from dictograph.formats import render

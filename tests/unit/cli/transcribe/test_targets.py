@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from dictograph.cli.targets import targets, written
+from dictograph.cli.transcribe.targets import targets, written
 from dictograph.errors import StorageUnavailable
 
 

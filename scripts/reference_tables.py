@@ -17,7 +17,7 @@ import click
 from dictograph.api.asr.parameters import OUTPUTS
 from dictograph.api.openai.response_formats import RESPONSE_FORMATS
 from dictograph.cli.transcribe.command import transcribe
-from dictograph.cli.transcription_options import limits, schemas
+from dictograph.cli.transcribe.options import limits, schemas
 from dictograph.formats import FORMATS
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"

@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from dictograph.cli.options import effective, option
+from dictograph.cli.transcribe.options import transcription_options
 from dictograph.cli.transcribe.run import NOT_SET_UP_CODES, transcribe_all
 from dictograph.cli.transcribe.targets import targets
-from dictograph.cli.transcription_options import transcription_options
 from dictograph.formats import FORMATS
 from dictograph.runtime import logs
 from dictograph.service.request import check_options

@@ -15,7 +15,7 @@ from dictograph.store.database import Database
 from dictograph.store.jobs import control, finish, progress
 from dictograph.store.migrate import upgrade
 from dictograph.store.tail import Tail
-from tests.integration.store.bench import Bench
+from tests.integration.store.store_driver import Bench
 
 
 @pytest.fixture

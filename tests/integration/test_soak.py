@@ -11,7 +11,7 @@ import sqlalchemy
 from dictograph.store.database import Database
 from dictograph.store.jobs import lease, progress
 from dictograph.store.migrate import upgrade
-from tests.integration.store.bench import AT_ONCE, Bench
+from tests.integration.store.store_driver import AT_ONCE, Bench
 from tests.postgres import Cluster
 from tests.service import Service
 from tests.soak import impostor

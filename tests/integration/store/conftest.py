@@ -10,7 +10,7 @@ import pytest
 
 from dictograph.store.database import Database
 from dictograph.store.migrate import upgrade
-from tests.integration.store.bench import Bench, emptied
+from tests.integration.store.store_driver import Bench, emptied
 from tests.postgres import Cluster
 
 

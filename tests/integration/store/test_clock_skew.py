@@ -20,7 +20,7 @@ from dictograph.store.jobs.lease import RetryPolicy
 from dictograph.store.tables import job
 from dictograph.store.tables import outbox as messages
 from dictograph.worker.leases import reaper
-from tests.integration.store.bench import OOPS, Bench
+from tests.integration.store.store_driver import OOPS, Bench
 from tests.service import eventually
 
 LONGEST = 300.0

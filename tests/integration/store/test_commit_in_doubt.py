@@ -28,7 +28,7 @@ from dictograph.store.idempotency import SILENT_S
 from dictograph.store.jobs.read import list_jobs
 from dictograph.store.tables import idempotency_key
 from tests.integration.api.live import OfferOfTwo, settings_for
-from tests.integration.store.bench import Bench
+from tests.integration.store.store_driver import Bench
 from tests.service import eventually
 
 

@@ -23,7 +23,7 @@ from dictograph.store.database import Database
 from dictograph.store.jobs import read
 from dictograph.store.jobs.accept import NewJob, create_job
 from dictograph.store.jobs.control import cancel
-from tests.integration.store.bench import Bench
+from tests.integration.store.store_driver import Bench
 
 
 @pytest.fixture
@@ -170,7 +170,7 @@ async def eventually_quiet(database: Database) -> None:
 
 def _in_another_process(url: str, line: str) -> None:
     program = (
-        "from dictograph.store.database import Database\nfrom tests.integration.store.bench import Bench\n"
+        "from dictograph.store.database import Database\nfrom tests.integration.store.store_driver import Bench\n"
         f"db = Database.open({url!r})\nbench = Bench(db)\n{line}\ndb.close_now()"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=60)
@@ -207,7 +207,7 @@ def test_an_unprepared_database_says_so(empty_url: str) -> None:
 
 _ENDLESS = """
 import itertools, sys
-from tests.integration.store.bench import Bench
+from tests.integration.store.store_driver import Bench
 from dictograph.store.database import Database
 bench = Bench(Database.open(sys.argv[1]))
 for number in itertools.count():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dictograph.store.events import read_events
-from tests.integration.store.bench import Bench
+from tests.integration.store.store_driver import Bench
 
 
 @pytest.mark.parametrize("after", [2**31 - 1, 2**31, 10**15, 2**63, 10**100])

@@ -14,7 +14,7 @@ from dictograph.store import idempotency
 from dictograph.store.database import Database
 from dictograph.store.idempotency import KEPT_S, SILENT_S, Known
 from dictograph.store.tables import idempotency_key
-from tests.integration.store.bench import Bench
+from tests.integration.store.store_driver import Bench
 
 
 def begin(bench: Bench, token: str, key: str = "k", owner: str = "local") -> Known | None:

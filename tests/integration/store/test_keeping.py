@@ -15,7 +15,7 @@ from dictograph.store.jobs.lease import fence
 from dictograph.store.jobs.prune import Pruned
 from dictograph.store.tables import dead_letter, worker
 from dictograph.store.workers import WorkerState
-from tests.integration.store.bench import Bench
+from tests.integration.store.store_driver import Bench
 
 
 def test_a_postponed_message_waits_and_holds_back_the_next(bench: Bench) -> None:

@@ -20,7 +20,7 @@ from dictograph.store.keys import (
 )
 from dictograph.store.secrets import server_secret
 from dictograph.store.tables import api_key
-from tests.integration.store.bench import Bench
+from tests.integration.store.store_driver import Bench
 
 
 def new(id: str, **more: object) -> NewKey:

@@ -26,7 +26,7 @@ from dictograph.store.tables import api_key, event, job, upload_slot, webhook_de
 from dictograph.store.tables import outbox as messages
 from dictograph.store.webhooks import deliveries, delivery_log
 from dictograph.transcript import Segment, Word
-from tests.integration.store.bench import Bench
+from tests.integration.store.store_driver import Bench
 
 #: What a later version may have written into a job's row, by what it is.
 LATER: dict[str, dict[str, Any]] = {

@@ -21,7 +21,7 @@ from dictograph.store.events import TERMINAL
 from dictograph.store.jobs import control, finish, lease, progress, read
 from dictograph.store.tables import outbox
 from dictograph.store.text_type import clean
-from tests.integration.store.bench import AT_ONCE, OOPS, Bench, emptied, result
+from tests.integration.store.store_driver import AT_ONCE, OOPS, Bench, emptied, result
 
 JOBS = st.sampled_from(["a", "b"])
 WAKING = {"created", "released", "retrying", "retried"}

@@ -19,7 +19,7 @@ from dictograph.job import Job, JobStatus
 from dictograph.store import idempotency, outbox
 from dictograph.store.database import Database
 from dictograph.store.jobs import control, finish, lease, prune
-from tests.integration.store.bench import AT_ONCE, Bench
+from tests.integration.store.store_driver import AT_ONCE, Bench
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from dictograph.job import JobStatus
 from dictograph.store import migrate
 from dictograph.store.backends import postgres_backend, server_info
 from dictograph.store.database import Database
-from tests.integration.store.bench import Bench
+from tests.integration.store.store_driver import Bench
 from tests.needs import need
 from tests.postgres import Cluster, cluster
 

@@ -16,7 +16,7 @@ from dictograph.store import events
 from dictograph.store.database import Database
 from dictograph.store.jobs import control
 from dictograph.store.tail import Tail
-from tests.integration.store.bench import Bench
+from tests.integration.store.store_driver import Bench
 
 
 def _soon(what: Awaitable[Any], seconds: float = 20) -> Coroutine[Any, Any, Any]:

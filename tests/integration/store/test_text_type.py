@@ -10,7 +10,7 @@ from dictograph.store import events
 from dictograph.store.jobs import control, finish, progress, read
 from dictograph.store.jobs.accept import NewJob, create_job
 from dictograph.store.text_type import REPLACEMENT
-from tests.integration.store.bench import AT_ONCE, Bench, result
+from tests.integration.store.store_driver import AT_ONCE, Bench, result
 
 #: NUL, which PostgreSQL has not, and half a surrogate pair, which UTF-8 has not.
 BAD = "a\x00b\ud800c \\u0000 \U0001f600"

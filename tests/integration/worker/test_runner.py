@@ -28,7 +28,7 @@ from dictograph.store.migrate import upgrade
 from dictograph.worker import runner
 from dictograph.worker.outcome import PlanChanged
 from dictograph.worker.runner import Runner, WorkerContext
-from tests.integration.store.bench import Bench
+from tests.integration.store.store_driver import Bench
 
 POLICY = RetryPolicy(2, 300, patience=600)
 GIVEN_BACK, COMPLETED = (JobStatus.PENDING, 0), (JobStatus.COMPLETED, 0)

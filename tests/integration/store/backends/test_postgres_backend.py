@@ -22,7 +22,7 @@ from dictograph.store.change_notifier import Jobs
 from dictograph.store.database import Database
 from dictograph.store.jobs import prune
 from dictograph.store.tables import job
-from tests.integration.store.bench import Bench
+from tests.integration.store.store_driver import Bench
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from dictograph.store.backends.sqlite_writer import Writer
 from dictograph.store.database import Database
 from dictograph.store.jobs import read
 from dictograph.store.migrate import upgrade
-from tests.integration.store.bench import Bench
+from tests.integration.store.store_driver import Bench
 from tests.integration.store.test_database import ask_for_job, hold_writer
 
 

@@ -18,7 +18,7 @@ from dictograph.store.database import Database
 from dictograph.store.jobs import control, finish
 from dictograph.store.jobs.accept import NewJob, create_job
 from dictograph.store.tables import job as job_table
-from tests.integration.store.bench import AT_ONCE, Bench
+from tests.integration.store.store_driver import AT_ONCE, Bench
 
 MARK = "cd" * 32
 

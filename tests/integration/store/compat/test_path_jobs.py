@@ -9,7 +9,7 @@ from dictograph.contract import Contract
 from dictograph.errors import NotFound
 from dictograph.job import Job, Source, SourceKind
 from dictograph.store.compat.path_jobs import needed_paths, newest_of_path, path_key
-from tests.integration.store.bench import Bench
+from tests.integration.store.store_driver import Bench
 
 TALK = "/data/talk.mp3"
 

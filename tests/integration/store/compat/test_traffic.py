@@ -10,7 +10,7 @@ from sqlalchemy import Connection, event
 from dictograph.contract import Contract
 from dictograph.store.compat.traffic import Traffic, traffic
 from dictograph.store.jobs import control
-from tests.integration.store.bench import Bench
+from tests.integration.store.store_driver import Bench
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from dictograph.store.jobs import finish, progress
 from dictograph.store.jobs.claim import Claim, Claimant, claim_job, has_waiting_exclusive_job
 from dictograph.store.jobs.lease import RetryPolicy
 from dictograph.store.tables import job
-from tests.integration.store.bench import OOPS, Bench
+from tests.integration.store.store_driver import OOPS, Bench
 
 
 def test_a_claim_takes_the_job_and_gives_its_lease(bench: Bench) -> None:

@@ -10,7 +10,7 @@ from dictograph.job import JobStatus, Source, SourceKind
 from dictograph.store import events, idempotency, outbox
 from dictograph.store.jobs import control, prune, read
 from dictograph.store.tables import metadata
-from tests.integration.store.bench import OOPS, Bench
+from tests.integration.store.store_driver import OOPS, Bench
 
 
 def test_cancel_ends_a_pending_and_a_running_job(bench: Bench) -> None:

@@ -13,7 +13,7 @@ from dictograph.store import outbox
 from dictograph.store.jobs import control, finish, lease, progress
 from dictograph.store.jobs.progress import PlannedWindow
 from dictograph.store.jobs.rows import find
-from tests.integration.store.bench import AT_ONCE, OOPS, Bench, result
+from tests.integration.store.store_driver import AT_ONCE, OOPS, Bench, result
 
 FENCED: dict[str, Callable[..., Any]] = {
     "record_audio": lambda c, held: progress.record_audio(c, held, StoredAudio("x", "y", 1)),

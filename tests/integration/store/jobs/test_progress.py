@@ -7,7 +7,7 @@ import pytest
 from dictograph.errors import DictographError
 from dictograph.job import FrozenEngine, JobStatus
 from dictograph.store.jobs import finish, progress, read
-from tests.integration.store.bench import Bench, result
+from tests.integration.store.store_driver import Bench, result
 
 
 def test_a_whole_run_and_its_events(bench: Bench) -> None:

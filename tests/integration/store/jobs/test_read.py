@@ -9,7 +9,7 @@ import pytest
 from dictograph.errors import InvalidRequest
 from dictograph.job import JobStatus, Source, SourceKind
 from dictograph.store.jobs import read
-from tests.integration.store.bench import Bench
+from tests.integration.store.store_driver import Bench
 
 
 def test_pages_are_newest_first_and_stable_while_jobs_come_in(bench: Bench) -> None:

@@ -25,7 +25,7 @@ from dictograph.webhooks.delivery import Delivery, DeliveryState
 from dictograph.webhooks.schedule import LONGEST_WAIT_S
 from dictograph.webhooks.sender import WebhookSender
 from dictograph.worker.webhooks import WebhookRelay
-from tests.integration.store.bench import AT_ONCE, Bench
+from tests.integration.store.store_driver import AT_ONCE, Bench
 from tests.receiver import Receiver, receiving
 
 URL = "https://receiver.example/hook?token=abc"

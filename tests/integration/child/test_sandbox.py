@@ -24,7 +24,7 @@ from dictograph.child.process import Child, ChildSpec
 from dictograph.child.sandbox import missing_layers, self_test
 from dictograph.child.sandbox.policy import Layer, sealed
 from dictograph.errors import AudioTooLong, DecoderCrashed, DecoderOutOfMemory, SandboxUnavailable
-from tests.children.robbery import rob
+from tests.children.sandbox_escape import rob
 from tests.media import decode_file, ffmpeg, make_tone
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux confines a process further than by limits")
@@ -97,7 +97,7 @@ def as_nobody(folder: Path, layers: str, attempts: Attempts) -> dict[str, str]:
     """The same, by a service that runs as `nobody`."""
     if os.geteuid() != 0:
         pytest.skip("this is an unprivileged user already")
-    command = [*_as_nobody(), "-m", "tests.children.robbery", str(folder), layers, json.dumps(attempts)]
+    command = [*_as_nobody(), "-m", "tests.children.sandbox_escape", str(folder), layers, json.dumps(attempts)]
     path = os.pathsep.join([str(ROOT), str(ROOT / "src"), sysconfig.get_path("platlib")])
     ran = subprocess.run(
         command,

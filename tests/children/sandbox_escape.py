@@ -1,4 +1,4 @@
-"""`python -m tests.children.robbery FOLDER LAYERS ATTEMPTS`: let the thief loose as whoever runs this.
+"""`python -m tests.children.sandbox_escape FOLDER LAYERS ATTEMPTS`: let the thief loose as whoever runs this.
 
 It is forked, as every decoder is where the system can do that.
 

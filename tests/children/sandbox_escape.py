@@ -28,7 +28,7 @@ class _Limits(DecodeLimits):
         return replace(usual, layers=self.layers)
 
 
-_THIEF = "tests.children.thief"
+_THIEF = "tests.children.sandbox_escape_child"
 
 
 async def rob(folder: Path, layers: str, attempts: Sequence[Sequence[str]], *, forked: bool = True) -> dict[str, str]:

@@ -14,7 +14,7 @@ from dictograph.store.migrate import upgrade
 from tests.integration.store.store_driver import AT_ONCE, Bench
 from tests.postgres import Cluster
 from tests.service import Service
-from tests.soak import impostor
+from tests.soak import stale_lease_writer
 from tests.soak.faults import FAULTS, Seen, find_faults
 
 AUDIO = Path("talk.wav")
@@ -102,13 +102,13 @@ def test_what_was_seen_by_others_counts(scene: Scene) -> None:
 
 
 def test_an_impostor_is_refused_and_without_the_fence_it_is_not(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    judge = impostor.Impostor(scene.service.database)
+    judge = stale_lease_writer.Impostor(scene.service.database)
     try:
         _lose_a_job(scene, judge)
         judge.strike(1)
         assert (judge.tried, judge.refused, dict(judge.accepted)) == (11, 11, {})
         _lose_a_job(scene, judge)
-        monkeypatch.setattr(impostor, "WRITES", {"record_audio": impostor.WRITES["record_audio"]})
+        monkeypatch.setattr(stale_lease_writer, "WRITES", {"record_audio": stale_lease_writer.WRITES["record_audio"]})
         monkeypatch.setattr(progress, "fence", lambda *_, **__: 1)
         judge.strike(1)
         assert dict(judge.accepted) == {"record_audio": 1}
@@ -116,7 +116,7 @@ def test_an_impostor_is_refused_and_without_the_fence_it_is_not(scene: Scene, mo
         judge.close()
 
 
-def _lose_a_job(scene: Scene, judge: impostor.Impostor) -> None:
+def _lose_a_job(scene: Scene, judge: stale_lease_writer.Impostor) -> None:
     scene.bench.running()
     judge.look()
     assert scene.bench.write(lease.lose_of_workers, ["w1"], AT_ONCE)

@@ -15,7 +15,7 @@ from tests.service import Service, ask, eventually
 from tests.soak.clients import Clients, Follower
 from tests.soak.faults import unnamed_files
 from tests.soak.fleet import Fleet, Member, freeze, thaw
-from tests.soak.impostor import Impostor
+from tests.soak.stale_lease_writer import Impostor
 from tests.soak.verdict import Verdict
 
 MAX_BATCH = 2

@@ -9,8 +9,8 @@ from tests.service import Service
 from tests.soak.faults import Seen, find_faults, stored_windows
 
 if TYPE_CHECKING:
-    from tests.soak.impostor import Impostor
     from tests.soak.run import Run
+    from tests.soak.stale_lease_writer import Impostor
 
 
 @dataclass(frozen=True, slots=True)

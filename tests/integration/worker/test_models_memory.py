@@ -36,7 +36,7 @@ def spec(folder: Path, name: str, weights: int = 100 * _MIB) -> EngineSpec:
     path.mkdir(exist_ok=True)
     with (path / "model.bin").open("wb") as file:
         file.truncate(weights)
-    return EngineSpec("large", "tests.engines.hungry:Large", name, str(path), batch_size=1)
+    return EngineSpec("large", "tests.engines.memory_heavy:Large", name, str(path), batch_size=1)
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ import httpx
 
 from tests.audio_files import write_noise
 from tests.hostile import bombs, boxes
-from tests.hostile.lies import MATROSKAS, WAVES
+from tests.hostile.false_headers import MATROSKAS, WAVES
 from tests.hostile.mutations import mutations
 from tests.hostile.pointers import pointers
 from tests.hostile.seeds import make_seed

@@ -16,7 +16,7 @@ from dictograph.runtime.crash import Point
 from tests.postgres import cluster
 from tests.soak.faults import FAULTS
 from tests.soak.run import MAX_BATCH, Plan, Run
-from tests.soak.verdict import Verdict
+from tests.soak.summary import Verdict
 
 KILLS = int(os.environ.get("CHAOS_KILLS", "12"))
 SEED = int(os.environ.get("CHAOS_SEED", "20261121"))

@@ -20,7 +20,7 @@ from tests.postgres import cluster
 from tests.soak.faults import FAULTS
 from tests.soak.report import as_text, write_figures
 from tests.soak.run import Plan, Run
-from tests.soak.verdict import Verdict
+from tests.soak.summary import Verdict
 
 DATABASES = ("sqlite", "postgresql")
 JOBS, KILLS, FREEZES = 1_000, 100, 4

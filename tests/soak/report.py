@@ -15,7 +15,7 @@ from typing import Any
 from tests.service import ROOT
 from tests.soak.faults import FAULTS
 from tests.soak.run import WORKERS, Plan
-from tests.soak.verdict import Verdict
+from tests.soak.summary import Verdict
 
 PAGE = ROOT / "docs" / "reliability.md"
 FIGURES = ROOT / "docs" / "figures" / "soak.json"

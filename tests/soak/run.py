@@ -16,7 +16,7 @@ from tests.soak.clients import Clients, Follower
 from tests.soak.faults import unnamed_files
 from tests.soak.fleet import Fleet, Member, freeze, thaw
 from tests.soak.stale_lease_writer import Impostor
-from tests.soak.verdict import Verdict
+from tests.soak.summary import Verdict
 
 MAX_BATCH = 2
 WORKERS = 2

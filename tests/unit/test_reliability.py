@@ -18,7 +18,7 @@ from tests.soak import report
 from tests.soak.faults import FAULTS
 from tests.soak.report import BEGIN, END, PAGE, with_figures
 from tests.soak.run import Plan
-from tests.soak.verdict import Verdict
+from tests.soak.summary import Verdict
 
 TEXT = PAGE.read_text(encoding="utf-8")
 ROWS = [line.strip("|").split(" | ") for line in TEXT.splitlines() if line.startswith("| **")]

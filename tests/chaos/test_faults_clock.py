@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.audio_files import write_noise
-from tests.chaos.cluster import PLAIN, House, house
+from tests.chaos.deployment import PLAIN, House, house
 from tests.clock import Clock
 from tests.postgres import cluster
 from tests.service import Service, eventually

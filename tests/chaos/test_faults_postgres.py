@@ -14,7 +14,7 @@ import pytest
 
 from tests import postgres
 from tests.audio_files import write_noise
-from tests.chaos.cluster import PLAIN, House, Listener, SseListener, WebSocketListener, house
+from tests.chaos.deployment import PLAIN, House, Listener, SseListener, WebSocketListener, house
 from tests.postgres import Cluster, cluster
 from tests.service import NO_TLS, eventually
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 
 from tests.audio_files import write_noise
-from tests.chaos.cluster import PLAIN, House, house
+from tests.chaos.deployment import PLAIN, House, house
 from tests.disks import small_disk
 from tests.service import eventually
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.audio_files import write_noise
-from tests.chaos.cluster import PLAIN, House, house
+from tests.chaos.deployment import PLAIN, House, house
 from tests.postgres import Cluster
 from tests.service import Service, eventually
 

@@ -11,7 +11,7 @@ import pytest
 from dictograph.job import Job, JobStatus
 from dictograph.worker import transcription
 from tests.audio_files import write_wav
-from tests.integration.worker.bench import application, behave, upload
+from tests.integration.worker.worker_driver import application, behave, upload
 
 
 def recording(folder: Path, silence: int, sound: int) -> Path:

@@ -12,7 +12,7 @@ from dictograph.store.jobs.accept import NewJob, create_job
 from dictograph.store.outbox import enqueue
 from dictograph.store.tables import job
 from tests.audio_files import write_noise
-from tests.integration.worker.bench import application, rows, until, upload
+from tests.integration.worker.worker_driver import application, rows, until, upload
 
 
 def _make_later(conn: Connection) -> None:

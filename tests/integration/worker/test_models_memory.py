@@ -19,7 +19,7 @@ from dictograph.worker.batching.engine_dispatcher import EngineDispatcher, Engin
 from dictograph.worker.engines import Engines
 from tests.audio_files import write_noise
 from tests.integration.worker.batching.test_engine_dispatcher import put, taking
-from tests.integration.worker.bench import application, behave
+from tests.integration.worker.worker_driver import application, behave
 
 _MIB = 2**20
 

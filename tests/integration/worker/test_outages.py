@@ -17,7 +17,7 @@ from dictograph.store import events, tables
 from dictograph.store.jobs.accept import NewJob, create_job
 from dictograph.store.jobs.claim import Claim
 from tests.audio_files import write_noise
-from tests.integration.worker.bench import PLAIN, application, behave, until, upload
+from tests.integration.worker.worker_driver import PLAIN, application, behave, until, upload
 
 
 class Weather:

@@ -17,7 +17,7 @@ from dictograph.store.jobs.claim import Claim, Claimant, PutOff, claim_job
 from dictograph.worker import claimer, worker_heartbeat
 from dictograph.worker.claimer import Claimer
 from tests.audio_files import write_noise
-from tests.integration.worker.bench import application, behave, rows, until, upload
+from tests.integration.worker.worker_driver import application, behave, rows, until, upload
 
 STATE = "SELECT status, failures, lease_token, alone FROM transcription_job"
 WAITING = ("pending", 0, None, 0)

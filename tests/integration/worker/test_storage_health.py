@@ -12,7 +12,7 @@ from dictograph.job import Job, JobStatus
 from dictograph.settings.model import load
 from dictograph.store.events import read_events
 from tests.audio_files import write_noise
-from tests.integration.worker.bench import PLAIN, application, until, upload
+from tests.integration.worker.worker_driver import PLAIN, application, until, upload
 
 
 async def _accepted(folder: Path, *files: Path) -> list[Job]:

@@ -26,7 +26,7 @@ from dictograph.store.tables import window
 from dictograph.worker.outcome import RulesChanged
 from tests.audio_files import write_noise
 from tests.files import files_below
-from tests.integration.worker.bench import PLAIN, application, behave, until, upload
+from tests.integration.worker.worker_driver import PLAIN, application, behave, until, upload
 
 
 async def ended(opened: Application, job: Job, seconds: float = 30) -> Job:

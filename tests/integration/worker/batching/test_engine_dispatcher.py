@@ -19,7 +19,7 @@ from dictograph.engine.protocol import EngineSpec, Window, WindowOptions
 from dictograph.errors import EngineOutOfMemory, StorageUnavailable
 from dictograph.worker.batching.engine_dispatcher import EngineDispatcher, EngineLimits
 from dictograph.worker.batching.job_queue import JobQueue, WindowRequest
-from tests.integration.worker.bench import behave
+from tests.integration.worker.worker_driver import behave
 from tests.processes import children
 
 #: Little enough for four windows of 110 MiB to be too many, and two not: the engine itself has some 40 to 90.

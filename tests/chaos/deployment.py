@@ -33,7 +33,7 @@ class Told:
     data: dict[str, Any]
 
 
-class House:
+class Deployment:
     """Workers do not see each other's lock files: only a lease tells whether one lives."""
 
     def __init__(self, folder: Path, url: str = "", **settings: object) -> None:
@@ -100,9 +100,9 @@ class House:
 
 
 @contextmanager
-def house(folder: Path, url: str = "", **settings: object) -> Iterator[House]:
+def house(folder: Path, url: str = "", **settings: object) -> Iterator[Deployment]:
     """A house whose API is up, and of which nothing is left afterwards."""
-    one = House(folder, url, **settings)
+    one = Deployment(folder, url, **settings)
     try:
         one.api.start().wait_until_up()
         yield one

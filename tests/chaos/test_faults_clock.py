@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.audio_files import write_noise
-from tests.chaos.deployment import PLAIN, House, house
+from tests.chaos.deployment import PLAIN, Deployment, house
 from tests.clock import Clock
 from tests.postgres import cluster
 from tests.service import Service, eventually
@@ -26,18 +26,18 @@ LEASE = 5
 #: Bytes of an upload that are written to the disk at once.
 BLOCK = 2**18
 
-Kind = Callable[[Path, Clock], AbstractContextManager[House]]
+Kind = Callable[[Path, Clock], AbstractContextManager[Deployment]]
 
 
 @contextmanager
-def _sqlite(folder: Path, clock: Clock) -> Iterator[House]:
+def _sqlite(folder: Path, clock: Clock) -> Iterator[Deployment]:
     """SQLite has the clock of whoever asks."""
     with clock.worn(), house(folder, lease=f"{LEASE}s") as here:
         yield here
 
 
 @contextmanager
-def _postgresql(folder: Path, clock: Clock) -> Iterator[House]:
+def _postgresql(folder: Path, clock: Clock) -> Iterator[Deployment]:
     """PostgreSQL's clock jumps, those of the workers do not."""
     with contextlib.ExitStack() as stack:
         with clock.worn():
@@ -68,14 +68,14 @@ def test_jobs_survive_a_clock_that_jumps(kind: Kind, tmp_path: Path) -> None:
         assert charges == {job: ["worker_lost"] if job in lost else [] for job in jobs}
 
 
-def _killed(here: House, worker: Service, jobs: dict[str, Path]) -> dict[str, int]:
+def _killed(here: Deployment, worker: Service, jobs: dict[str, Path]) -> dict[str, int]:
     """Kill a worker; the job that it was running, and the number of its attempt."""
     worker.kill()
     (job,) = [job for job in jobs if here.api.job(job)["status"] == "processing" and here.holder(job) is worker]
     return {job: here.api.job(job)["attempt"]}
 
 
-def _returns(here: House, lost: dict[str, int], why: str) -> None:
+def _returns(here: Deployment, lost: dict[str, int], why: str) -> None:
     """What the dead held is noticed within two leases, and a turn of the reaper or two on a busy machine."""
     eventually(
         lambda: all(
@@ -86,7 +86,7 @@ def _returns(here: House, lost: dict[str, int], why: str) -> None:
     )
 
 
-def _hours_ahead(here: House, jobs: Iterable[str]) -> float:
+def _hours_ahead(here: Deployment, jobs: Iterable[str]) -> float:
     """How far in the future the database has last changed one of these."""
     changed = max(datetime.fromisoformat(here.api.job(job)["updated_at"]) for job in jobs)
     return (changed - datetime.now(UTC)).total_seconds() / HOUR

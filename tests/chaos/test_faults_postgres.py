@@ -14,7 +14,7 @@ import pytest
 
 from tests import postgres
 from tests.audio_files import write_noise
-from tests.chaos.deployment import PLAIN, House, Listener, SseListener, WebSocketListener, house
+from tests.chaos.deployment import PLAIN, Deployment, Listener, SseListener, WebSocketListener, house
 from tests.postgres import Cluster, cluster
 from tests.service import NO_TLS, eventually
 
@@ -27,7 +27,7 @@ PATIENCE = 45.0
 class Load:
     """A house whose workers always have something to do, and clients that watch."""
 
-    def __init__(self, here: House, server: Cluster, audio: Path) -> None:
+    def __init__(self, here: Deployment, server: Cluster, audio: Path) -> None:
         self.here, self.server, self.audio = here, server, audio
         self.jobs: dict[str, Path] = {}
         self.listeners: list[Listener] = []

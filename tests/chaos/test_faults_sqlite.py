@@ -10,14 +10,14 @@ from pathlib import Path
 import httpx
 
 from tests.audio_files import write_noise
-from tests.chaos.deployment import PLAIN, House, house
+from tests.chaos.deployment import PLAIN, Deployment, house
 from tests.disks import small_disk
 from tests.service import eventually
 
 LEASE = 4
 
 
-def _busy(here: House, audio: Path) -> dict[str, Path]:
+def _busy(here: Deployment, audio: Path) -> dict[str, Path]:
     """Two jobs under way, each at a worker of its own."""
     here.api.behave(delay=0.4, max_batch=1)
     for name in ("one", "two"):
@@ -27,7 +27,7 @@ def _busy(here: House, audio: Path) -> dict[str, Path]:
     return jobs
 
 
-def _refused(here: House, audio: Path, code: str, status: int) -> None:
+def _refused(here: Deployment, audio: Path, code: str, status: int) -> None:
     """What can be read is answered; what would have to be written is refused with its code."""
     assert here.api.get("/v1/transcriptions").status_code == 200
     with audio.open("rb") as file:
@@ -37,7 +37,7 @@ def _refused(here: House, audio: Path, code: str, status: int) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code), answer.text
 
 
-def _goes_on(here: House, jobs: dict[str, Path]) -> None:
+def _goes_on(here: Deployment, jobs: dict[str, Path]) -> None:
     here.api.behave(delay=0.0)
     here.check(jobs)
     assert all(worker.running for worker in here.workers)

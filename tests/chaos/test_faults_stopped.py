@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.audio_files import write_noise
-from tests.chaos.deployment import PLAIN, House, house
+from tests.chaos.deployment import PLAIN, Deployment, house
 from tests.postgres import Cluster
 from tests.service import Service, eventually
 
@@ -52,7 +52,7 @@ def _signal(worker: Service, number: int) -> None:
     os.killpg(worker.process.pid, number)  # the worker; its children are in sessions of their own
 
 
-def _stopped_outside_of_a_write(worker: Service, here: House) -> bool:
+def _stopped_outside_of_a_write(worker: Service, here: Deployment) -> bool:
     """Stop a worker; but one that is stopped in a transaction would keep SQLite's one lock for as long as it is."""
     _signal(worker, signal.SIGSTOP)
     if not here.url.startswith("sqlite"):

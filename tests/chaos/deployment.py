@@ -100,7 +100,7 @@ class Deployment:
 
 
 @contextmanager
-def house(folder: Path, url: str = "", **settings: object) -> Iterator[Deployment]:
+def deployment(folder: Path, url: str = "", **settings: object) -> Iterator[Deployment]:
     """A house whose API is up, and of which nothing is left afterwards."""
     one = Deployment(folder, url, **settings)
     try:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.audio_files import write_noise
-from tests.chaos.deployment import PLAIN, Deployment, house
+from tests.chaos.deployment import PLAIN, Deployment, deployment
 from tests.clock import Clock
 from tests.postgres import cluster
 from tests.service import Service, eventually
@@ -32,7 +32,7 @@ Kind = Callable[[Path, Clock], AbstractContextManager[Deployment]]
 @contextmanager
 def _sqlite(folder: Path, clock: Clock) -> Iterator[Deployment]:
     """SQLite has the clock of whoever asks."""
-    with clock.worn(), house(folder, lease=f"{LEASE}s") as here:
+    with clock.worn(), deployment(folder, lease=f"{LEASE}s") as here:
         yield here
 
 
@@ -42,7 +42,7 @@ def _postgresql(folder: Path, clock: Clock) -> Iterator[Deployment]:
     with contextlib.ExitStack() as stack:
         with clock.worn():
             server = stack.enter_context(cluster(durable=False))
-        yield stack.enter_context(house(folder, server.new_database(), lease=f"{LEASE}s"))
+        yield stack.enter_context(deployment(folder, server.new_database(), lease=f"{LEASE}s"))
 
 
 @pytest.mark.parametrize("kind", [_sqlite, _postgresql])
@@ -97,7 +97,7 @@ def test_a_worker_whose_clock_is_ahead_leaves_an_upload_in_progress_alone(
 ) -> None:
     """Its clock is not the one that stamps the files."""
     monkeypatch.setenv("NO_FAKE_STAT", "1")  # of files it sees the true times
-    with contextlib.closing(Clock()) as clock, house(tmp_path, orphan_age="4s") as here:
+    with contextlib.closing(Clock()) as clock, deployment(tmp_path, orphan_age="4s") as here:
         clock.jump(HOUR)
         with clock.worn():
             here.worker("ahead")

@@ -14,7 +14,7 @@ import pytest
 
 from tests import postgres
 from tests.audio_files import write_noise
-from tests.chaos.deployment import PLAIN, Deployment, Listener, SseListener, WebSocketListener, house
+from tests.chaos.deployment import PLAIN, Deployment, Listener, SseListener, WebSocketListener, deployment
 from tests.postgres import Cluster, cluster
 from tests.service import NO_TLS, eventually
 
@@ -82,7 +82,7 @@ def load(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Load]:
     folder = tmp_path_factory.mktemp("faults")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(postgres.SMALL, "max_connections", "50")
-        with cluster() as server, house(folder, server.new_database(), lease=f"{LEASE}s") as here:
+        with cluster() as server, deployment(folder, server.new_database(), lease=f"{LEASE}s") as here:
             for name in ("one", "two"):
                 here.worker(name)
             yield Load(here, server, write_noise(folder / "a.wav", 240, 1))

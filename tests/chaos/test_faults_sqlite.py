@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 
 from tests.audio_files import write_noise
-from tests.chaos.deployment import PLAIN, Deployment, house
+from tests.chaos.deployment import PLAIN, Deployment, deployment
 from tests.disks import small_disk
 from tests.service import eventually
 
@@ -45,7 +45,7 @@ def _goes_on(here: Deployment, jobs: dict[str, Path]) -> None:
 
 def test_a_database_that_somebody_locks_for_long(tmp_path: Path) -> None:
     audio = write_noise(tmp_path / "a.wav", 240, 1)
-    with house(tmp_path, lease=f"{LEASE}s") as here:
+    with deployment(tmp_path, lease=f"{LEASE}s") as here:
         jobs = _busy(here, audio)
         with closing(sqlite3.connect(tmp_path / "shared.db", timeout=30, isolation_level=None)) as thief:
             thief.execute("BEGIN IMMEDIATE")
@@ -62,7 +62,9 @@ def test_a_database_whose_disk_is_full(tmp_path: Path) -> None:
     audio = write_noise(tmp_path / "a.wav", 240, 1)
     with (
         small_disk(tmp_path / "disk", 16 * 2**20) as disk,
-        house(tmp_path, f"sqlite:///{disk.folder / 'shared.db'}", lease=f"{LEASE}s", weights_patience="1s") as here,
+        deployment(
+            tmp_path, f"sqlite:///{disk.folder / 'shared.db'}", lease=f"{LEASE}s", weights_patience="1s"
+        ) as here,
     ):
         jobs = _busy(here, audio)
         disk.fill()

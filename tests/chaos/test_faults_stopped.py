@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.audio_files import write_noise
-from tests.chaos.deployment import PLAIN, Deployment, house
+from tests.chaos.deployment import PLAIN, Deployment, deployment
 from tests.postgres import Cluster
 from tests.service import Service, eventually
 
@@ -25,7 +25,7 @@ def test_a_worker_stopped_past_its_lease_has_every_write_refused(
         cluster: Cluster = request.getfixturevalue("postgres")
         url = cluster.new_database()
     audio = write_noise(tmp_path / "a.wav", 250, 1)
-    with house(tmp_path, url, lease="3s") as here:
+    with deployment(tmp_path, url, lease="3s") as here:
         here.api.behave(delay=0.5, max_batch=1)
         first = here.worker("first")
         job = here.api.submit(audio, **PLAIN)

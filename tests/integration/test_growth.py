@@ -15,17 +15,17 @@ from dictograph.store.database import Database
 from dictograph.store.jobs import control, finish, progress
 from dictograph.store.migrate import upgrade
 from dictograph.store.tail import Tail
-from tests.integration.store.store_driver import Bench
+from tests.integration.store.store_driver import StoreDriver
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
+def bench(tmp_path: Path) -> StoreDriver:
     url = f"sqlite:///{tmp_path / 'dictograph.db'}"
     upgrade(url)
-    return Bench(Database.open(url))
+    return StoreDriver(Database.open(url))
 
 
-def followed(bench: Bench, work: Callable[[TranscriptStream, asyncio.Event], Awaitable[None]]) -> None:
+def followed(bench: StoreDriver, work: Callable[[TranscriptStream, asyncio.Event], Awaitable[None]]) -> None:
     async def run() -> None:
         tail, stopping = Tail(bench.database), asyncio.Event()
         await tail.start()
@@ -42,7 +42,7 @@ def texts(growth: TranscriptUpdate) -> list[str]:
     return [segment.text for segment in growth.segments]
 
 
-def test_windows_come_once_each_in_order_to_the_end(bench: Bench) -> None:
+def test_windows_come_once_each_in_order_to_the_end(bench: StoreDriver) -> None:
     lease = bench.running()
     bench.plan(lease, 40)
     bench.commit(lease, *range(20))
@@ -66,7 +66,7 @@ def test_windows_come_once_each_in_order_to_the_end(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("what", "error"), [("restarted", UnexpectedError), ("deleted", NotFound), ("stopping", ServerBusy)]
 )
-def test_what_cannot_go_on_says_so(bench: Bench, what: str, error: type[Exception]) -> None:
+def test_what_cannot_go_on_says_so(bench: StoreDriver, what: str, error: type[Exception]) -> None:
     lease = bench.running()
     bench.plan(lease, 2)
     bench.commit(lease, 0)
@@ -87,7 +87,7 @@ def test_what_cannot_go_on_says_so(bench: Bench, what: str, error: type[Exceptio
     followed(bench, work)
 
 
-def test_nobody_follows_what_is_somebody_elses(bench: Bench) -> None:
+def test_nobody_follows_what_is_somebody_elses(bench: StoreDriver) -> None:
     job = bench.create(owner="ann")
 
     async def work(growing: TranscriptStream, stopping: asyncio.Event) -> None:

@@ -11,7 +11,7 @@ import sqlalchemy
 from dictograph.store.database import Database
 from dictograph.store.jobs import lease, progress
 from dictograph.store.migrate import upgrade
-from tests.integration.store.store_driver import AT_ONCE, Bench
+from tests.integration.store.store_driver import AT_ONCE, StoreDriver
 from tests.postgres import Cluster
 from tests.service import Service
 from tests.soak import stale_lease_writer
@@ -28,7 +28,7 @@ class Scene:
         self.service.data.mkdir()
         upgrade(self.service.database)
         self.database = Database.open(self.service.database)
-        self.bench = Bench(self.database)
+        self.bench = StoreDriver(self.database)
         self.jobs = [self._job() for _ in range(2)]
         self.seen = Seen(dict.fromkeys(self.jobs, AUDIO))
 

@@ -10,7 +10,7 @@ import pytest
 
 from dictograph.store.database import Database
 from dictograph.store.migrate import upgrade
-from tests.integration.store.store_driver import Bench, emptied
+from tests.integration.store.store_driver import StoreDriver, emptied
 from tests.postgres import Cluster
 
 
@@ -64,5 +64,5 @@ def database(url: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def bench(database: Database) -> Bench:
-    return Bench(database)
+def bench(database: Database) -> StoreDriver:
+    return StoreDriver(database)

@@ -43,7 +43,7 @@ def emptied(url: str) -> str:
     return url
 
 
-class Bench:
+class StoreDriver:
     """Words for the questions, with a database behind them."""
 
     def __init__(self, database: Database) -> None:

@@ -20,7 +20,7 @@ from dictograph.store.jobs.lease import RetryPolicy
 from dictograph.store.tables import job
 from dictograph.store.tables import outbox as messages
 from dictograph.worker.leases import reaper
-from tests.integration.store.store_driver import OOPS, Bench
+from tests.integration.store.store_driver import OOPS, StoreDriver
 from tests.service import eventually
 
 LONGEST = 300.0
@@ -32,11 +32,11 @@ def _as_if_created_before_the_clock_was_set_back(conn: Connection, id: str, seco
     conn.execute(update(messages).where(messages.c.job_id == id).values(available_at=now_epoch() + seconds))
 
 
-def _wait(bench: Bench, id: str) -> float:
+def _wait(bench: StoreDriver, id: str) -> float:
     return float(bench.column(id, "available_at") - bench.read(read_clock))
 
 
-def test_a_new_job_from_the_future_is_claimed_at_once(bench: Bench) -> None:
+def test_a_new_job_from_the_future_is_claimed_at_once(bench: StoreDriver) -> None:
     for id, seconds in (("far", 3600.0), ("near", 60.0)):
         bench.create(id)
         bench.write(_as_if_created_before_the_clock_was_set_back, id, seconds)
@@ -45,7 +45,7 @@ def test_a_new_job_from_the_future_is_claimed_at_once(bench: Bench) -> None:
     assert {bench.claim().job.id, bench.claim().job.id} == {"far", "near"}
 
 
-def test_a_retry_waits_for_no_longer_than_the_longest_wait(bench: Bench) -> None:
+def test_a_retry_waits_for_no_longer_than_the_longest_wait(bench: StoreDriver) -> None:
     for id, seconds in (("far", 3600.0), ("near", 60.0)):
         bench.create(id)
         bench.write(_as_if_created_before_the_clock_was_set_back, id, seconds, 1)
@@ -54,7 +54,7 @@ def test_a_retry_waits_for_no_longer_than_the_longest_wait(bench: Bench) -> None
     assert 50 < _wait(bench, "near") <= 60, "this may be what it was told to wait"
 
 
-def test_messages_are_sent_no_later_than_after_the_longest_wait(bench: Bench) -> None:
+def test_messages_are_sent_no_later_than_after_the_longest_wait(bench: StoreDriver) -> None:
     bench.create("far")
     bench.write(_as_if_created_before_the_clock_was_set_back, "far", 3600.0)
     assert bench.read(outbox.due, 10) == []
@@ -62,7 +62,7 @@ def test_messages_are_sent_no_later_than_after_the_longest_wait(bench: Bench) ->
     assert [message.job_id for message in bench.read(outbox.due, 10)] == ["far"]
 
 
-def test_running_jobs_are_left_as_they_are(bench: Bench) -> None:
+def test_running_jobs_are_left_as_they_are(bench: StoreDriver) -> None:
     held = bench.running()
     bench.write(_as_if_created_before_the_clock_was_set_back, held.job_id, 3600.0)
     before = bench.read(lambda conn: conn.execute(select(job)).one())
@@ -86,7 +86,7 @@ async def _eventually(query: Callable[[], object]) -> None:
     await asyncio.to_thread(eventually, query, 20)
 
 
-def test_a_reaper_that_begins_leaves_the_longest_wait_there_is(bench: Bench, tmp_path: Path) -> None:
+def test_a_reaper_that_begins_leaves_the_longest_wait_there_is(bench: StoreDriver, tmp_path: Path) -> None:
     """Weights that cannot be had are waited for longer than anything else."""
     policy = RetryPolicy(2.0, 300.0, patience=2000.0)
     patient = bench.running()
@@ -107,7 +107,7 @@ def test_a_reaper_that_begins_leaves_the_longest_wait_there_is(bench: Bench, tmp
 class _SlowCommits:
     """A database whose commits take a minute, every other one."""
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: StoreDriver) -> None:
         self._bench = bench
         self.now = 1000.0
         self.looks = 0
@@ -120,7 +120,7 @@ class _SlowCommits:
 
 
 def test_a_slow_commit_is_no_clock_that_was_set_back(
-    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bench: StoreDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow = _SlowCommits(bench)
     monkeypatch.setattr(reaper, "_TURN_S", 0.0)

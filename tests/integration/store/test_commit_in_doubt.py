@@ -28,7 +28,7 @@ from dictograph.store.idempotency import SILENT_S
 from dictograph.store.jobs.read import list_jobs
 from dictograph.store.tables import idempotency_key
 from tests.integration.api.live import OfferOfTwo, settings_for
-from tests.integration.store.store_driver import Bench
+from tests.integration.store.store_driver import StoreDriver
 from tests.service import eventually
 
 
@@ -80,7 +80,7 @@ def files(settings: Settings) -> list[str]:
     return [str(one.relative_to(settings.storage)) for one in settings.storage.rglob("*") if one.is_file()]
 
 
-def jobs(bench: Bench) -> list[str]:
+def jobs(bench: StoreDriver) -> list[str]:
     return [job.id for job in bench.read(list_jobs, None).jobs]
 
 
@@ -91,7 +91,9 @@ async def upload(way_in: Intake, before_the_row: Callable[[], None] = lambda: No
         return (await session.finish("a.wav", JobRequest())).job.id
 
 
-def test_what_may_be_written_keeps_its_audio(bench: Bench, way_in: Intake, settings: Settings, flaw: Flaw) -> None:
+def test_what_may_be_written_keeps_its_audio(
+    bench: StoreDriver, way_in: Intake, settings: Settings, flaw: Flaw
+) -> None:
     async def run() -> str:
         with pytest.raises(DatabaseUnavailable) as refused:
             await upload(way_in, lambda: setattr(flaw, "armed", True))
@@ -148,13 +150,13 @@ def test_what_is_certainly_not_written_leaves_nothing(
     asyncio.run(run())
 
 
-def grow_old(bench: Bench) -> None:
+def grow_old(bench: StoreDriver) -> None:
     change = update(idempotency_key).values(created_at=idempotency_key.c.created_at - SILENT_S)
     bench.write(lambda c: c.execute(change))
 
 
 def test_a_key_that_could_not_be_freed_is_free_soon(
-    bench: Bench, database: Database, way_in: Intake, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    bench: StoreDriver, database: Database, way_in: Intake, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[object] = []
 
@@ -175,7 +177,7 @@ def test_a_key_that_could_not_be_freed_is_free_soon(
 
 
 def test_of_two_uploads_with_a_key_one_makes_the_job_whoever_is_first(
-    bench: Bench, way_in: Intake, settings: Settings
+    bench: StoreDriver, way_in: Intake, settings: Settings
 ) -> None:
     """The first one was silent for too long and has lost its key; it is a repetition of the other, then."""
 
@@ -203,7 +205,9 @@ def test_of_two_uploads_with_a_key_one_makes_the_job_whoever_is_first(
         assert sorted(files(settings)) == sorted(f"{job}/0-audio" for job in jobs(bench))
 
 
-def test_a_key_is_renewed_while_its_upload_comes(bench: Bench, way_in: Intake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_is_renewed_while_its_upload_comes(
+    bench: StoreDriver, way_in: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(idempotency, "_RENEW_S", 0.01)
 
     def age() -> float:

@@ -23,7 +23,7 @@ from dictograph.store.database import Database
 from dictograph.store.jobs import read
 from dictograph.store.jobs.accept import NewJob, create_job
 from dictograph.store.jobs.control import cancel
-from tests.integration.store.store_driver import Bench
+from tests.integration.store.store_driver import StoreDriver
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def ask_for_job(database: Database, number: int) -> Future[Job]:
     return database._backend.write(lambda conn: create_job(conn, new))
 
 
-def test_an_error_is_its_own_callers_only(bench: Bench, one_writer: Database) -> None:
+def test_an_error_is_its_own_callers_only(bench: StoreDriver, one_writer: Database) -> None:
     bench.create("a")
     go = hold_writer(one_writer)
     good = ask_for_job(one_writer, 1)
@@ -86,7 +86,7 @@ def test_a_cancelled_caller_harms_nobody(one_writer: Database) -> None:
     assert asyncio.run(go_through()) == 42
 
 
-def test_reads_do_not_wait_for_the_writer_and_see_what_is_committed(bench: Bench, database: Database) -> None:
+def test_reads_do_not_wait_for_the_writer_and_see_what_is_committed(bench: StoreDriver, database: Database) -> None:
     bench.create("a")
     entered, go = threading.Event(), threading.Event()
 
@@ -104,14 +104,14 @@ def test_reads_do_not_wait_for_the_writer_and_see_what_is_committed(bench: Bench
     assert bench.status("a") is JobStatus.CANCELLED
 
 
-def test_reading_writes_nothing(bench: Bench, database: Database) -> None:
+def test_reading_writes_nothing(bench: StoreDriver, database: Database) -> None:
     bench.create("a")
     with suppress(DatabaseUnavailable):  # PostgreSQL refuses, SQLite forgets
         database.read_now(lambda conn: cancel(conn, None, "a"))
     assert bench.status("a") is JobStatus.PENDING
 
 
-def test_listeners_are_called_in_the_loop_after_a_commit(bench: Bench, database: Database) -> None:
+def test_listeners_are_called_in_the_loop_after_a_commit(bench: StoreDriver, database: Database) -> None:
     async def listen() -> None:
         heard = asyncio.Event()
         threads: list[int] = []
@@ -132,7 +132,7 @@ def test_listeners_are_called_in_the_loop_after_a_commit(bench: Bench, database:
     bench.create()  # the loop is closed by now: nobody is told, and nothing breaks
 
 
-def test_only_a_webhook_calls_for_the_relay_of_webhooks(bench: Bench, database: Database) -> None:
+def test_only_a_webhook_calls_for_the_relay_of_webhooks(bench: StoreDriver, database: Database) -> None:
     async def listen() -> None:
         heard = asyncio.Event()
         database.on_webhooks(heard.set)
@@ -146,7 +146,7 @@ def test_only_a_webhook_calls_for_the_relay_of_webhooks(bench: Bench, database: 
     asyncio.run(listen())
 
 
-def test_changed_tells_of_other_processes(bench: Bench, database: Database, url: str) -> None:
+def test_changed_tells_of_other_processes(bench: StoreDriver, database: Database, url: str) -> None:
     async def go_through() -> None:
         assert await database.changed(), "nothing was known before"
         await eventually_quiet(database)
@@ -170,7 +170,7 @@ async def eventually_quiet(database: Database) -> None:
 
 def _in_another_process(url: str, line: str) -> None:
     program = (
-        "from dictograph.store.database import Database\nfrom tests.integration.store.store_driver import Bench\n"
+        "from dictograph.store.database import Database\nfrom tests.integration.store.store_driver import StoreDriver\n"
         f"db = Database.open({url!r})\nbench = Bench(db)\n{line}\ndb.close_now()"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=60)
@@ -207,9 +207,9 @@ def test_an_unprepared_database_says_so(empty_url: str) -> None:
 
 _ENDLESS = """
 import itertools, sys
-from tests.integration.store.store_driver import Bench
+from tests.integration.store.store_driver import StoreDriver
 from dictograph.store.database import Database
-bench = Bench(Database.open(sys.argv[1]))
+bench = StoreDriver(Database.open(sys.argv[1]))
 for number in itertools.count():
     job = bench.create(f"{sys.argv[2]}-{number}")
     print(job.id, flush=True)
@@ -217,7 +217,7 @@ for number in itertools.count():
 """
 
 
-def test_a_killed_writer_leaves_whole_transactions(bench: Bench, url: str) -> None:
+def test_a_killed_writer_leaves_whole_transactions(bench: StoreDriver, url: str) -> None:
     promised: list[str] = []
     for run in range(3):
         command = [sys.executable, "-c", _ENDLESS, url, str(run)]

@@ -14,20 +14,20 @@ from dictograph.store import idempotency
 from dictograph.store.database import Database
 from dictograph.store.idempotency import KEPT_S, SILENT_S, Known
 from dictograph.store.tables import idempotency_key
-from tests.integration.store.store_driver import Bench
+from tests.integration.store.store_driver import StoreDriver
 
 
-def begin(bench: Bench, token: str, key: str = "k", owner: str = "local") -> Known | None:
+def begin(bench: StoreDriver, token: str, key: str = "k", owner: str = "local") -> Known | None:
     """Reserve a key, for a process that has the token's first letter."""
     return bench.write(idempotency.begin, owner, key, token[0], token)
 
 
-def grow_old(bench: Bench, seconds: float, key: str = "k") -> None:
+def grow_old(bench: StoreDriver, seconds: float, key: str = "k") -> None:
     change = update(idempotency_key).where(idempotency_key.c.key == key)
     bench.write(lambda c: c.execute(change.values(created_at=idempotency_key.c.created_at - seconds)))
 
 
-def test_a_key_is_ours_then_in_progress_then_known(bench: Bench) -> None:
+def test_a_key_is_ours_then_in_progress_then_known(bench: StoreDriver) -> None:
     bench.create("a")
     assert begin(bench, "p1") is None
     assert begin(bench, "p1") is None, "it is ours still"
@@ -38,7 +38,7 @@ def test_a_key_is_ours_then_in_progress_then_known(bench: Bench) -> None:
     assert begin(bench, "q1") == begin(bench, "p1") == Known("a", "print")
 
 
-def test_a_key_without_a_job_is_freed(bench: Bench) -> None:
+def test_a_key_without_a_job_is_freed(bench: StoreDriver) -> None:
     bench.create("a")
     for key in ("refused", "settled", "crashed"):
         begin(bench, "p1", key)
@@ -54,7 +54,7 @@ def test_a_key_without_a_job_is_freed(bench: Bench) -> None:
     assert begin(bench, "q1", "settled") == Known("a", "print")
 
 
-def test_keys_are_kept_for_a_day(bench: Bench) -> None:
+def test_keys_are_kept_for_a_day(bench: StoreDriver) -> None:
     bench.create("a")
     for key in ("old", "older", "new"):
         begin(bench, "p1", key)
@@ -67,7 +67,7 @@ def test_keys_are_kept_for_a_day(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("seconds", [SILENT_S, -3600.0], ids=["old", "the clock was set back"])
-def test_a_reservation_that_is_not_renewed_is_soon_nobodys(bench: Bench, seconds: float) -> None:
+def test_a_reservation_that_is_not_renewed_is_soon_nobodys(bench: StoreDriver, seconds: float) -> None:
     """Its process may be on another machine that is gone, or could not say that no job came of it."""
     begin(bench, "p1")
     grow_old(bench, seconds)
@@ -80,7 +80,7 @@ def test_a_reservation_that_is_not_renewed_is_soon_nobodys(bench: Bench, seconds
     assert begin(bench, "p1") is None, "nobody else made a job: it may still"
 
 
-def test_a_reservation_that_is_renewed_stays_however_long_it_takes(bench: Bench) -> None:
+def test_a_reservation_that_is_renewed_stays_however_long_it_takes(bench: StoreDriver) -> None:
     begin(bench, "p1")
     for seconds in (SILENT_S, KEPT_S):
         grow_old(bench, seconds)
@@ -91,15 +91,17 @@ def test_a_reservation_that_is_renewed_stays_however_long_it_takes(bench: Bench)
 
 
 @pytest.fixture
-def neighbour(url: str) -> Iterator[Bench]:
+def neighbour(url: str) -> Iterator[StoreDriver]:
     """The same database, as another process sees it."""
     database = Database.open(url)
-    yield Bench(database)
+    yield StoreDriver(database)
     database.close_now()
 
 
 @pytest.mark.parametrize("late", ["take", "abandon"])
-def test_a_silent_request_that_makes_its_job_after_all_keeps_the_key(bench: Bench, neighbour: Bench, late: str) -> None:
+def test_a_silent_request_that_makes_its_job_after_all_keeps_the_key(
+    bench: StoreDriver, neighbour: StoreDriver, late: str
+) -> None:
     """Whoever wants the key in the moment of that transaction waits for it, and then finds the job."""
     bench.create("a")
     begin(bench, "p1")
@@ -126,7 +128,7 @@ def test_a_silent_request_that_makes_its_job_after_all_keeps_the_key(bench: Benc
     assert begin(neighbour, "q2") == Known("a", "print")
 
 
-def test_a_silent_request_whose_key_is_being_taken_finds_it_taken(bench: Bench, neighbour: Bench) -> None:
+def test_a_silent_request_whose_key_is_being_taken_finds_it_taken(bench: StoreDriver, neighbour: StoreDriver) -> None:
     begin(bench, "p1")
     grow_old(bench, SILENT_S)
     taken, go_on = threading.Event(), threading.Event()

@@ -15,10 +15,10 @@ from dictograph.store.jobs.lease import fence
 from dictograph.store.jobs.prune import Pruned
 from dictograph.store.tables import dead_letter, worker
 from dictograph.store.workers import WorkerState
-from tests.integration.store.store_driver import Bench
+from tests.integration.store.store_driver import StoreDriver
 
 
-def test_a_postponed_message_waits_and_holds_back_the_next(bench: Bench) -> None:
+def test_a_postponed_message_waits_and_holds_back_the_next(bench: StoreDriver) -> None:
     held = bench.running()
     bench.fail(held)
     [first] = bench.read(outbox.due, 10)
@@ -30,7 +30,7 @@ def test_a_postponed_message_waits_and_holds_back_the_next(bench: Bench) -> None
     assert again.payload == {"job_id": held.job_id}
 
 
-def test_what_cannot_be_sent_is_buried_and_the_next_goes_on(bench: Bench) -> None:
+def test_what_cannot_be_sent_is_buried_and_the_next_goes_on(bench: StoreDriver) -> None:
     held = bench.running()
     bench.fail(held)
     [first] = bench.read(outbox.due, 10)
@@ -42,14 +42,14 @@ def test_what_cannot_be_sent_is_buried_and_the_next_goes_on(bench: Bench) -> Non
     assert [m.id for m in bench.read(outbox.due, 10)] != [first.id]
 
 
-def test_due_messages_are_limited_and_oldest_first(bench: Bench) -> None:
+def test_due_messages_are_limited_and_oldest_first(bench: StoreDriver) -> None:
     made = [bench.create().id for _ in range(4)]
     assert [m.job_id for m in bench.read(outbox.due, 3)] == made[:3]
     bench.write(outbox.mark_sent, [m.id for m in bench.read(outbox.due, 3)])
     assert [m.job_id for m in bench.read(outbox.due, 3)] == made[3:]
 
 
-def test_workers_are_seen_while_they_announce_themselves(bench: Bench) -> None:
+def test_workers_are_seen_while_they_announce_themselves(bench: StoreDriver) -> None:
     started = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
     bench.write(workers.announce, WorkerState("w1", "host", 7, started, {"running": 1}))
     bench.write(workers.announce, WorkerState("w2", "host", 8, started))
@@ -64,14 +64,14 @@ def test_workers_are_seen_while_they_announce_themselves(bench: Bench) -> None:
     assert bench.read(workers.list_alive, 60) == []
 
 
-def _ended(bench: Bench, count: int) -> list[str]:
+def _ended(bench: StoreDriver, count: int) -> list[str]:
     for number in range(count):
         bench.create(f"ended-{number}")
         bench.cancel(f"ended-{number}")
     return [f"ended-{number}" for number in range(count)]
 
 
-def test_audio_is_pruned_from_ended_jobs_only(bench: Bench) -> None:
+def test_audio_is_pruned_from_ended_jobs_only(bench: StoreDriver) -> None:
     ended = _ended(bench, 3)
     bench.create("waiting")
     bench.create("no-audio", audio=None, source=Source(SourceKind.URL, "https://example.org/a"))
@@ -84,7 +84,7 @@ def test_audio_is_pruned_from_ended_jobs_only(bench: Bench) -> None:
     assert bench.read(prune.unnamed, names) == [names[0], names[2]]
 
 
-def test_jobs_are_pruned_with_all_they_have(bench: Bench) -> None:
+def test_jobs_are_pruned_with_all_they_have(bench: StoreDriver) -> None:
     ended = _ended(bench, 2)
     bench.create("waiting")
     assert bench.write(prune.prune_jobs, 60.0, 10) == Pruned(more=False)
@@ -92,7 +92,7 @@ def test_jobs_are_pruned_with_all_they_have(bench: Bench) -> None:
     assert bench.read(events.last_seqs, [*ended, "waiting"]) == {"waiting": 1}
 
 
-def test_pruned_events_leave_their_numbers(bench: Bench) -> None:
+def test_pruned_events_leave_their_numbers(bench: StoreDriver) -> None:
     ended = _ended(bench, 2)
     bench.write(prune.prune_events, 60.0, 10)
     assert bench.log(ended[0]) == ["created", "cancelled"]
@@ -108,7 +108,7 @@ def test_pruned_events_leave_their_numbers(bench: Bench) -> None:
     assert bench.log(ended[0]) == [], "a job that ran again is pruned again"
 
 
-def _with_many_events(bench: Bench, count: int) -> str:
+def _with_many_events(bench: StoreDriver, count: int) -> str:
     """A job that ended before all others, and so is due first."""
     lease = bench.running(id="long")
     bench.plan(lease, 2)
@@ -120,7 +120,7 @@ def _with_many_events(bench: Bench, count: int) -> str:
     return "long"
 
 
-def test_jobs_with_much_go_few_at_a_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jobs_with_much_go_few_at_a_time(bench: StoreDriver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prune, "_MOST_ROWS", 5)
     ended = _ended(bench, 5)
     assert bench.write(prune.prune_jobs, -1.0, 10) == Pruned(True, [f"{id}/0-audio" for id in ended[:2]])
@@ -129,7 +129,7 @@ def test_jobs_with_much_go_few_at_a_time(bench: Bench, monkeypatch: pytest.Monke
     assert bench.write(prune.prune_jobs, -1.0, 10) == Pruned(False, [f"{id}/0-audio" for id in ended[2:]])
 
 
-def test_a_job_with_very_many_events_goes_a_part_at_a_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_with_very_many_events_goes_a_part_at_a_time(bench: StoreDriver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prune, "_MOST_ROWS", 10)
     long = _with_many_events(bench, 25)
     ended = _ended(bench, 1)
@@ -142,7 +142,7 @@ def test_a_job_with_very_many_events_goes_a_part_at_a_time(bench: Bench, monkeyp
     assert bench.read(events.last_seqs, [long, *ended]) == {}
 
 
-def test_very_many_events_of_a_job_go_a_part_at_a_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_very_many_events_of_a_job_go_a_part_at_a_time(bench: StoreDriver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prune, "_MOST_ROWS", 10)
     long = _with_many_events(bench, 25)
     left = []

@@ -20,7 +20,7 @@ from dictograph.store.keys import (
 )
 from dictograph.store.secrets import server_secret
 from dictograph.store.tables import api_key
-from tests.integration.store.store_driver import Bench
+from tests.integration.store.store_driver import StoreDriver
 
 
 def new(id: str, **more: object) -> NewKey:
@@ -28,7 +28,7 @@ def new(id: str, **more: object) -> NewKey:
     return NewKey(id, f"hash of {id}", **values)  # type: ignore[arg-type] # whatever a test wants
 
 
-def test_a_key_is_found_by_its_hash_with_all_it_stands_for(bench: Bench) -> None:
+def test_a_key_is_found_by_its_hash_with_all_it_stands_for(bench: StoreDriver) -> None:
     assert not bench.read(any_keys)
     rates = KeyRates(("5/minute",), None)
     made = bench.write(create_key, new("one", rates=rates, webhook_url="https://a.example/", lives=3600.0))
@@ -41,7 +41,7 @@ def test_a_key_is_found_by_its_hash_with_all_it_stands_for(bench: Bench) -> None
     assert bench.read(any_keys)
 
 
-def test_a_revoked_key_stays_known_and_is_no_longer_live(bench: Bench) -> None:
+def test_a_revoked_key_stays_known_and_is_no_longer_live(bench: StoreDriver) -> None:
     bench.write(create_key, new("one"))
     first = bench.write(revoke_key, "one")
     assert not first.live
@@ -54,14 +54,14 @@ def test_a_revoked_key_stays_known_and_is_no_longer_live(bench: Bench) -> None:
         bench.write(revoke_key, "nobody")
 
 
-def test_an_expired_key_is_no_longer_live(bench: Bench) -> None:
+def test_an_expired_key_is_no_longer_live(bench: StoreDriver) -> None:
     assert not bench.write(create_key, new("one", lives=0.0)).live
     found = bench.read(find_key, "hash of one")
     assert found is not None
     assert not found.live
 
 
-def test_a_rotated_key_and_its_successor_are_good_side_by_side_for_a_while(bench: Bench) -> None:
+def test_a_rotated_key_and_its_successor_are_good_side_by_side_for_a_while(bench: StoreDriver) -> None:
     rates = KeyRates(None, ("1/hour",))
     bench.write(create_key, new("old", rates=rates, webhook_url="https://a.example/", lives=7200.0))
     made = bench.write(rotate_key, "old", NewKey("new", "hash of new", "", "", ()), 60.0)
@@ -76,7 +76,7 @@ def test_a_rotated_key_and_its_successor_are_good_side_by_side_for_a_while(bench
     assert old.expires_at.timestamp() == pytest.approx(bench.read(read_clock) + 60, abs=5)
 
 
-def test_without_an_overlap_the_old_key_ends_at_once_and_none_outlives_its_time(bench: Bench) -> None:
+def test_without_an_overlap_the_old_key_ends_at_once_and_none_outlives_its_time(bench: StoreDriver) -> None:
     for id in ("old", "short"):
         bench.write(create_key, new(id, lives=30.0))
     bench.write(rotate_key, "old", NewKey("a", "hash of a", "", "", ()), 0.0)
@@ -90,7 +90,7 @@ def test_without_an_overlap_the_old_key_ends_at_once_and_none_outlives_its_time(
     assert (short.expires_at - short.created_at).total_seconds() == pytest.approx(30, abs=1)
 
 
-def test_what_is_over_cannot_be_rotated(bench: Bench) -> None:
+def test_what_is_over_cannot_be_rotated(bench: StoreDriver) -> None:
     for id, lives in (("revoked", None), ("expired", 0.0), ("replaced", None)):
         bench.write(create_key, new(id, lives=lives))
     bench.write(revoke_key, "revoked")
@@ -101,7 +101,7 @@ def test_what_is_over_cannot_be_rotated(bench: Bench) -> None:
     assert bench.read(look_up, "never") is None
 
 
-def test_a_rotation_that_fails_in_the_middle_changes_nothing(bench: Bench) -> None:
+def test_a_rotation_that_fails_in_the_middle_changes_nothing(bench: StoreDriver) -> None:
     bench.write(create_key, new("old"))
     bench.write(create_key, new("taken"))
     with pytest.raises(Exception, match=r"(?i)unique"):
@@ -111,7 +111,7 @@ def test_a_rotation_that_fails_in_the_middle_changes_nothing(bench: Bench) -> No
     assert (old.live, old.replaced_by) == (True, None)
 
 
-def test_the_last_use_is_written_once_in_a_while(bench: Bench) -> None:
+def test_the_last_use_is_written_once_in_a_while(bench: StoreDriver) -> None:
     bench.write(create_key, new("one"))
     bench.write(touch_key, "one")
     first = bench.read(look_up, "one")
@@ -127,14 +127,14 @@ def test_the_last_use_is_written_once_in_a_while(bench: Bench) -> None:
     assert again.last_used_at >= first.last_used_at
 
 
-def test_keys_are_listed_oldest_first_and_by_owner(bench: Bench) -> None:
+def test_keys_are_listed_oldest_first_and_by_owner(bench: StoreDriver) -> None:
     for id, owner in (("b", "alice"), ("a", "bob"), ("c", "alice")):
         bench.write(create_key, new(id, owner=owner))
     assert [key.id for key in bench.read(list_keys)] == ["b", "a", "c"]
     assert [key.id for key in bench.read(list_keys, "alice")] == ["b", "c"]
 
 
-def test_a_secret_is_made_once(bench: Bench) -> None:
+def test_a_secret_is_made_once(bench: StoreDriver) -> None:
     first = bench.write(server_secret, "tickets")
     assert bench.write(server_secret, "tickets") == first
     assert bench.write(server_secret, "uploads") != first

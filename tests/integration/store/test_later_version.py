@@ -26,7 +26,7 @@ from dictograph.store.tables import api_key, event, job, upload_slot, webhook_de
 from dictograph.store.tables import outbox as messages
 from dictograph.store.webhooks import deliveries, delivery_log
 from dictograph.transcript import Segment, Word
-from tests.integration.store.store_driver import Bench
+from tests.integration.store.store_driver import StoreDriver
 
 #: What a later version may have written into a job's row, by what it is.
 LATER: dict[str, dict[str, Any]] = {
@@ -42,18 +42,18 @@ LATER: dict[str, dict[str, Any]] = {
 }
 
 
-def rewrite(bench: Bench, table: Table, of: Any, **values: Any) -> None:
+def rewrite(bench: StoreDriver, table: Table, of: Any, **values: Any) -> None:
     bench.write(lambda c: c.execute(update(table).where(of).values(values)))
 
 
-def later(bench: Bench, what: str) -> Job:
+def later(bench: StoreDriver, what: str) -> Job:
     made = bench.create("later", priority=9)
     rewrite(bench, job, job.c.id == made.id, **LATER[what])
     return bench.job(made.id)
 
 
 @pytest.mark.parametrize("what", LATER)
-def test_a_row_of_a_later_version_is_read_with_what_it_holds(bench: Bench, what: str) -> None:
+def test_a_row_of_a_later_version_is_read_with_what_it_holds(bench: StoreDriver, what: str) -> None:
     found = later(bench, what)
     shown = {
         "options": {name: found.all_options[name] for name in LATER[what].get("options", {})},
@@ -71,7 +71,7 @@ def test_a_row_of_a_later_version_is_read_with_what_it_holds(bench: Bench, what:
 
 
 @pytest.mark.parametrize("what", LATER)
-def test_lists_and_everything_that_is_done_to_a_job_go_on(bench: Bench, what: str) -> None:
+def test_lists_and_everything_that_is_done_to_a_job_go_on(bench: StoreDriver, what: str) -> None:
     later(bench, what)
     bench.create("healthy")
     assert {one.id for one in bench.read(list_jobs, None).jobs} == {"later", "healthy"}
@@ -93,12 +93,14 @@ BEYOND = {
 }
 
 
-def available_now(bench: Bench, id: str = "later") -> None:
+def available_now(bench: StoreDriver, id: str = "later") -> None:
     rewrite(bench, job, job.c.id == id, available_at=1.0)
 
 
 @pytest.mark.parametrize("what", BEYOND)
-def test_a_job_that_cannot_be_honoured_is_put_off_uncharged_and_the_next_one_is_taken(bench: Bench, what: str) -> None:
+def test_a_job_that_cannot_be_honoured_is_put_off_uncharged_and_the_next_one_is_taken(
+    bench: StoreDriver, what: str
+) -> None:
     before = later(bench, what)
     rewrite(bench, job, job.c.id == "later", audio_name=None)
     bench.create("healthy")
@@ -126,17 +128,17 @@ def test_a_job_that_cannot_be_honoured_is_put_off_uncharged_and_the_next_one_is_
 
 
 @pytest.mark.parametrize("what", sorted(LATER.keys() - BEYOND.keys()))
-def test_what_makes_no_difference_to_a_worker_is_run(bench: Bench, what: str) -> None:
+def test_what_makes_no_difference_to_a_worker_is_run(bench: StoreDriver, what: str) -> None:
     later(bench, what)
     assert bench.claim().job.id == "later"
 
 
-def test_a_source_is_no_matter_once_the_audio_is_stored(bench: Bench) -> None:
+def test_a_source_is_no_matter_once_the_audio_is_stored(bench: StoreDriver) -> None:
     later(bench, "a source")
     assert bench.claim().job.id == "later"
 
 
-def test_a_job_that_had_begun_keeps_what_it_had(bench: Bench) -> None:
+def test_a_job_that_had_begun_keeps_what_it_had(bench: StoreDriver) -> None:
     lease = bench.running(id="later")
     bench.plan(lease, 2)
     bench.commit(lease, 0)
@@ -149,7 +151,7 @@ def test_a_job_that_had_begun_keeps_what_it_had(bench: Bench) -> None:
     assert changed == {"updated_at", "put_off_for"}
 
 
-def test_many_of_them_are_put_off_some_at_a_time(bench: Bench) -> None:
+def test_many_of_them_are_put_off_some_at_a_time(bench: StoreDriver) -> None:
     for number in range(120):
         bench.create(f"later-{number}", priority=9)
     rewrite(bench, job, job.c.priority == 9, **LATER["an option"])
@@ -162,7 +164,7 @@ def test_many_of_them_are_put_off_some_at_a_time(bench: Bench) -> None:
     assert bench.read(unsupported_count, None, KNOWN_NEEDS) == 120
 
 
-def test_no_room_is_made_for_a_job_that_was_put_off(bench: Bench) -> None:
+def test_no_room_is_made_for_a_job_that_was_put_off(bench: StoreDriver) -> None:
     shy = bench.running(id="later")
     bench.expire_lease(shy.job_id)
     bench.lose()
@@ -175,7 +177,7 @@ def test_no_room_is_made_for_a_job_that_was_put_off(bench: Bench) -> None:
     assert not bench.read(has_waiting_exclusive_job, busy, 1.0)
 
 
-def test_a_job_is_claimed_by_those_who_support_what_it_needs(bench: Bench) -> None:
+def test_a_job_is_claimed_by_those_who_support_what_it_needs(bench: StoreDriver) -> None:
     made = bench.create("picky", priority=9, needs="voice:anna")
     assert (made.waits_for, made.unsupported) == ("voice:anna", [])
     bench.create("healthy")
@@ -190,20 +192,20 @@ def test_a_job_is_claimed_by_those_who_support_what_it_needs(bench: Bench) -> No
     assert claim.job.id == "picky"
 
 
-def test_what_is_known_of_such_options_and_limits_holds(bench: Bench) -> None:
+def test_what_is_known_of_such_options_and_limits_holds(bench: StoreDriver) -> None:
     assert later(bench, "an option").options == Options(beam_size=3)
     assert bench.job("later").unknown_options == {"channels": "split"}
     rewrite(bench, job, job.c.id == "later", **LATER["a limit"])
     assert bench.job("later").limits.max_bytes == 10
 
 
-def test_known_words_stay_members(bench: Bench) -> None:
+def test_known_words_stay_members(bench: StoreDriver) -> None:
     found = bench.create()
     assert found.contract is Contract.NATIVE
     assert found.source.kind is SourceKind.UPLOAD
 
 
-def test_a_path_of_a_later_version_is_found(bench: Bench) -> None:
+def test_a_path_of_a_later_version_is_found(bench: StoreDriver) -> None:
     bench.create("later", contract=Contract.PATH, source=Source(SourceKind.PATH, "/a.wav"), audio=None)
     rewrite(bench, job, job.c.id == "later", **LATER["an option"])
     assert bench.read(newest_of_path, "local", "/a.wav")[0].id == "later"
@@ -224,7 +226,7 @@ RESULT = {
 }  # fmt: skip
 
 
-def test_segments_and_words_of_a_later_version_are_read(bench: Bench) -> None:
+def test_segments_and_words_of_a_later_version_are_read(bench: StoreDriver) -> None:
     lease = bench.running(id="later")
     bench.write(plan_windows, lease, [PlannedWindow(0, 0.0, 1.0, "sha")], 1.0)
     bench.write(commit_windows, lease, [(0, RESULT)])
@@ -239,7 +241,7 @@ def test_segments_and_words_of_a_later_version_are_read(bench: Bench) -> None:
     assert bench.column("later", "result_text") == "two words"
 
 
-def test_events_of_a_later_version_are_read_as_they_are(bench: Bench) -> None:
+def test_events_of_a_later_version_are_read_as_they_are(bench: StoreDriver) -> None:
     made = bench.create()
     rewrite(bench, job, job.c.id == made.id, last_seq=2)
     told = {"job_id": made.id, "seq": 2, "type": "transposed", "data": {"key": "c minor"}}
@@ -251,7 +253,7 @@ def test_events_of_a_later_version_are_read_as_they_are(bench: Bench) -> None:
     ]
 
 
-def test_a_message_of_a_later_kind_is_left_to_those_who_know_it(bench: Bench) -> None:
+def test_a_message_of_a_later_kind_is_left_to_those_who_know_it(bench: StoreDriver) -> None:
     made = bench.create()
     bench.write(
         outbox.enqueue, 1.0, job_id=made.id, destination="pigeon:7", message_id="p", payload={}, available_at=1e12
@@ -265,7 +267,7 @@ def test_a_message_of_a_later_kind_is_left_to_those_who_know_it(bench: Bench) ->
     assert [one.destination for one in bench.read(outbox.due, 10)] == [DISPATCH], "sent as a wake-up it would be lost"
 
 
-def test_a_webhook_of_a_later_version_is_listed_and_sent(bench: Bench) -> None:
+def test_a_webhook_of_a_later_version_is_listed_and_sent(bench: StoreDriver) -> None:
     bench.create("later", webhook_url="https://example.org/hook")
     bench.cancel("later")
     changed = {"type": "transcription.hummed", "state": "held", "payload": {"type": "transcription.hummed"}}
@@ -275,7 +277,7 @@ def test_a_webhook_of_a_later_version_is_listed_and_sent(bench: Bench) -> None:
     assert [one.payload for one in bench.read(deliveries.due, 10)] == [changed["payload"]]
 
 
-def test_a_key_of_a_later_version_is_good_for_what_is_known(bench: Bench) -> None:
+def test_a_key_of_a_later_version_is_good_for_what_is_known(bench: StoreDriver) -> None:
     new = NewKey("k1", "hash-1", "alice", "", ["read", "dance"], KeyRates(requests=("5/minute",)))
     bench.write(keys.create_key, new)
     rates = {"requests": ["5/minute"], "steps": ["3/second"]}
@@ -288,7 +290,7 @@ def test_a_key_of_a_later_version_is_good_for_what_is_known(bench: Bench) -> Non
     assert (kept.scopes, kept.rate_limits) == (["read", "dance"], rates), "the new key stands for what the old one did"
 
 
-def test_an_upload_address_of_a_later_contract_is_found(bench: Bench) -> None:
+def test_an_upload_address_of_a_later_contract_is_found(bench: StoreDriver) -> None:
     slot = NewUploadSlot("s1", "alice", Contract.BACKEND, "a.wav", "audio/wav", 5, 60.0)
     bench.write(create_slot, slot)
     rewrite(bench, upload_slot, upload_slot.c.id == "s1", contract="courier")
@@ -297,7 +299,7 @@ def test_an_upload_address_of_a_later_contract_is_found(bench: Bench) -> None:
     assert found[0].contract == "courier"
 
 
-def test_a_job_that_ended_in_a_later_version_can_be_looked_up(bench: Bench) -> None:
+def test_a_job_that_ended_in_a_later_version_can_be_looked_up(bench: StoreDriver) -> None:
     bench.whole(bench.running(id="later"))
     for values in LATER.values():
         rewrite(bench, job, job.c.id == "later", **values)

@@ -21,7 +21,7 @@ from dictograph.store.events import TERMINAL
 from dictograph.store.jobs import control, finish, lease, progress, read
 from dictograph.store.tables import outbox
 from dictograph.store.text_type import clean
-from tests.integration.store.store_driver import AT_ONCE, OOPS, Bench, emptied, result
+from tests.integration.store.store_driver import AT_ONCE, OOPS, StoreDriver, emptied, result
 
 JOBS = st.sampled_from(["a", "b"])
 WAKING = {"created", "released", "retrying", "retried"}
@@ -35,7 +35,7 @@ class StoreMachine(RuleBasedStateMachine):
     @initialize()
     def open(self) -> None:
         self.database = Database.open(self.prepare())
-        self.bench = Bench(self.database)
+        self.bench = StoreDriver(self.database)
         self.seen: dict[str, JobStatus] = {}
         self.committed: dict[str, list[Any]] = {}
         self.failures: dict[str, int] = {}

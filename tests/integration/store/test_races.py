@@ -19,14 +19,14 @@ from dictograph.job import Job, JobStatus
 from dictograph.store import idempotency, outbox
 from dictograph.store.database import Database
 from dictograph.store.jobs import control, finish, lease, prune
-from tests.integration.store.store_driver import AT_ONCE, Bench
+from tests.integration.store.store_driver import AT_ONCE, StoreDriver
 
 
 @pytest.fixture
-def neighbour(url: str) -> Iterator[Bench]:
+def neighbour(url: str) -> Iterator[StoreDriver]:
     """The same database, as another process sees it."""
     database = Database.open(url)
-    yield Bench(database)
+    yield StoreDriver(database)
     database.close_now()
 
 
@@ -45,10 +45,10 @@ def _at_once(*calls: Callable[[], Any]) -> list[Any]:
         return [done.result(60) for done in [threads.submit(run, call) for call in calls]]
 
 
-def test_many_claimers_get_each_job_once_and_none_goes_without(bench: Bench, neighbour: Bench) -> None:
+def test_many_claimers_get_each_job_once_and_none_goes_without(bench: StoreDriver, neighbour: StoreDriver) -> None:
     made = [bench.create(owner=f"owner-{n % 3}").id for n in range(48)]
 
-    def claims(who: Bench) -> list[str]:
+    def claims(who: StoreDriver) -> list[str]:
         return [who.claim().job.id for _ in range(6)]
 
     got = _at_once(*[lambda who=who: claims(who) for who in [bench, neighbour] * 4])
@@ -59,14 +59,14 @@ def test_many_claimers_get_each_job_once_and_none_goes_without(bench: Bench, nei
         assert bench.log(id) == ["created", "started"]
 
 
-def test_claimers_at_once_are_fair_between_owners(bench: Bench, neighbour: Bench) -> None:
+def test_claimers_at_once_are_fair_between_owners(bench: StoreDriver, neighbour: StoreDriver) -> None:
     for owner in ("greedy", "greedy", "greedy", "greedy", "modest"):
         bench.create(owner=owner)
     first = [bench.claim().job.owner for _ in range(2)]
     assert sorted(first) == ["greedy", "modest"]
 
 
-def test_a_job_that_somebody_is_taking_is_passed_over(bench: Bench, neighbour: Bench, kind: str) -> None:
+def test_a_job_that_somebody_is_taking_is_passed_over(bench: StoreDriver, neighbour: StoreDriver, kind: str) -> None:
     if kind == "sqlite":
         pytest.skip("SQLite has one writer at a time")
     for number in range(40):
@@ -92,7 +92,7 @@ def test_a_job_that_somebody_is_taking_is_passed_over(bench: Bench, neighbour: B
 
 @pytest.mark.parametrize("end", [control.cancel, control.remove])
 def test_a_job_that_somebody_ends_is_not_given_back(
-    bench: Bench, neighbour: Bench, kind: str, end: Callable[[Connection, None, str], Job]
+    bench: StoreDriver, neighbour: StoreDriver, kind: str, end: Callable[[Connection, None, str], Job]
 ) -> None:
     """A claim whose answer got lost is put right: its worker must not die of a cancel in the same moment."""
     if kind == "sqlite":
@@ -118,7 +118,7 @@ def test_a_job_that_somebody_ends_is_not_given_back(
     assert bench.write(finish.release_unknown, "w1", []) == []
 
 
-def test_cancel_and_a_worker_at_once(bench: Bench, neighbour: Bench) -> None:
+def test_cancel_and_a_worker_at_once(bench: StoreDriver, neighbour: StoreDriver) -> None:
     """Whoever is first: one end, no gap, and what came too late is refused."""
     for _ in range(8):
         held = bench.running()
@@ -134,7 +134,7 @@ def test_cancel_and_a_worker_at_once(bench: Bench, neighbour: Bench) -> None:
         assert [event.seq for event in bench.events(held.job_id)] == list(range(1, len(log) + 1))
 
 
-def test_a_lease_is_either_renewed_or_lost(bench: Bench, neighbour: Bench) -> None:
+def test_a_lease_is_either_renewed_or_lost(bench: StoreDriver, neighbour: StoreDriver) -> None:
     for _ in range(8):
         held = bench.running()
         bench.expire_lease(held.job_id)
@@ -144,7 +144,7 @@ def test_a_lease_is_either_renewed_or_lost(bench: Bench, neighbour: Bench) -> No
         bench.cancel(held.job_id)
 
 
-def test_reapers_at_once_charge_a_job_once(bench: Bench, neighbour: Bench) -> None:
+def test_reapers_at_once_charge_a_job_once(bench: StoreDriver, neighbour: StoreDriver) -> None:
     ids = [bench.running().job_id for _ in range(6)]
     for id in ids:
         bench.expire_lease(id)
@@ -153,11 +153,11 @@ def test_reapers_at_once_charge_a_job_once(bench: Bench, neighbour: Bench) -> No
     assert {bench.job(id).failures for id in ids} == {1}
 
 
-def test_relays_at_once_do_not_wait_for_each_other(bench: Bench, neighbour: Bench) -> None:
+def test_relays_at_once_do_not_wait_for_each_other(bench: StoreDriver, neighbour: StoreDriver) -> None:
     for _ in range(12):
         bench.create()
 
-    def relay(who: Bench) -> int:
+    def relay(who: StoreDriver) -> int:
         count = 0
         while messages := who.read(outbox.due, 5):
             who.write(outbox.mark_sent, [message.id for message in messages])
@@ -169,7 +169,7 @@ def test_relays_at_once_do_not_wait_for_each_other(bench: Bench, neighbour: Benc
     assert bench.read(outbox.due, 5) == []
 
 
-def test_pruners_and_a_retry_at_once(bench: Bench, neighbour: Bench) -> None:
+def test_pruners_and_a_retry_at_once(bench: StoreDriver, neighbour: StoreDriver) -> None:
     """A job that runs again keeps its audio, or cannot run again."""
     for number in range(8):
         id = f"job-{number}"
@@ -185,7 +185,7 @@ def test_pruners_and_a_retry_at_once(bench: Bench, neighbour: Bench) -> None:
         assert (bench.job(id).audio is None) == bool(pruned + other)
 
 
-def test_of_requests_with_one_key_one_is_first(bench: Bench, neighbour: Bench) -> None:
+def test_of_requests_with_one_key_one_is_first(bench: StoreDriver, neighbour: StoreDriver) -> None:
     for number in range(5):
         begun = _at_once(
             *[
@@ -196,7 +196,7 @@ def test_of_requests_with_one_key_one_is_first(bench: Bench, neighbour: Bench) -
         assert Counter(type(one) for one in begun) == {type(None): 1, IdempotencyInProgress: 3}
 
 
-def test_events_of_many_writers_have_no_gap(bench: Bench, neighbour: Bench) -> None:
+def test_events_of_many_writers_have_no_gap(bench: StoreDriver, neighbour: StoreDriver) -> None:
     held = bench.running()
     _at_once(
         *[lambda who=who: [who.write(lease.fence, held, 0, priority=n) for n in range(5)] for who in (bench, neighbour)]
@@ -211,7 +211,7 @@ def test_events_of_many_writers_have_no_gap(bench: Bench, neighbour: Bench) -> N
     assert bench.status(held.job_id) is JobStatus.CANCELLED
 
 
-def test_the_same_deaths_seen_twice_cost_one_attempt(bench: Bench, neighbour: Bench) -> None:
+def test_the_same_deaths_seen_twice_cost_one_attempt(bench: StoreDriver, neighbour: StoreDriver) -> None:
     bench.create()
     claim = bench.claim(worker="dead")
     lost = _at_once(

@@ -16,7 +16,7 @@ from dictograph.job import JobStatus
 from dictograph.store import migrate
 from dictograph.store.backends import postgres_backend, server_info
 from dictograph.store.database import Database
-from tests.integration.store.store_driver import Bench
+from tests.integration.store.store_driver import StoreDriver
 from tests.needs import need
 from tests.postgres import Cluster, cluster
 
@@ -36,7 +36,7 @@ def test_a_server_that_stops_hangs_or_is_gone_costs_no_more_than_the_wait(
     url = own.new_database()
     migrate.upgrade(url)
     database = Database.open(url)
-    bench = Bench(database)
+    bench = StoreDriver(database)
     try:
         bench.create("a")
         own.pause()
@@ -85,7 +85,7 @@ def test_tls_is_checked_as_the_url_says(own: Cluster, tmp_path: Path) -> None:
     good = f"{url}?sslmode=verify-full&sslrootcert={authority}"
     database = Database.open(good)
     try:
-        assert Bench(database).create().status is JobStatus.PENDING
+        assert StoreDriver(database).create().status is JobStatus.PENDING
     finally:
         database.close_now()
     assert (server_info.inspect(good).tls or "").startswith("TLSv1")

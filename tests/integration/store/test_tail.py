@@ -16,14 +16,14 @@ from dictograph.store import events
 from dictograph.store.database import Database
 from dictograph.store.jobs import control
 from dictograph.store.tail import Tail
-from tests.integration.store.store_driver import Bench
+from tests.integration.store.store_driver import StoreDriver
 
 
 def _soon(what: Awaitable[Any], seconds: float = 20) -> Coroutine[Any, Any, Any]:
     return asyncio.wait_for(what, seconds)
 
 
-def test_followers_hear_of_commits_of_this_process(bench: Bench, database: Database) -> None:
+def test_followers_hear_of_commits_of_this_process(bench: StoreDriver, database: Database) -> None:
     async def follow() -> None:
         tail = Tail(database, poll_interval=60)  # only a commit can wake it in time
         await tail.start()
@@ -44,7 +44,7 @@ def test_followers_hear_of_commits_of_this_process(bench: Bench, database: Datab
     asyncio.run(follow())
 
 
-def test_followers_hear_of_other_processes(bench: Bench, database: Database, url: str) -> None:
+def test_followers_hear_of_other_processes(bench: StoreDriver, database: Database, url: str) -> None:
     program = (
         "import sys; from dictograph.store.database import Database; from dictograph.store.jobs.control import cancel\n"
         "db = Database.open(sys.argv[1]); db.write_now(lambda c: cancel(c, None, 'a')); db.close_now()"
@@ -65,7 +65,7 @@ def test_followers_hear_of_other_processes(bench: Bench, database: Database, url
 
 
 def test_one_reader_for_many_followers_and_none_without(
-    bench: Bench, database: Database, monkeypatch: pytest.MonkeyPatch
+    bench: StoreDriver, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads: list[list[str]] = []
     real = events.last_seqs
@@ -92,7 +92,7 @@ def test_one_reader_for_many_followers_and_none_without(
     asyncio.run(follow())
 
 
-def test_whoever_waits_is_told_when_the_tail_stops(bench: Bench, database: Database) -> None:
+def test_whoever_waits_is_told_when_the_tail_stops(bench: StoreDriver, database: Database) -> None:
     async def follow() -> None:
         tail = Tail(database, poll_interval=60)
         await tail.start()

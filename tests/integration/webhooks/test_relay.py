@@ -21,7 +21,7 @@ from dictograph.webhooks.delivery import Delivery, DeliveryState
 from dictograph.webhooks.delivery_slots import DeliverySlots
 from dictograph.webhooks.sender import Outcome, WebhookSender
 from dictograph.worker.webhooks import WebhookRelay
-from tests.integration.store.store_driver import Bench
+from tests.integration.store.store_driver import StoreDriver
 from tests.integration.store.webhooks.test_deliveries import log
 from tests.receiver import Came, Receiver, receiving
 
@@ -40,15 +40,15 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, template: Path) -> Iterator[Bench]:
+def bench(tmp_path: Path, template: Path) -> Iterator[StoreDriver]:
     file = tmp_path / "d.db"
     file.write_bytes(template.read_bytes())
     database = Database.open(f"sqlite:///{file}")
-    yield Bench(database)
+    yield StoreDriver(database)
     database.close_now()
 
 
-def tell(bench: Bench, url: str, count: int = 1, owner: str = "local") -> list[str]:
+def tell(bench: StoreDriver, url: str, count: int = 1, owner: str = "local") -> list[str]:
     """Jobs that have ended, whose end is to be told; their ids."""
     ids = [bench.create(webhook_url=url, owner=owner).id for _ in range(count)]
     for id in ids:
@@ -57,7 +57,7 @@ def tell(bench: Bench, url: str, count: int = 1, owner: str = "local") -> list[s
 
 
 def relaying(
-    bench: Bench,
+    bench: StoreDriver,
     receiver: Receiver,
     until: Callable[[], object],
     *,
@@ -88,16 +88,16 @@ def relaying(
     return asyncio.run(run())
 
 
-def states(bench: Bench) -> set[str]:
+def states(bench: StoreDriver) -> set[str]:
     return {row.state for row in log(bench, limit=1000)}
 
 
-def only(bench: Bench) -> Delivery:
+def only(bench: StoreDriver) -> Delivery:
     [row] = log(bench)
     return row
 
 
-def test_one_that_hangs_holds_up_no_other(bench: Bench, receiver: Receiver) -> None:
+def test_one_that_hangs_holds_up_no_other(bench: StoreDriver, receiver: Receiver) -> None:
     """Not even the other receivers of the same owner, and although it has a backlog."""
     receiver.rules["/slow"] = receiver.hang
     tell(bench, receiver.url("/slow"), 60)
@@ -108,13 +108,13 @@ def test_one_that_hangs_holds_up_no_other(bench: Bench, receiver: Receiver) -> N
     assert 1 <= len(receiver.came) <= 4
 
 
-def test_a_quick_receiver_gets_a_backlog_as_fast_as_it_takes_it(bench: Bench, receiver: Receiver) -> None:
+def test_a_quick_receiver_gets_a_backlog_as_fast_as_it_takes_it(bench: StoreDriver, receiver: Receiver) -> None:
     ids = tell(bench, receiver.url("/"), 60)
     relaying(bench, receiver, lambda: states(bench) == {DeliveryState.DELIVERED}, seconds=20)
     assert sorted(came.job for came in receiver.came) == sorted(ids), "each once"
 
 
-def test_the_wait_after_a_failure_is_that_of_the_schedule(bench: Bench, receiver: Receiver) -> None:
+def test_the_wait_after_a_failure_is_that_of_the_schedule(bench: StoreDriver, receiver: Receiver) -> None:
     receiver.rules["/"] = lambda _: 500
     tell(bench, receiver.url("/"))
     relaying(bench, receiver, lambda: only(bench).attempts == 1)
@@ -125,7 +125,7 @@ def test_the_wait_after_a_failure_is_that_of_the_schedule(bench: Bench, receiver
     assert (row.state, row.status_code) == (DeliveryState.PENDING, 500)
 
 
-def test_a_receiver_is_left_alone_as_long_as_it_asks(bench: Bench, receiver: Receiver) -> None:
+def test_a_receiver_is_left_alone_as_long_as_it_asks(bench: StoreDriver, receiver: Receiver) -> None:
     receiver.rules["/"] = lambda _: (429, {"retry-after": "120"}, b"")
     tell(bench, receiver.url("/"))
     relaying(bench, receiver, lambda: only(bench).attempts == 1)
@@ -135,7 +135,7 @@ def test_a_receiver_is_left_alone_as_long_as_it_asks(bench: Bench, receiver: Rec
     assert 119 < (row.next_attempt_at - row.attempted_at).total_seconds() < 121
 
 
-def test_after_ten_attempts_it_is_given_up(bench: Bench, receiver: Receiver) -> None:
+def test_after_ten_attempts_it_is_given_up(bench: StoreDriver, receiver: Receiver) -> None:
     receiver.rules["/"] = lambda _: 500
     tell(bench, receiver.url("/"))
 
@@ -149,7 +149,7 @@ def test_after_ten_attempts_it_is_given_up(bench: Bench, receiver: Receiver) -> 
     assert len({came.body for came in receiver.came}) == 1, "repeats are identical"
 
 
-def test_an_address_inside_is_never_tried_again(bench: Bench, receiver: Receiver) -> None:
+def test_an_address_inside_is_never_tried_again(bench: StoreDriver, receiver: Receiver) -> None:
     tell(bench, "http://169.254.169.254/latest/meta-data/")
     sender = WebhookSender(AllowList(), 5)
     relaying(bench, receiver, lambda: states(bench) == {DeliveryState.FAILED}, sender=sender)
@@ -157,7 +157,7 @@ def test_an_address_inside_is_never_tried_again(bench: Bench, receiver: Receiver
     assert "not public" in str(only(bench).last_error)
 
 
-def test_one_that_can_never_be_sent_ends_nothing_else(bench: Bench, receiver: Receiver) -> None:
+def test_one_that_can_never_be_sent_ends_nothing_else(bench: StoreDriver, receiver: Receiver) -> None:
     """Whatever a row may hold: the process goes on, and so do the others."""
     tell(bench, receiver.url("/"))
     bench.write(lambda conn: conn.execute(update(webhook_delivery).values(url="http://[::1/\ud800")))
@@ -166,7 +166,7 @@ def test_one_that_can_never_be_sent_ends_nothing_else(bench: Bench, receiver: Re
 
 
 def test_a_mistake_of_ours_counts_as_a_failure(
-    bench: Bench, receiver: Receiver, caplog: pytest.LogCaptureFixture
+    bench: StoreDriver, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(WebhookSender):
         async def post(self, *_: object) -> Outcome:
@@ -179,7 +179,7 @@ def test_a_mistake_of_ours_counts_as_a_failure(
     assert "ZeroDivisionError" in str(only(bench).last_error)
 
 
-def test_what_is_under_way_when_the_process_stops_comes_to_its_end(bench: Bench, receiver: Receiver) -> None:
+def test_what_is_under_way_when_the_process_stops_comes_to_its_end(bench: StoreDriver, receiver: Receiver) -> None:
     def slowly(_: Came) -> int:
         receiver.closing.wait(0.3)
         return 204
@@ -190,7 +190,7 @@ def test_what_is_under_way_when_the_process_stops_comes_to_its_end(bench: Bench,
     assert (only(bench).state, len(receiver.came)) == (DeliveryState.DELIVERED, 1)
 
 
-def test_what_cannot_come_to_its_end_is_sent_by_whoever_comes_next(bench: Bench, receiver: Receiver) -> None:
+def test_what_cannot_come_to_its_end_is_sent_by_whoever_comes_next(bench: StoreDriver, receiver: Receiver) -> None:
     receiver.rules["/"] = receiver.hang
     tell(bench, receiver.url("/"))
     relaying(bench, receiver, lambda: receiver.came)
@@ -202,7 +202,7 @@ def test_what_cannot_come_to_its_end_is_sent_by_whoever_comes_next(bench: Bench,
 
 
 def test_a_mistake_in_what_is_written_ends_the_relay(
-    bench: Bench, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    bench: StoreDriver, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As any agent's: the process says so and stops, and does not go on half alive."""
 
@@ -216,7 +216,7 @@ def test_a_mistake_in_what_is_written_ends_the_relay(
 
 
 def test_it_lives_through_a_database_that_is_away(
-    bench: Bench, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    bench: StoreDriver, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, failures = bench.database.read, iter([True, True])
 

@@ -28,7 +28,7 @@ from dictograph.store.migrate import upgrade
 from dictograph.worker import runner
 from dictograph.worker.outcome import PlanChanged
 from dictograph.worker.runner import Runner, WorkerContext
-from tests.integration.store.store_driver import Bench
+from tests.integration.store.store_driver import StoreDriver
 
 POLICY = RetryPolicy(2, 300, patience=600)
 GIVEN_BACK, COMPLETED = (JobStatus.PENDING, 0), (JobStatus.COMPLETED, 0)
@@ -41,7 +41,7 @@ class _Database:
     def __init__(self, folder: Path, refusals: int = 0) -> None:
         url = f"sqlite:///{tempfile.mkdtemp(dir=folder)}/dictograph.db"
         upgrade(url)
-        self.bench = Bench(Database.open(url))
+        self.bench = StoreDriver(Database.open(url))
         self.read = self.bench.database.read
         self.asked, self.ready = asyncio.Event(), asyncio.Event()
         self.ready.set()

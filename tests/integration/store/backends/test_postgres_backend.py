@@ -22,7 +22,7 @@ from dictograph.store.change_notifier import Jobs
 from dictograph.store.database import Database
 from dictograph.store.jobs import prune
 from dictograph.store.tables import job
-from tests.integration.store.store_driver import Bench
+from tests.integration.store.store_driver import StoreDriver
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_there_are_never_more_connections_than_the_pool_and_a_listener(url: str)
     _until(lambda: _connections(url) == 0)
 
 
-def test_the_next_question_finds_the_server_again(bench: Bench, url: str) -> None:
+def test_the_next_question_finds_the_server_again(bench: StoreDriver, url: str) -> None:
     bench.create("a")
     _cut_all(url)
     assert bench.status("a") is JobStatus.PENDING
@@ -78,7 +78,7 @@ def test_the_next_question_finds_the_server_again(bench: Bench, url: str) -> Non
     assert bench.cancel("a").status is JobStatus.CANCELLED
 
 
-def test_a_question_whose_connection_is_cut_is_run_again(bench: Bench, url: str, database: Database) -> None:
+def test_a_question_whose_connection_is_cut_is_run_again(bench: StoreDriver, url: str, database: Database) -> None:
     bench.create("a")
     runs: list[int] = []
 
@@ -94,7 +94,7 @@ def test_a_question_whose_connection_is_cut_is_run_again(bench: Bench, url: str,
 
 
 def test_a_connection_that_is_cut_while_committing_is_an_error(
-    bench: Bench, url: str, database: Database, monkeypatch: pytest.MonkeyPatch
+    bench: StoreDriver, url: str, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody knows whether it is committed, so it is not for us to do it again."""
     runs: list[int] = []
@@ -115,7 +115,7 @@ def test_a_connection_that_is_cut_while_committing_is_an_error(
     assert len(runs) == 1
 
 
-def test_of_two_transactions_in_a_ring_one_is_run_again(bench: Bench, database: Database) -> None:
+def test_of_two_transactions_in_a_ring_one_is_run_again(bench: StoreDriver, database: Database) -> None:
     for id in ("a", "b"):
         bench.create(id)
     both, runs = threading.Barrier(2), []
@@ -137,15 +137,15 @@ def test_of_two_transactions_in_a_ring_one_is_run_again(bench: Bench, database: 
     assert [bench.job(id).priority for id in ("a", "b")] == [2, 2]
 
 
-def test_a_lock_that_is_held_too_long_is_named(bench: Bench, url: str) -> None:
+def test_a_lock_that_is_held_too_long_is_named(bench: StoreDriver, url: str) -> None:
     bench.create("a")
     impatient = Database.open(f"{url}?options=-clock_timeout%3D100")
     try:
         with psycopg.connect(url) as other:
             other.execute("SELECT 1 FROM transcription_job FOR UPDATE")
             with pytest.raises(DatabaseUnavailable, match="lock"):
-                Bench(impatient).cancel("a")
-        assert Bench(impatient).cancel("a").status is JobStatus.CANCELLED
+                StoreDriver(impatient).cancel("a")
+        assert StoreDriver(impatient).cancel("a").status is JobStatus.CANCELLED
     finally:
         impatient.close_now()
 
@@ -185,7 +185,7 @@ def test_the_servers_own_limits_are_set_and_what_is_committed_is_durable(databas
     assert (reading["transaction_isolation"], reading["transaction_read_only"]) == ("repeatable read", "on")
 
 
-def test_a_read_sees_one_snapshot(bench: Bench, database: Database) -> None:
+def test_a_read_sees_one_snapshot(bench: StoreDriver, database: Database) -> None:
     bench.create("a")
 
     def twice(conn: Connection) -> list[int]:
@@ -205,7 +205,7 @@ async def _soon(event: asyncio.Event) -> None:
     event.clear()
 
 
-def test_other_processes_are_heard_at_once_and_the_own_is_not(bench: Bench, database: Database, url: str) -> None:
+def test_other_processes_are_heard_at_once_and_the_own_is_not(bench: StoreDriver, database: Database, url: str) -> None:
     async def listen() -> None:
         news, wake, told = asyncio.Event(), asyncio.Event(), list[Jobs]()
 
@@ -219,7 +219,7 @@ def test_other_processes_are_heard_at_once_and_the_own_is_not(bench: Bench, data
         await database.read(lambda conn: None)
         await _soon(news)  # it may have missed something before it listened
         await _soon(wake)
-        other = Bench(Database.open(url))
+        other = StoreDriver(Database.open(url))
         try:
             await asyncio.to_thread(other.create, "theirs")
             await _soon(news)
@@ -245,7 +245,7 @@ def test_the_listener_comes_back(database: Database, url: str, caplog: pytest.Lo
         assert not await _eventually(database, True)
         await asyncio.to_thread(_cut_all, url)
         await _soon(news)  # it says so when it is back, for it cannot know what it missed
-        other = Bench(Database.open(url))
+        other = StoreDriver(Database.open(url))
         try:
             await asyncio.to_thread(other.create)
             await _soon(news)
@@ -285,7 +285,7 @@ def test_many_jobs_are_told_of_as_any() -> None:
     assert jobs_of("from another program") is None
 
 
-def test_pruning_hundreds_of_jobs_tells_of_it(bench: Bench, database: Database) -> None:
+def test_pruning_hundreds_of_jobs_tells_of_it(bench: StoreDriver, database: Database) -> None:
     bench.create("first")
     columns = ", ".join(column.name for column in job.c if column.computed is None and column.name != "id")
     copies = f"SELECT lpad(i::text, 50, '0'), {columns} FROM transcription_job, generate_series(1, 249) i"

@@ -16,7 +16,7 @@ from dictograph.store.backends.sqlite_writer import Writer
 from dictograph.store.database import Database
 from dictograph.store.jobs import read
 from dictograph.store.migrate import upgrade
-from tests.integration.store.store_driver import Bench
+from tests.integration.store.store_driver import StoreDriver
 from tests.integration.store.test_database import ask_for_job, hold_writer
 
 
@@ -25,7 +25,7 @@ def kind() -> str:
     return "sqlite"
 
 
-def test_waiting_writes_share_one_commit(bench: Bench, database: Database) -> None:
+def test_waiting_writes_share_one_commit(bench: StoreDriver, database: Database) -> None:
     commits: list[None] = []
     event.listen(database._backend.engine, "commit", lambda conn: commits.append(None))
     go = hold_writer(database)
@@ -35,7 +35,7 @@ def test_waiting_writes_share_one_commit(bench: Bench, database: Database) -> No
     assert len(commits) == 2, "the one that held the writer, and one for all the rest"
 
 
-def test_a_full_disk_is_named_and_passes(bench: Bench, database: Database) -> None:
+def test_a_full_disk_is_named_and_passes(bench: StoreDriver, database: Database) -> None:
     def fill(conn: Connection) -> None:
         conn.exec_driver_sql("PRAGMA max_page_count=1")
         conn.exec_driver_sql("CREATE TABLE filling AS SELECT zeroblob(10000000) AS b")
@@ -50,7 +50,7 @@ def test_a_full_disk_is_named_and_passes(bench: Bench, database: Database) -> No
     assert bench.read(read.counts)[JobStatus.PENDING] == 1
 
 
-def test_a_lock_held_by_another_is_named(bench: Bench, database: Database, url: str) -> None:
+def test_a_lock_held_by_another_is_named(bench: StoreDriver, database: Database, url: str) -> None:
     other = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
     try:
         other.execute("BEGIN IMMEDIATE")

@@ -18,21 +18,21 @@ from dictograph.store.database import Database
 from dictograph.store.jobs import control, finish
 from dictograph.store.jobs.accept import NewJob, create_job
 from dictograph.store.tables import job as job_table
-from tests.integration.store.store_driver import AT_ONCE, Bench
+from tests.integration.store.store_driver import AT_ONCE, StoreDriver
 
 MARK = "cd" * 32
 
 
-def joined(bench: Bench, owner: str = "ann", mark: str = MARK, repeatable: bool = True) -> str | None:
+def joined(bench: StoreDriver, owner: str = "ann", mark: str = MARK, repeatable: bool = True) -> str | None:
     found = bench.write(find_joined, owner, mark, repeatable=repeatable)
     return None if found is None else found.id
 
 
-def marked(bench: Bench) -> Job:
+def marked(bench: StoreDriver) -> Job:
     return bench.create(owner="ann", join_mark=MARK)
 
 
-def ended(bench: Bench, error: ErrorRecord | None = None) -> str:
+def ended(bench: StoreDriver, error: ErrorRecord | None = None) -> str:
     """A job that has just ended, well or with an error for good."""
     lease = bench.running(owner="ann", join_mark=MARK)
     if error is None:
@@ -40,14 +40,14 @@ def ended(bench: Bench, error: ErrorRecord | None = None) -> str:
     return bench.write(finish.fail, lease, error, False, AT_ONCE).id
 
 
-def grow_old(bench: Bench, job_id: str, seconds: float) -> None:
+def grow_old(bench: StoreDriver, job_id: str, seconds: float) -> None:
     finished = bench.job(job_id).finished_at
     assert finished is not None
     change = update(job_table).where(job_table.c.id == job_id)
     bench.write(lambda conn: conn.execute(change.values(finished_at=finished - timedelta(seconds=seconds))))
 
 
-def test_what_waits_or_runs_is_joined_by_its_owner_alone(bench: Bench) -> None:
+def test_what_waits_or_runs_is_joined_by_its_owner_alone(bench: StoreDriver) -> None:
     assert joined(bench) is None
     job = marked(bench)
     bench.create(owner="ann")
@@ -59,7 +59,7 @@ def test_what_waits_or_runs_is_joined_by_its_owner_alone(bench: Bench) -> None:
     assert joined(bench, repeatable=False) == job.id
 
 
-def test_what_an_earlier_version_marked_otherwise_is_joined_too(bench: Bench) -> None:
+def test_what_an_earlier_version_marked_otherwise_is_joined_too(bench: StoreDriver) -> None:
     made = marked(bench)
     assert joined(bench, mark="ef" * 32) is None
     found = bench.write(find_joined, "ann", "ef" * 32, MARK, repeatable=True)
@@ -69,7 +69,7 @@ def test_what_an_earlier_version_marked_otherwise_is_joined_too(bench: Bench) ->
 
 @pytest.mark.parametrize(("code", "joins"), [("storage_unavailable", False), ("engine_failed", True)])
 def test_what_waits_for_audio_that_is_gone_is_not_joined_by_who_brings_it_again(
-    bench: Bench, code: str, joins: bool
+    bench: StoreDriver, code: str, joins: bool
 ) -> None:
     lease = bench.running(owner="ann", join_mark=MARK)
     waiting = bench.write(finish.fail, lease, ErrorRecord(code, "It did not work.", "DECODE"), True, AT_ONCE)
@@ -77,7 +77,7 @@ def test_what_waits_for_audio_that_is_gone_is_not_joined_by_who_brings_it_again(
     assert joined(bench) == (waiting.id if joins else None)
 
 
-def test_what_is_done_is_joined_for_an_hour_if_it_would_be_the_same_again(bench: Bench) -> None:
+def test_what_is_done_is_joined_for_an_hour_if_it_would_be_the_same_again(bench: StoreDriver) -> None:
     id = ended(bench)
     assert joined(bench) == id
     assert joined(bench, repeatable=False) is None
@@ -85,7 +85,7 @@ def test_what_is_done_is_joined_for_an_hour_if_it_would_be_the_same_again(bench:
     assert joined(bench) is None
 
 
-def test_what_failed_is_joined_for_a_minute_if_nothing_can_help(bench: Bench) -> None:
+def test_what_failed_is_joined_for_a_minute_if_nothing_can_help(bench: StoreDriver) -> None:
     id = ended(bench, ErrorRecord("unsupported_format", "The file is text.", "DECODE"))
     assert joined(bench) == id
     grow_old(bench, id, FAILED_S + 1)
@@ -94,26 +94,26 @@ def test_what_failed_is_joined_for_a_minute_if_nothing_can_help(bench: Bench) ->
     assert joined(bench) is None
 
 
-def test_what_was_cancelled_is_not_joined(bench: Bench) -> None:
+def test_what_was_cancelled_is_not_joined(bench: StoreDriver) -> None:
     bench.cancel(marked(bench).id)
     assert joined(bench) is None
 
 
-def test_the_newest_is_joined(bench: Bench) -> None:
+def test_the_newest_is_joined(bench: StoreDriver) -> None:
     ended(bench)
     job = marked(bench)
     assert joined(bench) == job.id
 
 
 @pytest.fixture
-def neighbour(url: str) -> Iterator[Bench]:
+def neighbour(url: str) -> Iterator[StoreDriver]:
     """The same database, as another process sees it."""
     database = Database.open(url)
-    yield Bench(database)
+    yield StoreDriver(database)
     database.close_now()
 
 
-def test_of_many_at_once_one_makes_the_job(bench: Bench, neighbour: Bench) -> None:
+def test_of_many_at_once_one_makes_the_job(bench: StoreDriver, neighbour: StoreDriver) -> None:
     start = threading.Barrier(12)
 
     def make(number: int) -> str:
@@ -131,7 +131,7 @@ def test_of_many_at_once_one_makes_the_job(bench: Bench, neighbour: Bench) -> No
         assert len(set(threads.map(make, range(12)))) == 1
 
 
-def test_a_job_that_is_being_joined_is_deleted_afterwards(bench: Bench, neighbour: Bench) -> None:
+def test_a_job_that_is_being_joined_is_deleted_afterwards(bench: StoreDriver, neighbour: StoreDriver) -> None:
     id = marked(bench).id
     removals: list[Future[Job]] = []
 
@@ -148,7 +148,7 @@ def test_a_job_that_is_being_joined_is_deleted_afterwards(bench: Bench, neighbou
     assert bench.write(idempotency.begin, "ann", "key", "p", "t") is None, "the key went with its job"
 
 
-def test_it_is_found_by_its_index(bench: Bench, kind: str) -> None:
+def test_it_is_found_by_its_index(bench: StoreDriver, kind: str) -> None:
     def explained(conn: Connection) -> str:
         if kind == "postgresql":  # it goes by what it has counted, and with few rows it would look at them all
             conn.execute(text("ANALYZE transcription_job"))

@@ -9,16 +9,16 @@ from dictograph.contract import Contract
 from dictograph.errors import NotFound
 from dictograph.job import Job, Source, SourceKind
 from dictograph.store.compat.path_jobs import needed_paths, newest_of_path, path_key
-from tests.integration.store.store_driver import Bench
+from tests.integration.store.store_driver import StoreDriver
 
 TALK = "/data/talk.mp3"
 
 
-def by_path(bench: Bench, path: str = TALK, owner: str = "path", contract: Contract = Contract.PATH) -> Job:
+def by_path(bench: StoreDriver, path: str = TALK, owner: str = "path", contract: Contract = Contract.PATH) -> Job:
     return bench.create(owner=owner, contract=contract, source=Source(SourceKind.PATH, path), audio=None)
 
 
-def test_the_newest_of_the_owner_is_found(bench: Bench) -> None:
+def test_the_newest_of_the_owner_is_found(bench: StoreDriver) -> None:
     by_path(bench)
     by_path(bench, owner="ann")
     newest = by_path(bench)
@@ -32,18 +32,18 @@ def test_the_newest_of_the_owner_is_found(bench: Bench) -> None:
         bench.read(newest_of_path, "somebody", TALK)
 
 
-def test_a_completed_job_comes_with_its_text(bench: Bench) -> None:
+def test_a_completed_job_comes_with_its_text(bench: StoreDriver) -> None:
     by_path(bench)
     bench.whole(bench.claim().lease, 2)
     assert bench.read(newest_of_path, "path", TALK)[1] == "text 0 text 1"
 
 
-def test_a_path_of_any_length_and_of_any_signs_is_found(bench: Bench) -> None:
+def test_a_path_of_any_length_and_of_any_signs_is_found(bench: StoreDriver) -> None:
     for path in ("/" + "d" * 4000, "/data/ä ö/%2F?&#'\"\\.mp3", "/\N{SNOWMAN}"):
         assert bench.read(newest_of_path, "path", by_path(bench, path).source.location)[0].source.location == path
 
 
-def test_what_has_not_ended_needs_its_path(bench: Bench) -> None:
+def test_what_has_not_ended_needs_its_path(bench: StoreDriver) -> None:
     by_path(bench)
     by_path(bench, "/data/other.mp3", owner="ann")
     paths = [TALK, "/data/other.mp3", "/data/none.mp3"]
@@ -55,7 +55,7 @@ def test_what_has_not_ended_needs_its_path(bench: Bench) -> None:
     assert bench.read(needed_paths, []) == set()
 
 
-def test_the_question_is_answered_by_the_index(bench: Bench) -> None:
+def test_the_question_is_answered_by_the_index(bench: StoreDriver) -> None:
     for number in range(200):
         by_path(bench, f"/data/{number}.mp3")
     by_path(bench)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, event
 from dictograph.contract import Contract
 from dictograph.store.compat.traffic import Traffic, traffic
 from dictograph.store.jobs import control
-from tests.integration.store.store_driver import Bench
+from tests.integration.store.store_driver import StoreDriver
 
 
 @pytest.fixture
@@ -18,13 +18,13 @@ def start() -> datetime:
     return datetime.now(UTC) - timedelta(seconds=1)
 
 
-def test_nothing_is_nothing(bench: Bench, start: datetime) -> None:
+def test_nothing_is_nothing(bench: StoreDriver, start: datetime) -> None:
     bench.create(contract=Contract.NATIVE)
     bench.claim()
     assert bench.read(traffic, Contract.GATEWAY, start) == Traffic()
 
 
-def test_jobs_are_counted_by_what_they_do(bench: Bench, start: datetime) -> None:
+def test_jobs_are_counted_by_what_they_do(bench: StoreDriver, start: datetime) -> None:
     made = [bench.create(owner=f"owner{number}", contract=Contract.GATEWAY) for number in range(5)]
     bench.create(owner="other", contract=Contract.PATH)
     bench.whole(bench.claim().lease, 1)
@@ -40,7 +40,7 @@ def test_jobs_are_counted_by_what_they_do(bench: Bench, start: datetime) -> None
     assert (later.waiting, later.completed, later.failed) == (2, 0, 0)
 
 
-def test_what_has_ended_long_ago_is_not_looked_at(bench: Bench, kind: str, start: datetime) -> None:
+def test_what_has_ended_long_ago_is_not_looked_at(bench: StoreDriver, kind: str, start: datetime) -> None:
     """However many those are: an index leads to the ones that count."""
     if kind != "sqlite":
         pytest.skip("PostgreSQL chooses by the sizes of tables, and these are empty")

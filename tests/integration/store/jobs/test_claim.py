@@ -14,10 +14,10 @@ from dictograph.store.jobs import finish, progress
 from dictograph.store.jobs.claim import Claim, Claimant, claim_job, has_waiting_exclusive_job
 from dictograph.store.jobs.lease import RetryPolicy
 from dictograph.store.tables import job
-from tests.integration.store.store_driver import OOPS, Bench
+from tests.integration.store.store_driver import OOPS, StoreDriver
 
 
-def test_a_claim_takes_the_job_and_gives_its_lease(bench: Bench) -> None:
+def test_a_claim_takes_the_job_and_gives_its_lease(bench: StoreDriver) -> None:
     made = bench.create()
     claim = bench.claim()
     assert (claim.job.id, claim.job.status, claim.job.attempt) == (made.id, JobStatus.PROCESSING, 1)
@@ -27,14 +27,14 @@ def test_a_claim_takes_the_job_and_gives_its_lease(bench: Bench) -> None:
     assert bench.try_claim() is None
 
 
-def test_priority_goes_before_age(bench: Bench) -> None:
+def test_priority_goes_before_age(bench: StoreDriver) -> None:
     bench.create("old")
     bench.create("urgent", priority=5)
     bench.create("new")
     assert [bench.claim().job.id for _ in range(3)] == ["urgent", "old", "new"]
 
 
-def test_the_owner_with_the_fewest_running_jobs_goes_first(bench: Bench) -> None:
+def test_the_owner_with_the_fewest_running_jobs_goes_first(bench: StoreDriver) -> None:
     for number in range(3):
         bench.create(f"greedy-{number}", owner="greedy")
     bench.create("modest-0", owner="modest")
@@ -43,7 +43,7 @@ def test_the_owner_with_the_fewest_running_jobs_goes_first(bench: Bench) -> None
     assert order == ["greedy-0", "modest-0", "third-0", "greedy-1", "greedy-2"]
 
 
-def test_only_what_the_worker_can_run_is_claimed(bench: Bench) -> None:
+def test_only_what_the_worker_can_run_is_claimed(bench: StoreDriver) -> None:
     bench.create("whisper-job", options=Options(engine="whisper"))
     bench.create("big-model", options=Options(model="large-v3"))
     assert bench.try_claim(engine="auto") is None
@@ -54,7 +54,7 @@ def test_only_what_the_worker_can_run_is_claimed(bench: Bench) -> None:
     assert bench.write(claim_job, Claimant("w", 60, frozenset(), False)) is None
 
 
-def test_what_was_frozen_decides_who_may_claim_again(bench: Bench) -> None:
+def test_what_was_frozen_decides_who_may_claim_again(bench: StoreDriver) -> None:
     lease = bench.running()
     bench.write(progress.freeze_engine, lease, FrozenEngine("whisper", "small", "abc"), [])
     bench.fail(lease)
@@ -64,7 +64,7 @@ def test_what_was_frozen_decides_who_may_claim_again(bench: Bench) -> None:
     assert again.job.frozen == FrozenEngine("whisper", "small", "abc")
 
 
-def test_a_job_that_lost_its_lease_runs_alone(bench: Bench) -> None:
+def test_a_job_that_lost_its_lease_runs_alone(bench: StoreDriver) -> None:
     lease = bench.running()
     bench.expire_lease(lease.job_id)
     bench.lose()
@@ -78,7 +78,7 @@ def test_a_job_that_lost_its_lease_runs_alone(bench: Bench) -> None:
     assert not bench.claim(busy=True).exclusive, "a committed window shows that it kills nobody"
 
 
-def test_a_job_that_waits_to_run_alone_is_found_and_taken_first(bench: Bench) -> None:
+def test_a_job_that_waits_to_run_alone_is_found_and_taken_first(bench: StoreDriver) -> None:
     shy = bench.running()
     bench.expire_lease(shy.job_id)
     bench.lose()
@@ -97,7 +97,7 @@ def test_a_job_that_waits_to_run_alone_is_found_and_taken_first(bench: Bench) ->
     assert bench.claim(busy=True).job.id == "urgent"
 
 
-def test_a_job_in_backoff_is_not_claimed(bench: Bench) -> None:
+def test_a_job_in_backoff_is_not_claimed(bench: StoreDriver) -> None:
     lease = bench.running()
     bench.write(finish.fail, lease, OOPS, True, RetryPolicy(60.0, 60.0))
     assert bench.try_claim() is None
@@ -117,7 +117,7 @@ db.close_now()
 """
 
 
-def test_two_processes_never_get_the_same_job(bench: Bench, url: str) -> None:
+def test_two_processes_never_get_the_same_job(bench: StoreDriver, url: str) -> None:
     made = {bench.create().id for _ in range(60)}
     command = [sys.executable, "-W", "error", "-c", _CLAIMER, url]
     claimers = [subprocess.Popen([*command, f"w{n}"], stdout=subprocess.PIPE, text=True) for n in range(2)]
@@ -128,7 +128,7 @@ def test_two_processes_never_get_the_same_job(bench: Bench, url: str) -> None:
 
 
 @pytest.mark.parametrize("busy", [True, False])
-def test_the_claim_looks_at_no_row_that_is_not_pending(bench: Bench, database: Database, busy: bool) -> None:
+def test_the_claim_looks_at_no_row_that_is_not_pending(bench: StoreDriver, database: Database, busy: bool) -> None:
     """Every table access of the claim goes through an index of pending or running rows, or by id."""
     _fill_with_ended_jobs(bench)
     plan = _plan_of_the_claim(bench, database, busy)
@@ -141,7 +141,7 @@ def test_the_claim_looks_at_no_row_that_is_not_pending(bench: Bench, database: D
         assert any(name in line for name in indexes), line
 
 
-def _fill_with_ended_jobs(bench: Bench) -> None:
+def _fill_with_ended_jobs(bench: StoreDriver) -> None:
     """As many as it takes for PostgreSQL to find an index worth its while."""
     bench.create("ended-0")
     bench.cancel("ended-0")
@@ -154,7 +154,7 @@ def _fill_with_ended_jobs(bench: Bench) -> None:
     bench.write(lambda c: c.exec_driver_sql("ANALYZE transcription_job"))
 
 
-def _plan_of_the_claim(bench: Bench, database: Database, busy: bool) -> list[str]:
+def _plan_of_the_claim(bench: StoreDriver, database: Database, busy: bool) -> list[str]:
     statements: list[tuple[str, tuple[object, ...]]] = []
 
     def note(conn: Connection, cursor: object, statement: str, parameters: tuple[object, ...], *_: object) -> None:

@@ -10,10 +10,10 @@ from dictograph.job import JobStatus, Source, SourceKind
 from dictograph.store import events, idempotency, outbox
 from dictograph.store.jobs import control, prune, read
 from dictograph.store.tables import metadata
-from tests.integration.store.store_driver import OOPS, Bench
+from tests.integration.store.store_driver import OOPS, StoreDriver
 
 
-def test_cancel_ends_a_pending_and_a_running_job(bench: Bench) -> None:
+def test_cancel_ends_a_pending_and_a_running_job(bench: StoreDriver) -> None:
     bench.create("waiting")
     running = bench.claim().lease.job_id
     bench.create("other")
@@ -27,7 +27,7 @@ def test_cancel_ends_a_pending_and_a_running_job(bench: Bench) -> None:
     assert bench.try_claim() is None
 
 
-def test_retry_keeps_what_was_done(bench: Bench) -> None:
+def test_retry_keeps_what_was_done(bench: StoreDriver) -> None:
     held = bench.running(max_attempts=1)
     bench.plan(held, 2)
     bench.commit(held, 0)
@@ -42,7 +42,7 @@ def test_retry_keeps_what_was_done(bench: Bench) -> None:
     assert window.result["segments"][0]["text"] == "text 0"
 
 
-def test_only_what_failed_or_was_cancelled_is_run_again(bench: Bench) -> None:
+def test_only_what_failed_or_was_cancelled_is_run_again(bench: StoreDriver) -> None:
     bench.create("a")
     with pytest.raises(JobStateConflict, match="pending"):
         bench.retry("a")
@@ -54,7 +54,7 @@ def test_only_what_failed_or_was_cancelled_is_run_again(bench: Bench) -> None:
         bench.retry("a")
 
 
-def test_an_upload_that_is_gone_cannot_be_run_again_but_a_url_can(bench: Bench) -> None:
+def test_an_upload_that_is_gone_cannot_be_run_again_but_a_url_can(bench: StoreDriver) -> None:
     bench.create("upload")
     bench.create("url", source=Source(SourceKind.URL, "https://example.org/a.mp3"))
     for id in ("upload", "url"):
@@ -65,7 +65,7 @@ def test_an_upload_that_is_gone_cannot_be_run_again_but_a_url_can(bench: Bench) 
     assert bench.retry("url").audio is None
 
 
-def test_remove_leaves_nothing(bench: Bench) -> None:
+def test_remove_leaves_nothing(bench: StoreDriver) -> None:
     bench.write(idempotency.begin, "local", "key", "p", "a")
     bench.create("a")
     bench.write(idempotency.settle, "local", "key", "a", "f")
@@ -85,7 +85,7 @@ def test_remove_leaves_nothing(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("question", [control.cancel, control.retry, control.remove, read.get_job])
-def test_what_is_anothers_is_not_there(bench: Bench, query: object) -> None:
+def test_what_is_anothers_is_not_there(bench: StoreDriver, query: object) -> None:
     bench.create("a", owner="anna")
     for owner, id in (("otto", "a"), ("anna", "b"), (None, "b")):
         with pytest.raises(NotFound):

@@ -13,7 +13,7 @@ from dictograph.store import outbox
 from dictograph.store.jobs import control, finish, lease, progress
 from dictograph.store.jobs.progress import PlannedWindow
 from dictograph.store.jobs.rows import find
-from tests.integration.store.store_driver import AT_ONCE, OOPS, Bench, result
+from tests.integration.store.store_driver import AT_ONCE, OOPS, StoreDriver, result
 
 FENCED: dict[str, Callable[..., Any]] = {
     "record_audio": lambda c, held: progress.record_audio(c, held, StoredAudio("x", "y", 1)),
@@ -31,7 +31,7 @@ FENCED: dict[str, Callable[..., Any]] = {
 
 @pytest.mark.parametrize("name", FENCED)
 @pytest.mark.parametrize("how", ["cancelled", "lost", "claimed by another", "wrong token", "removed"])
-def test_a_stale_lease_writes_nothing(bench: Bench, name: str, how: str) -> None:
+def test_a_stale_lease_writes_nothing(bench: StoreDriver, name: str, how: str) -> None:
     held = bench.running()
     bench.plan(held, 1)
     if how == "cancelled":
@@ -54,7 +54,7 @@ def test_a_stale_lease_writes_nothing(bench: Bench, name: str, how: str) -> None
         assert not bench.job(held.job_id).plan_complete
 
 
-def test_fence_gives_the_number_of_the_first_new_event(bench: Bench) -> None:
+def test_fence_gives_the_number_of_the_first_new_event(bench: StoreDriver) -> None:
     held = bench.running()
     assert bench.job(held.job_id).last_seq == 2
     assert bench.write(lease.fence, held, 3, priority=7) == 3
@@ -62,7 +62,7 @@ def test_fence_gives_the_number_of_the_first_new_event(bench: Bench) -> None:
     assert bench.job(held.job_id).priority == 7
 
 
-def test_renewal_names_the_jobs_that_are_still_owned(bench: Bench) -> None:
+def test_renewal_names_the_jobs_that_are_still_owned(bench: StoreDriver) -> None:
     kept, lost = bench.running(), bench.running()
     bench.cancel(lost.job_id)
     before = bench.column(kept.job_id, "lease_expires_at")
@@ -72,14 +72,14 @@ def test_renewal_names_the_jobs_that_are_still_owned(bench: Bench) -> None:
     assert bench.write(lease.renew, [], 500) == set()
 
 
-def test_a_lease_past_its_end_can_be_renewed_until_it_is_lost(bench: Bench) -> None:
+def test_a_lease_past_its_end_can_be_renewed_until_it_is_lost(bench: StoreDriver) -> None:
     held = bench.running()
     bench.expire_lease(held.job_id)
     assert bench.write(lease.renew, [held], 60) == {held.job_id}
     assert bench.lose() == []
 
 
-def test_lost_leases_are_counted_until_the_job_is_dead(bench: Bench) -> None:
+def test_lost_leases_are_counted_until_the_job_is_dead(bench: StoreDriver) -> None:
     made = bench.create(max_attempts=3)
     for attempt in range(1, 4):
         assert bench.claim().job.attempt == attempt
@@ -93,7 +93,7 @@ def test_lost_leases_are_counted_until_the_job_is_dead(bench: Bench) -> None:
     assert bench.events(made.id)[-1].data["dead"] is True
 
 
-def test_the_jobs_of_a_dead_worker_return_at_once(bench: Bench) -> None:
+def test_the_jobs_of_a_dead_worker_return_at_once(bench: StoreDriver) -> None:
     for _ in range(3):
         bench.create()
     mine, other = bench.claim(worker="dead"), bench.claim(worker="alive")
@@ -102,7 +102,7 @@ def test_the_jobs_of_a_dead_worker_return_at_once(bench: Bench) -> None:
     assert bench.job(mine.job.id).failures == 1
 
 
-def test_a_lease_that_was_renewed_since_it_was_looked_at_is_not_lost(bench: Bench) -> None:
+def test_a_lease_that_was_renewed_since_it_was_looked_at_is_not_lost(bench: StoreDriver) -> None:
     silent, alive = bench.running(), bench.running()
     seen = bench.read(lease.held_leases)
     assert {one.job_id for one in seen} == {silent.job_id, alive.job_id}
@@ -113,7 +113,7 @@ def test_a_lease_that_was_renewed_since_it_was_looked_at_is_not_lost(bench: Benc
     assert bench.status(alive.job_id) is JobStatus.PROCESSING
 
 
-def test_a_new_window_makes_the_budget_whole(bench: Bench) -> None:
+def test_a_new_window_makes_the_budget_whole(bench: StoreDriver) -> None:
     held = bench.running()
     bench.plan(held, 2)
     bench.fail(held)
@@ -123,7 +123,7 @@ def test_a_new_window_makes_the_budget_whole(bench: Bench) -> None:
     assert bench.job(held.job_id).failures == 0
 
 
-def test_what_no_retry_helps_fails_for_good(bench: Bench) -> None:
+def test_what_no_retry_helps_fails_for_good(bench: StoreDriver) -> None:
     held = bench.running()
     job = bench.fail(held, retryable=False)
     assert (job.status, job.dead, job.error) == (JobStatus.FAILED, False, OOPS)
@@ -133,7 +133,7 @@ def test_what_no_retry_helps_fails_for_good(bench: Bench) -> None:
     }
 
 
-def test_a_release_costs_nothing_and_keeps_the_place(bench: Bench) -> None:
+def test_a_release_costs_nothing_and_keeps_the_place(bench: StoreDriver) -> None:
     held = bench.running()
     bench.create("later")
     job = bench.write(finish.release, held)
@@ -141,7 +141,7 @@ def test_a_release_costs_nothing_and_keeps_the_place(bench: Bench) -> None:
     assert bench.claim().job.id == held.job_id
 
 
-def test_every_return_to_pending_has_its_wake_up(bench: Bench) -> None:
+def test_every_return_to_pending_has_its_wake_up(bench: StoreDriver) -> None:
     held = bench.running()
     bench.write(finish.release, held)
     bench.fail(bench.claim().lease)
@@ -156,7 +156,7 @@ def test_every_return_to_pending_has_its_wake_up(bench: Bench) -> None:
     assert ids == [f"{held.job_id}:dispatch:{seq}" for seq in pending_at]
 
 
-def test_an_outside_write_names_the_state_it_saw(bench: Bench) -> None:
+def test_an_outside_write_names_the_state_it_saw(bench: StoreDriver) -> None:
     """The reaper looked, the worker was quicker and the job was claimed again: the reaper's write is void."""
     held = bench.running()
     seen = bench.read(find, None, held.job_id)
@@ -168,7 +168,7 @@ def test_an_outside_write_names_the_state_it_saw(bench: Bench) -> None:
     assert bench.write(lease.renew, [again.lease], 60) == {held.job_id}
 
 
-def test_what_a_worker_holds_and_knows_nothing_of_is_given_back_uncharged(bench: Bench) -> None:
+def test_what_a_worker_holds_and_knows_nothing_of_is_given_back_uncharged(bench: StoreDriver) -> None:
     """The answer to a claim got lost with the connection; its commit did not."""
     for _ in range(3):
         bench.create()

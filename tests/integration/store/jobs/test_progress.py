@@ -7,10 +7,10 @@ import pytest
 from dictograph.errors import DictographError
 from dictograph.job import FrozenEngine, JobStatus
 from dictograph.store.jobs import finish, progress, read
-from tests.integration.store.store_driver import Bench, result
+from tests.integration.store.store_driver import StoreDriver, result
 
 
-def test_a_whole_run_and_its_events(bench: Bench) -> None:
+def test_a_whole_run_and_its_events(bench: StoreDriver) -> None:
     made = bench.create()
     held = bench.claim().lease
     warning = {"code": "engine_fallback", "message": "No weights."}
@@ -39,7 +39,7 @@ def test_a_whole_run_and_its_events(bench: Bench) -> None:
     assert bench.column(made.id, "processing_time_seconds") == round(job.processing_seconds or -1)
 
 
-def test_the_text_of_many_windows_is_read_in_pages(bench: Bench) -> None:
+def test_the_text_of_many_windows_is_read_in_pages(bench: StoreDriver) -> None:
     held = bench.running()
     bench.plan(held, 150)
     bench.write(progress.commit_windows, held, [(i, result(f" {i} " if i % 3 else "  ")) for i in range(150)])
@@ -48,7 +48,7 @@ def test_the_text_of_many_windows_is_read_in_pages(bench: Bench) -> None:
     assert bench.column(held.job_id, "result_text") == " ".join(str(i) for i in range(150) if i % 3)
 
 
-def test_a_job_without_speech_completes_with_no_text(bench: Bench) -> None:
+def test_a_job_without_speech_completes_with_no_text(bench: StoreDriver) -> None:
     held = bench.running()
     bench.finish_plan(held)
     assert bench.write(finish.complete, held).status is JobStatus.COMPLETED
@@ -56,7 +56,7 @@ def test_a_job_without_speech_completes_with_no_text(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("lack", ["windows", "plan"])
-def test_an_unfinished_job_cannot_be_completed(bench: Bench, lack: str) -> None:
+def test_an_unfinished_job_cannot_be_completed(bench: StoreDriver, lack: str) -> None:
     held = bench.running()
     bench.plan(held, 2)
     if lack == "windows":
@@ -72,7 +72,7 @@ def test_an_unfinished_job_cannot_be_completed(bench: Bench, lack: str) -> None:
 
 
 @pytest.mark.parametrize("indexes", [(1,), (0, 2), (1, 0), (0, 0), (0, 1, 2, 3)])
-def test_windows_are_committed_in_order_or_not_at_all(bench: Bench, indexes: tuple[int, ...]) -> None:
+def test_windows_are_committed_in_order_or_not_at_all(bench: StoreDriver, indexes: tuple[int, ...]) -> None:
     held = bench.running()
     bench.plan(held, 3)
     with pytest.raises(DictographError):
@@ -84,7 +84,7 @@ def test_windows_are_committed_in_order_or_not_at_all(bench: Bench, indexes: tup
         bench.commit(held, 0)
 
 
-def test_a_plan_has_no_hole_and_no_end_twice(bench: Bench) -> None:
+def test_a_plan_has_no_hole_and_no_end_twice(bench: StoreDriver) -> None:
     held = bench.running()
     with pytest.raises(DictographError, match="out of order"):
         bench.plan(held, 1, first=1)
@@ -94,7 +94,7 @@ def test_a_plan_has_no_hole_and_no_end_twice(bench: Bench) -> None:
         bench.plan(held, 1, first=1)
 
 
-def test_other_samples_void_all_windows(bench: Bench) -> None:
+def test_other_samples_void_all_windows(bench: StoreDriver) -> None:
     held = bench.running()
     bench.plan(held, 2)
     bench.write(progress.freeze_language, held, "de", 0.9)
@@ -109,7 +109,7 @@ def test_other_samples_void_all_windows(bench: Bench) -> None:
     assert bench.whole(held).status is JobStatus.COMPLETED
 
 
-def test_windows_are_read_in_pages(bench: Bench) -> None:
+def test_windows_are_read_in_pages(bench: StoreDriver) -> None:
     held = bench.running()
     bench.plan(held, 5)
     bench.commit(held, 0, 1, 2)

@@ -9,10 +9,10 @@ import pytest
 from dictograph.errors import InvalidRequest
 from dictograph.job import JobStatus, Source, SourceKind
 from dictograph.store.jobs import read
-from tests.integration.store.store_driver import Bench
+from tests.integration.store.store_driver import StoreDriver
 
 
-def test_pages_are_newest_first_and_stable_while_jobs_come_in(bench: Bench) -> None:
+def test_pages_are_newest_first_and_stable_while_jobs_come_in(bench: StoreDriver) -> None:
     ids = [bench.create().id for _ in range(7)]
     seen: list[str] = []
     cursor = None
@@ -25,13 +25,13 @@ def test_pages_are_newest_first_and_stable_while_jobs_come_in(bench: Bench) -> N
     assert seen == ids[::-1]
 
 
-def test_a_page_that_just_fits_has_no_next(bench: Bench) -> None:
+def test_a_page_that_just_fits_has_no_next(bench: StoreDriver) -> None:
     for _ in range(3):
         bench.create()
     assert bench.read(read.list_jobs, None, limit=3).next_cursor is None
 
 
-def test_filters(bench: Bench) -> None:
+def test_filters(bench: StoreDriver) -> None:
     first = bench.create("a")
     dead = bench.claim().lease
     for _ in range(2):
@@ -60,12 +60,12 @@ def test_filters(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["x", "e30", "bnVsbA", "WzEsMl0", "ä", "WyIyMDI2LTAxLTAxIiwiYSJd", "A" * 999])
-def test_a_cursor_that_is_none_is_refused(bench: Bench, cursor: str) -> None:
+def test_a_cursor_that_is_none_is_refused(bench: StoreDriver, cursor: str) -> None:
     with pytest.raises(InvalidRequest, match="cursor"):
         bench.read(read.list_jobs, "local", cursor=cursor)
 
 
-def test_positions_follow_priority_and_age(bench: Bench) -> None:
+def test_positions_follow_priority_and_age(bench: StoreDriver) -> None:
     for id in ("a", "b"):
         bench.create(id)
     bench.create("urgent", priority=1)
@@ -76,7 +76,7 @@ def test_positions_follow_priority_and_age(bench: Bench) -> None:
     assert bench.read(read.queue_position, "a") == 1
 
 
-def test_counts_name_every_state(bench: Bench) -> None:
+def test_counts_name_every_state(bench: StoreDriver) -> None:
     for id in ("a", "b"):
         bench.create(id)
     bench.create("c", owner="otto")
@@ -89,7 +89,7 @@ def test_counts_name_every_state(bench: Bench) -> None:
     assert bench.read(read.counts, "otto")[JobStatus.PENDING] == 1
 
 
-def test_stored_audio_is_needed_while_a_job_that_has_it_is_under_way(bench: Bench) -> None:
+def test_stored_audio_is_needed_while_a_job_that_has_it_is_under_way(bench: StoreDriver) -> None:
     bench.create(audio=None, source=Source(SourceKind.URL, "https://example.org/a.wav"))
     assert not bench.read(read.needs_stored_audio)
     bench.create("upload", priority=1)

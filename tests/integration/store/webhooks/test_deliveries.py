@@ -25,7 +25,7 @@ from dictograph.webhooks.delivery import Delivery, DeliveryState
 from dictograph.webhooks.schedule import LONGEST_WAIT_S
 from dictograph.webhooks.sender import WebhookSender
 from dictograph.worker.webhooks import WebhookRelay
-from tests.integration.store.store_driver import AT_ONCE, Bench
+from tests.integration.store.store_driver import AT_ONCE, StoreDriver
 from tests.receiver import Receiver, receiving
 
 URL = "https://receiver.example/hook?token=abc"
@@ -38,15 +38,15 @@ def later(seconds: float = 60.0) -> Attempt:
     return Attempt(DeliveryState.PENDING, 503, "The receiver answered 503.", seconds)
 
 
-def due(bench: Bench) -> list[Due]:
+def due(bench: StoreDriver) -> list[Due]:
     return bench.read(deliveries.due, 100)
 
 
-def log(bench: Bench, owner: str | None = None, **wanted: Any) -> list[Delivery]:
+def log(bench: StoreDriver, owner: str | None = None, **wanted: Any) -> list[Delivery]:
     return bench.read(delivery_log.list_deliveries, owner, Wanted(**wanted)).deliveries
 
 
-def ended(bench: Bench, **values: Any) -> Due:
+def ended(bench: StoreDriver, **values: Any) -> Due:
     """A job that was cancelled, and what is to be told of it."""
     job = bench.create(webhook_url=URL, **values)
     bench.cancel(job.id)
@@ -54,19 +54,19 @@ def ended(bench: Bench, **values: Any) -> Due:
     return told
 
 
-def key(bench: Bench, id: str, owner: str = "local", url: str | None = URL) -> str:
+def key(bench: StoreDriver, id: str, owner: str = "local", url: str | None = URL) -> str:
     values: dict[str, Any] = {"name": id, "hash": id, "scopes": [], "rate_limits": [], "webhook_url": url}
     new = insert(api_key).values(id=id, owner=owner, created_at=as_datetime(0), **values)
     bench.write(lambda conn: conn.execute(new))
     return id
 
 
-def url_of(bench: Bench, id: str) -> str | None:
+def url_of(bench: StoreDriver, id: str) -> str | None:
     query = select(api_key.c.webhook_url).where(api_key.c.id == id)
     return bench.read(lambda conn: conn.execute(query).scalar_one())
 
 
-def test_a_completed_job_is_told(bench: Bench) -> None:
+def test_a_completed_job_is_told(bench: StoreDriver) -> None:
     lease = bench.running(webhook_url=URL, metadata={"case": 17})
     assert due(bench) == []
     bench.whole(lease)
@@ -82,7 +82,7 @@ def test_a_completed_job_is_told(bench: Bench) -> None:
     assert told.payload["timestamp"] == data["finished_at"]
 
 
-def test_a_failed_a_dead_and_a_cancelled_job_are_told(bench: Bench) -> None:
+def test_a_failed_a_dead_and_a_cancelled_job_are_told(bench: StoreDriver) -> None:
     failed = bench.running(id="failed", webhook_url=URL)
     bench.fail(failed, retryable=False)
     bench.running(id="dead", webhook_url=URL, max_attempts=1)
@@ -97,19 +97,19 @@ def test_a_failed_a_dead_and_a_cancelled_job_are_told(bench: Bench) -> None:
     assert told["cancelled"] == ("transcription.cancelled", None)
 
 
-def test_what_is_no_end_is_not_told(bench: Bench) -> None:
+def test_what_is_no_end_is_not_told(bench: StoreDriver) -> None:
     lease = bench.running(webhook_url=URL)
     bench.fail(lease)
     bench.write(finish.release, bench.claim().lease)
     assert log(bench) == []
 
 
-def test_nothing_is_told_of_a_job_that_nobody_wants_to_hear_of(bench: Bench) -> None:
+def test_nothing_is_told_of_a_job_that_nobody_wants_to_hear_of(bench: StoreDriver) -> None:
     bench.whole(bench.running(key_id=key(bench, "mute", url=None)))
     assert log(bench) == []
 
 
-def test_an_end_that_is_not_committed_is_not_told(bench: Bench) -> None:
+def test_an_end_that_is_not_committed_is_not_told(bench: StoreDriver) -> None:
     lease = bench.running(webhook_url=URL)
     bench.plan(lease, 1)
     with pytest.raises(Exception, match="cannot be completed"):
@@ -117,14 +117,14 @@ def test_an_end_that_is_not_committed_is_not_told(bench: Bench) -> None:
     assert log(bench) == []
 
 
-def test_the_url_of_the_key_counts_where_the_job_has_none(bench: Bench) -> None:
+def test_the_url_of_the_key_counts_where_the_job_has_none(bench: StoreDriver) -> None:
     id = key(bench, "k1", url="https://key.example/")
     bench.whole(bench.running(id="plain", key_id=id))
     bench.whole(bench.running(id="own", key_id=id, webhook_url=URL))
     assert {one.job_id: one.url for one in due(bench)} == {"plain": "https://key.example/", "own": URL}
 
 
-def test_the_wake_ups_of_jobs_and_webhooks_do_not_see_each_other(bench: Bench) -> None:
+def test_the_wake_ups_of_jobs_and_webhooks_do_not_see_each_other(bench: StoreDriver) -> None:
     told = ended(bench)
     wake_ups = bench.read(outbox.due, 100)
     assert [message.destination for message in wake_ups] == ["dispatch"]
@@ -134,7 +134,7 @@ def test_the_wake_ups_of_jobs_and_webhooks_do_not_see_each_other(bench: Bench) -
     assert log(bench)[0].state is DeliveryState.PENDING
 
 
-def test_a_webhook_that_retries_holds_up_no_other_of_its_job(bench: Bench) -> None:
+def test_a_webhook_that_retries_holds_up_no_other_of_its_job(bench: StoreDriver) -> None:
     first = ended(bench, id="job")
     bench.write(deliveries.record, first, later())
     bench.retry("job")
@@ -144,7 +144,7 @@ def test_a_webhook_that_retries_holds_up_no_other_of_its_job(bench: Bench) -> No
     assert "job" in [message.job_id for message in bench.read(outbox.due, 100)]
 
 
-def test_the_message_is_the_same_at_every_attempt(bench: Bench) -> None:
+def test_the_message_is_the_same_at_every_attempt(bench: StoreDriver) -> None:
     first = ended(bench)
     bench.write(deliveries.record, first, later(-1.0))
     [again] = due(bench)
@@ -155,7 +155,7 @@ def test_the_message_is_the_same_at_every_attempt(bench: Bench) -> None:
     assert row.next_attempt_at is not None
 
 
-def test_what_was_delivered_is_over(bench: Bench) -> None:
+def test_what_was_delivered_is_over(bench: StoreDriver) -> None:
     told = ended(bench)
     bench.write(deliveries.record, told, later(-1.0))
     bench.write(deliveries.record, told, DELIVERED)
@@ -166,7 +166,7 @@ def test_what_was_delivered_is_over(bench: Bench) -> None:
     assert due(bench) == []
 
 
-def test_what_cannot_be_delivered_becomes_a_dead_letter(bench: Bench) -> None:
+def test_what_cannot_be_delivered_becomes_a_dead_letter(bench: StoreDriver) -> None:
     told = ended(bench)
     bench.write(deliveries.record, told, FAILED)
     assert log(bench)[0].state is DeliveryState.FAILED
@@ -176,7 +176,7 @@ def test_what_cannot_be_delivered_becomes_a_dead_letter(bench: Bench) -> None:
     assert due(bench) == []
 
 
-def test_a_receiver_that_is_gone_is_told_no_more(bench: Bench) -> None:
+def test_a_receiver_that_is_gone_is_told_no_more(bench: StoreDriver) -> None:
     mine, other = key(bench, "mine"), key(bench, "other", owner="somebody else")
     lease = bench.running(id="job", key_id=mine)
     bench.fail(lease, retryable=False)
@@ -187,14 +187,14 @@ def test_a_receiver_that_is_gone_is_told_no_more(bench: Bench) -> None:
     assert bench.read(lambda conn: conn.execute(select(dead_letter)).all()) == [], "it was not lost: it was refused"
 
 
-def test_a_job_whose_own_receiver_is_gone_is_not_told_again(bench: Bench) -> None:
+def test_a_job_whose_own_receiver_is_gone_is_not_told_again(bench: StoreDriver) -> None:
     bench.write(deliveries.record, ended(bench, id="job"), GONE)
     bench.retry("job")
     bench.cancel("job")
     assert due(bench) == []
 
 
-def test_only_one_process_sends(bench: Bench, url: str) -> None:
+def test_only_one_process_sends(bench: StoreDriver, url: str) -> None:
     for _ in range(8):
         ended(bench)
     found = due(bench)
@@ -214,7 +214,7 @@ def test_only_one_process_sends(bench: Bench, url: str) -> None:
     assert due(bench) == []
 
 
-def test_another_process_sends_when_one_is_no_more(bench: Bench) -> None:
+def test_another_process_sends_when_one_is_no_more(bench: StoreDriver) -> None:
     told = ended(bench)
     assert bench.write(deliveries.hold, {told.message: -1.0}) == {told.message}
     assert due(bench) == [told], "no attempt is counted: there was none"
@@ -223,7 +223,7 @@ def test_another_process_sends_when_one_is_no_more(bench: Bench) -> None:
     assert due(bench) == [told]
 
 
-def test_two_relays_at_once_send_each_once(bench: Bench, url: str) -> None:
+def test_two_relays_at_once_send_each_once(bench: StoreDriver, url: str) -> None:
     async def run(receiver: Receiver, ids: set[str]) -> None:
         databases = [Database.open(url) for _ in range(2)]
         sender = WebhookSender(AllowList.parse([receiver.authority]), 20.0)
@@ -246,7 +246,7 @@ def test_two_relays_at_once_send_each_once(bench: Bench, url: str) -> None:
     assert {row.state for row in log(bench)} == {DeliveryState.DELIVERED}
 
 
-def test_who_comes_late_changes_nothing(bench: Bench) -> None:
+def test_who_comes_late_changes_nothing(bench: StoreDriver) -> None:
     told = ended(bench)
     bench.write(deliveries.record, told, DELIVERED)
     bench.write(deliveries.record, told, FAILED)
@@ -254,7 +254,7 @@ def test_who_comes_late_changes_nothing(bench: Bench) -> None:
     assert (row.state, row.attempts) == (DeliveryState.DELIVERED, 1)
 
 
-def test_a_job_that_is_removed_takes_its_webhooks_along(bench: Bench) -> None:
+def test_a_job_that_is_removed_takes_its_webhooks_along(bench: StoreDriver) -> None:
     told = ended(bench)
     bench.write(control.remove, None, told.job_id)
     for attempt in (DELIVERED, FAILED, GONE, later()):
@@ -263,7 +263,7 @@ def test_a_job_that_is_removed_takes_its_webhooks_along(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("attempt", [DELIVERED, FAILED, GONE, later()], ids=lambda attempt: attempt.state.value)
-def test_anything_can_be_told_again(bench: Bench, attempt: Attempt) -> None:
+def test_anything_can_be_told_again(bench: StoreDriver, attempt: Attempt) -> None:
     told = ended(bench)
     bench.write(deliveries.record, told, attempt)
     assert due(bench) == []
@@ -275,7 +275,7 @@ def test_anything_can_be_told_again(bench: Bench, attempt: Attempt) -> None:
     assert (log(bench)[0].state, log(bench)[0].attempts) == (DeliveryState.DELIVERED, 2)
 
 
-def test_telling_again_twice_at_once_is_telling_it_once(bench: Bench) -> None:
+def test_telling_again_twice_at_once_is_telling_it_once(bench: StoreDriver) -> None:
     told = ended(bench)
     bench.write(deliveries.record, told, DELIVERED)
     for _ in range(2):
@@ -283,7 +283,7 @@ def test_telling_again_twice_at_once_is_telling_it_once(bench: Bench) -> None:
     assert len(due(bench)) == 1
 
 
-def test_nobody_else_can_tell_it_again_or_see_it(bench: Bench) -> None:
+def test_nobody_else_can_tell_it_again_or_see_it(bench: StoreDriver) -> None:
     told = ended(bench, owner="ann")
     with pytest.raises(NotFound):
         bench.write(delivery_log.redeliver, "bob", told.delivery_id)
@@ -291,7 +291,7 @@ def test_nobody_else_can_tell_it_again_or_see_it(bench: Bench) -> None:
     assert [row.id for row in log(bench, "ann")] == [row.id for row in log(bench, None)] == [told.delivery_id]
 
 
-def test_the_log_is_read_page_by_page(bench: Bench) -> None:
+def test_the_log_is_read_page_by_page(bench: StoreDriver) -> None:
     told = [ended(bench, id=f"job-{number}").delivery_id for number in range(5)]
     seen: list[str] = []
     cursor = None
@@ -308,7 +308,7 @@ def test_the_log_is_read_page_by_page(bench: Bench) -> None:
         log(bench, cursor="nonsense")
 
 
-def test_the_log_goes_with_the_events_but_for_what_is_still_to_be_told(bench: Bench) -> None:
+def test_the_log_goes_with_the_events_but_for_what_is_still_to_be_told(bench: StoreDriver) -> None:
     over, pending = ended(bench, id="over"), ended(bench, id="pending")
     bench.write(deliveries.record, over, DELIVERED)
     bench.write(prune.prune_events, -1.0, 10)
@@ -316,7 +316,7 @@ def test_the_log_goes_with_the_events_but_for_what_is_still_to_be_told(bench: Be
     assert bench.read(lambda conn: conn.execute(select(event)).all()) == []
 
 
-def test_a_clock_that_was_set_back_makes_no_webhook_wait_longer_than_the_schedule(bench: Bench) -> None:
+def test_a_clock_that_was_set_back_makes_no_webhook_wait_longer_than_the_schedule(bench: StoreDriver) -> None:
     far, near = ended(bench, id="far"), ended(bench, id="near")
     for told, seconds in ((far, LONGEST_WAIT_S + 60), (near, LONGEST_WAIT_S - 60)):
         change = update(messages).where(messages.c.id == told.message)
@@ -325,14 +325,14 @@ def test_a_clock_that_was_set_back_makes_no_webhook_wait_longer_than_the_schedul
     assert [one.job_id for one in due(bench)] == ["far"]
 
 
-def test_a_job_that_has_ended_is_not_told_twice(bench: Bench) -> None:
+def test_a_job_that_has_ended_is_not_told_twice(bench: StoreDriver) -> None:
     told = ended(bench)
     with pytest.raises(JobStateConflict):
         bench.cancel(told.job_id)
     assert len(log(bench)) == 1
 
 
-def test_errors_and_names_of_any_length_are_told_shortly(bench: Bench) -> None:
+def test_errors_and_names_of_any_length_are_told_shortly(bench: StoreDriver) -> None:
     lease: Lease = bench.running(webhook_url=URL)
     bench.write(finish.fail, lease, ErrorRecord("decode_failed", "x" * 100_000), False, AT_ONCE)
     assert len(str(due(bench)[0].payload)) < 3000
@@ -341,11 +341,11 @@ def test_errors_and_names_of_any_length_are_told_shortly(bench: Bench) -> None:
 # --- secrets
 
 
-def secrets(bench: Bench, owner: str = "local") -> list[str]:
+def secrets(bench: StoreDriver, owner: str = "local") -> list[str]:
     return [one.secret for one in bench.read(receiver_secrets.secrets_of, owner)]
 
 
-def test_an_owner_has_a_secret_of_its_own_from_the_first_time_on(bench: Bench) -> None:
+def test_an_owner_has_a_secret_of_its_own_from_the_first_time_on(bench: StoreDriver) -> None:
     assert secrets(bench) == []
     [first] = bench.write(receiver_secrets.ensure_secrets, "local")
     assert bench.write(receiver_secrets.ensure_secrets, "local") == [first]
@@ -354,7 +354,7 @@ def test_an_owner_has_a_secret_of_its_own_from_the_first_time_on(bench: Bench) -
     assert first.retires_at is None
 
 
-def test_two_that_make_the_first_secret_at_once_make_one(bench: Bench, url: str) -> None:
+def test_two_that_make_the_first_secret_at_once_make_one(bench: StoreDriver, url: str) -> None:
     start, found = threading.Barrier(4), set[str]()
 
     def make() -> None:
@@ -371,7 +371,7 @@ def test_two_that_make_the_first_secret_at_once_make_one(bench: Bench, url: str)
     assert len(found) == 1
 
 
-def test_the_old_secret_signs_beside_the_new_one_for_a_while(bench: Bench) -> None:
+def test_the_old_secret_signs_beside_the_new_one_for_a_while(bench: StoreDriver) -> None:
     [old] = bench.write(receiver_secrets.ensure_secrets, "local")
     new, retiring = bench.write(receiver_secrets.rotate, "local", 3600.0)
     assert (retiring.secret, new.retires_at) == (old.secret, None)
@@ -380,20 +380,20 @@ def test_the_old_secret_signs_beside_the_new_one_for_a_while(bench: Bench) -> No
     assert secrets(bench) == [new.secret, old.secret]
 
 
-def test_a_secret_that_has_become_known_ends_at_once(bench: Bench) -> None:
+def test_a_secret_that_has_become_known_ends_at_once(bench: StoreDriver) -> None:
     bench.write(receiver_secrets.ensure_secrets, "local")
     [new] = bench.write(receiver_secrets.rotate, "local", 0.0)
     assert secrets(bench) == [new.secret]
 
 
-def test_whoever_rotates_all_the_time_keeps_few(bench: Bench) -> None:
+def test_whoever_rotates_all_the_time_keeps_few(bench: StoreDriver) -> None:
     for _ in range(8):
         newest = bench.write(receiver_secrets.rotate, "local", 3600.0)[0]
     assert len(secrets(bench)) <= 5
     assert secrets(bench)[0] == newest.secret
 
 
-def test_what_signs_no_more_is_removed(bench: Bench) -> None:
+def test_what_signs_no_more_is_removed(bench: StoreDriver) -> None:
     bench.write(receiver_secrets.ensure_secrets, "local")
     bench.write(receiver_secrets.rotate, "local", 0.001)
     assert bench.write(receiver_secrets.expire) <= 1

@@ -64,5 +64,5 @@ def database(url: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def bench(database: Database) -> StoreDriver:
+def driver(database: Database) -> StoreDriver:
     return StoreDriver(database)

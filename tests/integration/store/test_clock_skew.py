@@ -32,42 +32,42 @@ def _as_if_created_before_the_clock_was_set_back(conn: Connection, id: str, seco
     conn.execute(update(messages).where(messages.c.job_id == id).values(available_at=now_epoch() + seconds))
 
 
-def _wait(bench: StoreDriver, id: str) -> float:
-    return float(bench.column(id, "available_at") - bench.read(read_clock))
+def _wait(driver: StoreDriver, id: str) -> float:
+    return float(driver.column(id, "available_at") - driver.read(read_clock))
 
 
-def test_a_new_job_from_the_future_is_claimed_at_once(bench: StoreDriver) -> None:
+def test_a_new_job_from_the_future_is_claimed_at_once(driver: StoreDriver) -> None:
     for id, seconds in (("far", 3600.0), ("near", 60.0)):
-        bench.create(id)
-        bench.write(_as_if_created_before_the_clock_was_set_back, id, seconds)
-    assert bench.try_claim() is None
-    assert bench.write(clock_skew.clamp_delays, LONGEST, 60.0) == 2
-    assert {bench.claim().job.id, bench.claim().job.id} == {"far", "near"}
+        driver.create(id)
+        driver.write(_as_if_created_before_the_clock_was_set_back, id, seconds)
+    assert driver.try_claim() is None
+    assert driver.write(clock_skew.clamp_delays, LONGEST, 60.0) == 2
+    assert {driver.claim().job.id, driver.claim().job.id} == {"far", "near"}
 
 
-def test_a_retry_waits_for_no_longer_than_the_longest_wait(bench: StoreDriver) -> None:
+def test_a_retry_waits_for_no_longer_than_the_longest_wait(driver: StoreDriver) -> None:
     for id, seconds in (("far", 3600.0), ("near", 60.0)):
-        bench.create(id)
-        bench.write(_as_if_created_before_the_clock_was_set_back, id, seconds, 1)
-    assert bench.write(clock_skew.clamp_delays, LONGEST, 60.0) == 1
-    assert _wait(bench, "far") <= 0
-    assert 50 < _wait(bench, "near") <= 60, "this may be what it was told to wait"
+        driver.create(id)
+        driver.write(_as_if_created_before_the_clock_was_set_back, id, seconds, 1)
+    assert driver.write(clock_skew.clamp_delays, LONGEST, 60.0) == 1
+    assert _wait(driver, "far") <= 0
+    assert 50 < _wait(driver, "near") <= 60, "this may be what it was told to wait"
 
 
-def test_messages_are_sent_no_later_than_after_the_longest_wait(bench: StoreDriver) -> None:
-    bench.create("far")
-    bench.write(_as_if_created_before_the_clock_was_set_back, "far", 3600.0)
-    assert bench.read(outbox.due, 10) == []
-    bench.write(clock_skew.clamp_delays, LONGEST, 60.0)
-    assert [message.job_id for message in bench.read(outbox.due, 10)] == ["far"]
+def test_messages_are_sent_no_later_than_after_the_longest_wait(driver: StoreDriver) -> None:
+    driver.create("far")
+    driver.write(_as_if_created_before_the_clock_was_set_back, "far", 3600.0)
+    assert driver.read(outbox.due, 10) == []
+    driver.write(clock_skew.clamp_delays, LONGEST, 60.0)
+    assert [message.job_id for message in driver.read(outbox.due, 10)] == ["far"]
 
 
-def test_running_jobs_are_left_as_they_are(bench: StoreDriver) -> None:
-    held = bench.running()
-    bench.write(_as_if_created_before_the_clock_was_set_back, held.job_id, 3600.0)
-    before = bench.read(lambda conn: conn.execute(select(job)).one())
-    assert bench.write(clock_skew.clamp_delays, LONGEST, 60.0) == 0
-    assert bench.read(lambda conn: conn.execute(select(job)).one()) == before
+def test_running_jobs_are_left_as_they_are(driver: StoreDriver) -> None:
+    held = driver.running()
+    driver.write(_as_if_created_before_the_clock_was_set_back, held.job_id, 3600.0)
+    before = driver.read(lambda conn: conn.execute(select(job)).one())
+    assert driver.write(clock_skew.clamp_delays, LONGEST, 60.0) == 0
+    assert driver.read(lambda conn: conn.execute(select(job)).one()) == before
 
 
 @asynccontextmanager
@@ -86,29 +86,29 @@ async def _eventually(query: Callable[[], object]) -> None:
     await asyncio.to_thread(eventually, query, 20)
 
 
-def test_a_reaper_that_begins_leaves_the_longest_wait_there_is(bench: StoreDriver, tmp_path: Path) -> None:
+def test_a_reaper_that_begins_leaves_the_longest_wait_there_is(driver: StoreDriver, tmp_path: Path) -> None:
     """Weights that cannot be had are waited for longer than anything else."""
     policy = RetryPolicy(2.0, 300.0, patience=2000.0)
-    patient = bench.running()
-    bench.write(finish.fail, patient, OOPS, True, policy.patient())
-    bench.create("far")
-    bench.write(_as_if_created_before_the_clock_was_set_back, "far", 3600.0)
+    patient = driver.running()
+    driver.write(finish.fail, patient, OOPS, True, policy.patient())
+    driver.create("far")
+    driver.write(_as_if_created_before_the_clock_was_set_back, "far", 3600.0)
 
     async def test() -> None:
-        async with _reaping(bench.database, tmp_path, policy):
-            await _eventually(lambda: _wait(bench, "far") <= 0)
+        async with _reaping(driver.database, tmp_path, policy):
+            await _eventually(lambda: _wait(driver, "far") <= 0)
 
-    before = bench.column(patient.job_id, "available_at")
+    before = driver.column(patient.job_id, "available_at")
     asyncio.run(test())
-    assert _wait(bench, patient.job_id) > 300
-    assert bench.column(patient.job_id, "available_at") == before
+    assert _wait(driver, patient.job_id) > 300
+    assert driver.column(patient.job_id, "available_at") == before
 
 
 class _SlowCommits:
     """A database whose commits take a minute, every other one."""
 
-    def __init__(self, bench: StoreDriver) -> None:
-        self._bench = bench
+    def __init__(self, driver: StoreDriver) -> None:
+        self._bench = driver
         self.now = 1000.0
         self.looks = 0
 
@@ -120,9 +120,9 @@ class _SlowCommits:
 
 
 def test_a_slow_commit_is_no_clock_that_was_set_back(
-    bench: StoreDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    driver: StoreDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slow = _SlowCommits(bench)
+    slow = _SlowCommits(driver)
     monkeypatch.setattr(reaper, "_TURN_S", 0.0)
     monkeypatch.setattr(reaper, "read_clock", lambda _: 2e9 + slow.now)
     monkeypatch.setattr(reaper, "time", SimpleNamespace(monotonic=lambda: slow.now))
@@ -130,11 +130,11 @@ def test_a_slow_commit_is_no_clock_that_was_set_back(
     async def test() -> None:
         async with _reaping(slow, tmp_path, RetryPolicy(2.0, 300.0), lease_s=0.0):
             await _eventually(lambda: slow.looks > 3)
-            await asyncio.to_thread(bench.create, "far")
+            await asyncio.to_thread(driver.create, "far")
             change = _as_if_created_before_the_clock_was_set_back
-            await asyncio.to_thread(bench.write, change, "far", 3600.0)
+            await asyncio.to_thread(driver.write, change, "far", 3600.0)
             seen = slow.looks
             await _eventually(lambda: slow.looks > seen + 6)
-        assert _wait(bench, "far") > 3000
+        assert _wait(driver, "far") > 3000
 
     asyncio.run(test())

@@ -80,8 +80,8 @@ def files(settings: Settings) -> list[str]:
     return [str(one.relative_to(settings.storage)) for one in settings.storage.rglob("*") if one.is_file()]
 
 
-def jobs(bench: StoreDriver) -> list[str]:
-    return [job.id for job in bench.read(list_jobs, None).jobs]
+def jobs(driver: StoreDriver) -> list[str]:
+    return [job.id for job in driver.read(list_jobs, None).jobs]
 
 
 async def upload(way_in: Intake, before_the_row: Callable[[], None] = lambda: None, key: str = "k") -> str:
@@ -92,7 +92,7 @@ async def upload(way_in: Intake, before_the_row: Callable[[], None] = lambda: No
 
 
 def test_what_may_be_written_keeps_its_audio(
-    bench: StoreDriver, way_in: Intake, settings: Settings, flaw: Flaw
+    driver: StoreDriver, way_in: Intake, settings: Settings, flaw: Flaw
 ) -> None:
     async def run() -> str:
         with pytest.raises(DatabaseUnavailable) as refused:
@@ -102,7 +102,7 @@ def test_what_may_be_written_keeps_its_audio(
         return await upload(way_in)
 
     job = asyncio.run(run())
-    assert jobs(bench) == [job], "the key finds the job, or makes it"
+    assert jobs(driver) == [job], "the key finds the job, or makes it"
     assert f"{job}/0-audio" in files(settings)
 
 
@@ -150,13 +150,13 @@ def test_what_is_certainly_not_written_leaves_nothing(
     asyncio.run(run())
 
 
-def grow_old(bench: StoreDriver) -> None:
+def grow_old(driver: StoreDriver) -> None:
     change = update(idempotency_key).values(created_at=idempotency_key.c.created_at - SILENT_S)
-    bench.write(lambda c: c.execute(change))
+    driver.write(lambda c: c.execute(change))
 
 
 def test_a_key_that_could_not_be_freed_is_free_soon(
-    bench: StoreDriver, database: Database, way_in: Intake, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    driver: StoreDriver, database: Database, way_in: Intake, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[object] = []
 
@@ -170,14 +170,14 @@ def test_a_key_that_could_not_be_freed_is_free_soon(
         assert files(settings) == []
         with pytest.raises(IdempotencyInProgress):
             await upload(way_in)
-        await asyncio.to_thread(grow_old, bench)
+        await asyncio.to_thread(grow_old, driver)
         return await upload(way_in)
 
-    assert asyncio.run(run()) in jobs(bench)
+    assert asyncio.run(run()) in jobs(driver)
 
 
 def test_of_two_uploads_with_a_key_one_makes_the_job_whoever_is_first(
-    bench: StoreDriver, way_in: Intake, settings: Settings
+    driver: StoreDriver, way_in: Intake, settings: Settings
 ) -> None:
     """The first one was silent for too long and has lost its key; it is a repetition of the other, then."""
 
@@ -187,7 +187,7 @@ def test_of_two_uploads_with_a_key_one_makes_the_job_whoever_is_first(
 
         async with way_in.begin_upload("local", key) as session:
             await session.write(b"sound")
-            await asyncio.to_thread(grow_old, bench)
+            await asyncio.to_thread(grow_old, driver)
             if other_is_done:
                 second.append(await upload(way_in, key=key))
                 first = await session.finish("a.wav", JobRequest())
@@ -201,24 +201,24 @@ def test_of_two_uploads_with_a_key_one_makes_the_job_whoever_is_first(
 
     for number, other_is_done in enumerate((True, False), 1):
         asyncio.run(run(other_is_done))
-        assert len(jobs(bench)) == number
-        assert sorted(files(settings)) == sorted(f"{job}/0-audio" for job in jobs(bench))
+        assert len(jobs(driver)) == number
+        assert sorted(files(settings)) == sorted(f"{job}/0-audio" for job in jobs(driver))
 
 
 def test_a_key_is_renewed_while_its_upload_comes(
-    bench: StoreDriver, way_in: Intake, monkeypatch: pytest.MonkeyPatch
+    driver: StoreDriver, way_in: Intake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(idempotency, "_RENEW_S", 0.01)
 
     def age() -> float:
-        return bench.write(lambda c: c.execute(idempotency_key.select()).one().created_at)
+        return driver.write(lambda c: c.execute(idempotency_key.select()).one().created_at)
 
     async def run() -> None:
         async with way_in.begin_upload("local", "k") as session:
             await session.write(b"sound")
             began = age()
             await asyncio.to_thread(eventually, lambda: age() > began)
-            await asyncio.to_thread(grow_old, bench)
+            await asyncio.to_thread(grow_old, driver)
             await asyncio.to_thread(eventually, lambda: age() > began)
             with pytest.raises(IdempotencyInProgress):
                 await upload(way_in)

@@ -53,8 +53,8 @@ def ask_for_job(database: Database, number: int) -> Future[Job]:
     return database._backend.write(lambda conn: create_job(conn, new))
 
 
-def test_an_error_is_its_own_callers_only(bench: StoreDriver, one_writer: Database) -> None:
-    bench.create("a")
+def test_an_error_is_its_own_callers_only(driver: StoreDriver, one_writer: Database) -> None:
+    driver.create("a")
     go = hold_writer(one_writer)
     good = ask_for_job(one_writer, 1)
     half_done = one_writer._backend.write(lambda conn: (cancel(conn, None, "a"), cancel(conn, None, "a")))
@@ -67,7 +67,7 @@ def test_an_error_is_its_own_callers_only(bench: StoreDriver, one_writer: Databa
     assert isinstance(missing.exception(20), NotFound)
     assert isinstance(twice.exception(20), IntegrityError)
     assert isinstance(half_done.exception(20), JobStateConflict)
-    assert bench.status("a") is JobStatus.PENDING, "half of a question is never committed"
+    assert driver.status("a") is JobStatus.PENDING, "half of a question is never committed"
 
 
 def test_a_cancelled_caller_harms_nobody(one_writer: Database) -> None:
@@ -86,8 +86,8 @@ def test_a_cancelled_caller_harms_nobody(one_writer: Database) -> None:
     assert asyncio.run(go_through()) == 42
 
 
-def test_reads_do_not_wait_for_the_writer_and_see_what_is_committed(bench: StoreDriver, database: Database) -> None:
-    bench.create("a")
+def test_reads_do_not_wait_for_the_writer_and_see_what_is_committed(driver: StoreDriver, database: Database) -> None:
+    driver.create("a")
     entered, go = threading.Event(), threading.Event()
 
     def slow(conn: Connection) -> None:
@@ -97,21 +97,21 @@ def test_reads_do_not_wait_for_the_writer_and_see_what_is_committed(bench: Store
 
     writing = database._backend.write(slow)
     assert entered.wait(20)
-    assert bench.status("a") is JobStatus.PENDING
+    assert driver.status("a") is JobStatus.PENDING
     assert asyncio.run(database.read(lambda c: read.get_job(c, None, "a"))).status is JobStatus.PENDING
     go.set()
     writing.result(20)
-    assert bench.status("a") is JobStatus.CANCELLED
+    assert driver.status("a") is JobStatus.CANCELLED
 
 
-def test_reading_writes_nothing(bench: StoreDriver, database: Database) -> None:
-    bench.create("a")
+def test_reading_writes_nothing(driver: StoreDriver, database: Database) -> None:
+    driver.create("a")
     with suppress(DatabaseUnavailable):  # PostgreSQL refuses, SQLite forgets
         database.read_now(lambda conn: cancel(conn, None, "a"))
-    assert bench.status("a") is JobStatus.PENDING
+    assert driver.status("a") is JobStatus.PENDING
 
 
-def test_listeners_are_called_in_the_loop_after_a_commit(bench: StoreDriver, database: Database) -> None:
+def test_listeners_are_called_in_the_loop_after_a_commit(driver: StoreDriver, database: Database) -> None:
     async def listen() -> None:
         heard = asyncio.Event()
         threads: list[int] = []
@@ -124,33 +124,33 @@ def test_listeners_are_called_in_the_loop_after_a_commit(bench: StoreDriver, dat
         await database.write(lambda conn: None)
         await database.write(lambda conn: None)  # by now whoever was told of the first has been called
         assert not threads, "there is nothing to send"
-        await asyncio.to_thread(bench.create)
+        await asyncio.to_thread(driver.create)
         await asyncio.wait_for(heard.wait(), 20)
         assert set(threads) == {threading.get_ident()}
 
     asyncio.run(listen())
-    bench.create()  # the loop is closed by now: nobody is told, and nothing breaks
+    driver.create()  # the loop is closed by now: nobody is told, and nothing breaks
 
 
-def test_only_a_webhook_calls_for_the_relay_of_webhooks(bench: StoreDriver, database: Database) -> None:
+def test_only_a_webhook_calls_for_the_relay_of_webhooks(driver: StoreDriver, database: Database) -> None:
     async def listen() -> None:
         heard = asyncio.Event()
         database.on_webhooks(heard.set)
-        await asyncio.to_thread(bench.create, "a", webhook_url="https://receiver.example/")
+        await asyncio.to_thread(driver.create, "a", webhook_url="https://receiver.example/")
         await database.write(lambda conn: None)
         await database.write(lambda conn: None)
         assert not heard.is_set(), "a job that waits is told to nobody"
-        await asyncio.to_thread(bench.cancel, "a")
+        await asyncio.to_thread(driver.cancel, "a")
         await asyncio.wait_for(heard.wait(), 20)
 
     asyncio.run(listen())
 
 
-def test_changed_tells_of_other_processes(bench: StoreDriver, database: Database, url: str) -> None:
+def test_changed_tells_of_other_processes(driver: StoreDriver, database: Database, url: str) -> None:
     async def go_through() -> None:
         assert await database.changed(), "nothing was known before"
         await eventually_quiet(database)
-        bench.create("a")
+        driver.create("a")
         assert not await database.changed(), "it was this process"
         await asyncio.to_thread(_in_another_process, url, "bench.cancel('a')")
         async with asyncio.timeout(20):
@@ -217,7 +217,7 @@ for number in itertools.count():
 """
 
 
-def test_a_killed_writer_leaves_whole_transactions(bench: StoreDriver, url: str) -> None:
+def test_a_killed_writer_leaves_whole_transactions(driver: StoreDriver, url: str) -> None:
     promised: list[str] = []
     for run in range(3):
         command = [sys.executable, "-c", _ENDLESS, url, str(run)]
@@ -227,9 +227,9 @@ def test_a_killed_writer_leaves_whole_transactions(bench: StoreDriver, url: str)
             os.kill(writer.pid, signal.SIGKILL)
             promised += writer.stdout.read().split()
     if url.startswith("sqlite"):
-        assert bench.read(lambda c: c.exec_driver_sql("PRAGMA integrity_check").scalar_one()) == "ok"
+        assert driver.read(lambda c: c.exec_driver_sql("PRAGMA integrity_check").scalar_one()) == "ok"
     for id in promised:
-        job, log = bench.job(id), bench.events(id)
+        job, log = driver.job(id), driver.events(id)
         assert [e.seq for e in log] == list(range(1, job.last_seq + 1))
         assert [e.type for e in log].count("segments") == job.windows_done
         assert (log[-1].type == "completed") == (job.status is JobStatus.COMPLETED)

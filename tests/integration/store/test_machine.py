@@ -35,7 +35,7 @@ class StoreMachine(RuleBasedStateMachine):
     @initialize()
     def open(self) -> None:
         self.database = Database.open(self.prepare())
-        self.bench = StoreDriver(self.database)
+        self.driver = StoreDriver(self.database)
         self.seen: dict[str, JobStatus] = {}
         self.committed: dict[str, list[Any]] = {}
         self.failures: dict[str, int] = {}
@@ -67,27 +67,27 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(id=JOBS)
     def cancel(self, id: str) -> None:
         if id in self.seen:
-            self._allowed(id, JobStatus.CANCELLED, lambda: self.bench.cancel(id))
+            self._allowed(id, JobStatus.CANCELLED, lambda: self.driver.cancel(id))
 
     @rule(id=JOBS)
     def retry(self, id: str) -> None:
         if id in self.seen and self.seen[id] is not JobStatus.PROCESSING:
             allowed = self.seen[id] in (JobStatus.FAILED, JobStatus.CANCELLED)
-            if self._try(allowed, lambda: self.bench.retry(id)):
+            if self._try(allowed, lambda: self.driver.retry(id)):
                 self.failures[id] = 0
                 self.alone.discard(id)
 
     @rule(id=JOBS)
     def remove(self, id: str) -> None:
         if self.seen.pop(id, None):
-            self.bench.write(control.remove, None, id)
+            self.driver.write(control.remove, None, id)
             self.committed.pop(id)
 
     # --- workers
 
     @rule(busy=st.booleans())
     def claim(self, busy: bool) -> None:
-        claim = self.bench.try_claim(busy=busy)
+        claim = self.driver.try_claim(busy=busy)
         if claim is not None:
             assert self.seen[claim.job.id] is JobStatus.PENDING
             assert claim.exclusive == (claim.job.id in self.alone)
@@ -100,7 +100,7 @@ class StoreMachine(RuleBasedStateMachine):
         held = self._lease(data)
         planned = self._job(held).windows_planned if self._owns(held) else 0
         complete = self._owns(held) and self._job(held).plan_complete
-        self._fenced(held, lambda: self.bench.plan(held, count, planned), mistake=complete)
+        self._fenced(held, lambda: self.driver.plan(held, count, planned), mistake=complete)
 
     @precondition(lambda self: self.leases)
     @rule(data=st.data(), skip=st.integers(0, 1), text=st.text(max_size=3))
@@ -110,7 +110,7 @@ class StoreMachine(RuleBasedStateMachine):
         index = (self._job(held).windows_done if owns else 0) + skip
         mistake = owns and (skip > 0 or index >= self._job(held).windows_planned)
         done = self._fenced(
-            held, lambda: self.bench.write(progress.commit_windows, held, [(index, result(text))]), mistake=mistake
+            held, lambda: self.driver.write(progress.commit_windows, held, [(index, result(text))]), mistake=mistake
         )
         if done:
             self.committed[held.job_id].append(result(clean(text)))
@@ -121,14 +121,14 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def finish_plan(self, data: st.DataObject) -> None:
         held = self._lease(data)
-        self._fenced(held, lambda: self.bench.finish_plan(held))
+        self._fenced(held, lambda: self.driver.finish_plan(held))
 
     @precondition(lambda self: self.leases)
     @rule(data=st.data())
     def restart(self, data: st.DataObject) -> None:
         held = self._lease(data)
         if self._fenced(
-            held, lambda: self.bench.write(progress.restart_windows, held, "audio_changed", "other samples")
+            held, lambda: self.driver.write(progress.restart_windows, held, "audio_changed", "other samples")
         ):
             self.committed[held.job_id] = []
 
@@ -139,13 +139,13 @@ class StoreMachine(RuleBasedStateMachine):
         owns = self._owns(held)
         job = self._job(held) if owns else None
         mistake = job is not None and not (job.plan_complete and job.windows_done == job.windows_planned)
-        self._fenced(held, lambda: self.bench.write(finish.complete, held), mistake=mistake)
+        self._fenced(held, lambda: self.driver.write(finish.complete, held), mistake=mistake)
 
     @precondition(lambda self: self.leases)
     @rule(data=st.data(), retryable=st.booleans())
     def fail(self, data: st.DataObject, retryable: bool) -> None:
         held = self._lease(data)
-        if self._fenced(held, lambda: self.bench.write(finish.fail, held, OOPS, retryable, AT_ONCE)):
+        if self._fenced(held, lambda: self.driver.write(finish.fail, held, OOPS, retryable, AT_ONCE)):
             self.failures[held.job_id] += 1
             if not retryable:
                 assert self._job(held).status is JobStatus.FAILED
@@ -154,38 +154,38 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def release(self, data: st.DataObject) -> None:
         held = self._lease(data)
-        self._fenced(held, lambda: self.bench.write(finish.release, held))
+        self._fenced(held, lambda: self.driver.write(finish.release, held))
 
     @precondition(lambda self: self.leases)
     @rule(data=st.data())
     def renew(self, data: st.DataObject) -> None:
         held = self._lease(data)
         expected = {held.job_id} if self._owns(held) else set()
-        assert self.bench.write(lease.renew, [held], 60.0) == expected
+        assert self.driver.write(lease.renew, [held], 60.0) == expected
 
     @rule()
     def expire(self) -> None:
         """Every worker is silent for too long."""
         silent = [id for id, status in self.seen.items() if status is JobStatus.PROCESSING]
         for id in silent:
-            self.bench.expire_lease(id)
+            self.driver.expire_lease(id)
             self.failures[id] += 1
             self.alone.add(id)
-        assert sorted(self.bench.lose()) == sorted(silent)
+        assert sorted(self.driver.lose()) == sorted(silent)
 
     # --- what must hold
 
     @invariant()
     def states_change_only_as_drawn(self) -> None:
         for id, before in getattr(self, "seen", {}).items():
-            now = self.bench.status(id)
+            now = self.driver.status(id)
             assert now is before or now in TRANSITIONS[before], f"{before} → {now}"
             self.seen[id] = now
 
     @invariant()
     def the_log_has_no_gap_and_one_end_per_run(self) -> None:
         for id in getattr(self, "seen", {}):
-            job, log = self.bench.job(id), self.bench.events(id)
+            job, log = self.driver.job(id), self.driver.events(id)
             assert [event.seq for event in log] == list(range(1, job.last_seq + 1))
             types = [event.type for event in log]
             for event_type, following in itertools.pairwise(types):
@@ -198,16 +198,16 @@ class StoreMachine(RuleBasedStateMachine):
     @invariant()
     def the_budget_is_kept(self) -> None:
         for id in getattr(self, "seen", {}):
-            job = self.bench.job(id)
+            job = self.driver.job(id)
             assert job.failures == self.failures[id] <= job.max_attempts
             assert job.dead == (job.failures == job.max_attempts)
             if job.status is JobStatus.FAILED:
-                assert self.bench.events(id)[-1].data["dead"] is job.dead
+                assert self.driver.events(id)[-1].data["dead"] is job.dead
 
     @invariant()
     def windows_are_committed_in_order_and_never_lost(self) -> None:
         for id in getattr(self, "seen", {}):
-            job, stored = self.bench.job(id), self.bench.read(read.windows, id, limit=1000)
+            job, stored = self.driver.job(id), self.driver.read(read.windows, id, limit=1000)
             assert [window.index for window in stored] == list(range(job.windows_planned))
             results = [window.result for window in stored]
             assert results[: job.windows_done] == self.committed[id]
@@ -216,15 +216,15 @@ class StoreMachine(RuleBasedStateMachine):
     @invariant()
     def only_a_running_job_has_a_lease(self) -> None:
         for id in getattr(self, "seen", {}):
-            held = self.bench.column(id, "lease_token")
-            assert (held is not None) == (self.bench.status(id) is JobStatus.PROCESSING)
+            held = self.driver.column(id, "lease_token")
+            assert (held is not None) == (self.driver.status(id) is JobStatus.PROCESSING)
 
     @invariant()
     def every_wake_up_is_in_the_outbox(self) -> None:
         if not hasattr(self, "seen"):
             return
         for id in self.seen:
-            waking = [event.seq for event in self.bench.events(id) if event.type in WAKING]
+            waking = [event.seq for event in self.driver.events(id) if event.type in WAKING]
             assert self._wake_ups(id) == [f"{id}:dispatch:{seq}" for seq in waking]
 
     # --- how
@@ -235,10 +235,10 @@ class StoreMachine(RuleBasedStateMachine):
         return data.draw(st.sampled_from(held or self.leases) | st.sampled_from(self.leases))
 
     def _job(self, held: Lease) -> Any:
-        return self.bench.job(held.job_id)
+        return self.driver.job(held.job_id)
 
     def _owns(self, held: Lease) -> bool:
-        return held.job_id in self.seen and self.bench.column(held.job_id, "lease_token") == held.token
+        return held.job_id in self.seen and self.driver.column(held.job_id, "lease_token") == held.token
 
     def _fenced(self, held: Lease, write: Any, mistake: bool = False) -> bool:
         owned = self._owns(held)
@@ -267,7 +267,7 @@ class StoreMachine(RuleBasedStateMachine):
         return True
 
     def _create(self, id: str, priority: int, budget: int) -> None:
-        self.bench.create(id, priority=priority, max_attempts=budget)
+        self.driver.create(id, priority=priority, max_attempts=budget)
         self.seen[id], self.committed[id], self.failures[id] = JobStatus.PENDING, [], 0
         self.alone.discard(id)
 

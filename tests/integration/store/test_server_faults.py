@@ -36,22 +36,22 @@ def test_a_server_that_stops_hangs_or_is_gone_costs_no_more_than_the_wait(
     url = own.new_database()
     migrate.upgrade(url)
     database = Database.open(url)
-    bench = StoreDriver(database)
+    driver = StoreDriver(database)
     try:
-        bench.create("a")
+        driver.create("a")
         own.pause()
         began = time.monotonic()
-        for ask in (bench.job, bench.cancel):
+        for ask in (driver.job, driver.cancel):
             with pytest.raises(DatabaseUnavailable, match=r"does not answer|not answered"):
                 ask("a")
         assert time.monotonic() - began < 20
         own.resume()
-        assert bench.status("a") is JobStatus.PENDING
+        assert driver.status("a") is JobStatus.PENDING
         own.stop()
         with pytest.raises(DatabaseUnavailable, match="nothing listens"):
-            bench.job("a")
+            driver.job("a")
         own.start()
-        assert bench.cancel("a").status is JobStatus.CANCELLED
+        assert driver.cancel("a").status is JobStatus.CANCELLED
     finally:
         own.resume()
         database.close_now()

@@ -23,16 +23,16 @@ def _soon(what: Awaitable[Any], seconds: float = 20) -> Coroutine[Any, Any, Any]
     return asyncio.wait_for(what, seconds)
 
 
-def test_followers_hear_of_commits_of_this_process(bench: StoreDriver, database: Database) -> None:
+def test_followers_hear_of_commits_of_this_process(driver: StoreDriver, database: Database) -> None:
     async def follow() -> None:
         tail = Tail(database, poll_interval=60)  # only a commit can wake it in time
         await tail.start()
-        bench.create("a")
+        driver.create("a")
         async with tail.follow("a") as one, tail.follow("a") as two, tail.follow("nobody") as none:
             assert await _soon(one.wait(0)) == 1
             assert await _soon(none.wait(0)) is None
             waiting = asyncio.gather(one.wait(1), two.wait(1))
-            await asyncio.to_thread(bench.cancel, "a")
+            await asyncio.to_thread(driver.cancel, "a")
             assert await _soon(waiting) == [2, 2]
             assert await _soon(one.wait(0)) == 2, "what is known is answered at once"
             gone = asyncio.gather(one.wait(2), two.wait(2))
@@ -44,7 +44,7 @@ def test_followers_hear_of_commits_of_this_process(bench: StoreDriver, database:
     asyncio.run(follow())
 
 
-def test_followers_hear_of_other_processes(bench: StoreDriver, database: Database, url: str) -> None:
+def test_followers_hear_of_other_processes(driver: StoreDriver, database: Database, url: str) -> None:
     program = (
         "import sys; from dictograph.store.database import Database; from dictograph.store.jobs.control import cancel\n"
         "db = Database.open(sys.argv[1]); db.write_now(lambda c: cancel(c, None, 'a')); db.close_now()"
@@ -53,7 +53,7 @@ def test_followers_hear_of_other_processes(bench: StoreDriver, database: Databas
     async def follow() -> None:
         tail = Tail(database, poll_interval=0.05)
         await tail.start()
-        bench.create("a")
+        driver.create("a")
         async with tail.follow("a") as follower:
             assert await _soon(follower.wait(0)) == 1
             waiting = asyncio.create_task(follower.wait(1))
@@ -65,7 +65,7 @@ def test_followers_hear_of_other_processes(bench: StoreDriver, database: Databas
 
 
 def test_one_reader_for_many_followers_and_none_without(
-    bench: StoreDriver, database: Database, monkeypatch: pytest.MonkeyPatch
+    driver: StoreDriver, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads: list[list[str]] = []
     real = events.last_seqs
@@ -79,7 +79,7 @@ def test_one_reader_for_many_followers_and_none_without(
     async def follow() -> None:
         tail = Tail(database, poll_interval=60)
         await tail.start()
-        bench.create("a")
+        driver.create("a")
         await database.write(lambda conn: None)
         assert reads == [], "nobody follows"
         async with AsyncExitStack() as stack:
@@ -92,11 +92,11 @@ def test_one_reader_for_many_followers_and_none_without(
     asyncio.run(follow())
 
 
-def test_whoever_waits_is_told_when_the_tail_stops(bench: StoreDriver, database: Database) -> None:
+def test_whoever_waits_is_told_when_the_tail_stops(driver: StoreDriver, database: Database) -> None:
     async def follow() -> None:
         tail = Tail(database, poll_interval=60)
         await tail.start()
-        bench.create("a")
+        driver.create("a")
         async with tail.follow("a") as follower:
             await _soon(follower.wait(0))
             waiting = asyncio.create_task(follower.wait(1))

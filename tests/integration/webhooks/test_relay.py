@@ -40,7 +40,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, template: Path) -> Iterator[StoreDriver]:
+def driver(tmp_path: Path, template: Path) -> Iterator[StoreDriver]:
     file = tmp_path / "d.db"
     file.write_bytes(template.read_bytes())
     database = Database.open(f"sqlite:///{file}")
@@ -48,16 +48,16 @@ def bench(tmp_path: Path, template: Path) -> Iterator[StoreDriver]:
     database.close_now()
 
 
-def tell(bench: StoreDriver, url: str, count: int = 1, owner: str = "local") -> list[str]:
+def tell(driver: StoreDriver, url: str, count: int = 1, owner: str = "local") -> list[str]:
     """Jobs that have ended, whose end is to be told; their ids."""
-    ids = [bench.create(webhook_url=url, owner=owner).id for _ in range(count)]
+    ids = [driver.create(webhook_url=url, owner=owner).id for _ in range(count)]
     for id in ids:
-        bench.cancel(id)
+        driver.cancel(id)
     return ids
 
 
 def relaying(
-    bench: StoreDriver,
+    driver: StoreDriver,
     receiver: Receiver,
     until: Callable[[], object],
     *,
@@ -71,12 +71,12 @@ def relaying(
 
     async def run() -> float:
         allow = AllowList.parse(["127.0.0.0/8"])
-        relay = WebhookRelay(bench.database, sender or WebhookSender(allow, timeout), 0.05, places)
+        relay = WebhookRelay(driver.database, sender or WebhookSender(allow, timeout), 0.05, places)
         began = time.monotonic()
         task = asyncio.create_task(relay.run())
         while not until():
             assert not task.done(), repr(task.exception())
-            assert time.monotonic() - began < seconds, [row.state for row in log(bench)]
+            assert time.monotonic() - began < seconds, [row.state for row in log(driver)]
             await asyncio.sleep(0.01)
         took = time.monotonic() - began
         if then is not None:
@@ -88,121 +88,121 @@ def relaying(
     return asyncio.run(run())
 
 
-def states(bench: StoreDriver) -> set[str]:
-    return {row.state for row in log(bench, limit=1000)}
+def states(driver: StoreDriver) -> set[str]:
+    return {row.state for row in log(driver, limit=1000)}
 
 
-def only(bench: StoreDriver) -> Delivery:
-    [row] = log(bench)
+def only(driver: StoreDriver) -> Delivery:
+    [row] = log(driver)
     return row
 
 
-def test_one_that_hangs_holds_up_no_other(bench: StoreDriver, receiver: Receiver) -> None:
+def test_one_that_hangs_holds_up_no_other(driver: StoreDriver, receiver: Receiver) -> None:
     """Not even the other receivers of the same owner, and although it has a backlog."""
     receiver.rules["/slow"] = receiver.hang
-    tell(bench, receiver.url("/slow"), 60)
+    tell(driver, receiver.url("/slow"), 60)
     with receiving() as quick:
-        tell(bench, quick.url("/"), 3)
-        took = relaying(bench, receiver, lambda: len(quick.came) == 3)
+        tell(driver, quick.url("/"), 3)
+        took = relaying(driver, receiver, lambda: len(quick.came) == 3)
     assert took < 5
     assert 1 <= len(receiver.came) <= 4
 
 
-def test_a_quick_receiver_gets_a_backlog_as_fast_as_it_takes_it(bench: StoreDriver, receiver: Receiver) -> None:
-    ids = tell(bench, receiver.url("/"), 60)
-    relaying(bench, receiver, lambda: states(bench) == {DeliveryState.DELIVERED}, seconds=20)
+def test_a_quick_receiver_gets_a_backlog_as_fast_as_it_takes_it(driver: StoreDriver, receiver: Receiver) -> None:
+    ids = tell(driver, receiver.url("/"), 60)
+    relaying(driver, receiver, lambda: states(driver) == {DeliveryState.DELIVERED}, seconds=20)
     assert sorted(came.job for came in receiver.came) == sorted(ids), "each once"
 
 
-def test_the_wait_after_a_failure_is_that_of_the_schedule(bench: StoreDriver, receiver: Receiver) -> None:
+def test_the_wait_after_a_failure_is_that_of_the_schedule(driver: StoreDriver, receiver: Receiver) -> None:
     receiver.rules["/"] = lambda _: 500
-    tell(bench, receiver.url("/"))
-    relaying(bench, receiver, lambda: only(bench).attempts == 1)
-    row = only(bench)
+    tell(driver, receiver.url("/"))
+    relaying(driver, receiver, lambda: only(driver).attempts == 1)
+    row = only(driver)
     assert row.next_attempt_at is not None
     assert row.attempted_at is not None
     assert 4.4 < (row.next_attempt_at - row.attempted_at).total_seconds() < 5.1
     assert (row.state, row.status_code) == (DeliveryState.PENDING, 500)
 
 
-def test_a_receiver_is_left_alone_as_long_as_it_asks(bench: StoreDriver, receiver: Receiver) -> None:
+def test_a_receiver_is_left_alone_as_long_as_it_asks(driver: StoreDriver, receiver: Receiver) -> None:
     receiver.rules["/"] = lambda _: (429, {"retry-after": "120"}, b"")
-    tell(bench, receiver.url("/"))
-    relaying(bench, receiver, lambda: only(bench).attempts == 1)
-    row = only(bench)
+    tell(driver, receiver.url("/"))
+    relaying(driver, receiver, lambda: only(driver).attempts == 1)
+    row = only(driver)
     assert row.next_attempt_at is not None
     assert row.attempted_at is not None
     assert 119 < (row.next_attempt_at - row.attempted_at).total_seconds() < 121
 
 
-def test_after_ten_attempts_it_is_given_up(bench: StoreDriver, receiver: Receiver) -> None:
+def test_after_ten_attempts_it_is_given_up(driver: StoreDriver, receiver: Receiver) -> None:
     receiver.rules["/"] = lambda _: 500
-    tell(bench, receiver.url("/"))
+    tell(driver, receiver.url("/"))
 
     def hurried() -> bool:
-        bench.write(lambda conn: conn.execute(update(outbox).where(outbox.c.attempts < 10).values(available_at=1.0)))
-        return states(bench) == {DeliveryState.FAILED}
+        driver.write(lambda conn: conn.execute(update(outbox).where(outbox.c.attempts < 10).values(available_at=1.0)))
+        return states(driver) == {DeliveryState.FAILED}
 
-    relaying(bench, receiver, hurried, timeout=1000)
-    assert only(bench).attempts == len(receiver.came) == 10
+    relaying(driver, receiver, hurried, timeout=1000)
+    assert only(driver).attempts == len(receiver.came) == 10
     assert len({came.id for came in receiver.came}) == 1
     assert len({came.body for came in receiver.came}) == 1, "repeats are identical"
 
 
-def test_an_address_inside_is_never_tried_again(bench: StoreDriver, receiver: Receiver) -> None:
-    tell(bench, "http://169.254.169.254/latest/meta-data/")
+def test_an_address_inside_is_never_tried_again(driver: StoreDriver, receiver: Receiver) -> None:
+    tell(driver, "http://169.254.169.254/latest/meta-data/")
     sender = WebhookSender(AllowList(), 5)
-    relaying(bench, receiver, lambda: states(bench) == {DeliveryState.FAILED}, sender=sender)
-    assert (only(bench).attempts, only(bench).status_code) == (1, None)
-    assert "not public" in str(only(bench).last_error)
+    relaying(driver, receiver, lambda: states(driver) == {DeliveryState.FAILED}, sender=sender)
+    assert (only(driver).attempts, only(driver).status_code) == (1, None)
+    assert "not public" in str(only(driver).last_error)
 
 
-def test_one_that_can_never_be_sent_ends_nothing_else(bench: StoreDriver, receiver: Receiver) -> None:
+def test_one_that_can_never_be_sent_ends_nothing_else(driver: StoreDriver, receiver: Receiver) -> None:
     """Whatever a row may hold: the process goes on, and so do the others."""
-    tell(bench, receiver.url("/"))
-    bench.write(lambda conn: conn.execute(update(webhook_delivery).values(url="http://[::1/\ud800")))
-    tell(bench, receiver.url("/"))
-    relaying(bench, receiver, lambda: states(bench) == {DeliveryState.FAILED, DeliveryState.DELIVERED})
+    tell(driver, receiver.url("/"))
+    driver.write(lambda conn: conn.execute(update(webhook_delivery).values(url="http://[::1/\ud800")))
+    tell(driver, receiver.url("/"))
+    relaying(driver, receiver, lambda: states(driver) == {DeliveryState.FAILED, DeliveryState.DELIVERED})
 
 
 def test_a_mistake_of_ours_counts_as_a_failure(
-    bench: StoreDriver, receiver: Receiver, caplog: pytest.LogCaptureFixture
+    driver: StoreDriver, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(WebhookSender):
         async def post(self, *_: object) -> Outcome:
             raise ZeroDivisionError
 
-    tell(bench, receiver.url("/"))
+    tell(driver, receiver.url("/"))
     with caplog.at_level(logging.ERROR):
-        relaying(bench, receiver, lambda: only(bench).attempts == 1, sender=Broken(AllowList(), 5))
-    assert only(bench).state is DeliveryState.PENDING
-    assert "ZeroDivisionError" in str(only(bench).last_error)
+        relaying(driver, receiver, lambda: only(driver).attempts == 1, sender=Broken(AllowList(), 5))
+    assert only(driver).state is DeliveryState.PENDING
+    assert "ZeroDivisionError" in str(only(driver).last_error)
 
 
-def test_what_is_under_way_when_the_process_stops_comes_to_its_end(bench: StoreDriver, receiver: Receiver) -> None:
+def test_what_is_under_way_when_the_process_stops_comes_to_its_end(driver: StoreDriver, receiver: Receiver) -> None:
     def slowly(_: Came) -> int:
         receiver.closing.wait(0.3)
         return 204
 
     receiver.rules["/"] = slowly
-    tell(bench, receiver.url("/"))
-    relaying(bench, receiver, lambda: receiver.came)
-    assert (only(bench).state, len(receiver.came)) == (DeliveryState.DELIVERED, 1)
+    tell(driver, receiver.url("/"))
+    relaying(driver, receiver, lambda: receiver.came)
+    assert (only(driver).state, len(receiver.came)) == (DeliveryState.DELIVERED, 1)
 
 
-def test_what_cannot_come_to_its_end_is_sent_by_whoever_comes_next(bench: StoreDriver, receiver: Receiver) -> None:
+def test_what_cannot_come_to_its_end_is_sent_by_whoever_comes_next(driver: StoreDriver, receiver: Receiver) -> None:
     receiver.rules["/"] = receiver.hang
-    tell(bench, receiver.url("/"))
-    relaying(bench, receiver, lambda: receiver.came)
-    assert only(bench).attempts == 0
+    tell(driver, receiver.url("/"))
+    relaying(driver, receiver, lambda: receiver.came)
+    assert only(driver).attempts == 0
     receiver.rules["/"] = lambda _: 204
-    took = relaying(bench, receiver, lambda: only(bench).state is DeliveryState.DELIVERED)
+    took = relaying(driver, receiver, lambda: only(driver).state is DeliveryState.DELIVERED)
     assert took < 5, "it was let go, so that nobody waits for one that is no more"
     assert len({came.id for came in receiver.came}) == 1
 
 
 def test_a_mistake_in_what_is_written_ends_the_relay(
-    bench: StoreDriver, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    driver: StoreDriver, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As any agent's: the process says so and stops, and does not go on half alive."""
 
@@ -210,21 +210,21 @@ def test_a_mistake_in_what_is_written_ends_the_relay(
         raise ZeroDivisionError
 
     monkeypatch.setattr(deliveries, "record", broken)
-    tell(bench, receiver.url("/"))
+    tell(driver, receiver.url("/"))
     with pytest.raises(AssertionError, match="ZeroDivisionError"):
-        relaying(bench, receiver, lambda: False)
+        relaying(driver, receiver, lambda: False)
 
 
 def test_it_lives_through_a_database_that_is_away(
-    bench: StoreDriver, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    driver: StoreDriver, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, failures = bench.database.read, iter([True, True])
+    real, failures = driver.database.read, iter([True, True])
 
     async def read(query: Callable[..., object]) -> object:
         if next(failures, False):
             raise DatabaseUnavailable("It is away.")
         return await real(query)
 
-    monkeypatch.setattr(bench.database, "read", read)
-    tell(bench, receiver.url("/"))
-    relaying(bench, receiver, lambda: receiver.came)
+    monkeypatch.setattr(driver.database, "read", read)
+    tell(driver, receiver.url("/"))
+    relaying(driver, receiver, lambda: receiver.came)

@@ -41,16 +41,16 @@ class _Database:
     def __init__(self, folder: Path, refusals: int = 0) -> None:
         url = f"sqlite:///{tempfile.mkdtemp(dir=folder)}/dictograph.db"
         upgrade(url)
-        self.bench = StoreDriver(Database.open(url))
-        self.read = self.bench.database.read
+        self.driver = StoreDriver(Database.open(url))
+        self.read = self.driver.database.read
         self.asked, self.ready = asyncio.Event(), asyncio.Event()
         self.ready.set()
         self.refusals = refusals
-        self.bench.create("j")
-        self.claim = self.bench.claim()
-        self.bench.plan(self.claim.lease, 1)
-        self.bench.commit(self.claim.lease, 0)
-        self.bench.finish_plan(self.claim.lease)
+        self.driver.create("j")
+        self.claim = self.driver.claim()
+        self.driver.plan(self.claim.lease, 1)
+        self.driver.commit(self.claim.lease, 0)
+        self.driver.finish_plan(self.claim.lease)
 
     async def write(self, query: Callable[[Connection], Any]) -> Any:
         self.asked.set()
@@ -58,12 +58,12 @@ class _Database:
         if self.refusals:
             self.refusals -= 1
             raise DatabaseUnavailable("Somebody holds its lock.")
-        return await self.bench.database.write(query)
+        return await self.driver.database.write(query)
 
     def close(self) -> tuple[JobStatus, int]:
         """Return the job's state, and the number of failures that it was charged with."""
-        job = self.bench.job("j")
-        self.bench.database.close_now()
+        job = self.driver.job("j")
+        self.driver.database.close_now()
         return job.status, job.failures
 
 
@@ -223,7 +223,7 @@ def test_attempts_that_weights_or_storage_out_of_reach_ended_are_minutes_apart(
     async def test() -> float:
         database = _Database(tmp_path)
         await _Runner(tmp_path, database, fails).start()
-        told = database.bench.events("j")[-1]
+        told = database.driver.events("j")[-1]
         assert (told.type, told.data["error"]["message"]) == ("retrying", error.message)
         assert database.close() == (JobStatus.PENDING, 1)
         return float(told.data["delay"])

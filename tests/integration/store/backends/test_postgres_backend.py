@@ -70,16 +70,16 @@ def test_there_are_never_more_connections_than_the_pool_and_a_listener(url: str)
     _until(lambda: _connections(url) == 0)
 
 
-def test_the_next_question_finds_the_server_again(bench: StoreDriver, url: str) -> None:
-    bench.create("a")
+def test_the_next_question_finds_the_server_again(driver: StoreDriver, url: str) -> None:
+    driver.create("a")
     _cut_all(url)
-    assert bench.status("a") is JobStatus.PENDING
+    assert driver.status("a") is JobStatus.PENDING
     _cut_all(url)
-    assert bench.cancel("a").status is JobStatus.CANCELLED
+    assert driver.cancel("a").status is JobStatus.CANCELLED
 
 
-def test_a_question_whose_connection_is_cut_is_run_again(bench: StoreDriver, url: str, database: Database) -> None:
-    bench.create("a")
+def test_a_question_whose_connection_is_cut_is_run_again(driver: StoreDriver, url: str, database: Database) -> None:
+    driver.create("a")
     runs: list[int] = []
 
     def unlucky(conn: Connection) -> int:
@@ -90,11 +90,11 @@ def test_a_question_whose_connection_is_cut_is_run_again(bench: StoreDriver, url
         return changed + int(conn.execute(text("SELECT 0")).scalar_one())
 
     assert database.write_now(unlucky) == 1
-    assert (len(runs), bench.job("a").priority) == (2, 1)
+    assert (len(runs), driver.job("a").priority) == (2, 1)
 
 
 def test_a_connection_that_is_cut_while_committing_is_an_error(
-    bench: StoreDriver, url: str, database: Database, monkeypatch: pytest.MonkeyPatch
+    driver: StoreDriver, url: str, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody knows whether it is committed, so it is not for us to do it again."""
     runs: list[int] = []
@@ -115,9 +115,9 @@ def test_a_connection_that_is_cut_while_committing_is_an_error(
     assert len(runs) == 1
 
 
-def test_of_two_transactions_in_a_ring_one_is_run_again(bench: StoreDriver, database: Database) -> None:
+def test_of_two_transactions_in_a_ring_one_is_run_again(driver: StoreDriver, database: Database) -> None:
     for id in ("a", "b"):
-        bench.create(id)
+        driver.create(id)
     both, runs = threading.Barrier(2), []
 
     def change(first: str, second: str) -> Callable[[Connection], None]:
@@ -134,11 +134,11 @@ def test_of_two_transactions_in_a_ring_one_is_run_again(bench: StoreDriver, data
         for done in [threads.submit(database.write_now, change(*ids)) for ids in (("a", "b"), ("b", "a"))]:
             done.result(30)
     assert len(runs) > 2  # who is run again may be quicker at the first row than who waits for it, and meet him again
-    assert [bench.job(id).priority for id in ("a", "b")] == [2, 2]
+    assert [driver.job(id).priority for id in ("a", "b")] == [2, 2]
 
 
-def test_a_lock_that_is_held_too_long_is_named(bench: StoreDriver, url: str) -> None:
-    bench.create("a")
+def test_a_lock_that_is_held_too_long_is_named(driver: StoreDriver, url: str) -> None:
+    driver.create("a")
     impatient = Database.open(f"{url}?options=-clock_timeout%3D100")
     try:
         with psycopg.connect(url) as other:
@@ -185,13 +185,13 @@ def test_the_servers_own_limits_are_set_and_what_is_committed_is_durable(databas
     assert (reading["transaction_isolation"], reading["transaction_read_only"]) == ("repeatable read", "on")
 
 
-def test_a_read_sees_one_snapshot(bench: StoreDriver, database: Database) -> None:
-    bench.create("a")
+def test_a_read_sees_one_snapshot(driver: StoreDriver, database: Database) -> None:
+    driver.create("a")
 
     def twice(conn: Connection) -> list[int]:
         count = text("SELECT count(*) FROM transcription_job")
         first = conn.execute(count).scalar_one()
-        bench.create("b")
+        driver.create("b")
         return [first, conn.execute(count).scalar_one()]
 
     assert database.read_now(twice) == [1, 1]
@@ -205,7 +205,9 @@ async def _soon(event: asyncio.Event) -> None:
     event.clear()
 
 
-def test_other_processes_are_heard_at_once_and_the_own_is_not(bench: StoreDriver, database: Database, url: str) -> None:
+def test_other_processes_are_heard_at_once_and_the_own_is_not(
+    driver: StoreDriver, database: Database, url: str
+) -> None:
     async def listen() -> None:
         news, wake, told = asyncio.Event(), asyncio.Event(), list[Jobs]()
 
@@ -225,7 +227,7 @@ def test_other_processes_are_heard_at_once_and_the_own_is_not(bench: StoreDriver
             await _soon(news)
             await _soon(wake)
             assert told[-1] == frozenset({"theirs"})
-            await asyncio.to_thread(bench.create, "ours")
+            await asyncio.to_thread(driver.create, "ours")
             await asyncio.to_thread(other.cancel, "theirs")
             await _soon(news)
             assert not wake.is_set(), "what was cancelled is no work, and our own needs no waking"
@@ -285,13 +287,13 @@ def test_many_jobs_are_told_of_as_any() -> None:
     assert jobs_of("from another program") is None
 
 
-def test_pruning_hundreds_of_jobs_tells_of_it(bench: StoreDriver, database: Database) -> None:
-    bench.create("first")
+def test_pruning_hundreds_of_jobs_tells_of_it(driver: StoreDriver, database: Database) -> None:
+    driver.create("first")
     columns = ", ".join(column.name for column in job.c if column.computed is None and column.name != "id")
     copies = f"SELECT lpad(i::text, 50, '0'), {columns} FROM transcription_job, generate_series(1, 249) i"
-    bench.write(lambda c: c.execute(text(f"INSERT INTO transcription_job (id, {columns}) {copies}")))
-    bench.write(lambda c: c.execute(text("UPDATE transcription_job SET status = 'failed', finished_at = now()")))
-    assert len(bench.write(prune.prune_jobs, -1.0, 251).objects) == 250
+    driver.write(lambda c: c.execute(text(f"INSERT INTO transcription_job (id, {columns}) {copies}")))
+    driver.write(lambda c: c.execute(text("UPDATE transcription_job SET status = 'failed', finished_at = now()")))
+    assert len(driver.write(prune.prune_jobs, -1.0, 251).objects) == 250
 
 
 # --- what cannot be opened

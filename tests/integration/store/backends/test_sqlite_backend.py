@@ -25,7 +25,7 @@ def kind() -> str:
     return "sqlite"
 
 
-def test_waiting_writes_share_one_commit(bench: StoreDriver, database: Database) -> None:
+def test_waiting_writes_share_one_commit(driver: StoreDriver, database: Database) -> None:
     commits: list[None] = []
     event.listen(database._backend.engine, "commit", lambda conn: commits.append(None))
     go = hold_writer(database)
@@ -35,7 +35,7 @@ def test_waiting_writes_share_one_commit(bench: StoreDriver, database: Database)
     assert len(commits) == 2, "the one that held the writer, and one for all the rest"
 
 
-def test_a_full_disk_is_named_and_passes(bench: StoreDriver, database: Database) -> None:
+def test_a_full_disk_is_named_and_passes(driver: StoreDriver, database: Database) -> None:
     def fill(conn: Connection) -> None:
         conn.exec_driver_sql("PRAGMA max_page_count=1")
         conn.exec_driver_sql("CREATE TABLE filling AS SELECT zeroblob(10000000) AS b")
@@ -46,11 +46,11 @@ def test_a_full_disk_is_named_and_passes(bench: StoreDriver, database: Database)
     go.set()
     assert isinstance(full.exception(20), StorageFull)
     assert isinstance(neighbour.exception(20), StorageFull), "SQLite has undone the transaction they shared"
-    bench.create("after")
-    assert bench.read(read.counts)[JobStatus.PENDING] == 1
+    driver.create("after")
+    assert driver.read(read.counts)[JobStatus.PENDING] == 1
 
 
-def test_a_lock_held_by_another_is_named(bench: StoreDriver, database: Database, url: str) -> None:
+def test_a_lock_held_by_another_is_named(driver: StoreDriver, database: Database, url: str) -> None:
     other = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
     try:
         other.execute("BEGIN IMMEDIATE")
@@ -60,10 +60,10 @@ def test_a_lock_held_by_another_is_named(bench: StoreDriver, database: Database,
         assert impatient is not None
         impatient.execute("PRAGMA busy_timeout=50")
         with pytest.raises(DatabaseUnavailable, match="lock"):
-            bench.create()
+            driver.create()
     finally:
         other.close()
-    bench.create()
+    driver.create()
 
 
 def test_durability_is_as_promised(database: Database) -> None:

@@ -23,86 +23,86 @@ from tests.integration.store.store_driver import AT_ONCE, StoreDriver
 MARK = "cd" * 32
 
 
-def joined(bench: StoreDriver, owner: str = "ann", mark: str = MARK, repeatable: bool = True) -> str | None:
-    found = bench.write(find_joined, owner, mark, repeatable=repeatable)
+def joined(driver: StoreDriver, owner: str = "ann", mark: str = MARK, repeatable: bool = True) -> str | None:
+    found = driver.write(find_joined, owner, mark, repeatable=repeatable)
     return None if found is None else found.id
 
 
-def marked(bench: StoreDriver) -> Job:
-    return bench.create(owner="ann", join_mark=MARK)
+def marked(driver: StoreDriver) -> Job:
+    return driver.create(owner="ann", join_mark=MARK)
 
 
-def ended(bench: StoreDriver, error: ErrorRecord | None = None) -> str:
+def ended(driver: StoreDriver, error: ErrorRecord | None = None) -> str:
     """A job that has just ended, well or with an error for good."""
-    lease = bench.running(owner="ann", join_mark=MARK)
+    lease = driver.running(owner="ann", join_mark=MARK)
     if error is None:
-        return bench.whole(lease).id
-    return bench.write(finish.fail, lease, error, False, AT_ONCE).id
+        return driver.whole(lease).id
+    return driver.write(finish.fail, lease, error, False, AT_ONCE).id
 
 
-def grow_old(bench: StoreDriver, job_id: str, seconds: float) -> None:
-    finished = bench.job(job_id).finished_at
+def grow_old(driver: StoreDriver, job_id: str, seconds: float) -> None:
+    finished = driver.job(job_id).finished_at
     assert finished is not None
     change = update(job_table).where(job_table.c.id == job_id)
-    bench.write(lambda conn: conn.execute(change.values(finished_at=finished - timedelta(seconds=seconds))))
+    driver.write(lambda conn: conn.execute(change.values(finished_at=finished - timedelta(seconds=seconds))))
 
 
-def test_what_waits_or_runs_is_joined_by_its_owner_alone(bench: StoreDriver) -> None:
-    assert joined(bench) is None
-    job = marked(bench)
-    bench.create(owner="ann")
-    assert joined(bench) == job.id
-    assert joined(bench, owner="eve") is None
-    assert joined(bench, mark="ef" * 32) is None
-    bench.claim()
-    assert joined(bench) == job.id
-    assert joined(bench, repeatable=False) == job.id
+def test_what_waits_or_runs_is_joined_by_its_owner_alone(driver: StoreDriver) -> None:
+    assert joined(driver) is None
+    job = marked(driver)
+    driver.create(owner="ann")
+    assert joined(driver) == job.id
+    assert joined(driver, owner="eve") is None
+    assert joined(driver, mark="ef" * 32) is None
+    driver.claim()
+    assert joined(driver) == job.id
+    assert joined(driver, repeatable=False) == job.id
 
 
-def test_what_an_earlier_version_marked_otherwise_is_joined_too(bench: StoreDriver) -> None:
-    made = marked(bench)
-    assert joined(bench, mark="ef" * 32) is None
-    found = bench.write(find_joined, "ann", "ef" * 32, MARK, repeatable=True)
+def test_what_an_earlier_version_marked_otherwise_is_joined_too(driver: StoreDriver) -> None:
+    made = marked(driver)
+    assert joined(driver, mark="ef" * 32) is None
+    found = driver.write(find_joined, "ann", "ef" * 32, MARK, repeatable=True)
     assert found is not None
     assert found.id == made.id
 
 
 @pytest.mark.parametrize(("code", "joins"), [("storage_unavailable", False), ("engine_failed", True)])
 def test_what_waits_for_audio_that_is_gone_is_not_joined_by_who_brings_it_again(
-    bench: StoreDriver, code: str, joins: bool
+    driver: StoreDriver, code: str, joins: bool
 ) -> None:
-    lease = bench.running(owner="ann", join_mark=MARK)
-    waiting = bench.write(finish.fail, lease, ErrorRecord(code, "It did not work.", "DECODE"), True, AT_ONCE)
+    lease = driver.running(owner="ann", join_mark=MARK)
+    waiting = driver.write(finish.fail, lease, ErrorRecord(code, "It did not work.", "DECODE"), True, AT_ONCE)
     assert waiting.status == JobStatus.PENDING
-    assert joined(bench) == (waiting.id if joins else None)
+    assert joined(driver) == (waiting.id if joins else None)
 
 
-def test_what_is_done_is_joined_for_an_hour_if_it_would_be_the_same_again(bench: StoreDriver) -> None:
-    id = ended(bench)
-    assert joined(bench) == id
-    assert joined(bench, repeatable=False) is None
-    grow_old(bench, id, DONE_S + 1)
-    assert joined(bench) is None
+def test_what_is_done_is_joined_for_an_hour_if_it_would_be_the_same_again(driver: StoreDriver) -> None:
+    id = ended(driver)
+    assert joined(driver) == id
+    assert joined(driver, repeatable=False) is None
+    grow_old(driver, id, DONE_S + 1)
+    assert joined(driver) is None
 
 
-def test_what_failed_is_joined_for_a_minute_if_nothing_can_help(bench: StoreDriver) -> None:
-    id = ended(bench, ErrorRecord("unsupported_format", "The file is text.", "DECODE"))
-    assert joined(bench) == id
-    grow_old(bench, id, FAILED_S + 1)
-    assert joined(bench) is None
-    ended(bench, ErrorRecord("engine_failed", "It did not work.", "TRANSCRIBE"))
-    assert joined(bench) is None
+def test_what_failed_is_joined_for_a_minute_if_nothing_can_help(driver: StoreDriver) -> None:
+    id = ended(driver, ErrorRecord("unsupported_format", "The file is text.", "DECODE"))
+    assert joined(driver) == id
+    grow_old(driver, id, FAILED_S + 1)
+    assert joined(driver) is None
+    ended(driver, ErrorRecord("engine_failed", "It did not work.", "TRANSCRIBE"))
+    assert joined(driver) is None
 
 
-def test_what_was_cancelled_is_not_joined(bench: StoreDriver) -> None:
-    bench.cancel(marked(bench).id)
-    assert joined(bench) is None
+def test_what_was_cancelled_is_not_joined(driver: StoreDriver) -> None:
+    driver.cancel(marked(driver).id)
+    assert joined(driver) is None
 
 
-def test_the_newest_is_joined(bench: StoreDriver) -> None:
-    ended(bench)
-    job = marked(bench)
-    assert joined(bench) == job.id
+def test_the_newest_is_joined(driver: StoreDriver) -> None:
+    ended(driver)
+    job = marked(driver)
+    assert joined(driver) == job.id
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def neighbour(url: str) -> Iterator[StoreDriver]:
     database.close_now()
 
 
-def test_of_many_at_once_one_makes_the_job(bench: StoreDriver, neighbour: StoreDriver) -> None:
+def test_of_many_at_once_one_makes_the_job(driver: StoreDriver, neighbour: StoreDriver) -> None:
     start = threading.Barrier(12)
 
     def make(number: int) -> str:
@@ -125,14 +125,14 @@ def test_of_many_at_once_one_makes_the_job(bench: StoreDriver, neighbour: StoreD
             return (found or create_job(conn, new)).id
 
         start.wait(20)
-        return (bench, neighbour)[number % 2].database.write_now(query)
+        return (driver, neighbour)[number % 2].database.write_now(query)
 
     with ThreadPoolExecutor(12) as threads:
         assert len(set(threads.map(make, range(12)))) == 1
 
 
-def test_a_job_that_is_being_joined_is_deleted_afterwards(bench: StoreDriver, neighbour: StoreDriver) -> None:
-    id = marked(bench).id
+def test_a_job_that_is_being_joined_is_deleted_afterwards(driver: StoreDriver, neighbour: StoreDriver) -> None:
+    id = marked(driver).id
     removals: list[Future[Job]] = []
 
     def join(conn: Connection) -> None:
@@ -143,12 +143,12 @@ def test_a_job_that_is_being_joined_is_deleted_afterwards(bench: StoreDriver, ne
             removals[0].result(0.3)
         idempotency.settle(conn, "ann", "key", id, "print")
 
-    bench.write(join)
+    driver.write(join)
     assert removals[0].result(20).id == id
-    assert bench.write(idempotency.begin, "ann", "key", "p", "t") is None, "the key went with its job"
+    assert driver.write(idempotency.begin, "ann", "key", "p", "t") is None, "the key went with its job"
 
 
-def test_it_is_found_by_its_index(bench: StoreDriver, kind: str) -> None:
+def test_it_is_found_by_its_index(driver: StoreDriver, kind: str) -> None:
     def explained(conn: Connection) -> str:
         if kind == "postgresql":  # it goes by what it has counted, and with few rows it would look at them all
             conn.execute(text("ANALYZE transcription_job"))
@@ -158,6 +158,6 @@ def test_it_is_found_by_its_index(bench: StoreDriver, kind: str) -> None:
         return "\n".join(str(row) for row in conn.execute(text(explain + query), {"mark": MARK, "owner": "ann"}))
 
     for number in range(200):
-        bench.create(owner="ann", join_mark=f"{number:064x}")
-    marked(bench)
-    assert "ix_job_join" in bench.write(explained)
+        driver.create(owner="ann", join_mark=f"{number:064x}")
+    marked(driver)
+    assert "ix_job_join" in driver.write(explained)

@@ -14,51 +14,51 @@ from tests.integration.store.store_driver import StoreDriver
 TALK = "/data/talk.mp3"
 
 
-def by_path(bench: StoreDriver, path: str = TALK, owner: str = "path", contract: Contract = Contract.PATH) -> Job:
-    return bench.create(owner=owner, contract=contract, source=Source(SourceKind.PATH, path), audio=None)
+def by_path(driver: StoreDriver, path: str = TALK, owner: str = "path", contract: Contract = Contract.PATH) -> Job:
+    return driver.create(owner=owner, contract=contract, source=Source(SourceKind.PATH, path), audio=None)
 
 
-def test_the_newest_of_the_owner_is_found(bench: StoreDriver) -> None:
-    by_path(bench)
-    by_path(bench, owner="ann")
-    newest = by_path(bench)
-    by_path(bench, "/data/other.mp3")
-    by_path(bench, contract=Contract.NATIVE)
-    job, words = bench.read(newest_of_path, "path", TALK)
+def test_the_newest_of_the_owner_is_found(driver: StoreDriver) -> None:
+    by_path(driver)
+    by_path(driver, owner="ann")
+    newest = by_path(driver)
+    by_path(driver, "/data/other.mp3")
+    by_path(driver, contract=Contract.NATIVE)
+    job, words = driver.read(newest_of_path, "path", TALK)
     assert (job, words) == (newest, "")
     with pytest.raises(NotFound):
-        bench.read(newest_of_path, "path", "/data/none.mp3")
+        driver.read(newest_of_path, "path", "/data/none.mp3")
     with pytest.raises(NotFound):
-        bench.read(newest_of_path, "somebody", TALK)
+        driver.read(newest_of_path, "somebody", TALK)
 
 
-def test_a_completed_job_comes_with_its_text(bench: StoreDriver) -> None:
-    by_path(bench)
-    bench.whole(bench.claim().lease, 2)
-    assert bench.read(newest_of_path, "path", TALK)[1] == "text 0 text 1"
+def test_a_completed_job_comes_with_its_text(driver: StoreDriver) -> None:
+    by_path(driver)
+    driver.whole(driver.claim().lease, 2)
+    assert driver.read(newest_of_path, "path", TALK)[1] == "text 0 text 1"
 
 
-def test_a_path_of_any_length_and_of_any_signs_is_found(bench: StoreDriver) -> None:
+def test_a_path_of_any_length_and_of_any_signs_is_found(driver: StoreDriver) -> None:
     for path in ("/" + "d" * 4000, "/data/ä ö/%2F?&#'\"\\.mp3", "/\N{SNOWMAN}"):
-        assert bench.read(newest_of_path, "path", by_path(bench, path).source.location)[0].source.location == path
+        assert driver.read(newest_of_path, "path", by_path(driver, path).source.location)[0].source.location == path
 
 
-def test_what_has_not_ended_needs_its_path(bench: StoreDriver) -> None:
-    by_path(bench)
-    by_path(bench, "/data/other.mp3", owner="ann")
+def test_what_has_not_ended_needs_its_path(driver: StoreDriver) -> None:
+    by_path(driver)
+    by_path(driver, "/data/other.mp3", owner="ann")
     paths = [TALK, "/data/other.mp3", "/data/none.mp3"]
-    assert bench.read(needed_paths, paths) == set(paths[:2])
-    lease = bench.claim().lease
-    assert bench.read(needed_paths, paths) == set(paths[:2])
-    bench.whole(lease)
-    assert bench.read(needed_paths, paths) == {"/data/other.mp3"}
-    assert bench.read(needed_paths, []) == set()
+    assert driver.read(needed_paths, paths) == set(paths[:2])
+    lease = driver.claim().lease
+    assert driver.read(needed_paths, paths) == set(paths[:2])
+    driver.whole(lease)
+    assert driver.read(needed_paths, paths) == {"/data/other.mp3"}
+    assert driver.read(needed_paths, []) == set()
 
 
-def test_the_question_is_answered_by_the_index(bench: StoreDriver) -> None:
+def test_the_question_is_answered_by_the_index(driver: StoreDriver) -> None:
     for number in range(200):
-        by_path(bench, f"/data/{number}.mp3")
-    by_path(bench)
+        by_path(driver, f"/data/{number}.mp3")
+    by_path(driver)
 
     def plan(conn: Connection) -> str:
         query = (
@@ -74,4 +74,4 @@ def test_the_question_is_answered_by_the_index(bench: StoreDriver) -> None:
             explain = "EXPLAIN "
         return "\n".join(str(row) for row in conn.execute(text(explain + query), {"mark": path_key(TALK)}))
 
-    assert "ix_job_path" in bench.write(plan)
+    assert "ix_job_path" in driver.write(plan)

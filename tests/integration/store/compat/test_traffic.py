@@ -18,29 +18,29 @@ def start() -> datetime:
     return datetime.now(UTC) - timedelta(seconds=1)
 
 
-def test_nothing_is_nothing(bench: StoreDriver, start: datetime) -> None:
-    bench.create(contract=Contract.NATIVE)
-    bench.claim()
-    assert bench.read(traffic, Contract.GATEWAY, start) == Traffic()
+def test_nothing_is_nothing(driver: StoreDriver, start: datetime) -> None:
+    driver.create(contract=Contract.NATIVE)
+    driver.claim()
+    assert driver.read(traffic, Contract.GATEWAY, start) == Traffic()
 
 
-def test_jobs_are_counted_by_what_they_do(bench: StoreDriver, start: datetime) -> None:
-    made = [bench.create(owner=f"owner{number}", contract=Contract.GATEWAY) for number in range(5)]
-    bench.create(owner="other", contract=Contract.PATH)
-    bench.whole(bench.claim().lease, 1)
-    running = bench.claim().job
-    waiting = next(job for job in made if bench.job(job.id).status == "pending")
-    bench.write(control.cancel, None, waiting.id)
-    found = bench.read(traffic, Contract.GATEWAY, start)
+def test_jobs_are_counted_by_what_they_do(driver: StoreDriver, start: datetime) -> None:
+    made = [driver.create(owner=f"owner{number}", contract=Contract.GATEWAY) for number in range(5)]
+    driver.create(owner="other", contract=Contract.PATH)
+    driver.whole(driver.claim().lease, 1)
+    running = driver.claim().job
+    waiting = next(job for job in made if driver.job(job.id).status == "pending")
+    driver.write(control.cancel, None, waiting.id)
+    found = driver.read(traffic, Contract.GATEWAY, start)
     assert (found.waiting, found.completed, found.failed) == (2, 1, 1)
     [one] = found.running
     assert (one.id, one.owner, one.filename) == (running.id, running.owner, running.filename)
-    assert one.started_at == bench.job(running.id).started_at
-    later = bench.read(traffic, Contract.GATEWAY, datetime.now(UTC) + timedelta(hours=1))
+    assert one.started_at == driver.job(running.id).started_at
+    later = driver.read(traffic, Contract.GATEWAY, datetime.now(UTC) + timedelta(hours=1))
     assert (later.waiting, later.completed, later.failed) == (2, 0, 0)
 
 
-def test_what_has_ended_long_ago_is_not_looked_at(bench: StoreDriver, kind: str, start: datetime) -> None:
+def test_what_has_ended_long_ago_is_not_looked_at(driver: StoreDriver, kind: str, start: datetime) -> None:
     """However many those are: an index leads to the ones that count."""
     if kind != "sqlite":
         pytest.skip("PostgreSQL chooses by the sizes of tables, and these are empty")
@@ -56,7 +56,7 @@ def test_what_has_ended_long_ago_is_not_looked_at(bench: StoreDriver, kind: str,
             for row in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
         ]
 
-    found = [step for step in bench.read(ask) if step.startswith(("SEARCH", "SCAN"))]
+    found = [step for step in driver.read(ask) if step.startswith(("SEARCH", "SCAN"))]
     assert len(found) == 3
     assert all("INDEX ix_job_" in step for step in found), found
     assert "ix_job_finished " in found[2]

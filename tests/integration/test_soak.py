@@ -102,7 +102,7 @@ def test_what_was_seen_by_others_counts(scene: Scene) -> None:
 
 
 def test_an_impostor_is_refused_and_without_the_fence_it_is_not(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    judge = stale_lease_writer.Impostor(scene.service.database)
+    judge = stale_lease_writer.StaleLeaseWriter(scene.service.database)
     try:
         _lose_a_job(scene, judge)
         judge.strike(1)
@@ -116,7 +116,7 @@ def test_an_impostor_is_refused_and_without_the_fence_it_is_not(scene: Scene, mo
         judge.close()
 
 
-def _lose_a_job(scene: Scene, judge: stale_lease_writer.Impostor) -> None:
+def _lose_a_job(scene: Scene, judge: stale_lease_writer.StaleLeaseWriter) -> None:
     scene.bench.running()
     judge.look()
     assert scene.bench.write(lease.lose_of_workers, ["w1"], AT_ONCE)

@@ -15,7 +15,7 @@ from tests.service import Service, ask, eventually
 from tests.soak.clients import Clients, Follower
 from tests.soak.faults import unnamed_files
 from tests.soak.fleet import Fleet, Member, freeze, thaw
-from tests.soak.stale_lease_writer import Impostor
+from tests.soak.stale_lease_writer import StaleLeaseWriter
 from tests.soak.summary import Verdict
 
 MAX_BATCH = 2
@@ -87,7 +87,7 @@ class Run:
         began = time.monotonic()
         self.fleet.start()
         eventually(self._is_up, 60, "the fleet does not start")
-        impostor = Impostor(self.service.database)
+        impostor = StaleLeaseWriter(self.service.database)
         self.clients.start()
         self.follower.start()
         try:
@@ -109,7 +109,7 @@ class Run:
         self.fleet.raise_the_dead()
         return self.fleet.api.is_up
 
-    def _trouble(self, impostor: Impostor) -> None:
+    def _trouble(self, impostor: StaleLeaseWriter) -> None:
         deadline = time.monotonic() + self.plan.limit_s
         next_kill, next_look, next_word = time.monotonic() + 2, 0.0, time.monotonic() + SAY_EVERY_S
         while not self._enough():
@@ -151,7 +151,7 @@ class Run:
             f" still to die at {', '.join(self.fleet.points_left) or 'no named place'}"
         )
 
-    def _look(self, impostor: Impostor) -> None:
+    def _look(self, impostor: StaleLeaseWriter) -> None:
         impostor.look()
         impostor.strike(1)
         self._count_unended()

@@ -34,7 +34,7 @@ WRITES: dict[str, Callable[[Connection, Lease], Any]] = {
 }
 
 
-class Impostor:
+class StaleLeaseWriter:
     """`look` notes who holds what; `strike` writes under leases that it has seen end."""
 
     def __init__(self, url: str) -> None:

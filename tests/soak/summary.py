@@ -10,7 +10,7 @@ from tests.soak.faults import Seen, find_faults, stored_windows
 
 if TYPE_CHECKING:
     from tests.soak.run import Run
-    from tests.soak.stale_lease_writer import Impostor
+    from tests.soak.stale_lease_writer import StaleLeaseWriter
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Verdict:
     details: dict[str, list[str]]
 
     @classmethod
-    def of(cls, run: Run, impostor: Impostor, seconds: float) -> Verdict:
+    def of(cls, run: Run, impostor: StaleLeaseWriter, seconds: float) -> Verdict:
         """Count. All processes have ended, and all jobs."""
         deaths = run.fleet.deaths
         seen = Seen(

@@ -87,29 +87,29 @@ class Run:
         began = time.monotonic()
         self.fleet.start()
         eventually(self._is_up, 60, "the fleet does not start")
-        impostor = StaleLeaseWriter(self.service.database)
+        stale_writer = StaleLeaseWriter(self.service.database)
         self.clients.start()
         self.follower.start()
         try:
-            self._trouble(impostor)
+            self._trouble(stale_writer)
             self._say(f"peace; {self._how_far()}")
             self.fleet.make_peace()
             self.clients.finish()
             self._wait_until_all_is_done()
-            impostor.look()
-            impostor.strike(100)
+            stale_writer.look()
+            stale_writer.strike(100)
         finally:
             self.clients.give_up()
             self.fleet.end()
             self.follower.stop()
-            impostor.close()
-        return Verdict.of(self, impostor, time.monotonic() - began)
+            stale_writer.close()
+        return Verdict.of(self, stale_writer, time.monotonic() - began)
 
     def _is_up(self) -> bool:
         self.fleet.raise_the_dead()
         return self.fleet.api.is_up
 
-    def _trouble(self, impostor: StaleLeaseWriter) -> None:
+    def _trouble(self, stale_writer: StaleLeaseWriter) -> None:
         deadline = time.monotonic() + self.plan.limit_s
         next_kill, next_look, next_word = time.monotonic() + 2, 0.0, time.monotonic() + SAY_EVERY_S
         while not self._enough():
@@ -121,7 +121,7 @@ class Run:
                 self._say(self._how_far())
             if now >= next_look:
                 next_look = now + 0.5
-                self._look(impostor)
+                self._look(stale_writer)
             if now >= next_kill and (self.plan.relentless or not self._killed_enough()):
                 next_kill = now + (self._rng.uniform(*self.plan.pause) if self._kill() else 0)
             if self._is_time_to_freeze():
@@ -151,9 +151,9 @@ class Run:
             f" still to die at {', '.join(self.fleet.points_left) or 'no named place'}"
         )
 
-    def _look(self, impostor: StaleLeaseWriter) -> None:
-        impostor.look()
-        impostor.strike(1)
+    def _look(self, stale_writer: StaleLeaseWriter) -> None:
+        stale_writer.look()
+        stale_writer.strike(1)
         self._count_unended()
 
     def _count_unended(self) -> None:

@@ -36,11 +36,14 @@ class Verdict:
     details: dict[str, list[str]]
 
     @classmethod
-    def of(cls, run: Run, impostor: StaleLeaseWriter, seconds: float) -> Verdict:
+    def of(cls, run: Run, stale_writer: StaleLeaseWriter, seconds: float) -> Verdict:
         """Count. All processes have ended, and all jobs."""
         deaths = run.fleet.deaths
         seen = Seen(
-            run.clients.promised, run.clients.broken_promises, run.follower.missed, list(impostor.accepted.elements())
+            run.clients.promised,
+            run.clients.broken_promises,
+            run.follower.missed,
+            list(stale_writer.accepted.elements()),
         )
         faults = find_faults(run.service, seen)
         windows = stored_windows(run.service)
@@ -53,8 +56,8 @@ class Verdict:
             workers_frozen=run.frozen.workers,
             attempts_taken=run.frozen.attempts_taken,
             attempts_noticed=run.frozen.attempts_noticed,
-            stale_writes=impostor.tried,
-            stale_writes_refused=impostor.refused,
+            stale_writes=stale_writer.tried,
+            stale_writes_refused=stale_writer.refused,
             requests_repeated=run.clients.repeated,
             followed=run.follower.followed,
             follower_returns=run.follower.returns,

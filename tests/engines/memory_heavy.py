@@ -19,7 +19,7 @@ _MOST = 400 * _MIB
 _UNTIL_KILLED_S = 60
 
 
-class Hungry:
+class MemoryHeavyEngine:
     """Knows nothing of its limit: it outgrows it."""
 
     capabilities = Capabilities(frozenset({"en"}), words=False, max_batch=4)
@@ -37,7 +37,7 @@ class Hungry:
         return [WindowResult() for _ in windows]
 
 
-class Modest(Hungry):
+class Modest(MemoryHeavyEngine):
     """Is told when its memory, 400 MiB, does not hold a batch, as by a GPU's driver; and does the rest as others do."""
 
     def __init__(self, spec: EngineSpec) -> None:
@@ -67,7 +67,7 @@ def _note(windows: Sequence[Window]) -> None:
         log.write(f"{len(windows)}\n")
 
 
-class Large(Hungry):
+class Large(MemoryHeavyEngine):
     """Holds half as much as its model's weights, `model.bin`, for as long as it is loaded, and says in `large.log` what
     it does: `load NAME`, `begin NAME` and `end NAME` for each batch. A window takes a tenth of a second, and its first
     sample in MiB, which are kept."""

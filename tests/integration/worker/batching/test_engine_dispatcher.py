@@ -24,7 +24,7 @@ from tests.processes import children
 
 #: Little enough for four windows of 110 MiB to be too many, and two not: the engine itself has some 40 to 90.
 SCANT = EngineLimits(memory=400 * 2**20)
-HUNGRY = EngineSpec("hungry", "tests.engines.memory_heavy:Hungry", "hungry")
+HUNGRY = EngineSpec("hungry", "tests.engines.memory_heavy:MemoryHeavyEngine", "hungry")
 MODEST = EngineSpec("modest", "tests.engines.memory_heavy:Modest", "modest")
 SPEC = EngineSpec("digest", "tests.engines.digest:DigestEngine", "digest")
 ENGLISH = WindowOptions(language="en")

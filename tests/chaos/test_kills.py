@@ -16,7 +16,7 @@ from dictograph.runtime.crash import Point
 from tests.postgres import cluster
 from tests.soak.faults import FAULTS
 from tests.soak.run import MAX_BATCH, Plan, Run
-from tests.soak.summary import Verdict
+from tests.soak.summary import RunSummary
 
 KILLS = int(os.environ.get("CHAOS_KILLS", "12"))
 SEED = int(os.environ.get("CHAOS_SEED", "20261121"))
@@ -31,7 +31,7 @@ POINTS = {"sqlite": tuple(Point)[::2], "postgresql": tuple(Point)[1::2]}
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def verdict(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Verdict:
+def verdict(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> RunSummary:
     """What a run on each database came to."""
     with ExitStack() as stack:
         url = stack.enter_context(cluster()).new_database() if request.param == "postgresql" else ""
@@ -42,21 +42,21 @@ def verdict(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_nothing_is_lost_doubled_or_left_behind(verdict: Verdict, fault: str) -> None:
+def test_nothing_is_lost_doubled_or_left_behind(verdict: RunSummary, fault: str) -> None:
     assert verdict.faults[fault] == 0, f"{FAULTS[fault]}: {verdict.details[fault]}"
 
 
-def test_every_stale_write_is_refused(verdict: Verdict) -> None:
+def test_every_stale_write_is_refused(verdict: RunSummary) -> None:
     """Those of one who took over a worker's leases when they were over, and those of a worker that was stopped."""
     assert verdict.stale_writes_refused == verdict.stale_writes > 100
     assert verdict.attempts_noticed == verdict.attempts_taken >= 1
 
 
-def test_windows_are_transcribed_once_but_for_a_batch_per_kill(verdict: Verdict) -> None:
+def test_windows_are_transcribed_once_but_for_a_batch_per_kill(verdict: RunSummary) -> None:
     assert 0 <= verdict.repeated_windows <= 2 * MAX_BATCH * verdict.interruptions
 
 
-def test_the_run_was_as_hard_as_it_was_meant_to_be(verdict: Verdict, request: pytest.FixtureRequest) -> None:
+def test_the_run_was_as_hard_as_it_was_meant_to_be(verdict: RunSummary, request: pytest.FixtureRequest) -> None:
     assert verdict.jobs >= PLAN.jobs
     assert verdict.random_kills >= KILLS
     assert verdict.mid_attempt >= MID_ATTEMPT

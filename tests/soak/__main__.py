@@ -20,7 +20,7 @@ from tests.postgres import cluster
 from tests.soak.faults import FAULTS
 from tests.soak.report import as_text, write_figures
 from tests.soak.run import Plan, Run
-from tests.soak.summary import Verdict
+from tests.soak.summary import RunSummary
 
 DATABASES = ("sqlite", "postgresql")
 JOBS, KILLS, FREEZES = 1_000, 100, 4
@@ -49,7 +49,7 @@ def main() -> int:
     return 0 if not any(verdict.faults[fault] for verdict in verdicts.values() for fault in FAULTS) else 1
 
 
-def _run(name: str, plan: Plan) -> Verdict:
+def _run(name: str, plan: Plan) -> RunSummary:
     with ExitStack() as stack:
         url = stack.enter_context(cluster()).new_database() if name == "postgresql" else ""
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dictograph-soak-")))

@@ -15,7 +15,7 @@ from typing import Any
 from tests.service import ROOT
 from tests.soak.faults import FAULTS
 from tests.soak.run import WORKERS, Plan
-from tests.soak.summary import Verdict
+from tests.soak.summary import RunSummary
 
 PAGE = ROOT / "docs" / "reliability.md"
 FIGURES = ROOT / "docs" / "figures" / "soak.json"
@@ -40,7 +40,7 @@ _DONE = {
 }
 
 
-def as_text(name: str, verdict: Verdict) -> str:
+def as_text(name: str, verdict: RunSummary) -> str:
     """For the terminal."""
     figures = _figures(verdict)
     lines = [f"{name}:"]
@@ -50,7 +50,7 @@ def as_text(name: str, verdict: Verdict) -> str:
     return "\n".join(lines)
 
 
-def write_figures(verdicts: Mapping[str, Verdict], plan: Plan) -> None:
+def write_figures(verdicts: Mapping[str, RunSummary], plan: Plan) -> None:
     """Put them into the page, between the marks, and beside it."""
     about = _about(plan)
     FIGURES.parent.mkdir(exist_ok=True)
@@ -67,7 +67,7 @@ def with_figures(page: str, figures: str) -> str:
     return changed
 
 
-def table(verdicts: Mapping[str, Verdict], about: Mapping[str, Any]) -> str:
+def table(verdicts: Mapping[str, RunSummary], about: Mapping[str, Any]) -> str:
     """Markdown: what was done, and what had to be nought."""
     columns = {name: _figures(verdict) for name, verdict in verdicts.items()}
     head = ["", *columns]
@@ -79,7 +79,7 @@ def table(verdicts: Mapping[str, Verdict], about: Mapping[str, Any]) -> str:
     return "\n".join([when + what, "", *lines, ""])
 
 
-def _figures(verdict: Verdict) -> dict[str, Any]:
+def _figures(verdict: RunSummary) -> dict[str, Any]:
     named = f"{sum(verdict.named_kills.values())} at {len(verdict.named_kills)}"
     return {**verdict.as_dict(), "named": named, "seconds": round(verdict.seconds)}
 

@@ -16,7 +16,7 @@ from tests.soak.clients import Clients, Follower
 from tests.soak.faults import unnamed_files
 from tests.soak.fleet import Fleet, Member, freeze, thaw
 from tests.soak.stale_lease_writer import StaleLeaseWriter
-from tests.soak.summary import Verdict
+from tests.soak.summary import RunSummary
 
 MAX_BATCH = 2
 WORKERS = 2
@@ -83,7 +83,7 @@ class Run:
         self.clients = Clients(self.fleet.url, audio, lambda: self.unended < ROOM, plan.seed)
         self.follower = Follower(self.fleet.url, lambda: list(self.clients.promised))
 
-    def go(self) -> Verdict:
+    def go(self) -> RunSummary:
         began = time.monotonic()
         self.fleet.start()
         eventually(self._is_up, 60, "the fleet does not start")
@@ -103,7 +103,7 @@ class Run:
             self.fleet.end()
             self.follower.stop()
             stale_writer.close()
-        return Verdict.of(self, stale_writer, time.monotonic() - began)
+        return RunSummary.of(self, stale_writer, time.monotonic() - began)
 
     def _is_up(self) -> bool:
         self.fleet.raise_the_dead()

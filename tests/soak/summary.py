@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RunSummary:
     """A run's figures. `repeated_windows` were transcribed again, since their batch was under way in a kill."""
 
     jobs: int
@@ -36,7 +36,7 @@ class Verdict:
     details: dict[str, list[str]]
 
     @classmethod
-    def of(cls, run: Run, stale_writer: StaleLeaseWriter, seconds: float) -> Verdict:
+    def of(cls, run: Run, stale_writer: StaleLeaseWriter, seconds: float) -> RunSummary:
         """Count. All processes have ended, and all jobs."""
         deaths = run.fleet.deaths
         seen = Seen(

@@ -18,7 +18,7 @@ from tests.soak import report
 from tests.soak.faults import FAULTS
 from tests.soak.report import BEGIN, END, PAGE, with_figures
 from tests.soak.run import Plan
-from tests.soak.summary import Verdict
+from tests.soak.summary import RunSummary
 
 TEXT = PAGE.read_text(encoding="utf-8")
 ROWS = [line.strip("|").split(" | ") for line in TEXT.splitlines() if line.startswith("| **")]
@@ -68,8 +68,8 @@ def test_a_soak_leaves_a_table_and_its_figures(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(report, "PAGE", page)
     monkeypatch.setattr(report, "FIGURES", figures)
     plan = Plan(jobs=7, kills=3, mid_attempt=1, freezes=1, seed=42)
-    numbers: dict[str, Any] = {field.name: 7 for field in fields(Verdict)}
-    verdict = Verdict(
+    numbers: dict[str, Any] = {field.name: 7 for field in fields(RunSummary)}
+    verdict = RunSummary(
         **{**numbers, "named_kills": {"job.claimed": 2}, "faults": dict.fromkeys(FAULTS, 0), "details": {}}
     )
     report.write_figures({"sqlite": verdict, "postgresql": verdict}, plan)

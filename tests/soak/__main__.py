@@ -46,16 +46,16 @@ def main() -> int:
     full = len(verdicts) == len(DATABASES) and plan.jobs >= JOBS and plan.kills >= KILLS
     if full and not asked.no_write:
         write_figures(verdicts, plan)
-    return 0 if not any(verdict.faults[fault] for verdict in verdicts.values() for fault in FAULTS) else 1
+    return 0 if not any(summary.faults[fault] for summary in verdicts.values() for fault in FAULTS) else 1
 
 
 def _run(name: str, plan: Plan) -> RunSummary:
     with ExitStack() as stack:
         url = stack.enter_context(cluster()).new_database() if name == "postgresql" else ""
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dictograph-soak-")))
-        verdict = Run(folder, url, plan, say=lambda line: print(f"  {name}: {line}", flush=True)).go()
-    print(as_text(name, verdict), flush=True)
-    return verdict
+        summary = Run(folder, url, plan, say=lambda line: print(f"  {name}: {line}", flush=True)).go()
+    print(as_text(name, summary), flush=True)
+    return summary
 
 
 if __name__ == "__main__":

@@ -40,13 +40,13 @@ _DONE = {
 }
 
 
-def as_text(name: str, verdict: RunSummary) -> str:
+def as_text(name: str, summary: RunSummary) -> str:
     """For the terminal."""
-    figures = _figures(verdict)
+    figures = _figures(summary)
     lines = [f"{name}:"]
     lines += [f"  {figures[key]:>8}  {text}" for key, text in _DONE.items()]
-    lines += [f"  {verdict.faults[key]:>8}  {text}" for key, text in FAULTS.items()]
-    lines += [f"  {key}: {item}" for key, items in verdict.details.items() for item in items]
+    lines += [f"  {summary.faults[key]:>8}  {text}" for key, text in FAULTS.items()]
+    lines += [f"  {key}: {item}" for key, items in summary.details.items() for item in items]
     return "\n".join(lines)
 
 
@@ -54,7 +54,7 @@ def write_figures(verdicts: Mapping[str, RunSummary], plan: Plan) -> None:
     """Put them into the page, between the marks, and beside it."""
     about = _about(plan)
     FIGURES.parent.mkdir(exist_ok=True)
-    results = {name: verdict.as_dict() for name, verdict in verdicts.items()}
+    results = {name: summary.as_dict() for name, summary in verdicts.items()}
     FIGURES.write_text(json.dumps({**about, "plan": asdict(plan), "results": results}, indent=2) + "\n")
     PAGE.write_text(with_figures(PAGE.read_text(encoding="utf-8"), table(verdicts, about)), encoding="utf-8")
 
@@ -69,7 +69,7 @@ def with_figures(page: str, figures: str) -> str:
 
 def table(verdicts: Mapping[str, RunSummary], about: Mapping[str, Any]) -> str:
     """Markdown: what was done, and what had to be nought."""
-    columns = {name: _figures(verdict) for name, verdict in verdicts.items()}
+    columns = {name: _figures(summary) for name, summary in verdicts.items()}
     head = ["", *columns]
     rows = [[text, *(str(column[key]) for column in columns.values())] for key, text in _DONE.items()]
     rows += [[text, *(f"**{one.faults[key]}**" for one in verdicts.values())] for key, text in FAULTS.items()]
@@ -79,9 +79,9 @@ def table(verdicts: Mapping[str, RunSummary], about: Mapping[str, Any]) -> str:
     return "\n".join([when + what, "", *lines, ""])
 
 
-def _figures(verdict: RunSummary) -> dict[str, Any]:
-    named = f"{sum(verdict.named_kills.values())} at {len(verdict.named_kills)}"
-    return {**verdict.as_dict(), "named": named, "seconds": round(verdict.seconds)}
+def _figures(summary: RunSummary) -> dict[str, Any]:
+    named = f"{sum(summary.named_kills.values())} at {len(summary.named_kills)}"
+    return {**summary.as_dict(), "named": named, "seconds": round(summary.seconds)}
 
 
 def _about(plan: Plan) -> dict[str, Any]:

@@ -42,11 +42,11 @@ def main() -> int:
     if find_postgres() is None:
         parser.exit(1, "PostgreSQL is not installed (on Debian: postgresql)\n")
     print(f"{plan.jobs} jobs and {plan.kills} random kills on each database, seed {plan.seed}", flush=True)
-    verdicts = {name: _run(name, plan) for name in DATABASES if asked.database in (None, name)}
-    full = len(verdicts) == len(DATABASES) and plan.jobs >= JOBS and plan.kills >= KILLS
+    summaries = {name: _run(name, plan) for name in DATABASES if asked.database in (None, name)}
+    full = len(summaries) == len(DATABASES) and plan.jobs >= JOBS and plan.kills >= KILLS
     if full and not asked.no_write:
-        write_figures(verdicts, plan)
-    return 0 if not any(summary.faults[fault] for summary in verdicts.values() for fault in FAULTS) else 1
+        write_figures(summaries, plan)
+    return 0 if not any(summary.faults[fault] for summary in summaries.values() for fault in FAULTS) else 1
 
 
 def _run(name: str, plan: Plan) -> RunSummary:

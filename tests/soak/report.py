@@ -50,13 +50,13 @@ def as_text(name: str, summary: RunSummary) -> str:
     return "\n".join(lines)
 
 
-def write_figures(verdicts: Mapping[str, RunSummary], plan: Plan) -> None:
+def write_figures(summaries: Mapping[str, RunSummary], plan: Plan) -> None:
     """Put them into the page, between the marks, and beside it."""
     about = _about(plan)
     FIGURES.parent.mkdir(exist_ok=True)
-    results = {name: summary.as_dict() for name, summary in verdicts.items()}
+    results = {name: summary.as_dict() for name, summary in summaries.items()}
     FIGURES.write_text(json.dumps({**about, "plan": asdict(plan), "results": results}, indent=2) + "\n")
-    PAGE.write_text(with_figures(PAGE.read_text(encoding="utf-8"), table(verdicts, about)), encoding="utf-8")
+    PAGE.write_text(with_figures(PAGE.read_text(encoding="utf-8"), table(summaries, about)), encoding="utf-8")
 
 
 def with_figures(page: str, figures: str) -> str:
@@ -67,12 +67,12 @@ def with_figures(page: str, figures: str) -> str:
     return changed
 
 
-def table(verdicts: Mapping[str, RunSummary], about: Mapping[str, Any]) -> str:
+def table(summaries: Mapping[str, RunSummary], about: Mapping[str, Any]) -> str:
     """Markdown: what was done, and what had to be nought."""
-    columns = {name: _figures(summary) for name, summary in verdicts.items()}
+    columns = {name: _figures(summary) for name, summary in summaries.items()}
     head = ["", *columns]
     rows = [[text, *(str(column[key]) for column in columns.values())] for key, text in _DONE.items()]
-    rows += [[text, *(f"**{one.faults[key]}**" for one in verdicts.values())] for key, text in FAULTS.items()]
+    rows += [[text, *(f"**{one.faults[key]}**" for one in summaries.values())] for key, text in FAULTS.items()]
     lines = [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
     when = f"{about['date']}, commit `{about['commit']}`, seed {about['seed']}; {about['machine']}; "
     what = f"one API and {WORKERS} workers, each a process of its own."

@@ -10,7 +10,7 @@ import pytest
 
 from dictograph.store.database import Database
 from dictograph.store.migrate import upgrade
-from tests.integration.api.live import Hand, Live, live
+from tests.integration.api.live import FakeWorker, Live, live
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +49,7 @@ def shared(shared_api: Live) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-def hand(api: Live) -> Iterator[Hand]:
+def hand(api: Live) -> Iterator[FakeWorker]:
     database = Database.open(api.settings.database)
-    yield Hand(database)
+    yield FakeWorker(database)
     database.close_now()

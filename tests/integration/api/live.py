@@ -160,7 +160,7 @@ def settings_for(folder: Path, settings: Mapping[str, Any]) -> Settings:
 
 
 @dataclass
-class Hand:
+class FakeWorker:
     """A worker whose every step is a call, on a connection of its own, as another process would have."""
 
     database: Database

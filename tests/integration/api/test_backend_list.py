@@ -22,7 +22,7 @@ from dictograph.store import tables
 from dictograph.store.jobs.accept import NewJob, create_job
 from dictograph.store.jobs.read import get_job
 from dictograph.store.texts import texts
-from tests.integration.api.live import Hand, Live, live
+from tests.integration.api.live import FakeWorker, Live, live
 
 READ = "/api/v1/job/read"
 MANY = 45
@@ -35,7 +35,7 @@ def api(tmp_path: Path, migrated: Path) -> Iterator[Live]:
 
 
 @pytest.fixture
-def jobs(hand: Hand) -> list[Job]:
+def jobs(hand: FakeWorker) -> list[Job]:
     """Completed ones, the newest first, as they are listed."""
     return [hand.database.write_now(partial(completed, number=number)) for number in range(MANY)][::-1]
 

@@ -16,7 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from dictograph.service.streams import event_stream
 from dictograph.store.jobs import prune
-from tests.integration.api.live import Hand, Live, live
+from tests.integration.api.live import FakeWorker, Live, live
 from tests.postgres import Cluster
 from tests.service import eventually
 
@@ -38,7 +38,7 @@ def api(request: pytest.FixtureRequest, tmp_path: Path, migrated: Path) -> Itera
 
 @pytest.mark.parametrize("after", [2**31 - 1, 2**31, 10**15])
 def test_after_an_event_that_never_was_comes_what_is_new(
-    api: Live, client: httpx.Client, hand: Hand, job: str, after: int
+    api: Live, client: httpx.Client, hand: FakeWorker, job: str, after: int
 ) -> None:
     hand.finish_one()
     assert client.get(f"{JOBS}/{job}/events", params={"after": after}).status_code == 204
@@ -86,7 +86,7 @@ def read_all(client: httpx.Client, job: str, **headers: str) -> list[dict[str, A
         return list(records(answer.iter_lines()))
 
 
-def test_a_stream_ends_with_the_job(client: httpx.Client, hand: Hand, job: str) -> None:
+def test_a_stream_ends_with_the_job(client: httpx.Client, hand: FakeWorker, job: str) -> None:
     with client.stream("GET", f"{JOBS}/{job}/events") as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         assert "no-cache" in answer.headers["cache-control"]
@@ -108,7 +108,7 @@ def test_a_stream_ends_with_the_job(client: httpx.Client, hand: Hand, job: str) 
     "native", "GET /v1/transcriptions/{job_id}/events", "a reader that comes back misses and repeats nothing"
 )
 def test_a_reader_that_comes_back_misses_and_repeats_nothing(
-    client: httpx.Client, hand: Hand, job: str, way: str
+    client: httpx.Client, hand: FakeWorker, job: str, way: str
 ) -> None:
     hand.claim()
     hand.freeze()
@@ -140,7 +140,7 @@ def test_a_retried_job_goes_on_after_its_end(client: httpx.Client, job: str) -> 
         assert [record["event"] for record in coming if stored(record)] == ["cancelled"]
 
 
-def test_pruned_events_are_stood_in_for_by_a_snapshot(client: httpx.Client, hand: Hand, job: str) -> None:
+def test_pruned_events_are_stood_in_for_by_a_snapshot(client: httpx.Client, hand: FakeWorker, job: str) -> None:
     hand.finish_one(2)
     hand.database.write_now(lambda c: prune.prune_events(c, -1, 10))
     [snapshot] = read_all(client, job)
@@ -148,7 +148,7 @@ def test_pruned_events_are_stood_in_for_by_a_snapshot(client: httpx.Client, hand
     assert snapshot["data"]["job"] == client.get(f"{JOBS}/{job}").json()
 
 
-def test_a_deleted_job_says_so(client: httpx.Client, hand: Hand, job: str) -> None:
+def test_a_deleted_job_says_so(client: httpx.Client, hand: FakeWorker, job: str) -> None:
     with client.stream("GET", f"{JOBS}/{job}/events") as answer:
         coming = records(answer.iter_lines())
         assert next(coming)["event"] == "created"
@@ -170,7 +170,7 @@ def test_places_in_the_queue_are_told_as_they_change(
 
 
 def test_a_silent_stream_shows_that_it_lives(
-    client: httpx.Client, hand: Hand, job: str, monkeypatch: pytest.MonkeyPatch
+    client: httpx.Client, hand: FakeWorker, job: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_stream, "QUIET_S", 0.1)
     hand.claim()
@@ -184,7 +184,7 @@ def test_a_bad_start_is_refused(client: httpx.Client, job: str) -> None:
 
 
 @pytest.mark.contract("native", "WS /v1/transcriptions/{job_id}/ws", "the same events, and 1000 at the end")
-def test_a_socket_tells_the_same(api: Live, client: httpx.Client, hand: Hand, job: str) -> None:
+def test_a_socket_tells_the_same(api: Live, client: httpx.Client, hand: FakeWorker, job: str) -> None:
     seen: list[dict[str, Any]] = []
     with connect(f"{api.ws_base}{JOBS}/{job}/ws") as socket:
         seen.append(json.loads(socket.recv(10)))
@@ -198,7 +198,7 @@ def test_a_socket_tells_the_same(api: Live, client: httpx.Client, hand: Hand, jo
     assert [frame["data"] for frame in numbered] == sse
 
 
-def test_a_socket_resumes(api: Live, hand: Hand, job: str) -> None:
+def test_a_socket_resumes(api: Live, hand: FakeWorker, job: str) -> None:
     hand.finish_one(2)
     with connect(f"{api.ws_base}{JOBS}/{job}/ws?after=7") as socket:
         assert [json.loads(text)["seq"] for text in socket] == [8, 9]
@@ -213,7 +213,7 @@ def test_a_socket_closes_with_a_reason(api: Live, job: str, path: str, code: int
         assert socket.close_reason
 
 
-def test_what_a_socket_is_told_is_dropped_and_must_be_small(api: Live, hand: Hand, job: str) -> None:
+def test_what_a_socket_is_told_is_dropped_and_must_be_small(api: Live, hand: FakeWorker, job: str) -> None:
     with connect(f"{api.ws_base}{JOBS}/{job}/ws") as socket:
         socket.send("hello")
         assert json.loads(socket.recv(10))["type"] == "created"
@@ -221,7 +221,7 @@ def test_what_a_socket_is_told_is_dropped_and_must_be_small(api: Live, hand: Han
         assert to_the_close(socket)[1] == 1009
 
 
-def test_a_hundred_readers_cost_one(api: Live, hand: Hand, job: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hundred_readers_cost_one(api: Live, hand: FakeWorker, job: str, monkeypatch: pytest.MonkeyPatch) -> None:
     looks = 0
     look = api.tail._look
 
@@ -257,7 +257,9 @@ def test_a_hundred_readers_cost_one(api: Live, hand: Hand, job: str, monkeypatch
     eventually(lambda: not api.tail._jobs)
 
 
-def test_a_reader_that_takes_nothing_holds_up_nobody(api: Live, client: httpx.Client, hand: Hand, job: str) -> None:
+def test_a_reader_that_takes_nothing_holds_up_nobody(
+    api: Live, client: httpx.Client, hand: FakeWorker, job: str
+) -> None:
     with client.stream("GET", f"{JOBS}/{job}/events") as lazy:
         assert lazy.status_code == 200
         with connect(f"{api.ws_base}{JOBS}/{job}/ws", max_queue=1) as lazy_socket:

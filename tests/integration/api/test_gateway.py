@@ -24,7 +24,7 @@ from dictograph.service.compat import transcript_report
 from dictograph.store import texts as store_texts
 from dictograph.store.database import Database
 from dictograph.store.jobs import control
-from tests.integration.api.live import Hand, Live, live
+from tests.integration.api.live import FakeWorker, Live, live
 from tests.integration.api.raw import END, exchange, head, part, received
 from tests.raw_websocket import all_of, close, dial, frame, handshake, heard, say
 from tests.service import ask, eventually
@@ -68,7 +68,7 @@ def change(api: Live, statement: str, **values: object) -> None:
 
 
 @pytest.mark.contract("gateway", "status_update", "to a client that has joined, as soon as its request starts")
-def test_the_start_is_told_and_the_end(api: Live, hand: Hand, socket: ClientConnection) -> None:
+def test_the_start_is_told_and_the_end(api: Live, hand: FakeWorker, socket: ClientConnection) -> None:
     request = upload(api)
     waiting = join(socket, request)
     assert (waiting["status"], waiting["current_task"], waiting["queue_length"]) == ("idle", None, 1)
@@ -89,7 +89,7 @@ def test_the_start_is_told_and_the_end(api: Live, hand: Hand, socket: ClientConn
 
 
 def test_the_start_is_told_although_the_end_came_before_anybody_looked(
-    api: Live, hand: Hand, socket: ClientConnection, monkeypatch: pytest.MonkeyPatch
+    api: Live, hand: FakeWorker, socket: ClientConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request = upload(api)
     join(socket, request)
@@ -111,7 +111,7 @@ def test_the_start_is_told_although_the_end_came_before_anybody_looked(
 
 
 @pytest.mark.contract("gateway", "status_update", "to a client that has joined, every 20 s")
-def test_who_has_joined_hears_again_and_again(api: Live, hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_has_joined_hears_again_and_again(api: Live, hand: FakeWorker, monkeypatch: pytest.MonkeyPatch) -> None:
     assert subscription.STATUS_EVERY_S <= 25
     monkeypatch.setattr(subscription, "STATUS_EVERY_S", 0.2)
     request = upload(api)
@@ -124,7 +124,7 @@ def test_who_has_joined_hears_again_and_again(api: Live, hand: Hand, monkeypatch
 
 
 @pytest.mark.contract("gateway", "transcription_error", "of a request that was cancelled")
-def test_a_cancelled_request_is_an_error(api: Live, hand: Hand, socket: ClientConnection) -> None:
+def test_a_cancelled_request_is_an_error(api: Live, hand: FakeWorker, socket: ClientConnection) -> None:
     request = upload(api)
     join(socket, request)
     hand.database.write_now(lambda conn: control.cancel(conn, None, request))
@@ -137,7 +137,7 @@ def test_a_cancelled_request_is_an_error(api: Live, hand: Hand, socket: ClientCo
     assert asked(socket, type="get_status")["data"]["error_count"] == 1
 
 
-def test_a_deleted_request_is_an_error(api: Live, hand: Hand, socket: ClientConnection) -> None:
+def test_a_deleted_request_is_an_error(api: Live, hand: FakeWorker, socket: ClientConnection) -> None:
     request = upload(api)
     join(socket, request)
     hand.remove(request)
@@ -145,7 +145,7 @@ def test_a_deleted_request_is_an_error(api: Live, hand: Hand, socket: ClientConn
     assert httpx.get(f"{api.base}/status/{request}").json()["status"] == "unknown"
 
 
-def test_a_request_may_be_joined_before_it_is_there(api: Live, hand: Hand, socket: ClientConnection) -> None:
+def test_a_request_may_be_joined_before_it_is_there(api: Live, hand: FakeWorker, socket: ClientConnection) -> None:
     request = upload(api)
     change(api, "UPDATE transcription_job SET id = 'later' WHERE id = :id", id=request)
     assert join(socket, request)["queue_length"] == 1
@@ -155,7 +155,7 @@ def test_a_request_may_be_joined_before_it_is_there(api: Live, hand: Hand, socke
     assert [told(socket)["type"], told(socket)["type"]] == ["status_update", "transcription_error"]
 
 
-def test_jobs_of_other_contracts_are_not_seen(api: Live, hand: Hand, socket: ClientConnection) -> None:
+def test_jobs_of_other_contracts_are_not_seen(api: Live, hand: FakeWorker, socket: ClientConnection) -> None:
     native = httpx.post(f"{api.base}/v1/transcriptions", files=FILE).json()["id"]
     hand.finish_one()
     assert httpx.get(f"{api.base}/status/{native}").json()["status"] == "unknown"
@@ -163,7 +163,7 @@ def test_jobs_of_other_contracts_are_not_seen(api: Live, hand: Hand, socket: Cli
     assert asked(socket, type="get_status")["type"] == "status_update"  # and nothing of that job before
 
 
-def test_requests_of_others_are_not_named(api: Live, hand: Hand, socket: ClientConnection) -> None:
+def test_requests_of_others_are_not_named(api: Live, hand: FakeWorker, socket: ClientConnection) -> None:
     request = upload(api, "secret.mp3")
     change(api, "UPDATE transcription_job SET owner = 'somebody' WHERE id = :id", id=request)
     hand.claim()
@@ -172,7 +172,7 @@ def test_requests_of_others_are_not_named(api: Live, hand: Hand, socket: ClientC
     assert join(socket, request)["current_task"]["filename"] == "secret.mp3"  # whoever knows the id may read
 
 
-def completed_with(api: Live, hand: Hand, text: str) -> str:
+def completed_with(api: Live, hand: FakeWorker, text: str) -> str:
     request = upload(api)
     hand.finish_one()
     change(api, "UPDATE transcription_job SET result_text = :text WHERE id = :id", id=request, text=text)
@@ -181,7 +181,7 @@ def completed_with(api: Live, hand: Hand, text: str) -> str:
 
 @pytest.mark.contract("gateway", "transcription_complete", "never over 1 MiB: then prompts refer to GET /status/{id}")
 @pytest.mark.parametrize("language", ["en", "de"])
-def test_a_long_transcript_is_sent_once(api: Live, hand: Hand, language: str) -> None:
+def test_a_long_transcript_is_sent_once(api: Live, hand: FakeWorker, language: str) -> None:
     text = 'Grüße an "alle" \\ ' * 20_000
     request = completed_with(api, hand, text)
     change(api, "UPDATE transcription_job SET language = :language", language=language)
@@ -204,7 +204,7 @@ def test_a_long_transcript_is_sent_once(api: Live, hand: Hand, language: str) ->
     }
 
 
-def test_a_transcript_that_is_too_long_by_itself_says_where_the_rest_is(api: Live, hand: Hand) -> None:
+def test_a_transcript_that_is_too_long_by_itself_says_where_the_rest_is(api: Live, hand: FakeWorker) -> None:
     text = 'naïve \t"words" ' * 100_000
     request = completed_with(api, hand, text)
     with connect(api.ws_base) as socket:
@@ -260,7 +260,7 @@ def test_status_is_told_while_the_database_is_away(
 
 
 def test_the_end_is_told_once_the_database_is_back(
-    api: Live, hand: Hand, socket: ClientConnection, monkeypatch: pytest.MonkeyPatch
+    api: Live, hand: FakeWorker, socket: ClientConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(subscription, "_AGAIN_S", 0.05)
     request, failures, read = upload(api), [1, 2, 3], store_texts.texts
@@ -282,7 +282,7 @@ def test_the_end_is_told_once_the_database_is_back(
     assert told(socket)["type"] == "transcription_complete"
 
 
-def test_no_more_than_so_many_are_joined_at_once(api: Live, hand: Hand, socket: ClientConnection) -> None:
+def test_no_more_than_so_many_are_joined_at_once(api: Live, hand: FakeWorker, socket: ClientConnection) -> None:
     for number in range(websocket_session.MOST_JOINED):
         join(socket, f"request-{number}")
     assert asked(socket, type="join", request_id="one-more")["type"] == "error"
@@ -330,7 +330,7 @@ def test_who_floods_is_read_slowly_or_not_at_all(api: Live, monkeypatch: pytest.
 def test_who_asks_for_much_and_never_reads_is_given_up(tmp_path: Path, migrated: Path) -> None:
     with live(tmp_path, migrated=migrated, unread_timeout=1.0) as api:
         database = Database.open(api.settings.database)
-        request = completed_with(api, Hand(database), "word " * 100_000)
+        request = completed_with(api, FakeWorker(database), "word " * 100_000)
         database.close_now()
         join = say({"type": "join", "request_id": request})
         with dial(api.base) as raw:
@@ -359,7 +359,7 @@ def test_bytes_that_come_one_by_one_are_understood(api: Live) -> None:
     assert code == 1000
 
 
-def test_a_close_frame_in_the_middle_of_a_long_answer_waits_for_it(api: Live, hand: Hand) -> None:
+def test_a_close_frame_in_the_middle_of_a_long_answer_waits_for_it(api: Live, hand: FakeWorker) -> None:
     text = "word " * 60_000
     request = completed_with(api, hand, text)
     with dial(api.base) as raw:
@@ -429,7 +429,7 @@ def test_who_says_nothing_stays_connected(tmp_path: Path, migrated: Path, monkey
 
 
 @pytest.mark.contract("native", "GET /v1/transcriptions/{job_id}/prompts", "ready-made prompts of a completed job")
-def test_native_jobs_have_prompts_too(api: Live, client: httpx.Client, hand: Hand) -> None:
+def test_native_jobs_have_prompts_too(api: Live, client: httpx.Client, hand: FakeWorker) -> None:
     job = client.post("/v1/transcriptions", files=FILE).json()["id"]
     early = client.get(f"/v1/transcriptions/{job}/prompts")
     assert (early.status_code, early.json()["error"]["code"]) == (409, "job_state_conflict")

@@ -16,7 +16,7 @@ from dictograph.errors import StorageFull
 from dictograph.job import Options, Source, SourceKind
 from dictograph.service.request import JobRequest, fingerprint
 from dictograph.store.tables import idempotency_key
-from tests.integration.api.live import Hand, Live, live
+from tests.integration.api.live import FakeWorker, Live, live
 from tests.service import ask, eventually
 
 JOBS = "/v1/transcriptions"
@@ -150,7 +150,7 @@ def test_a_full_disk_is_said_and_the_key_is_free_afterwards(tmp_path: Path, migr
         assert send(client).status_code == 202
 
 
-def test_a_request_is_sent_again_after_an_upgrade(client: httpx.Client, hand: Hand) -> None:
+def test_a_request_is_sent_again_after_an_upgrade(client: httpx.Client, hand: FakeWorker) -> None:
     """As version 0.1 stored it: with the digest of all options, whatever they are."""
     first = send(client, b"sound", language="de")
     order = JobRequest(Options(language="de"))

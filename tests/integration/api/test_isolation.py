@@ -29,7 +29,7 @@ from dictograph.api.surface import Surface
 from dictograph.contract import Contract
 from dictograph.settings.model import Settings
 from dictograph.store.database import Database
-from tests.integration.api.live import Hand, Live, live
+from tests.integration.api.live import FakeWorker, Live, live
 from tests.keys import by_key, make_key, revoke
 
 T = TypeVar("T")
@@ -196,7 +196,7 @@ class House:
         }
         revoke(url, gone.key.id)
         self.apps = {first: create_app(api.services, api.settings, first) for first in {case.first for case in CASES}}
-        self.hand = Hand(Database.open(url))
+        self.hand = FakeWorker(Database.open(url))
         self.job = self.new_job()
 
     def new_job(self) -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from dictograph import __version__
 from dictograph.service.status import Readiness
-from tests.integration.api.live import MODELS, Hand, Live
+from tests.integration.api.live import MODELS, FakeWorker, Live
 from tests.service import eventually
 
 JOBS = "/v1/transcriptions"
@@ -134,7 +134,7 @@ def test_other_content_types_are_refused(shared: httpx.Client, kind: str) -> Non
 
 
 @pytest.mark.contract("native", "GET /v1/transcriptions", "by pages and filters")
-def test_jobs_are_listed_by_pages_and_filters(client: httpx.Client, hand: Hand) -> None:
+def test_jobs_are_listed_by_pages_and_filters(client: httpx.Client, hand: FakeWorker) -> None:
     ids = [upload(client, name=f"{number}.wav")["id"] for number in range(5)]
     hand.finish_one(1)
     seen: list[str] = []
@@ -178,7 +178,7 @@ def test_unknown_and_impossible_ids_are_not_found(shared: httpx.Client, id: str)
     "native", "POST /v1/transcriptions/{job_id}/cancel", "a job is stopped; one that has ended is 409"
 )
 @pytest.mark.contract("native", "POST /v1/transcriptions/{job_id}/retry", "a job is run again; one that waits is 409")
-def test_cancel_and_retry(client: httpx.Client, hand: Hand) -> None:
+def test_cancel_and_retry(client: httpx.Client, hand: FakeWorker) -> None:
     job = upload(client)["id"]
     assert error_of(client.post(f"{JOBS}/{job}/retry")) == (409, "job_state_conflict")
     assert client.post(f"{JOBS}/{job}/cancel").json()["status"] == "cancelled"
@@ -193,7 +193,7 @@ def test_cancel_and_retry(client: httpx.Client, hand: Hand) -> None:
 
 
 @pytest.mark.contract("native", "DELETE /v1/transcriptions/{job_id}", "nothing of the job is left")
-def test_delete_leaves_nothing(client: httpx.Client, hand: Hand, api: Live) -> None:
+def test_delete_leaves_nothing(client: httpx.Client, hand: FakeWorker, api: Live) -> None:
     job = upload(client)["id"]
     hand.finish_one()
     assert client.delete(f"{JOBS}/{job}").status_code == 204
@@ -206,7 +206,7 @@ def test_delete_leaves_nothing(client: httpx.Client, hand: Hand, api: Live) -> N
 
 
 @pytest.mark.contract("native", "GET /v1/transcriptions/{job_id}", "progress while it runs")
-def test_progress_is_shown_while_it_runs(client: httpx.Client, hand: Hand) -> None:
+def test_progress_is_shown_while_it_runs(client: httpx.Client, hand: FakeWorker) -> None:
     job = upload(client)["id"]
     hand.claim()
     hand.freeze()
@@ -219,7 +219,7 @@ def test_progress_is_shown_while_it_runs(client: httpx.Client, hand: Hand) -> No
 
 
 @pytest.mark.contract("native", "POST /v1/transcriptions", "`wait` holds the answer to the end")
-def test_wait_holds_the_answer_to_the_end(client: httpx.Client, hand: Hand) -> None:
+def test_wait_holds_the_answer_to_the_end(client: httpx.Client, hand: FakeWorker) -> None:
     answers: list[httpx.Response] = []
     send = threading.Thread(
         target=lambda: answers.append(client.post(f"{JOBS}?wait=20", files={"file": ("a.wav", b"x")}))
@@ -289,7 +289,7 @@ def test_names_are_made_safe_to_show(client: httpx.Client) -> None:
     assert upload(client, name="../../etc/\u202epasswd.mp3")["filename"] == "passwd.mp3"
 
 
-def test_the_database_of_another_process_is_seen(client: httpx.Client, hand: Hand, tmp_path: Path) -> None:
+def test_the_database_of_another_process_is_seen(client: httpx.Client, hand: FakeWorker, tmp_path: Path) -> None:
     job = upload(client)["id"]
     hand.remove(job)
     assert client.get(f"{JOBS}/{job}").status_code == 404

@@ -13,7 +13,7 @@ from dictograph.cli.main import main
 from dictograph.formats import FORMATS
 from dictograph.store.clock import as_datetime
 from dictograph.store.tables import event, job, window
-from tests.integration.api.live import Hand, Live
+from tests.integration.api.live import FakeWorker, Live
 
 JOBS = "/v1/transcriptions"
 
@@ -22,7 +22,7 @@ SEGMENT = {"start": 1.0, "end": 2.0, "text": " heard", "speaker": "A", "words": 
 
 
 @pytest.fixture
-def later(client: httpx.Client, hand: Hand) -> str:
+def later(client: httpx.Client, hand: FakeWorker) -> str:
     """A completed job that holds something unknown wherever there can be."""
     id = str(client.post(JOBS, files={"file": ("a.wav", b"x")}).json()["id"])
     hand.finish_one(1)
@@ -34,7 +34,7 @@ def later(client: httpx.Client, hand: Hand) -> str:
     return id
 
 
-def rewrite(hand: Hand, id: str) -> None:
+def rewrite(hand: FakeWorker, id: str) -> None:
     values: dict[str, Any] = {
         "options": OPTIONS,
         "limits": {"max_words": 5},
@@ -94,7 +94,7 @@ def test_the_command_line_shows_it(api: Live, later: str, at: str, capsys: pytes
     assert "word0" in run("watch", later)
 
 
-def test_a_snapshot_stands_in_for_events_that_are_gone(client: httpx.Client, hand: Hand, later: str) -> None:
+def test_a_snapshot_stands_in_for_events_that_are_gone(client: httpx.Client, hand: FakeWorker, later: str) -> None:
     hand.database.write_now(lambda c: c.execute(event.delete().where(event.c.job_id == later)))
     told = {"job_id": later, "seq": 9, "type": "completed", "data": {"mood": "calm"}}
     hand.database.write_now(lambda c: c.execute(insert(event).values(created_at=as_datetime(1.0), **told)))

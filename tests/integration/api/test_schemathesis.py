@@ -14,7 +14,7 @@ import pytest
 
 from dictograph.contract import Contract
 from dictograph.errors import LeaseLost
-from tests.integration.api.live import Hand, Live
+from tests.integration.api.live import FakeWorker, Live
 
 # A request can be of the right form and name a model that is not offered: that is refused as well.
 EXCLUDED = "positive_data_acceptance"
@@ -22,7 +22,7 @@ OTHERS = sorted(contract.value for contract in Contract if contract is not Contr
 
 
 @contextmanager
-def busy(hand: Hand) -> Iterator[None]:
+def busy(hand: FakeWorker) -> Iterator[None]:
     """A worker that completes every job at once, so that no stream and no `wait` goes on for long."""
     done = threading.Event()
 
@@ -44,7 +44,7 @@ def busy(hand: Hand) -> Iterator[None]:
 
 
 @pytest.mark.slow
-def test_schemathesis_finds_nothing(api: Live, hand: Hand, tmp_path: Path) -> None:
+def test_schemathesis_finds_nothing(api: Live, hand: FakeWorker, tmp_path: Path) -> None:
     command = [
         sys.executable, "-m", "schemathesis.cli", "run", f"{api.base}/openapi.json", "--checks", "all",
         "--exclude-checks", EXCLUDED, "--max-examples", "4", "--seed", "1", "--request-timeout", "20",

@@ -7,7 +7,7 @@ import json
 import httpx
 import pytest
 
-from tests.integration.api.live import Hand, Live
+from tests.integration.api.live import FakeWorker, Live
 
 JOBS = "/v1/transcriptions"
 
@@ -23,7 +23,7 @@ def shared_job(shared: httpx.Client) -> str:
 
 
 @pytest.mark.contract("native", "GET /v1/transcriptions/{job_id}/transcript", "as far as it has come")
-def test_it_is_there_as_far_as_it_has_come(client: httpx.Client, hand: Hand, job: str) -> None:
+def test_it_is_there_as_far_as_it_has_come(client: httpx.Client, hand: FakeWorker, job: str) -> None:
     url = f"{JOBS}/{job}/transcript"
     empty = client.get(url, params={"format": "txt"})
     assert (empty.status_code, empty.text, empty.headers["x-transcript-complete"]) == (200, "", "false")
@@ -42,7 +42,7 @@ def test_it_is_there_as_far_as_it_has_come(client: httpx.Client, hand: Hand, job
 
 
 @pytest.mark.contract("native", "GET /v1/transcriptions/{job_id}/transcript", "every format")
-def test_every_format(client: httpx.Client, hand: Hand, job: str) -> None:
+def test_every_format(client: httpx.Client, hand: FakeWorker, job: str) -> None:
     hand.finish_one(2)
     texts = {
         name: client.get(f"{JOBS}/{job}/transcript", params={"format": name})
@@ -85,7 +85,7 @@ def test_a_format_overrides_accept_and_an_impossible_one_is_refused(client: http
     assert (unknown.status_code, unknown.json()["error"]["param"]) == (422, "format")
 
 
-def test_a_long_one_comes_whole(client: httpx.Client, hand: Hand, job: str, api: Live) -> None:
+def test_a_long_one_comes_whole(client: httpx.Client, hand: FakeWorker, job: str, api: Live) -> None:
     hand.finish_one(1000)
     lines = client.get(f"{JOBS}/{job}/transcript", params={"format": "txt"}).text.splitlines()
     assert lines == [f"word{number}" for number in range(1000)]
@@ -93,7 +93,7 @@ def test_a_long_one_comes_whole(client: httpx.Client, hand: Hand, job: str, api:
     assert [round(segment["start"]) for segment in segments] == [number * 10 + 1 for number in range(1000)]
 
 
-def test_a_failed_job_keeps_what_was_done(client: httpx.Client, hand: Hand, job: str) -> None:
+def test_a_failed_job_keeps_what_was_done(client: httpx.Client, hand: FakeWorker, job: str) -> None:
     hand.claim()
     hand.plan(2)
     hand.commit(0)

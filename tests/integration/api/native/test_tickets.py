@@ -12,7 +12,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from dictograph.service.auth import tickets
-from tests.integration.api.live import Hand, Live, live
+from tests.integration.api.live import FakeWorker, Live, live
 from tests.integration.api.raw import connected, exchange, head, parsed, received
 from tests.keys import by_key, make_key, revoke
 
@@ -25,7 +25,7 @@ def secret(api: Live) -> str:
 
 
 @pytest.fixture
-def job(client: httpx.Client, hand: Hand, secret: str) -> str:
+def job(client: httpx.Client, hand: FakeWorker, secret: str) -> str:
     """A finished job of hers."""
     id = new_job(client, secret)
     hand.finish_one()
@@ -140,7 +140,7 @@ def test_a_websocket_without_a_right_is_refused_before_it_is_one(
         assert json.loads(socket.recv())["seq"] == 1
 
 
-def test_without_keys_a_ticket_is_to_be_had_and_not_needed(client: httpx.Client, hand: Hand) -> None:
+def test_without_keys_a_ticket_is_to_be_had_and_not_needed(client: httpx.Client, hand: FakeWorker) -> None:
     id = new_job(client, "")
     one = ticket(client, "")
     hand.finish_one()

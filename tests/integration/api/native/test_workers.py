@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 
 from dictograph.store.workers import WorkerState, announce
-from tests.integration.api.live import Hand, Live
+from tests.integration.api.live import FakeWorker, Live
 from tests.keys import by_key, make_key
 
 
-def test_jobs_of_others_are_counted_and_not_named(api: Live, client: httpx.Client, hand: Hand) -> None:
+def test_jobs_of_others_are_counted_and_not_named(api: Live, client: httpx.Client, hand: FakeWorker) -> None:
     state = WorkerState("hand", "far-away", 4711, datetime.now(UTC), {"ready": False, "reason": "loading", "slots": 2})
     hand.database.write_now(lambda conn: announce(conn, state))
     keys = {name: make_key(api.settings.database, name).secret for name in ("alice", "bob")}

@@ -16,7 +16,7 @@ import pytest
 
 from dictograph.store.database import Database
 from dictograph.store.jobs import progress
-from tests.integration.api.live import Hand, Live, live
+from tests.integration.api.live import FakeWorker, Live, live
 from tests.service import eventually
 
 JOBS = "/v1/transcriptions"
@@ -36,7 +36,7 @@ def job(impatient: Live) -> Iterator[str]:
     with impatient.client() as client:
         name = str(client.post(JOBS, files={"file": ("a.wav", b"x")}).json()["id"])
     database = Database.open(impatient.settings.database)
-    hand = Hand(database)
+    hand = FakeWorker(database)
     lease = hand.claim()
     hand.freeze()
     hand.plan(WINDOWS, complete=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from dictograph.settings.url_scheme import scheme_of, unknown
+from dictograph.runtime.url_scheme import scheme_of, unknown
 
 if TYPE_CHECKING:
     from dictograph.blobs.objects import Blobs

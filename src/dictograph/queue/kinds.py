@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from dictograph.settings.url_scheme import scheme_of, unknown
+from dictograph.runtime.url_scheme import scheme_of, unknown
 
 if TYPE_CHECKING:
     from dictograph.queue import Queue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dictograph.settings.url_scheme import scheme_of, unknown
+from dictograph.runtime.url_scheme import scheme_of, unknown
 
 SQLITE, POSTGRES = "sqlite", "postgresql"
 

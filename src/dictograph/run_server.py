@@ -122,9 +122,9 @@ async def _listen(application: Application, sockets: Sequence[socket.socket], sa
         say(banner(settings, true, application.engine_in_words(), keys=keys))
         log_listening(settings.profile, true)
 
-    faces = {first: create_app(application.services, settings, first) for first in {one.first for one in addresses}}
+    apps = {first: create_app(application.services, settings, first) for first in {one.first for one in addresses}}
     await serve(
-        [faces[one.first] for one in addresses],
+        [apps[one.first] for one in addresses],
         sockets,
         started,
         application.resources.stopping,

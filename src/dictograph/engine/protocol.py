@@ -64,7 +64,7 @@ class WindowOptions:
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What an engine with its model can do. `languages` are codes; `detects_language` says whether
-    `detect` is to be asked when the client named none (else the only language is taken). `unheeded`
+    `detect` is to be asked when the client named none (else the only language is taken). `ignored`
     are the names of options that make no difference to it: a job that sets one deserves a warning.
     `prepares` above 0 says that it has a method `prepare`, and that windows given to it so many at a time
     before they are transcribed together cost no more than so."""

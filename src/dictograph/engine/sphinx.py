@@ -1,7 +1,7 @@
 """PocketSphinx as an engine: English, offline, its model inside its own wheel.
 
 It hears words as they are in its dictionary: lower case, no punctuation. A prompt, hotwords, beam
-size and temperature mean nothing to it (`Capabilities.unheeded`), so that a job that names them can
+size and temperature mean nothing to it (`Capabilities.ignored`), so that a job that names them can
 still run on it with a warning; another language or a translation is refused.
 """
 

@@ -76,7 +76,7 @@ class ManagedModel:
     """A model by its name in the settings: a folder, or a repository in the cache.
 
     `fetches` says when weights are fetched that are not here. `turn` lets one model be fetched at a time. `also` are
-    other names for the same weights.
+    other names for the same weights. `failed` is the log line for weights that cannot be had: name, reason.
     """
 
     def __init__(
@@ -88,8 +88,10 @@ class ManagedModel:
         turn: asyncio.Semaphore,
         confined: Mode = "auto",
         also: Iterable[str] = (),
+        failed: str = "model %s cannot be used: %s",
     ) -> None:
         self.name = name
+        self._failed = failed
         self._also = frozenset(also)
         self.folder = folder_of(name) if is_folder(name) else None
         self.repository = "" if self.folder else repository(name)
@@ -216,4 +218,4 @@ class ManagedModel:
             case _, Unavailable(reason) if self._fetches == "never":
                 log.debug("model %s: %s", self.name, reason)  # what nobody asked for may be missing without a word
             case _, Unavailable(reason):
-                log.warning("Failed to load AI model: %s: %s", self.name, reason)  # the gateway's operators wait for it
+                log.warning(self._failed, self.name, reason)

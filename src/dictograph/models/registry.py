@@ -15,6 +15,7 @@ from dictograph.models.configured_models import ConfiguredModel, configured_by, 
 from dictograph.models.hf_cache import Cache, cache_folder, folder_of, is_folder, repository
 from dictograph.models.managed_model import ManagedModel, When
 from dictograph.settings.model import Settings, variable
+from dictograph.settings.profiles.log_lines import model_failed
 from dictograph.settings.profiles.selection import names_of
 
 __all__ = ["AUTO", "SPHINX", "WHISPER", "ModelRegistry", "OwnModel"]
@@ -128,6 +129,7 @@ def _shelves(settings: Settings) -> Iterator[ManagedModel]:
             turn=turn,
             confined=settings.sandbox,
             also=[one.name for one in names],
+            failed=model_failed(settings.profile),
         )
 
 

@@ -23,7 +23,7 @@ def refuse_unable(options: Options, capabilities: Capabilities, engine: EngineSp
 def ignored_options(options: Options, capabilities: Capabilities, engine: str) -> list[Caution]:
     """A warning for each option that the client set and the engine makes nothing of."""
     return [
-        Caution("option_unheeded", f"The engine {engine} makes no use of the option {name}.")
+        Caution("option_ignored", f"The engine {engine} makes no use of the option {name}.")
         for name in sorted(capabilities.ignored)
         if getattr(options, name) != Options.model_fields[name].default
     ]

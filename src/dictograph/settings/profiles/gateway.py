@@ -58,6 +58,10 @@ PROFILE = Profile(
 )
 
 
+#: What it logged about a model that could not be loaded: name, reason. Its operators' scripts wait for the line.
+MODEL_FAILED = "Failed to load AI model: %s: %s"
+
+
 def listening(addresses: Sequence[Address]) -> Iterator[str]:
     """What the old system said when it took connections, on the addresses that stand for its two."""
     own = [address for address in addresses if address.first is Contract.GATEWAY] or list(addresses)

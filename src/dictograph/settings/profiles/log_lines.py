@@ -30,6 +30,11 @@ def log_working(profiles: Sequence[str]) -> None:
                 log.info(line)
 
 
+def model_failed(profiles: Sequence[str]) -> str:
+    """Return the log line for a model that cannot be used, with places for its name and the reason."""
+    return gateway.MODEL_FAILED if Contract.GATEWAY in profiles else "model %s cannot be used: %s"
+
+
 def in_words(profiles: Sequence[str]) -> str:
     """The profiles, and what stands in the place of their brokers."""
     return f"{', '.join(profiles)}; queue and storage are the built-in ones, there is no Kafka, Redis, Celery or S3 yet"

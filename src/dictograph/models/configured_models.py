@@ -27,7 +27,7 @@ class ConfiguredModel:
     fetches: When
 
 
-def configured_model(settings: Settings) -> Iterator[ConfiguredModel]:
+def list_configured(settings: Settings) -> Iterator[ConfiguredModel]:
     """All models, the default first."""
     yield from _native(settings)
     for contract in _OF_CONTRACT:
@@ -41,7 +41,7 @@ def configured_by(settings: Settings, contract: Contract) -> Iterator[str]:
 
 def fetched_at_once(settings: Settings) -> list[str]:
     """The models that a service fetches when it starts, the default first."""
-    return list(dict.fromkeys(one.name for one in configured_model(settings) if one.fetches == "at once"))
+    return list(dict.fromkeys(one.name for one in list_configured(settings) if one.fetches == "at once"))
 
 
 def needed(settings: Settings) -> Iterator[tuple[Contract, str]]:

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from dictograph.contract import Contract
 from dictograph.engine.names import AUTO, SPHINX, WHISPER
 from dictograph.errors import InvalidOption, ModelNotAllowed, SettingsError
-from dictograph.models.configured_models import ConfiguredModel, configured_by, configured_model
+from dictograph.models.configured_models import ConfiguredModel, configured_by, list_configured
 from dictograph.models.hf_cache import Cache, cache_folder, folder_of, is_folder, repository
 from dictograph.models.managed_model import ManagedModel, When
 from dictograph.settings.model import Settings, variable
@@ -136,7 +136,7 @@ def _shelves(settings: Settings) -> Iterator[ManagedModel]:
 def _by_weights(settings: Settings) -> list[list[ConfiguredModel]]:
     """The models of the settings in their order, those that are names for the same weights together."""
     found: dict[str, list[ConfiguredModel]] = {}
-    for one in configured_model(settings):
+    for one in list_configured(settings):
         try:
             weights = str(folder_of(one.name)) if is_folder(one.name) else repository(one.name)
         except InvalidOption as error:

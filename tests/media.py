@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dictograph.audio import pcm
 from dictograph.audio.decoder_client import Decoded, DecodeLimits, DecodeProgress, decode
-from dictograph.transcript import JobWarning as Notice
+from dictograph.transcript import JobWarning
 from tests.needs import need
 
 RATE = 16_000
@@ -65,7 +65,7 @@ def follow(
     return news, pcm.read(target, 0, news[-1].samples)
 
 
-def span(notice: Notice) -> tuple[float, float]:
+def span(notice: JobWarning) -> tuple[float, float]:
     """Return from where to where a warning of the decoder counts, in seconds of the original."""
     assert notice.start is not None
     assert notice.end is not None

@@ -31,7 +31,7 @@ PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]
 REFERENCE = ROOT / "docs" / "reference"
 
 _FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_WARNING = re.compile(r"\b(?:Caution|Notice|notices)\(\s*\"([a-z_]+)\"")
+_WARNING = re.compile(r"\b(?:JobWarning|job_warnings)\(\s*\"([a-z_]+)\"")
 _LINK = re.compile(r"(?<!!)\[(?:[^\]\[]|\[[^\]]*\])*\]\(([^)\s]+)\)")
 
 

@@ -7,8 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dictograph.transcript import JobWarning as Notice
-from dictograph.transcript import Segment, Transcript, TranscriptHead, Word, join_text
+from dictograph.transcript import JobWarning, Segment, Transcript, TranscriptHead, Word, join_text
 
 seconds = st.floats(0, 1e5).map(lambda value: round(value, 3))
 words = st.builds(Word, seconds, seconds, st.text(), st.floats(0, 1))
@@ -68,5 +67,10 @@ def test_a_transcript_gives_its_text_words_language_and_length() -> None:
 
 
 def test_a_warning_says_only_what_it_knows() -> None:
-    assert Notice("code", "words").as_dict() == {"code": "code", "message": "words"}
-    assert Notice("code", "words", 1.0, 2.0).as_dict() == {"code": "code", "message": "words", "start": 1.0, "end": 2.0}
+    assert JobWarning("code", "words").as_dict() == {"code": "code", "message": "words"}
+    assert JobWarning("code", "words", 1.0, 2.0).as_dict() == {
+        "code": "code",
+        "message": "words",
+        "start": 1.0,
+        "end": 2.0,
+    }

@@ -18,7 +18,7 @@ from dictograph.audio.media import Media
 from dictograph.audio.pcm_writer import PcmWriter, TooManySamples
 from dictograph.audio.timeline import Move, Place, Timeline
 from dictograph.audio_format import SAMPLE_BYTES, SAMPLE_RATE
-from dictograph.transcript import JobWarning as Notice
+from dictograph.transcript import JobWarning
 
 #: News are given after so many samples at the most (16 s of audio), or so many seconds.
 _NEWS_SAMPLES = 16 * SAMPLE_RATE
@@ -76,7 +76,7 @@ class DecodeLoop:
         """Whether any audio was decoded."""
         return self._decoded > 0 or self._held is not None
 
-    def warnings(self) -> list[Notice]:
+    def warnings(self) -> list[JobWarning]:
         """What there is to say about the file, once it was decoded."""
         unread = self._media.unread(self._read_to) if self._read_to else 0
         return self._notes.finish(self._writer.position, self._missing(), unread=unread, more=self._media.goes_on)

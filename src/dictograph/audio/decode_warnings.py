@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dictograph.audio_format import SAMPLE_RATE
-from dictograph.transcript import JobWarning as Notice
+from dictograph.transcript import JobWarning
 
 #: Damage closer together than this (in samples) is told as one.
 _JOIN = SAMPLE_RATE
@@ -27,13 +27,13 @@ class _Ranges:
         else:
             self.more += 1
 
-    def notices(self, code: str, text: str, more: str) -> list[Notice]:
+    def job_warnings(self, code: str, text: str, more: str) -> list[JobWarning]:
         """`text` has places for {start} and {end}, `more` one for the {count} that were not kept."""
-        notices = [
-            Notice(code, text.format(start=_clock(start), end=_clock(end)), _seconds(start), _seconds(end))
+        warnings = [
+            JobWarning(code, text.format(start=_clock(start), end=_clock(end)), _seconds(start), _seconds(end))
             for start, end in self.kept
         ]
-        return [*notices, Notice(code, more.format(count=self.more))] if self.more else notices
+        return [*warnings, JobWarning(code, more.format(count=self.more))] if self.more else warnings
 
 
 class WarningCollector:
@@ -74,29 +74,29 @@ class WarningCollector:
         """The time stamps jumped here, and were not followed."""
         self._jumps.add(position, position)
 
-    def finish(self, samples: int, missing: str | None, *, unread: int = 0, more: bool = False) -> list[Notice]:
+    def finish(self, samples: int, missing: str | None, *, unread: int = 0, more: bool = False) -> list[JobWarning]:
         """All warnings of a file of `samples`.
 
         `missing` says in words what its end lacks, if anything; `unread` is how many bytes lie behind
         what was read, if those may be sound; `more` says that sound beyond the header's end was read.
         """
         warnings = [
-            *self._damage.notices(
+            *self._damage.job_warnings(
                 "damaged_audio",
                 "The audio is damaged between {start} and {end}; words there may be missing.",
                 "The audio is damaged in {count} further places.",
             ),
-            *self._gaps.notices(
+            *self._gaps.job_warnings(
                 "missing_audio",
                 "The file holds no audio between {start} and {end}; silence was taken for it.",
                 "The file holds no audio in {count} further places.",
             ),
-            *self._overlaps.notices(
+            *self._overlaps.job_warnings(
                 "overlapping_audio",
                 "By its times the file holds the audio between {start} and {end} twice; the second was left out.",
                 "The file holds audio twice in {count} further places.",
             ),
-            *self._jumps.notices(
+            *self._jumps.job_warnings(
                 "timestamps_ignored",
                 "The file's clock jumps at {start}; the audio was taken to go on without a gap.",
                 "The file's clock jumps in {count} further places.",
@@ -106,15 +106,15 @@ class WarningCollector:
             missing = "what follows could not be decoded"
         if missing is not None:
             text = f"The audio breaks off at {_clock(samples)}: {missing}."
-            warnings.append(Notice("truncated_audio", text, _seconds(samples)))
+            warnings.append(JobWarning("truncated_audio", text, _seconds(samples)))
         if more:
             text = (
                 "The file holds more sound than its header says; everything behind the header's end was taken for it."
             )
-            warnings.append(Notice("header_ignored", text))
+            warnings.append(JobWarning("header_ignored", text))
         if unread:
             text = f"The file's last {unread} bytes were not read: it may be several files joined, or its header wrong."
-            warnings.append(Notice("unread_data", text, _seconds(samples)))
+            warnings.append(JobWarning("unread_data", text, _seconds(samples)))
         return warnings
 
 

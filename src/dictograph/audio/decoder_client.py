@@ -46,7 +46,7 @@ from dictograph.errors import (
     UnsupportedFormat,
 )
 from dictograph.runtime.disk import FULL, check_room
-from dictograph.transcript import JobWarning as Notice
+from dictograph.transcript import JobWarning
 
 _MODULE = "dictograph.audio.decoder_child"
 
@@ -96,7 +96,7 @@ class Decoded:
     samples: int
     container: str
     codec: str
-    warnings: tuple[Notice, ...] = ()
+    warnings: tuple[JobWarning, ...] = ()
 
 
 #: What a second of decoded sound earns a decoder before it has to show the next (s): a tenth of the speed of sound is
@@ -243,7 +243,7 @@ def _parsed(answer: Frame, limits: DecodeLimits) -> DecodeProgress | Decoded:
     try:
         if (summary := header.get("decoded")) is None:
             return DecodeProgress(_count(header["samples"], limits), _number(header.get("duration_hint")))
-        warnings = tuple(_notice(**warning) for warning in summary["warnings"])
+        warnings = tuple(_warning(**warning) for warning in summary["warnings"])
         samples = _count(summary["samples"], limits)
         return Decoded(samples, _text(summary["container"]), _text(summary["codec"]), warnings)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -256,8 +256,8 @@ def _count(value: Any, limits: DecodeLimits) -> int:
     return value
 
 
-def _notice(code: Any, message: Any, start: Any = None, end: Any = None) -> Notice:
-    return Notice(_text(code), _text(message), _number(start), _number(end))
+def _warning(code: Any, message: Any, start: Any = None, end: Any = None) -> JobWarning:
+    return JobWarning(_text(code), _text(message), _number(start), _number(end))
 
 
 def _text(value: Any) -> str:

@@ -17,7 +17,7 @@ from dictograph.models.managed_model import Checking, Fetching, ManagedModel, On
 from dictograph.models.registry import AUTO, SPHINX, WHISPER, ModelRegistry
 from dictograph.models.selection import EngineSelection, Pending, own_choice, whisper_choice
 from dictograph.settings.model import Settings
-from dictograph.transcript import JobWarning as Caution
+from dictograph.transcript import JobWarning
 
 __all__ = ["Catalog", "EngineSelection", "Pending"]
 
@@ -104,7 +104,7 @@ class Catalog:
             return whisper_choice(self._settings, await self._found_hardware(), shelf.name, snapshot)
         match shelf.state:
             case Unavailable() if falls_back:
-                warning = Caution("engine_fallback", self.notice or "")
+                warning = JobWarning("engine_fallback", self.notice or "")
                 return own_choice(self._settings, self._offer.own[SPHINX], warning)
             case Unavailable(reason, may_pass):
                 kind = ModelOutOfReach if may_pass else ModelUnavailable

@@ -10,7 +10,7 @@ from dictograph.models.hardware import Hardware
 from dictograph.models.hf_cache import Snapshot
 from dictograph.models.registry import WHISPER, OwnModel
 from dictograph.settings.model import Settings
-from dictograph.transcript import JobWarning as Caution
+from dictograph.transcript import JobWarning
 
 _WHISPER_FACTORY = "dictograph.engine.whisper:load"
 
@@ -21,7 +21,7 @@ class EngineSelection:
 
     spec: EngineSpec
     frozen: FrozenEngine
-    warnings: tuple[Caution, ...] = ()
+    warnings: tuple[JobWarning, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Pending:
     reason: str
 
 
-def own_choice(settings: Settings, own: OwnModel, *warnings: Caution) -> EngineSelection:
+def own_choice(settings: Settings, own: OwnModel, *warnings: JobWarning) -> EngineSelection:
     """An engine that brings its model along."""
     spec = EngineSpec(
         name=own.engine,

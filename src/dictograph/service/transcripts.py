@@ -12,8 +12,7 @@ from dictograph.job import Job, JobStatus
 from dictograph.service.jobs import check_id
 from dictograph.store.database import Database
 from dictograph.store.jobs.read import get_job, windows
-from dictograph.transcript import JobWarning as Caution
-from dictograph.transcript import Segment, TranscriptHead
+from dictograph.transcript import JobWarning, Segment, TranscriptHead
 
 _PAGE = 64
 
@@ -53,7 +52,7 @@ def head_of(job: Job) -> TranscriptHead:
         engine=job.frozen.engine if job.frozen else "",
         model=job.frozen.model if job.frozen else "",
         complete=job.status is JobStatus.COMPLETED,
-        warnings=tuple(Caution.from_dict(warning) for warning in job.warnings),
+        warnings=tuple(JobWarning.from_dict(warning) for warning in job.warnings),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dictograph.engine.protocol import Capabilities, EngineSpec
 from dictograph.errors import UnsupportedByEngine
 from dictograph.job import Options
-from dictograph.transcript import JobWarning as Caution
+from dictograph.transcript import JobWarning
 
 
 def refuse_unable(options: Options, capabilities: Capabilities, engine: EngineSpec) -> None:
@@ -20,10 +20,10 @@ def refuse_unable(options: Options, capabilities: Capabilities, engine: EngineSp
         raise UnsupportedByEngine(f"The {name} cannot tell languages apart: name the language of the speech ({known}).")
 
 
-def ignored_options(options: Options, capabilities: Capabilities, engine: str) -> list[Caution]:
+def ignored_options(options: Options, capabilities: Capabilities, engine: str) -> list[JobWarning]:
     """A warning for each option that the client set and the engine makes nothing of."""
     return [
-        Caution("option_ignored", f"The engine {engine} makes no use of the option {name}.")
+        JobWarning("option_ignored", f"The engine {engine} makes no use of the option {name}.")
         for name in sorted(capabilities.ignored)
         if getattr(options, name) != Options.model_fields[name].default
     ]

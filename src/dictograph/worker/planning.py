@@ -15,7 +15,7 @@ from dictograph.store.database import Database
 from dictograph.store.jobs import progress
 from dictograph.store.jobs.progress import PlannedWindow
 from dictograph.store.jobs.read import windows as stored_windows
-from dictograph.transcript import JobWarning as Caution
+from dictograph.transcript import JobWarning
 from dictograph.worker.audio_pipeline import AudioPipeline, PipelineUpdate, PipelineWindow
 from dictograph.worker.outcome import PlanChanged, RulesChanged
 
@@ -42,7 +42,7 @@ class Planning:
         database: Database,
         audio_pipeline: AudioPipeline,
         crash: CrashPoints,
-        cautions: Sequence[Caution] = (),
+        cautions: Sequence[JobWarning] = (),
     ) -> None:
         self._job = job
         self._lease = lease

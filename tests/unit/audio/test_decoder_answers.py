@@ -10,7 +10,7 @@ import pytest
 from dictograph.audio.decoder_client import Decoded, DecodeLimits, DecodeProgress, _parsed
 from dictograph.child.frames import Frame
 from dictograph.errors import DecoderCrashed
-from dictograph.transcript import JobWarning as Notice
+from dictograph.transcript import JobWarning
 
 LIMITS = DecodeLimits(max_seconds=60, memory=2**30, quiet_timeout=60)
 SUMMARY = {"samples": 16_000, "container": "wav", "codec": "pcm", "warnings": []}
@@ -26,7 +26,7 @@ def test_honest_answers_are_understood() -> None:
     assert parsed({"samples": 0, "duration_hint": 2.5}) == DecodeProgress(0, 2.5)
     warning = {"code": "gap", "message": "silence", "start": 1.0}
     summary = {**SUMMARY, "warnings": [warning]}
-    assert parsed({"decoded": summary}) == Decoded(16_000, "wav", "pcm", (Notice("gap", "silence", 1.0),))
+    assert parsed({"decoded": summary}) == Decoded(16_000, "wav", "pcm", (JobWarning("gap", "silence", 1.0),))
 
 
 @pytest.mark.parametrize(

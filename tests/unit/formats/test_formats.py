@@ -19,8 +19,7 @@ from dictograph.errors import InvalidOption
 from dictograph.formats import FORMATS, render
 from dictograph.formats.languages import LANGUAGES
 from dictograph.formats.lines import encodable, one_line
-from dictograph.transcript import JobWarning as Notice
-from dictograph.transcript import Segment, TranscriptHead, Word, join_text
+from dictograph.transcript import JobWarning, Segment, TranscriptHead, Word, join_text
 
 HEAD = TranscriptHead(
     language="de",
@@ -29,7 +28,7 @@ HEAD = TranscriptHead(
     engine="whisper",
     model="small",
     complete=False,
-    warnings=(Notice("damaged", "Two seconds could not be decoded.", 1.0, 3.0),),
+    warnings=(JobWarning("damaged", "Two seconds could not be decoded.", 1.0, 3.0),),
 )
 NASTY = [
     "-->",

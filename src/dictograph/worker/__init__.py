@@ -1,1 +1,1 @@
-"""The agents of a worker, and what they share."""
+"""The agents of a worker, and the parts that they share."""

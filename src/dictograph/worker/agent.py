@@ -1,4 +1,4 @@
-"""What an agent is: a small loop with a name. If one dies, its process says so and stops."""
+"""Define an agent: a small loop with a name. If an agent dies, its process logs that and stops."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from dictograph.runtime.outage_log import OutageLog
 
 log = logging.getLogger(__name__)
 
-#: What passes: an agent says it and goes on at its next turn. Among the errors of the system are those that
-#: anybody can bring about by opening enough connections: there are no more descriptors.
+#: Errors that pass: an agent logs one and goes on with its next run. `OSError` is among them since any client can
+#: cause one by opening enough connections: the process then has no more descriptors.
 TRANSIENT_ERRORS = (DatabaseUnavailable, StorageFull, StorageUnavailable, OSError)
 
 
 class Agent(Protocol):
-    """A background loop. `run` only returns when it is cancelled; anything else is its death."""
+    """A background loop. `run` ends only by being cancelled; if it ends otherwise, the agent has died."""
 
     name: str
 
@@ -26,7 +26,7 @@ class Agent(Protocol):
 
 
 class AgentGroup:
-    """Runs agents together and tells when one of them has died."""
+    """Runs agents together and reports when one of them has died."""
 
     def __init__(self, agents: Sequence[Agent]) -> None:
         self._agents = agents
@@ -36,7 +36,10 @@ class AgentGroup:
         self._tasks = [asyncio.create_task(agent.run(), name=agent.name) for agent in self._agents]
 
     async def died(self) -> BaseException:
-        """Wait until an agent ends by itself, which none should; returns why. Cancelled when the crew is stopped."""
+        """Wait until an agent ends by itself, which none should; return its error.
+
+        Cancelled when the group is stopped.
+        """
         done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
         task = done.pop()
         if task.cancelled():
@@ -51,13 +54,13 @@ class AgentGroup:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-async def every(seconds: float, turn: Callable[[], Awaitable[None]], name: str) -> None:
-    """Take a turn again and again. What passes (a busy database, a full disk) is said, not died of."""
-    trouble = OutageLog(log, name)
+async def every(seconds: float, work: Callable[[], Awaitable[None]], name: str) -> None:
+    """Call `work` again and again, `seconds` apart. An error that passes (a busy database, a full disk) is logged."""
+    outages = OutageLog(log, name)
     while True:
         try:
-            await turn()
-            trouble.recovered()
+            await work()
+            outages.recovered()
         except TRANSIENT_ERRORS as error:
-            trouble.failed(error)
+            outages.failed(error)
         await asyncio.sleep(seconds)

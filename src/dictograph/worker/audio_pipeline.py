@@ -1,4 +1,4 @@
-"""From a job's stored bytes to its windows, as they become known: decode, listen, plan, all streaming."""
+"""Turn a job's stored bytes into windows, as a stream: decode, detect speech, plan."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from dictograph.engine.protocol import SAMPLE_RATE
 from dictograph.errors import DecodeError
 from dictograph.job import Options
 
-#: Samples in a block of the voice detector, and how many blocks are asked for at once (64 s).
+#: The number of samples in a block of the speech detector, and of blocks in one request to it (64 s).
 _BLOCK = 512
 _STEP = 2000
 
-#: How many blocks are asked for first, so that the first window of a file is known soon (32 s).
+#: The number of blocks in the first request, so that the first window of a file is known soon (32 s).
 _FIRST_STEP = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class PipelineWindow:
-    """A window of the plan: seconds in the original, the range in samples, the samples' SHA-256."""
+    """A window of the plan: its range in samples, its start and end (s) in the original, its samples' SHA-256."""
 
     span: Span
     sha256: str
@@ -44,9 +44,9 @@ class PipelineWindow:
 
 @dataclass(frozen=True, slots=True)
 class PipelineUpdate:
-    """What became known: windows, in order, and the length of the audio so far known, in seconds.
+    """The next windows, in order, and the length of the audio as far as it is known, in seconds.
 
-    The last one of a hearing carries the decoder's summary in `decoded`.
+    The last update of a pipeline carries the decoder's summary in `decoded`.
     """
 
     windows: tuple[PipelineWindow, ...]
@@ -55,7 +55,7 @@ class PipelineUpdate:
 
 
 class AudioPipeline:
-    """One job's audio on its way to windows. The decoded samples lie in the file `pcm`."""
+    """Makes windows from the audio of one job. The decoded samples are in the file `pcm`."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class AudioPipeline:
         self._source = source
         self._limits = limits
         self._vad_client = vad_client
-        self._forks = fork_server
+        self._fork_server = fork_server
         self._vad = options.vad_filter
         self._planner = Planner(options, self._quietest)
         self._samples = 0
@@ -79,11 +79,11 @@ class AudioPipeline:
         self._grown = asyncio.Event()
 
     async def windows(self) -> AsyncGenerator[PipelineUpdate, None]:
-        """Decode and plan to the end. Raises the errors of the decoder and of the voice detector."""
+        """Decode and plan to the end. Raises the errors of the decoder and of the speech detector."""
         decoding = asyncio.create_task(self._decode())
         try:
-            async for heard in self._plan(decoding):
-                yield heard
+            async for update in self._plan(decoding):
+                yield update
         finally:
             decoding.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):
@@ -91,16 +91,16 @@ class AudioPipeline:
 
     async def _decode(self) -> None:
         try:
-            async for news in decode(self._source, self.pcm, self._limits, fork_server=self._forks):
-                self._samples = news.samples
-                if isinstance(news, Decoded):
+            async for progress in decode(self._source, self.pcm, self._limits, fork_server=self._fork_server):
+                self._samples = progress.samples
+                if isinstance(progress, Decoded):
                     self._check_source()
-                    self._decoded = news
-                elif news.duration_hint is not None:
-                    self._hint = news.duration_hint
+                    self._decoded = progress
+                elif progress.duration_hint is not None:
+                    self._hint = progress.duration_hint
                 self._grown.set()
         except DecodeError:
-            self._check_source()  # what was written meanwhile explains it better
+            self._check_source()  # if the file was changed meanwhile, that explains the failure better
             raise
         finally:
             self._grown.set()
@@ -115,30 +115,32 @@ class AudioPipeline:
             available = await self._available(decoding, done + step)
             blocks = min(step, available - done)
             if blocks:
-                spans, state = await self._listen(done, blocks, state)
+                spans, state = await self._detect_speech(done, blocks, state)
                 done, step = done + blocks, _STEP
-                yield await self._heard(spans)
+                yield await self._update(spans)
             if self._decoded is not None and done * _BLOCK >= self._samples:
                 break
-        yield await self._heard(await asyncio.to_thread(self._planner.finish, self._samples), self._decoded)
+        yield await self._update(await asyncio.to_thread(self._planner.finish, self._samples), self._decoded)
 
     async def _available(self, decoding: asyncio.Task[None], wanted: int) -> int:
-        """Blocks that can be listened to: at least `wanted`, or all there will be."""
+        """Wait for `wanted` blocks, or for the end of the audio; return the number of blocks that are decoded."""
         while self._decoded is None and self._samples < wanted * _BLOCK:
             if decoding.done():
-                decoding.result()  # raises: it may have failed long before this is asked
+                decoding.result()  # raises: it may have failed long before
             self._grown.clear()
             await self._grown.wait()
         whole = self._samples // _BLOCK
         return -(-self._samples // _BLOCK) if self._decoded is not None else whole
 
-    async def _listen(self, first: int, blocks: int, state: VadState | None) -> tuple[list[Span], VadState | None]:
+    async def _detect_speech(
+        self, first: int, blocks: int, state: VadState | None
+    ) -> tuple[list[Span], VadState | None]:
         if not self._vad:
             return await asyncio.to_thread(self._planner.feed_unheard, blocks), None
         probabilities, state = await self._vad_client.probabilities(self.pcm, first, blocks, state)
         return await asyncio.to_thread(self._planner.feed, probabilities), state
 
-    async def _heard(self, spans: list[Span], decoded: Decoded | None = None) -> PipelineUpdate:
+    async def _update(self, spans: list[Span], decoded: Decoded | None = None) -> PipelineUpdate:
         windows = tuple([await asyncio.to_thread(self._window, span) for span in spans])
         seconds = self._samples / SAMPLE_RATE
         return PipelineUpdate(windows, seconds if decoded else max(self._hint, seconds), decoded)

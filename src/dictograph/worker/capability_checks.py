@@ -1,4 +1,4 @@
-"""What was asked of an engine, beside what it can do: refused by name, or warned of, never done silently otherwise."""
+"""Compare a job's options with what the engine can do: refuse or warn by name, never change anything silently."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dictograph.transcript import JobWarning
 
 
 def refuse_unable(options: Options, capabilities: Capabilities, engine: EngineSpec) -> None:
-    """Raises UnsupportedByEngine for a task or language that the engine cannot do."""
+    """Raise UnsupportedByEngine for a task or language that the engine cannot do."""
     name = f"engine {engine.name}" + (f" with model {engine.model}" if engine.model else "")
     if options.task not in capabilities.tasks:
         raise UnsupportedByEngine(f"The {name} cannot do the task {options.task!r}.")
@@ -21,7 +21,7 @@ def refuse_unable(options: Options, capabilities: Capabilities, engine: EngineSp
 
 
 def ignored_options(options: Options, capabilities: Capabilities, engine: str) -> list[JobWarning]:
-    """A warning for each option that the client set and the engine makes nothing of."""
+    """Return a warning for each option that the client set and the engine does not use."""
     return [
         JobWarning("option_ignored", f"The engine {engine} makes no use of the option {name}.")
         for name in sorted(capabilities.ignored)

@@ -1,9 +1,9 @@
-"""The claimer fills the worker's free slots with the best jobs there are.
+"""The claimer fills the worker's free slots with the next jobs of the queue.
 
-Two things need more than that. A claim whose answer got lost with the database may have been made: whatever the
-worker holds and knows nothing of is given back. And a job that has to run beside no other would never find a busy
-worker empty: when it has waited for long, the worker claims no other and gives back those that it runs, each after
-its next window.
+Two cases need more than that. When the database fails, a claim may have been made though its answer got lost: a job
+that the worker holds without knowing it is released. And an exclusive job, which has to run beside no other, would
+never find a busy worker empty: when it has waited for long, the worker claims no other job and releases those that it
+runs, each after its next window.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dictograph.worker.storage_health import StorageHealth
 
 log = logging.getLogger(__name__)
 
-#: What a job that was stopped needs at least to put its things away and be given back, in seconds.
+#: The least time that a stopped job needs to remove its files and be released, in seconds.
 _LEAST_GRACE_S = 3.0
 
 
@@ -48,18 +48,18 @@ class Claimer:
     ) -> None:
         self._context = context
         self._queue = queue
-        self._keeper = lease_renewer
+        self._lease_renewer = lease_renewer
         self._storage = storage
         self._worker_id = worker_id
         self._lease_seconds = lease_seconds
         self._slots = slots
         self._poll_interval = poll_interval
         self._running: dict[str, tuple[Runner, asyncio.Task[None]]] = {}
-        self._alone: str | None = None
+        self._exclusive: str | None = None
         self._in_doubt_until: float | None = None
-        self._patience = lease_seconds * random.uniform(1, 2)  # so that not all workers make room at once
-        self._room_looked = time.monotonic()
-        self._making_room = False
+        self._patience = lease_seconds * random.uniform(1, 2)  # so that not all workers empty themselves at once
+        self._exclusive_checked = time.monotonic()
+        self._emptying = False
         self._stopping = False
         self._freed = asyncio.Event()
         self._claiming = asyncio.Lock()
@@ -77,21 +77,21 @@ class Claimer:
                 log.warning("claimer: %s", error)
                 claimed = False
             if not claimed:
-                await self._news()
+                await self._wait()
 
     async def stop(self, grace: float) -> None:
-        """Claim no more; jobs are given back at their next commit, or after half of `grace` seconds."""
+        """Claim no more; release the jobs at their next commit, or after half of `grace` seconds."""
         self._stopping = True
         for runner, _ in self._running.values():
             runner.release_after_window()
         await self._all_ended(grace / 2)
         for runner, _ in self._running.values():
             runner.release_now()
-        await self._claim_under_way()
+        await self._finish_claim()
         await self._all_ended(max(grace / 2, _LEAST_GRACE_S))
 
-    async def _claim_under_way(self) -> None:
-        """Let a claim come to its end: what it took would be held by nobody until its lease runs out."""
+    async def _finish_claim(self) -> None:
+        """Let a running claim end: otherwise its job would belong to no worker until its lease runs out."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LEAST_GRACE_S), self._claiming:
                 return
@@ -102,20 +102,23 @@ class Claimer:
             await asyncio.wait(tasks, timeout=timeout)
 
     def _may_claim(self) -> bool:
-        return not self._stopping and self._alone is None and len(self._running) < self._slots
+        return not self._stopping and self._exclusive is None and len(self._running) < self._slots
 
     async def _claim_in_order(self, can_run: bool) -> bool:
-        await self._put_right()
+        await self._release_unknown()
         if not can_run:
             return False
-        await self._look_for_starving()
-        if self._making_room and self._running:
+        await self._check_for_exclusive()
+        if self._emptying and self._running:
             return False
         return await self._claim()
 
-    async def _put_right(self) -> None:
-        """Give back what was claimed without our hearing of it. A write that nobody waits for any more may land late,
-        so this is done again and again for as long as a lease lasts."""
+    async def _release_unknown(self) -> None:
+        """Release jobs that were claimed though the answer got lost.
+
+        A write may be committed long after the worker stopped waiting for it. So this is repeated until a lease would
+        have run out.
+        """
         if self._in_doubt_until is None:
             return
         last = time.monotonic() > self._in_doubt_until
@@ -126,17 +129,17 @@ class Claimer:
         if last:
             self._in_doubt_until = None
 
-    async def _look_for_starving(self) -> None:
-        """See whether a job waits for this worker to be empty, seldom; and often once it does."""
+    async def _check_for_exclusive(self) -> None:
+        """Check whether an exclusive job waits for an empty worker: rarely, and often once one waits."""
         now = time.monotonic()
-        if not self._making_room and (not self._running or now - self._room_looked < self._lease_seconds / 2):
+        if not self._emptying and (not self._running or now - self._exclusive_checked < self._lease_seconds / 2):
             return
-        self._room_looked = now
+        self._exclusive_checked = now
         claimant = self._claimant()
-        self._making_room = await self._context.database.read(
+        self._emptying = await self._context.database.read(
             lambda c: has_waiting_exclusive_job(c, claimant, self._patience)
         )
-        if self._making_room:
+        if self._emptying:
             for runner, _ in self._running.values():
                 runner.release_after_window()
 
@@ -146,7 +149,7 @@ class Claimer:
             self._lease_seconds,
             self._context.catalog.runnable(),
             busy=bool(self._running),
-            for_starving=self._making_room,
+            for_starving=self._emptying,
         )
 
     async def _claim(self) -> bool:
@@ -154,7 +157,7 @@ class Claimer:
         began = time.monotonic()
         async with self._claiming:
             try:
-                # A database that was locked for long may come to this only after the worker has stopped.
+                # A database that was locked for long may run this only after the worker has stopped.
                 claim = await self._context.database.write(lambda c: None if self._stopping else claim_job(c, claimant))
             except TRANSIENT_ERRORS:
                 self._in_doubt_until = time.monotonic() + self._lease_seconds
@@ -169,9 +172,9 @@ class Claimer:
         job = claim.job
         log.info("job %s: attempt %d begins (%s)", job.id, claim.lease.attempt, job.filename)
         if claim.exclusive:
-            self._alone = claim.lease.token
-        runner = Runner(self._context, claim, on_commit=lambda: self._no_longer_alone(claim.lease.token))
-        self._keeper.hold(claim.lease, began, runner.cancel_lost, runner.abandon)
+            self._exclusive = claim.lease.token
+        runner = Runner(self._context, claim, on_commit=lambda: self._end_exclusive(claim.lease.token))
+        self._lease_renewer.hold(claim.lease, began, runner.cancel_lost, runner.abandon)
         task = runner.start()
         self._running[claim.lease.token] = (runner, task)
         task.add_done_callback(lambda _: self._ended(runner))
@@ -180,24 +183,24 @@ class Claimer:
 
     def _ended(self, runner: Runner) -> None:
         token = runner.lease.token
-        self._keeper.drop(runner.lease)
+        self._lease_renewer.drop(runner.lease)
         self._running.pop(token, None)
-        self._no_longer_alone(token)
+        self._end_exclusive(token)
         self._freed.set()
 
-    def _no_longer_alone(self, token: str) -> None:
-        # A job whose lease was lost runs beside nothing until it has committed a window: so it was not to blame.
-        if self._alone == token:
-            self._alone = None
+    def _end_exclusive(self, token: str) -> None:
+        # A job whose lease was lost is exclusive until it has committed a window: then it was not the cause.
+        if self._exclusive == token:
+            self._exclusive = None
             self._freed.set()
 
-    async def _news(self) -> None:
+    async def _wait(self) -> None:
         """Wait for the queue, the poll interval, or a free slot."""
-        heard = asyncio.create_task(self._queue.heard(self._poll_interval))
+        queued = asyncio.create_task(self._queue.heard(self._poll_interval))
         freed = asyncio.create_task(self._freed.wait())
         try:
-            await asyncio.wait({heard, freed}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({queued, freed}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            heard.cancel()
+            queued.cancel()
             freed.cancel()
             self._freed.clear()

@@ -1,6 +1,6 @@
-"""A job's bytes brought into storage: a URL is downloaded, a path is copied, an upload is there already.
+"""Import a job's bytes into storage: a URL is downloaded, a path is copied, an upload is there already.
 
-Without a service a path is not copied: the file is read where it lies.
+Without a service a path is not copied: the file is read in place.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ Write = Callable[[bytes], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class SourceRules:
-    """From where audio may be brought, and how much of it; whether the files of paths are read where they lie."""
+    """From where audio may be imported, and how much of it; `in_place`: whether files of paths are read in place."""
 
     limits: FetchLimits
     path_roots: Sequence[Path]
     in_place: bool = False
 
     def for_job(self, job: Job) -> SourceRules:
-        """These, and no more bytes than the job's contract allows."""
+        """Return these rules, with no more bytes than the job's contract allows."""
         if job.limits.max_bytes is None or job.limits.max_bytes > self.limits.max_bytes:
             return self
         return replace(self, limits=replace(self.limits, max_bytes=job.limits.max_bytes))
 
 
 async def import_audio(job: Job, lease: Lease, blobs: Blobs, rules: SourceRules) -> StoredAudio:
-    """Store the bytes that the job's source names, under a name of this attempt.
+    """Store the bytes of the job's source, under a name of this attempt.
 
-    Raises a FetchError, PathNotAllowed or a storage error; then nothing is left.
+    Raises a FetchError, PathNotAllowed or a storage error; then nothing is left in storage.
     """
     writer = await blobs.create(audio_name(job.id, lease.attempt))
     try:
@@ -57,7 +57,7 @@ async def import_audio(job: Job, lease: Lease, blobs: Blobs, rules: SourceRules)
 
 @asynccontextmanager
 async def opened(job: Job, rules: SourceRules) -> AsyncIterator[SourceFile]:
-    """Open the file that the job's path names, to be read where it lies.
+    """Open the file that the job's path names, to be read in place.
 
     Raises PathNotAllowed, SourceTooLarge, FetchTimeout.
     """
@@ -72,9 +72,9 @@ async def opened(job: Job, rules: SourceRules) -> AsyncIterator[SourceFile]:
 
 @asynccontextmanager
 async def open_stored(blobs: Blobs, name: str) -> AsyncIterator[Path]:
-    """Audio that was stored, as a local file.
+    """Open stored audio as a local file.
 
-    Raises StorageUnavailable when it is not there: this machine may see the storage later, or another one does now.
+    Raises StorageUnavailable when it is not there: this machine may see the storage later, or another machine sees it.
     """
     async with AsyncExitStack() as stack:
         try:
@@ -101,7 +101,7 @@ async def _copy(source: Source, write: Write, blobs: Blobs, rules: SourceRules) 
 
 @asynccontextmanager
 async def _in_time(seconds: float) -> AsyncIterator[None]:
-    """A file may lie on a disk of another machine, which may be gone."""
+    """Limit the time to read a file: it may be on a disk of another machine, which may not answer."""
     try:
         async with asyncio.timeout(seconds):
             yield

@@ -1,4 +1,4 @@
-"""Looks every minute whether the places of stored files are still this database's own, swept or not."""
+"""Check every minute whether the places of stored files still belong to this database, also between sweeps."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from collections.abc import Sequence
 from dictograph.service.storage_guard import StorageGuard
 from dictograph.worker.agent import every
 
-_TURN_S = 60.0
+_INTERVAL_S = 60.0
 
 
 class GuardPost:
-    """Takes a turn a minute, or more often where files that nothing names are soon removed."""
+    """Checks every minute, or more often when files without a row are removed soon."""
 
-    name = "guard of the storage"
+    name = "storage guard"
 
     def __init__(self, guards: Sequence[StorageGuard], orphan_age: float) -> None:
-        """`orphan_age` is the time after which they are, in seconds."""
+        """`orphan_age` is the age at which such files are removed, in seconds."""
         self._guards = guards
-        self._interval = max(0.5, min(_TURN_S, orphan_age / 2))
+        self._interval = max(0.5, min(_INTERVAL_S, orphan_age / 2))
 
     async def run(self) -> None:
         await every(self._interval, self.turn, self.name)
 
     async def turn(self) -> None:
-        """Look at each place; what is wrong is said by its guard."""
+        """Check each place; its guard logs a problem."""
         for guard in self._guards:
             await guard.check()

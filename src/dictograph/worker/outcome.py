@@ -1,4 +1,4 @@
-"""What an attempt can come to, as values: the runner resolves them in one match."""
+"""The possible outcomes of an attempt, as values: the runner resolves them in one match."""
 
 from __future__ import annotations
 
@@ -14,38 +14,40 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The attempt ended with an error; whether there is another one is the store's to say."""
+    """The attempt ended with an error; the store decides whether there is another attempt."""
 
     error: DictographError
 
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """The worker gives the job back, uncounted: it is stopping, or cannot run it yet."""
+    """The worker releases the job, and the attempt is not counted: the worker stops, or cannot run the job yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The job is no longer this worker's: cancelled, deleted, or given to another. Nothing is written."""
+    """The job is no longer this worker's: it was cancelled, deleted, or given to another worker. Nothing is written."""
 
 
 Outcome = Completed | Failed | Released | Lost
 
 
-class GivenBack(Exception):
-    """Raised inside an attempt that reached a good place to stop, since its worker is stopping."""
+class ReleaseRequested(Exception):
+    """Ends an attempt whose job is to be released: its worker stops, or cannot run the job yet."""
 
 
 class PlanChanged(Exception):
-    """Raised inside an attempt that cannot go on with the windows of an earlier one: its audio decodes to other samples
-    than those already transcribed."""
+    """Ends an attempt that cannot go on with the windows of an earlier one.
+
+    The audio decodes to other samples than those that were transcribed already.
+    """
 
     code = "audio_changed"
     reason = "the audio decodes differently now"
 
 
 class RulesChanged(PlanChanged):
-    """Raised inside an attempt whose job was begun under other rules."""
+    """Ends an attempt whose job was begun under other rules."""
 
     code = "rules_changed"
     reason = "it was begun under other rules of detection, planning and decoding"

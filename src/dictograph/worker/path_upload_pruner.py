@@ -1,4 +1,4 @@
-"""The sweeper removes uploads of the path contract that were kept long enough, and that no job needs any more."""
+"""Remove uploads of the path contract that were kept long enough and that no job needs any more."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ log = logging.getLogger(__name__)
 
 _BATCH = 200
 
-#: What was seen so long ago (s) is gone, or is seen anew.
+#: How long a sighting is remembered (s): the file is gone by then, or it was seen again.
 _REMEMBERED_S = 7 * 86_400.0
 
 
 class PathUploadPruner:
-    """Takes a turn a minute, or more often when uploads are kept for less than that."""
+    """Runs every minute, or more often when uploads are kept for less than that."""
 
-    name = "sweeper"
+    name = "path upload pruner"
 
     def __init__(
         self, database: Database, uploads: PathUploads, guard: StorageGuard, kept: float, unfinished: float
     ) -> None:
-        """Uploads are `kept` for so many seconds (0: for ever), and `unfinished` ones for so many. `guard` is that of
-        the folder of uploads."""
+        """`kept` is how long uploads are kept, `unfinished` how long unfinished ones are, in seconds (0: for ever).
+        `guard` is that of the folder of uploads."""
         self._database = database
         self._guard = guard
         self._uploads = uploads
@@ -42,8 +42,10 @@ class PathUploadPruner:
         await every(self._interval, self.turn, self.name)
 
     async def turn(self) -> None:
-        """Remove what is due, and was at a turn before: if the clock of the files was set forward, what is being
-        taken in at this moment is due too."""
+        """Remove the uploads that are due, and were due at an earlier run already.
+
+        If the clock of the files was set forward, an upload that is being received at this moment is due too.
+        """
         found = await self._uploads.older_than(self._kept, self._unfinished)
         if not found or not await self._guard.begin_sweep(self._interval / 2):
             return
@@ -66,6 +68,6 @@ class PathUploadPruner:
         try:
             await self._uploads.remove(path)
         except TRANSIENT_ERRORS as error:
-            log.warning("sweeper: %s cannot be removed: %s", path, error)  # the next turn tries again
+            log.warning("path upload pruner: %s cannot be removed: %s", path, error)  # the next run tries again
             return False
         return True

@@ -1,4 +1,4 @@
-"""A job's plan: its windows stored as they are heard, or compared with those of an earlier attempt."""
+"""Store a job's plan: its windows as they become known, or compared with those of an earlier attempt."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from dictograph.worker.outcome import PlanChanged, RulesChanged
 
 @dataclass(frozen=True, slots=True)
 class NumberedWindow:
-    """A heard window with its place in the plan."""
+    """A window with its place in the plan."""
 
     index: int
-    heard: PipelineWindow
+    window: PipelineWindow
 
     @property
     def seconds(self) -> float:
-        return self.heard.end - self.heard.start
+        return self.window.end - self.window.start
 
 
 class Planning:
-    """The plan of one attempt at one job. `cautions` become warnings of the job beside the decoder's."""
+    """The plan of one attempt at one job. `warnings` are added to the decoder's as warnings of the job."""
 
     def __init__(
         self,
@@ -42,28 +42,28 @@ class Planning:
         database: Database,
         audio_pipeline: AudioPipeline,
         crash: CrashPoints,
-        cautions: Sequence[JobWarning] = (),
+        warnings: Sequence[JobWarning] = (),
     ) -> None:
         self._job = job
         self._lease = lease
         self._database = database
         self._audio_pipeline = audio_pipeline
         self._crash = crash
-        self._cautions = cautions
+        self._warnings = warnings
 
     async def windows(self) -> AsyncGenerator[NumberedWindow, None]:
-        """Windows as they are heard, each stored before it is given; those already committed are left out.
+        """Yield the windows as they become known, each after it was stored; leave out those that are committed already.
 
-        Raises PlanChanged, LeaseLost, or what goes wrong with the audio.
+        Raises PlanChanged, LeaseLost, or the error of the decoder or the speech detector.
         """
         self._check_rules()
         index = 0
         stored = _StoredPlan(self._database, self._job.id, self._job.windows_planned)
-        async with contextlib.aclosing(self._audio_pipeline.windows()) as audio_pipeline:
-            async for heard in audio_pipeline:
-                numbered = [NumberedWindow(index + n, window) for n, window in enumerate(heard.windows)]
+        async with contextlib.aclosing(self._audio_pipeline.windows()) as updates:
+            async for update in updates:
+                numbered = [NumberedWindow(index + n, window) for n, window in enumerate(update.windows)]
                 index += len(numbered)
-                await self._store(heard, numbered, stored)
+                await self._store(update, numbered, stored)
                 for window in numbered:
                     if window.index >= self._job.windows_done:
                         yield window
@@ -75,13 +75,13 @@ class Planning:
         if (job.windows_planned or job.plan_complete) and (job.rules or rules.FIRST_RULES) != rules.RULES:
             raise RulesChanged
 
-    async def _store(self, heard: PipelineUpdate, numbered: Sequence[NumberedWindow], stored: _StoredPlan) -> None:
-        planned = [PlannedWindow(n.index, n.heard.start, n.heard.end, n.heard.sha256) for n in numbered]
+    async def _store(self, update: PipelineUpdate, numbered: Sequence[NumberedWindow], stored: _StoredPlan) -> None:
+        planned = [PlannedWindow(n.index, n.window.start, n.window.end, n.window.sha256) for n in numbered]
         await stored.compare([window for window in planned if window.index < stored.count])
         new = [window for window in planned if window.index >= stored.count]
 
         def plan(connection: Connection) -> None:
-            progress.plan_windows(connection, self._lease, new, heard.duration, rules.RULES)
+            progress.plan_windows(connection, self._lease, new, update.duration, rules.RULES)
             self._crash.reach(Point.WINDOWS_PLANNING)
 
         if new and self._job.plan_complete:
@@ -89,16 +89,16 @@ class Planning:
         if new:
             await self._database.write(plan)
             self._crash.reach(Point.WINDOWS_PLANNED)
-        if heard.decoded is not None and not self._job.plan_complete:
-            warnings = [warning.as_dict() for warning in (*self._cautions, *heard.decoded.warnings)]
+        if update.decoded is not None and not self._job.plan_complete:
+            warnings = [warning.as_dict() for warning in (*self._warnings, *update.decoded.warnings)]
             await self._database.write(
-                lambda c: progress.finish_plan(c, self._lease, heard.duration, warnings, rules.RULES)
+                lambda c: progress.finish_plan(c, self._lease, update.duration, warnings, rules.RULES)
             )
             self._crash.reach(Point.PLAN_FINISHED)
 
 
 class _StoredPlan:
-    """The plan of an earlier attempt, read as it is compared: `count` windows."""
+    """The plan of an earlier attempt, of `count` windows; it is read only as far as it is compared."""
 
     def __init__(self, database: Database, job_id: str, count: int) -> None:
         self.count = count
@@ -106,7 +106,7 @@ class _StoredPlan:
         self._job_id = job_id
 
     async def compare(self, windows: Sequence[PlannedWindow]) -> None:
-        """Raises PlanChanged unless these windows were planned just so."""
+        """Raise PlanChanged unless the stored plan has exactly these windows."""
         if not windows:
             return
         first, count = windows[0].index, len(windows)

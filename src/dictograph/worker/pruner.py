@@ -1,4 +1,4 @@
-"""The pruner removes what has been kept long enough, uploads that nobody used, and objects that no row names."""
+"""Remove data that was kept long enough, uploads that were never used, and objects that no row names."""
 
 from __future__ import annotations
 
@@ -23,24 +23,25 @@ log = logging.getLogger(__name__)
 
 _BATCH = 200
 
-#: Between two batches others have their turn (s): another process that waits for SQLite's lock looks as often as that.
+#: The pause between two batches (s): a process that waits for SQLite's lock tries again that often.
 _PAUSE_S = 0.1
 
-#: So long after its address has expired an upload may still be made a job of (s), unless audio is kept for less.
+#: How long an upload can still become a job after its address has expired (s), unless audio is kept for less.
 _UPLOAD_KEPT_S = 86_400.0
 
-#: So long after that it is forgotten, if nothing came (s): what was begun in time has come by then.
+#: How long after that an upload without data is kept (s): an upload that began in time has arrived by then.
 _EMPTY_KEPT_S = 3600.0
-#: Each takes next to nothing: no object goes with it.
+#: Their batches are larger, since each row is cheap to remove: there is no object to delete.
 _EMPTY_BATCH = 2000
 
-#: What was seen so many times the age of orphans ago, or so long (s), is gone, or is seen anew.
+#: How long a sighting is remembered, as a multiple of the age of orphans and in seconds (the longer one counts): the
+#: object is gone by then, or it was seen again.
 _REMEMBERED, _REMEMBERED_S = 10, 7 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long things are kept after their job ended, in seconds; 0 keeps them."""
+    """How long data is kept after its job has ended, in seconds; 0 keeps it for ever."""
 
     audio: float
     results: float
@@ -49,12 +50,12 @@ class Retention:
 
 
 class Pruner:
-    """Takes a turn a minute, or more often when something is kept for less than that."""
+    """Runs every minute, or more often when data is kept for less than that."""
 
     name = "pruner"
 
     def __init__(self, database: Database, blobs: Blobs, guard: StorageGuard, retention: Retention) -> None:
-        """`guard` is that of the storage."""
+        """`guard` is the guard of the storage."""
         self._database = database
         self._blobs = blobs
         self._guard = guard
@@ -66,8 +67,11 @@ class Pruner:
         await every(self._interval, self.turn, self.name)
 
     async def turn(self) -> None:
-        """Remove all that is due. To look for objects that no row names is to look at all there are: that is done
-        when half the time has passed after which one is removed, by one worker of all."""
+        """Remove all data that is due.
+
+        To find objects that no row names, all objects have to be listed. One worker of all does that, each time when
+        half the age of orphans has passed.
+        """
         await self._prune()
         await self._database.write(idempotency.expire)
         await self._database.write(receiver_secrets.expire)
@@ -87,7 +91,7 @@ class Pruner:
             await self._remove(lambda c: prune.prune_events(c, keep.events, _BATCH))
 
     async def _remove(self, due: Callable[[Connection], Pruned]) -> None:
-        """Remove all that is due, a batch at a time: one batch a turn would not do, more than that comes in."""
+        """Remove all rows that are due, batch by batch: one batch a run would be less than what comes in."""
         while True:
             pruned = await self._database.write(due)
             for name in pruned.objects:
@@ -97,8 +101,10 @@ class Pruner:
             await asyncio.sleep(_PAUSE_S)
 
     async def _sweep(self) -> None:
-        """Delete what is old, and has been known for as long to have no row: if the clock of the files was set
-        forward, what is being taken in at this moment is old too."""
+        """Delete objects that are old and have been known for as long to have no row.
+
+        If the clock of the files was set forward, an object that is being stored at this moment looks old too.
+        """
         try:
             async for names in self._blobs.older_than(self._keep.orphans):
                 await self._sweep_batch(names)

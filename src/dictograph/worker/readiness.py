@@ -1,4 +1,4 @@
-"""Whether this worker can transcribe: proved by doing it, not by having started."""
+"""Find out whether this worker can transcribe, by a real inference."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _AFTER_FAILURE_S = 15.0
 
 
 class Readiness:
-    """Loads the default engine at start, which includes a real inference, and remembers how that went."""
+    """Loads the default engine at start, which includes a real inference, and keeps the result."""
 
     name = "readiness"
 
@@ -36,7 +36,7 @@ class Readiness:
 
     async def _turn(self) -> None:
         if self.ready:
-            self._look_again()
+            self._check_again()
             return
         try:
             await self._prove()
@@ -44,7 +44,7 @@ class Readiness:
             self._not_ready(error.message)
             await asyncio.sleep(_AFTER_FAILURE_S)
 
-    def _look_again(self) -> None:
+    def _check_again(self) -> None:
         if self._dispatcher is not None and self._dispatcher.trouble is not None:
             self._not_ready(self._dispatcher.trouble)
             self.ready = False

@@ -1,4 +1,4 @@
-"""The relay sends what the outbox holds: at least once, in order for each job and destination."""
+"""Send the messages of the outbox: at least once, in order for each job and destination."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RESEND_CAP_S = 60.0
 
 
 class Relay:
-    """Sends what this process puts into the outbox at once, and looks for others' now and then."""
+    """Sends the messages of this process at once, and those of other processes at each poll."""
 
     name = "relay"
 
@@ -36,22 +36,22 @@ class Relay:
         self._crash = crash
         self._interval = poll_interval
         self._chance = random.Random()
-        self._bell = asyncio.Event()
-        database.on_messages(self._bell.set)
+        self._new_messages = asyncio.Event()
+        database.on_messages(self._new_messages.set)
 
     async def run(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._interval):
-                    await self._bell.wait()
-            self._bell.clear()
+                    await self._new_messages.wait()
+            self._new_messages.clear()
             try:
-                await self._turn()
+                await self._send_due()
             except TRANSIENT_ERRORS as error:
                 log.warning("relay: %s", error)
                 await asyncio.sleep(self._interval)
 
-    async def _turn(self) -> None:
+    async def _send_due(self) -> None:
         while messages := await self._database.read(lambda c: outbox.due(c, _BATCH)):
             sent = [message.id for message in messages if await self._send(message)]
             if not sent:
@@ -66,7 +66,7 @@ class Relay:
             record = ErrorRecord(error.code, error.message, "PUBLISH")
             await self._database.write(lambda c: outbox.add_dead_letter(c, message.id, record))
             return False
-        except Exception as error:  # noqa: BLE001 - whatever a broker's client raises: the message stays, and is sent later
+        except Exception as error:  # noqa: BLE001 - a broker's client may raise anything: the message stays, and is sent later
             delay = backoff_seconds(message.attempts + 1, _RETRY_BASE_S, RESEND_CAP_S, self._chance)
             log.warning("message %s could not be sent (%s); again in %.1f s", message.message_id, error, delay)
             await self._database.write(lambda c, text=str(error): outbox.postpone(c, message.id, delay, text))  # type: ignore[misc] # as above

@@ -1,4 +1,4 @@
-"""The runner: one attempt at one job. Fetch, choose an engine, hear, transcribe, resolve."""
+"""Run one attempt at one job: fetch, choose an engine, transcribe, resolve."""
 
 from __future__ import annotations
 
@@ -45,16 +45,17 @@ from dictograph.worker.audio_pipeline import AudioPipeline
 from dictograph.worker.batching.engine_dispatcher import EngineDispatcher
 from dictograph.worker.engines import Engines
 from dictograph.worker.fetching import SourceRules, import_audio, open_stored, opened
-from dictograph.worker.outcome import Completed, Failed, GivenBack, Lost, Outcome, PlanChanged, Released
+from dictograph.worker.outcome import Completed, Failed, Lost, Outcome, PlanChanged, Released, ReleaseRequested
 from dictograph.worker.transcription import Transcription
 
 log = logging.getLogger(__name__)
 
-#: What is no job's fault: its attempt is given back uncharged, up to so many times the budget.
+#: Errors that are no job's fault: the job is released and the attempt is not counted, as long as there were fewer
+#: attempts than this multiple of the budget.
 _OUTAGE = (DatabaseUnavailable, DecoderLost)
 _OUTAGES = 10
 
-#: What a job cannot help, and time may mend: its attempts are spread over the policy's patience.
+#: Errors that are no job's fault and may pass with time: its attempts are spread over the policy's patience.
 _OUT_OF_REACH = (ModelOutOfReach, StorageFull, StorageUnavailable)
 
 #: How long to wait before an outcome that could not be written is written again, in seconds.
@@ -63,14 +64,14 @@ _AGAIN_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class WorkerContext:
-    """What every attempt of this worker works with."""
+    """The parts of the worker that every attempt uses."""
 
     database: Database
     blobs: Blobs
     catalog: Catalog
     engines: Engines
     vad_client: VadClient
-    decoders: ForkServerClient | None  # None: each starts a Python of its own
+    decoders: ForkServerClient | None  # None: each decoder starts a new Python process
     crash: CrashPoints
     scratch: Path
     sources: SourceRules
@@ -91,30 +92,32 @@ class Runner:
         self._under_way: asyncio.Task[Any] | None = None
         self._stopped: Outcome | None = None
         self._hurry = asyncio.Event()
-        self._giving_back = False
+        self._release_requested = False
 
     def start(self) -> asyncio.Task[None]:
         return asyncio.create_task(self._execute(), name=f"job {self.job.id}")
 
     def cancel_lost(self) -> None:
-        """The job is no longer ours: stop at once and write nothing."""
+        """Stop at once and write nothing: the job is no longer this worker's."""
         self._stop(Lost())
 
     def abandon(self) -> None:
-        """Nobody knows whether the job is still ours, since the database cannot be asked: stop, and give the job
-        back uncharged as soon as it can. Whoever has taken it by then keeps it."""
+        """Stop, and release the job as soon as the database can be reached; the attempt is not counted.
+
+        Until then the worker cannot know whether the job is still its own. A worker that has taken it by then keeps it.
+        """
         self._stop(Released(), hurry=False)
 
     def release_after_window(self) -> None:
-        """The worker is stopping: return the job after its next commit."""
-        self._giving_back = True
+        """Release the job after its next commit: the worker stops."""
+        self._release_requested = True
 
     def release_now(self) -> None:
-        """The worker is stopping and has waited long enough."""
+        """Release the job at once: the worker stops and has waited long enough."""
         self._stop(Released())
 
     def _stop(self, outcome: Outcome, *, hurry: bool = True) -> None:
-        # Only the attempt is interrupted, not the writing of what it came to; one that has not begun never does.
+        # Only the attempt is interrupted, not the writing of its outcome; an attempt that has not begun never begins.
         if hurry:
             self._hurry.set()
         if self._stopped is None:
@@ -125,16 +128,16 @@ class Runner:
     async def _execute(self) -> None:
         try:
             outcome = self._stopped or await self._attempt()
-            await self._tidy_up()  # before the end is known: who then looks finds nothing left
+            await self._remove_files()  # before the outcome is written: after it no file may be left
             await self._resolve_while_ours(outcome)
         except LeaseLost:
-            await self._say_lost()
-        except Exception as error:  # noqa: BLE001 - nobody waits for this task: whatever it is must be said here
+            await self._log_lost()
+        except Exception as error:  # noqa: BLE001 - nothing awaits this task: any error must be logged here
             log.error("job %s: its outcome could not be written (%s); its lease will run out", self.job.id, error)
         finally:
-            await self._tidy_up()
+            await self._remove_files()
 
-    async def _tidy_up(self) -> None:
+    async def _remove_files(self) -> None:
         await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
     async def _attempt(self) -> Outcome:
@@ -151,12 +154,12 @@ class Runner:
                 task.uncancel()
 
     async def _outcome(self) -> Outcome:
-        """What the attempt comes to. What fails because it is being stopped has not failed."""
+        """Run the attempt and return its outcome. An error that comes from being stopped is no failure."""
         try:
             await self._run()
         except LeaseLost:
             return Lost()
-        except GivenBack:
+        except ReleaseRequested:
             return Released()
         except DictographError as error:
             return self._stopped or (Released() if self._is_outage(error) else Failed(error))
@@ -167,11 +170,11 @@ class Runner:
         return Completed()
 
     def _is_outage(self, error: DictographError) -> bool:
-        """Whether it is not the job's fault. So many attempts without an end cannot all be chance."""
+        """Return whether an error is not the job's fault. After very many attempts it counts as the job's."""
         return isinstance(error, _OUTAGE) and self.job.attempt < _OUTAGES * self.job.max_attempts
 
     async def _resolve_while_ours(self, outcome: Outcome) -> None:
-        """Resolve; while the database cannot be written, again and again until the job is lost or the worker stops."""
+        """Write the outcome. While the database fails, try again until the job is lost or the worker stops."""
         while True:
             try:
                 return await self._resolve(outcome)
@@ -195,18 +198,18 @@ class Runner:
                 await self._write(lambda c: finish.release(c, self.lease))
                 log.info("job %s: given back", self.job.id)
             case Lost():
-                await self._say_lost()
+                await self._log_lost()
 
-    async def _say_lost(self) -> None:
-        """Say why the attempt ended. That a job was cancelled or deleted is what somebody wanted, and no loss."""
+    async def _log_lost(self) -> None:
+        """Log why the attempt ended. That a client cancelled or deleted the job is no loss."""
         try:
             status = (await self._context.database.read(lambda c: get_job(c, None, self.job.id))).status
-            wanted = status is JobStatus.CANCELLED
+            intended = status is JobStatus.CANCELLED
         except NotFound:
-            wanted = True
+            intended = True
         except TRANSIENT_ERRORS:
-            wanted = False
-        if wanted:
+            intended = False
+        if intended:
             log.debug("job %s: cancelled or deleted; attempt %d ends", self.job.id, self.lease.attempt)
         else:
             log.info("job %s: no longer ours; attempt %d ends", self.job.id, self.lease.attempt)
@@ -226,7 +229,7 @@ class Runner:
             await self._transcribe(audio, dispatcher)
 
     async def _fetch(self) -> StoredAudio | None:
-        """Bring the audio into storage; None for a file that is read where it lies."""
+        """Import the audio into storage; return None for a file that is read in place."""
         if self.job.audio is not None:
             return self.job.audio
         if self._context.sources.in_place and self.job.source.kind is SourceKind.PATH:
@@ -250,7 +253,7 @@ class Runner:
         options = self.job.options
         choice = await self._context.catalog.choose(options.engine, options.model)
         if isinstance(choice, Pending):
-            raise GivenBack
+            raise ReleaseRequested
         warnings = [warning.as_dict() for warning in choice.warnings]
         await self._write(lambda c: progress.freeze_engine(c, self.lease, choice.frozen, warnings))
         self._context.crash.reach(Point.ENGINE_FROZEN)
@@ -275,15 +278,15 @@ class Runner:
 
     def _committed(self) -> None:
         self._on_commit()
-        if self._giving_back:
-            raise GivenBack
+        if self._release_requested:
+            raise ReleaseRequested
 
     def _complete(self, connection: Connection) -> None:
         finish.complete(connection, self.lease)
         self._context.crash.reach(Point.JOB_COMPLETING)
 
     def _without_folders(self, message: str) -> str:
-        """Clients are not shown where things lie here, but for the path that they named."""
+        """Remove the machine's folders from a message to clients, except the path that the client named."""
         source = self.job.source
         return without_folders(message, source.location if source.kind is SourceKind.PATH else "")
 
@@ -292,7 +295,7 @@ class Runner:
             error.code, self._without_folders(error.message), error.stage.value if error.stage else None
         )
         if record.message != error.message:
-            log.warning("job %s: %s", self.job.id, error.message)  # whole, for the operator
+            log.warning("job %s: %s", self.job.id, error.message)  # the whole message, for the operator
         policy = self._context.policy
         if isinstance(error, _OUT_OF_REACH):
             policy = policy.patient()

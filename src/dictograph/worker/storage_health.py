@@ -1,6 +1,6 @@
-"""Whether this worker's disks allow it to run a job: the storage is there, and both it and the scratch have room.
+"""Check whether this worker's disks allow it to run a job: storage is there, and it and the scratch have free space.
 
-While they do not, nothing is claimed: each job would only spend its budget of attempts on what is no fault of its own.
+While they do not, no job is claimed: each job would only use up its budget of attempts, through no fault of its own.
 """
 
 from __future__ import annotations
@@ -20,22 +20,26 @@ from dictograph.worker.fetching import HOLDS_NOTHING
 
 log = logging.getLogger(__name__)
 
-#: What was seen holds for so long, in seconds.
+#: How long the result of a check is used, in seconds.
 _LOOK_S = 1.0
 
-#: A disk of the network that does not answer for so long (s) is not there.
+#: How long a network disk may take to answer (s); then it counts as not there.
 _SILENT_S = 5.0
 _SILENT = f"The storage has not answered for {_SILENT_S:.0f} s."
 
 
 class StorageHealth:
-    """Looked at when it is asked for, at most once a second, and never twice at once: a look may hang for as long
-    as a server of files is away, and its thread with it."""
+    """Checks the disks on demand, at most once a second, and never twice at once.
+
+    A check may hang as long as a file server does not answer, and its thread with it.
+    """
 
     def __init__(self, database: Database, blobs: Blobs, scratch: Path, reserve: int, patience: float) -> None:
-        """`reserve` bytes must be free where decoded audio goes; the storage knows its own. A storage that holds
-        nothing is waited for for `patience` seconds, then the jobs shall tell. With 0 nothing is looked at: whoever
-        sits there and waits is told by the job in any case."""
+        """`reserve` bytes must be free where decoded audio is written; the storage knows its own reserve.
+
+        The worker waits `patience` seconds for a storage that holds nothing; after that it runs the jobs, and they
+        report the error. With 0 nothing is checked: a user who waits for the job gets the error from the job itself.
+        """
         self._database = database
         self._blobs = blobs
         self._scratch = scratch
@@ -48,7 +52,7 @@ class StorageHealth:
         self.reason = ""
 
     async def is_there(self) -> bool:
-        """Whether a job can be run; else `reason` says why not. Raises DatabaseUnavailable."""
+        """Return whether a job can be run; if not, `reason` says why. Raises DatabaseUnavailable."""
         if self._patience and (self._looking is not None or time.monotonic() - self._began >= _LOOK_S):
             await self._see()
         return not self.reason
@@ -66,7 +70,7 @@ class StorageHealth:
     async def _look(self) -> None:
         if self._looking is None:
             self._began = time.monotonic()
-            self._looking = asyncio.create_task(self._check(), name="look at the storage")
+            self._looking = asyncio.create_task(self._check(), name="check of the storage")
         looking = self._looking
         try:
             await asyncio.wait({looking}, timeout=max(0.0, self._began + _SILENT_S - time.monotonic()))
@@ -87,7 +91,7 @@ class StorageHealth:
         try:
             await self._blobs.check_room()
         except StorageFull:
-            # What lies there already needs no more room, and only its end makes some.
+            # A job whose audio is stored already needs no more space there, and its end frees some.
             if not await self._database.read(needs_stored_audio):
                 raise
 
@@ -101,7 +105,10 @@ class StorageHealth:
             raise StorageUnavailable(HOLDS_NOTHING)
 
     async def _is_bare(self) -> bool:
-        """Whether it holds nothing, though it should. That it is empty tells nothing: a new one is, and so is the
-        place where none is mounted. At last it is asked again: the very first upload may have come in between."""
+        """Return whether the storage holds nothing, though it should.
+
+        That it is empty alone proves nothing: a new storage is empty, and so is a mount point without a mount. It is
+        asked a second time at the end: the very first upload may have come in between.
+        """
         empty = self._blobs.is_empty
         return await empty() and await self._database.read(needs_stored_audio) and await empty()

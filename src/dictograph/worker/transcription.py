@@ -1,9 +1,8 @@
-"""One job's windows on their way through an engine: planned, sent, committed, in order.
+"""Transcribe one job: its windows are planned, sent to the engine, and committed, in order.
 
-Two tasks side by side. The *feeder* takes windows as they are heard, stores them as the job's plan,
-decides the language before the first, and puts them into the job's lane. The *committer* takes
-their results in order and commits them; only then may the lane's next windows be taken, so that
-what is lost by a kill is never more than one batch.
+Two tasks run side by side. The *feeder* takes windows as they become known, stores them as the job's plan, decides the
+language before the first one, and puts them into the job's queue. The *committer* takes their results in order and
+commits them. Only then may the next windows of the job be taken: so a kill never loses more than one batch.
 """
 
 from __future__ import annotations
@@ -31,29 +30,30 @@ from dictograph.worker.batching.job_queue import Detect, JobQueue, WindowRequest
 from dictograph.worker.capability_checks import ignored_options, refuse_unable
 from dictograph.worker.planning import NumberedWindow, Planning
 
-#: How many windows of speech the language is decided from: the first few, and when these leave a doubt, more.
+#: The number of windows of speech from which the language is decided; the number that is tried first, and the
+#: probability at which these are enough.
 _OPENING = 4
-_FIRST_LOOK = 2
+_FIRST_TRY = 2
 _SURE = 0.9
 
-#: Windows without any sound tell no language. So many windows are waited for until there are enough that sound:
-#: eight hours, and as only their places are kept, less than a megabyte.
+#: Windows without any sound have no language. This is the number of windows after which the feeder no longer waits for
+#: enough windows with sound: eight hours, and less than a megabyte, since only their positions are kept.
 _LONGEST_OPENING = 1000
 
-#: So many, where some of them sound: text that could be there is not held back for long.
+#: The same where some windows have sound: their text must not be held back for long.
 _LONG_OPENING = 16
 
-#: How many windows of a job may be planned ahead of their results, in batches, and at the least: to listen further
-#: ahead would only take time from the engine.
+#: How many windows of a job may be planned ahead of their results: in batches, and at the least. Detecting speech
+#: further ahead would only take time from the engine.
 _BATCHES_AHEAD = 2
 _AHEAD = 16
 
-#: How many before anything is committed: the first text should have the processor to itself.
+#: The same before the first commit: the first text should have the processor to itself.
 _AHEAD_AT_FIRST = 6
 
 
 class Transcription:
-    """What `run` does for one attempt at one job."""
+    """Transcribes one job in one attempt."""
 
     def __init__(
         self,
@@ -74,12 +74,12 @@ class Transcription:
         self._on_commit = on_commit
         self._language = job.language
         self._in_flight: deque[tuple[NumberedWindow, asyncio.Future[WindowResult]]] = deque()
-        self._news = asyncio.Event()
+        self._sent = asyncio.Event()
         self._fed = False
         self._slots = asyncio.Semaphore(_AHEAD_AT_FIRST)
 
     async def run(self) -> None:
-        """Transcribe and commit every window. Raises PlanChanged, LeaseLost, or what went wrong."""
+        """Transcribe and commit every window. Raises PlanChanged, LeaseLost, or the error that ended it."""
         job_queue = self._dispatcher.queue.open(self._job.id, self._job.owner, self._job.priority)
         try:
             capabilities = await self._dispatcher.capabilities()
@@ -96,28 +96,28 @@ class Transcription:
 
     async def _feed(self, job_queue: JobQueue, capabilities: Capabilities) -> None:
         opening: list[NumberedWindow] = []
-        telling: list[NumberedWindow] = []
+        with_sound: list[NumberedWindow] = []
         enough = _OPENING if self._must_detect(capabilities) else 0
         async with contextlib.aclosing(self._planning(capabilities).windows()) as planned:
             async for window in planned:
                 opening.append(window)
-                if self._language is None and enough and await self._sounds(window):
-                    telling.append(window)
-                longest = _LONG_OPENING if telling else _LONGEST_OPENING
-                if self._language is not None or len(telling) >= enough or len(opening) >= longest:
-                    await self._send_all(job_queue, capabilities, opening, telling)
+                if self._language is None and enough and await self._has_sound(window):
+                    with_sound.append(window)
+                longest = _LONG_OPENING if with_sound else _LONGEST_OPENING
+                if self._language is not None or len(with_sound) >= enough or len(opening) >= longest:
+                    await self._send_all(job_queue, capabilities, opening, with_sound)
                     opening.clear()
-        await self._send_all(job_queue, capabilities, opening, telling)
+        await self._send_all(job_queue, capabilities, opening, with_sound)
         self._fed = True
-        self._news.set()
+        self._sent.set()
 
-    async def _sounds(self, window: NumberedWindow) -> bool:
-        span = window.heard.span
+    async def _has_sound(self, window: NumberedWindow) -> bool:
+        span = window.window.span
         return not is_empty(await asyncio.to_thread(pcm.read, self._audio_pipeline.pcm, span.start, span.end))
 
     def _planning(self, capabilities: Capabilities) -> Planning:
-        cautions = ignored_options(self._job.options, capabilities, self._dispatcher.spec.name)
-        return Planning(self._job, self._lease, self._database, self._audio_pipeline, self._crash, cautions)
+        warnings = ignored_options(self._job.options, capabilities, self._dispatcher.spec.name)
+        return Planning(self._job, self._lease, self._database, self._audio_pipeline, self._crash, warnings)
 
     async def _decide_language(
         self, job_queue: JobQueue, capabilities: Capabilities, opening: Sequence[NumberedWindow]
@@ -135,29 +135,29 @@ class Transcription:
         return self._job.options.language is None and capabilities.detects_language
 
     async def _detect(self, job_queue: JobQueue, opening: Sequence[NumberedWindow]) -> tuple[str, float]:
-        """The language most probable over the opening windows, each weighing as long as it is."""
+        """Return the most probable language of the opening windows, weighted by their length, and its probability."""
         sums: defaultdict[str, float] = defaultdict(float)
-        heard = 0.0
-        for windows in (opening[:_FIRST_LOOK], opening[_FIRST_LOOK:]):
+        seconds = 0.0
+        for windows in (opening[:_FIRST_TRY], opening[_FIRST_TRY:]):
             await self._weigh(job_queue, windows, sums)
             if not sums:
                 name = self._dispatcher.spec.name
                 raise EngineFailed(
                     f"The engine {name} named no language for the speech: this is a fault of the engine."
                 )
-            heard += sum(window.seconds for window in windows)
+            seconds += sum(window.seconds for window in windows)
             language = max(sorted(sums), key=sums.__getitem__)
-            if sums[language] > _SURE * heard:
+            if sums[language] > _SURE * seconds:
                 break
-        return language, round(sums[language] / heard, 4)
+        return language, round(sums[language] / seconds, 4)
 
     async def _weigh(
         self, job_queue: JobQueue, windows: Sequence[NumberedWindow], sums: defaultdict[str, float]
     ) -> None:
-        """Add what the engine takes these windows' languages for."""
-        flights = [self._put(job_queue, window, Detect()) for window in windows]
-        for window, flight in zip(windows, flights, strict=True):
-            probabilities = await flight
+        """Add the probabilities of the languages of these windows to `sums`, weighted by their length."""
+        answers = [self._put(job_queue, window, Detect()) for window in windows]
+        for window, answer in zip(windows, answers, strict=True):
+            probabilities = await answer
             self._dispatcher.queue.let_go(job_queue)
             assert isinstance(probabilities, dict)
             for language, probability in probabilities.items():
@@ -168,24 +168,24 @@ class Transcription:
         job_queue: JobQueue,
         capabilities: Capabilities,
         windows: Sequence[NumberedWindow],
-        telling: Sequence[NumberedWindow],
+        with_sound: Sequence[NumberedWindow],
     ) -> None:
-        """Send the windows; if need be, the language is decided before, from those that are `telling`, if any."""
+        """Send the windows. If need be, first decide the language, from the windows `with_sound` if there are any."""
         if windows and self._language is None:
-            await self._decide_language(job_queue, capabilities, telling or windows[:_OPENING])
+            await self._decide_language(job_queue, capabilities, with_sound or windows[:_OPENING])
         for window in windows:
             await self._slots.acquire()
-            flight = self._put(job_queue, window, self._window_options())
-            self._in_flight.append((window, flight))
-            self._news.set()
+            result = self._put(job_queue, window, self._window_options())
+            self._in_flight.append((window, result))
+            self._sent.set()
 
     def _put(self, job_queue: JobQueue, window: NumberedWindow, what: WindowOptions | Detect) -> asyncio.Future[Any]:
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        done.add_done_callback(_look_at)
-        file, span = self._audio_pipeline.pcm, window.heard.span
+        done.add_done_callback(_mark_retrieved)
+        file, span = self._audio_pipeline.pcm, window.window.span
 
         async def read() -> Window:
-            return Window(await asyncio.to_thread(pcm.read, file, span.start, span.end), window.heard.start)
+            return Window(await asyncio.to_thread(pcm.read, file, span.start, span.end), window.window.start)
 
         self._dispatcher.queue.put(job_queue, WindowRequest(window.index, window.seconds, what, read, done))
         return done
@@ -197,13 +197,13 @@ class Transcription:
     # --- the committer
 
     async def _commit(self, job_queue: JobQueue, ahead: int) -> None:
-        """Commit as results come; `ahead` windows may be planned from the first commit on."""
+        """Commit results as they come; from the first commit on `ahead` windows may be planned."""
         more = max(0, ahead - _AHEAD_AT_FIRST)
         while await self._wait_for_window():
             await asyncio.wait([self._in_flight[0][1]])
             results = self._completed_prefix()
             if not results:
-                self._in_flight[0][1].result()  # raises what happened to the first
+                self._in_flight[0][1].result()  # raises the error of the first window
             self._crash.reach(Point.WINDOW_TRANSCRIBED)
             await self._commit_results(results)
             self._plan_more(more)
@@ -217,16 +217,16 @@ class Transcription:
 
     async def _wait_for_window(self) -> bool:
         while not self._in_flight and not self._fed:
-            self._news.clear()
-            await self._news.wait()
+            self._sent.clear()
+            await self._sent.wait()
         return bool(self._in_flight)
 
     def _completed_prefix(self) -> list[tuple[int, dict[str, Any]]]:
-        """The results that are there, from the first on without a gap."""
+        """Take the results that have come, from the first one on without a gap."""
         results = []
         while self._in_flight and _succeeded(self._in_flight[0][1]):
-            window, flight = self._in_flight.popleft()
-            results.append((window.index, _in_original_time(flight.result(), window.heard.start)))
+            window, result = self._in_flight.popleft()
+            results.append((window.index, _in_original_time(result.result(), window.window.start)))
             self._slots.release()
         return results
 
@@ -239,14 +239,14 @@ class Transcription:
         self._crash.reach(Point.WINDOW_COMMITTED)
 
 
-def _look_at(flight: asyncio.Future[Any]) -> None:
-    # asyncio complains of errors that nobody looked at; the first of a job's errors is its end.
-    if not flight.cancelled():
-        flight.exception()
+def _mark_retrieved(future: asyncio.Future[Any]) -> None:
+    # asyncio logs errors that were never retrieved; the first error of a job ends it, the others do not matter.
+    if not future.cancelled():
+        future.exception()
 
 
-def _succeeded(flight: asyncio.Future[Any]) -> bool:
-    return flight.done() and not flight.cancelled() and flight.exception() is None
+def _succeeded(future: asyncio.Future[Any]) -> bool:
+    return future.done() and not future.cancelled() and future.exception() is None
 
 
 def _in_original_time(result: WindowResult, start: float) -> dict[str, Any]:

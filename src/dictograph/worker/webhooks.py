@@ -1,4 +1,4 @@
-"""The relay of webhooks. It has no part in that of wake-ups: a receiver may be slow, and holds up nobody but itself."""
+"""The relay of webhooks. It is separate from the relay of the outbox: a slow receiver delays only its own webhooks."""
 
 from __future__ import annotations
 
@@ -25,49 +25,49 @@ log = logging.getLogger(__name__)
 
 _BATCH = 64
 
-#: Between two looks (s): a service under load commits often, and a webhook has that time.
+#: The pause between two queries (s): a service under load commits often, and a webhook can wait that long.
 _PAUSE_S = 0.05
 
-#: Of what went wrong so much is kept: strangers have a say in it.
+#: The longest error text that is kept: a stranger's server can influence it.
 _LONGEST_ERROR = 500
 
-#: What is being sent when the process stops may come to its end for so long (s).
+#: How long running calls may take to end when the process stops (s).
 _GRACE_S = 1.0
 
 
 class WebhookRelay:
-    """Sends those of this process at once, and looks for others' now and then; several at a time."""
+    """Sends the webhooks of this process at once, and those of other processes at each poll; several at a time."""
 
     name = "webhooks"
 
     def __init__(
-        self, database: Database, sender: WebhookSender, poll_interval: float, places: DeliverySlots | None = None
+        self, database: Database, sender: WebhookSender, poll_interval: float, slots: DeliverySlots | None = None
     ) -> None:
         self._database = database
-        self._poster = sender
+        self._sender = sender
         self._interval = poll_interval
-        # Longer than a call can take: another process sends it only when this one is no more.
+        # Longer than a call can take: another process sends it only when this process has ended.
         self._hold = 1.5 * sender.timeout + 2.0
-        self._places = places or DeliverySlots()
+        self._slots = slots or DeliverySlots()
         self._chance = random.Random()
         self._calls: dict[int, asyncio.Task[None]] = {}
-        self._look_in = poll_interval
+        self._next_query_in = poll_interval
         self._fault: BaseException | None = None
-        self._bell = asyncio.Event()
-        database.on_webhooks(self._bell.set)
+        self._wake = asyncio.Event()
+        database.on_webhooks(self._wake.set)
 
     async def run(self) -> None:
         try:
             while True:
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._look_in):
-                        await self._bell.wait()
-                self._bell.clear()
-                self._look_in = self._interval
+                    async with asyncio.timeout(self._next_query_in):
+                        await self._wake.wait()
+                self._wake.clear()
+                self._next_query_in = self._interval
                 if self._fault is not None:
                     raise self._fault
                 try:
-                    await self._turn()
+                    await self._send_due()
                     await asyncio.sleep(_PAUSE_S)
                 except TRANSIENT_ERRORS as error:
                     log.warning("webhooks: %s", error)
@@ -75,27 +75,27 @@ class WebhookRelay:
         finally:
             await self._stop()
 
-    async def _turn(self) -> None:
-        """Begin to send what is due and finds a place; what finds none stands in line."""
-        while self._places.free:
+    async def _send_due(self) -> None:
+        """Begin to send the webhooks that are due and get a slot; the others wait in line."""
+        while self._slots.free:
             found = await self._database.read(lambda c: deliveries.due(c, _BATCH))
             due = [one for one in found if one.message not in self._calls]
             if not due or not await self._begin(due):
                 return
 
     async def _begin(self, due: Sequence[Due]) -> bool:
-        """Send those that find a place; False when others were quicker with all of them."""
+        """Send those that get a slot; return False when other processes were quicker with all of them."""
         chosen: list[Due] = []
         waits: dict[int, float] = {}
         for one in due:
-            if not self._places.free:
+            if not self._slots.free:
                 break
-            if self._places.take(receiver_of(one.url), one.owner):
+            if self._slots.take(receiver_of(one.url), one.owner):
                 chosen.append(one)
                 waits[one.message] = self._hold
             else:
-                waits[one.message] = self._places.stand_in_line(receiver_of(one.url), one.owner)
-                self._look_in = min(self._look_in, waits[one.message])
+                waits[one.message] = self._slots.stand_in_line(receiver_of(one.url), one.owner)
+                self._next_query_in = min(self._next_query_in, waits[one.message])
         ours: set[int] = set()
         try:
             ours = await self._database.write(lambda c: deliveries.hold(c, waits))
@@ -103,9 +103,9 @@ class WebhookRelay:
             for one in chosen:
                 if one.message in ours:
                     self._calls[one.message] = task = asyncio.create_task(self._call(one))
-                    task.add_done_callback(self._look_for_a_fault)
+                    task.add_done_callback(self._check_for_fault)
                 else:
-                    self._places.leave(receiver_of(one.url), one.owner)
+                    self._slots.leave(receiver_of(one.url), one.owner)
         return bool(ours)
 
     async def _call(self, one: Due) -> None:
@@ -113,22 +113,22 @@ class WebhookRelay:
         seconds: float | None = None
         try:
             keys = await self._secrets(one.owner)
-            attempt = verdict(await self._post(one, keys), one.attempts, self._chance)
+            attempt = attempt_of(await self._post(one, keys), one.attempts, self._chance)
             seconds = time.monotonic() - began
-            _say(one, attempt)
+            _log(one, attempt)
             await self._database.write(lambda c: deliveries.record(c, one, attempt))
         except TRANSIENT_ERRORS as error:
             log.warning("webhook %s: what became of it could not be written: %s", one.webhook_id, error)
         finally:
-            self._places.leave(receiver_of(one.url), one.owner, seconds)
+            self._slots.leave(receiver_of(one.url), one.owner, seconds)
             del self._calls[one.message]
-            self._bell.set()
+            self._wake.set()
 
-    def _look_for_a_fault(self, task: asyncio.Task[None]) -> None:
-        """A mistake of ours is the end of the relay, as of any agent."""
+    def _check_for_fault(self, task: asyncio.Task[None]) -> None:
+        """End the relay, as any agent, when a call failed by a mistake in our code."""
         if not task.cancelled() and (fault := task.exception()) is not None:
             self._fault = fault
-            self._bell.set()
+            self._wake.set()
 
     async def _secrets(self, owner: str) -> list[str]:
         found = await self._database.read(lambda c: receiver_secrets.secrets_of(c, owner))
@@ -137,28 +137,28 @@ class WebhookRelay:
 
     async def _post(self, one: Due, keys: Sequence[str]) -> Outcome:
         try:
-            return await self._poster.post(one.url, one.webhook_id, body_of(one.payload), keys)
-        except Exception as error:  # what a stranger's URL or answer brings about ends no process
+            return await self._sender.post(one.url, one.webhook_id, body_of(one.payload), keys)
+        except Exception as error:  # a stranger's URL or answer must not end the process
             log.exception("webhook %s could not be sent", one.webhook_id)
             return Outcome(error=f"It could not be sent: {type(error).__name__}.")
 
     async def _stop(self) -> None:
-        """Let calls come to their end for a moment; whoever looks next may make the others again."""
+        """Let running calls end for a moment; release the others, so that another process can make them again."""
         calls = dict(self._calls)
         if not calls:
             return
         await asyncio.wait(calls.values(), timeout=_GRACE_S)
-        cut = {id: task for id, task in calls.items() if not task.done()}
-        for task in cut.values():
+        cancelled = {id: task for id, task in calls.items() if not task.done()}
+        for task in cancelled.values():
             task.cancel()
-        await asyncio.gather(*cut.values(), return_exceptions=True)
-        if cut:
+        await asyncio.gather(*cancelled.values(), return_exceptions=True)
+        if cancelled:
             with contextlib.suppress(*TRANSIENT_ERRORS):
-                await self._database.write(lambda c: deliveries.release(c, list(cut)))
+                await self._database.write(lambda c: deliveries.release(c, list(cancelled)))
 
 
-def verdict(outcome: Outcome, attempts: int, chance: random.Random) -> Attempt:
-    """What is to follow from an outcome, after so many attempts before it."""
+def attempt_of(outcome: Outcome, attempts: int, chance: random.Random) -> Attempt:
+    """Return the record of a call with this outcome, after `attempts` earlier ones, and when to try again."""
     if outcome.error is None:
         return Attempt(DeliveryState.DELIVERED, outcome.status)
     error = outcome.error[:_LONGEST_ERROR]
@@ -171,7 +171,7 @@ def verdict(outcome: Outcome, attempts: int, chance: random.Random) -> Attempt:
 
 
 def receiver_of(url: str) -> str:
-    """Who is called: host and port; nobody for a URL that cannot be."""
+    """Return the host and port of a URL; empty for a URL that is not allowed."""
     try:
         target = parse_target(url)
     except AddressNotAllowed:
@@ -179,7 +179,7 @@ def receiver_of(url: str) -> str:
     return f"{target.host}:{target.port}"
 
 
-def _say(one: Due, attempt: Attempt) -> None:
+def _log(one: Due, attempt: Attempt) -> None:
     about = (one.webhook_id, one.type, receiver_of(one.url))
     match attempt.state:
         case DeliveryState.DELIVERED:

@@ -29,7 +29,7 @@ from dictograph.worker.worker_heartbeat import WorkerHeartbeat
 
 
 class Worker:
-    """Claims jobs and runs them, and keeps the house: leases, the outbox, what was kept long enough."""
+    """Claims jobs and runs them, and does the maintenance: leases, the outbox, data that was kept long enough."""
 
     def __init__(
         self,
@@ -45,8 +45,8 @@ class Worker:
         guards: Sequence[StorageGuard],
         beside: Sequence[Agent] = (),
     ) -> None:
-        """`guards` are those of the places of stored files, the storage's first; `beside` are further agents, which
-        know nothing of jobs that run."""
+        """`guards` are the guards of the places of stored files, the storage's first. `beside` are further agents,
+        which have nothing to do with running jobs."""
         self._context = context
         self._slots = slots
         self.readiness = Readiness(context.catalog, context.engines)
@@ -65,23 +65,23 @@ class Worker:
             slots=slots,
             poll_interval=poll_interval,
         )
-        self._announcer = WorkerHeartbeat(context.database, process_lock.id, self.state)
+        self._heartbeat = WorkerHeartbeat(context.database, process_lock.id, self.state)
         self._agents: list[Agent] = [
             self._claimer,
             lease_renewer,
             Reaper(context.database, process_lock, scratch_root, context.policy, lease_seconds),
             Relay(context.database, queue, context.crash, poll_interval),
             Pruner(context.database, context.blobs, guards[0], retention),
-            self._announcer,
+            self._heartbeat,
             self.readiness,
             _Named("engines", context.engines),
             _Named("models", context.catalog),
             *beside,
         ]
-        self._crew = AgentGroup(self._agents)
+        self._group = AgentGroup(self._agents)
 
     def state(self) -> dict[str, Any]:
-        """What the worker says of itself."""
+        """Describe the worker, for its row in the database."""
         return {
             "running": self._claimer.running,
             "ready": self.readiness.ready and not self._storage.reason,
@@ -101,30 +101,30 @@ class Worker:
         try:
             await self._context.vad_client.start()
             if self._context.decoders is not None:
-                with contextlib.suppress(OSError):  # the first job will say it
+                with contextlib.suppress(OSError):  # the first job will report it
                     await self._context.decoders.start()
         except BaseException:
             await self._end_children()
             raise
-        self._crew.start()
+        self._group.start()
 
     async def died(self) -> BaseException:
-        """Returns when an agent has died: the process must then stop."""
-        return await self._crew.died()
+        """Wait until an agent has died and return its error: the process must then stop."""
+        return await self._group.died()
 
     async def stop(self, grace: float) -> None:
-        """Give jobs back, within `grace` seconds, and end all children."""
+        """Release the jobs, within `grace` seconds, and end all children."""
         try:
             await self._claimer.stop(grace)
-            await self._crew.stop()
+            await self._group.stop()
         finally:
             await self._end_children()
-            # Nobody else ever would: a process that has left counts as one that left nothing.
+            # No other process would remove it: a process that has ended properly is expected to leave nothing.
             await asyncio.to_thread(shutil.rmtree, self._context.scratch, ignore_errors=True)
-        await self._announcer.leave()
+        await self._heartbeat.leave()
 
     async def _end_children(self) -> None:
-        async with contextlib.AsyncExitStack() as stack:  # each, whatever becomes of the others
+        async with contextlib.AsyncExitStack() as stack:  # each one, even if another fails
             if self._context.decoders is not None:
                 stack.push_async_callback(self._context.decoders.close)
             stack.push_async_callback(self._context.vad_client.close)
@@ -132,7 +132,7 @@ class Worker:
 
 
 class _Named:
-    """A part with a loop of its own, as an agent."""
+    """Makes an agent of a part that has a loop."""
 
     def __init__(self, name: str, part: Engines | Catalog) -> None:
         self.name = name

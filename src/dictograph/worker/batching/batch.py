@@ -1,4 +1,4 @@
-"""The windows of one batch: how many they may be, their samples read, their outcomes told."""
+"""Limit the size of a batch, read the samples of its windows, and settle their results."""
 
 from __future__ import annotations
 
@@ -14,43 +14,47 @@ log = logging.getLogger(__name__)
 
 
 class BatchLimit:
-    """How many windows at once leave an engine's process within its memory, as far as that has shown.
+    """The number of windows that one batch may have, so that the engine's process stays within its memory.
 
-    Fewer once a batch did not, since the next one would not either; until the engine was not needed for a while.
-    `wanted` is the setting (0: as many as the engine takes).
+    A batch that takes too much memory lowers the limit, since the next one would take too much as well. The limit is
+    lifted when the engine has not been needed for a while. `batch_size` is the setting (0: what the engine takes).
     """
 
-    def __init__(self, wanted: int = 0) -> None:
-        self._wanted = wanted or MAX_WINDOWS
-        self._found: int | None = None
+    def __init__(self, batch_size: int = 0) -> None:
+        self._batch_size = batch_size or MAX_WINDOWS
+        self._lowered: int | None = None
 
     def most(self, capabilities: Capabilities) -> int:
-        """How many to bring together."""
-        return max(1, min(capabilities.max_batch, MAX_WINDOWS, self._wanted, self._found or MAX_WINDOWS))
+        """Return the largest size of the next batch."""
+        return max(1, min(capabilities.max_batch, MAX_WINDOWS, self._batch_size, self._lowered or MAX_WINDOWS))
 
     def too_many(self, count: int, error: DictographError) -> None:
-        """So many, two at least, took too much: from now on half of them."""
-        self._found = max(1, count // 2)
+        """Lower the limit to half of `count` (at least two), the size of a batch that took too much memory."""
+        self._lowered = max(1, count // 2)
         log.warning(
             "%d windows at once are too many for the memory: %s From now on it gets %d at once "
             "(DICTOGRAPH_BATCH_SIZE=%d would have it begin so).",
-            count, error, self._found, self._found,
+            count, error, self._lowered, self._lowered,
         )  # fmt: skip
 
     def forget(self) -> None:
-        """Begin with whole batches again."""
-        self._found = None
+        """Lift the limit: the next batch may be a whole one again."""
+        self._lowered = None
 
 
 async def read_windows(batch: Batch) -> list[Window]:
-    """The samples of a batch. What cannot be read leaves it with its error, and so does what nobody waits for now."""
+    """Read and return the samples of a batch.
+
+    A window that cannot be read leaves the batch, and its request gets the error. The windows of a job that was closed
+    meanwhile leave the batch as well.
+    """
     windows = []
     for entry in list(batch):
-        job, item = entry
+        job, request = entry
         try:
-            window = await item.read()
+            window = await request.read()
         except (OSError, ValueError, MissingSamples) as error:
-            settle(item, StorageUnavailable("The decoded audio cannot be read.", detail=str(error)))
+            settle(request, StorageUnavailable("The decoded audio cannot be read.", detail=str(error)))
             batch.remove(entry)
         else:
             if job.closed:
@@ -60,11 +64,11 @@ async def read_windows(batch: Batch) -> list[Window]:
     return windows
 
 
-def settle(item: WindowRequest, outcome: WindowResult | dict[str, float] | DictographError) -> None:
-    """Tell whoever waits for a window what became of it, unless it was told before."""
-    if item.done.done():
+def settle(request: WindowRequest, outcome: WindowResult | dict[str, float] | DictographError) -> None:
+    """Set the result or the error of a request, unless it is settled already."""
+    if request.done.done():
         return
     if isinstance(outcome, DictographError):
-        item.done.set_exception(outcome)
+        request.done.set_exception(outcome)
     else:
-        item.done.set_result(outcome)
+        request.done.set_result(outcome)

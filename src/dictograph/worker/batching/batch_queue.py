@@ -1,11 +1,14 @@
-"""Whose turn it is: windows of several jobs on their way to one engine.
+"""The queue of one engine: it forms batches from the windows of several jobs.
 
-Every job has a lane. A batch is filled one window at a time, by turns (`turns.py`). So a short note waits
-for one batch, whatever else runs, and nobody's hundred jobs hold up another's one. Nor does a job's
-first text wait for windows of those that had theirs: a batch that begins with a newcomer's window
-carries only newcomers', and no more of them than can be decoded side by side. While newcomers come to
-an engine that is busy, all batches are that small: who comes next waits for the one under way. However
-many come, every few batches one is for a job that had its first text: it goes on, if slowly.
+Every job has a queue of its own (`JobQueue`). A batch is filled one window at a time; the scheduler says from which
+job the next window comes (`fair_scheduler.py`). A short job therefore waits for one batch, whatever else runs, and the
+hundred jobs of one owner do not hold up the single job of another.
+
+A job is *new* until its first window is transcribed; then it has *started*. The first text of a new job does not wait
+for windows of jobs that have started: a batch that begins with a window of a new job holds only windows of new jobs,
+and no more of them than can be decoded in parallel. While new jobs come to an engine that is busy, all batches are that
+small, since the next new job has to wait for the running one. However many new jobs come, one batch in every few is for
+a job that has started: it goes on, if slowly.
 """
 
 from __future__ import annotations
@@ -20,15 +23,15 @@ from dictograph.errors import DictographError
 from dictograph.worker.batching.fair_scheduler import FairScheduler
 from dictograph.worker.batching.job_queue import Batch, Detect, JobQueue, WindowRequest
 
-#: For so long after a newcomer came to a busy engine another one is reckoned with, in seconds.
+#: How long after a new job came to a busy engine another one is expected, in seconds.
 _LATELY_S = 30.0
 
-#: How long a job that was told its language may take to send its first window: a commit on a busy machine (s).
+#: How long a job may take from the answer about its language to its first window: a commit on a busy machine (s).
 _ANSWER_S = 0.5
 
 
 class BatchQueue:
-    """All lanes of one engine."""
+    """The job queues of one engine, and the batches taken from them."""
 
     def __init__(self) -> None:
         self._jobs: list[JobQueue] = []
@@ -37,6 +40,7 @@ class BatchQueue:
         self._changed = asyncio.Event()
 
     def open(self, job_id: str, owner: str, priority: int) -> JobQueue:
+        """Add a new job to the queue."""
         job = JobQueue(job_id, owner, priority)
         if self._jobs:
             self._crowded_until = time.monotonic() + _LATELY_S
@@ -44,11 +48,11 @@ class BatchQueue:
         return job
 
     def close(self, job: JobQueue) -> None:
-        """The job is over: what it still had waiting is dropped."""
+        """Remove a job; its waiting windows are dropped."""
         job.closed = True
         job.answered = False
-        for item in job.waiting:
-            item.done.cancel()
+        for request in job.waiting:
+            request.done.cancel()
         job.waiting.clear()
         if job in self._jobs:
             self._jobs.remove(job)
@@ -56,27 +60,31 @@ class BatchQueue:
             self._scheduler.forget(job.owner)
         self._changed.set()
 
-    def put(self, job: JobQueue, item: WindowRequest) -> None:
-        job.waiting.append(item)
+    def put(self, job: JobQueue, request: WindowRequest) -> None:
+        """Add a window at the end of its job's queue."""
+        job.waiting.append(request)
         job.answered = False
         self._changed.set()
 
     def put_back(self, batch: Batch, *, alone: bool) -> None:
-        """Return what was taken, to the front and in order."""
-        for job, item in reversed(batch):
+        """Return the windows of a batch to the front of their queues, in order.
+
+        `alone`: each of them is then tried in a batch of one.
+        """
+        for job, request in reversed(batch):
             job.held = False
             if not job.closed:
-                item.alone = item.alone or alone
-                job.waiting.appendleft(item)
+                request.alone = request.alone or alone
+                job.waiting.appendleft(request)
         self._changed.set()
 
     def let_go(self, job: JobQueue) -> None:
-        """The lane's results are committed: its next windows may be taken."""
+        """Allow the next windows of a job to be taken: its results are committed."""
         job.held = False
         self._changed.set()
 
     def fail(self, error: DictographError) -> None:
-        """Nothing can be done for anybody who waits now."""
+        """Fail all waiting windows of all jobs with one error."""
         for job in self._jobs:
             while job.waiting:
                 _fail(job.waiting.popleft(), error)
@@ -92,10 +100,10 @@ class BatchQueue:
             await self._changed.wait()
 
     async def gather(self, most: int, seconds: float) -> None:
-        """Wait a moment for windows that are about to come, unless there are `most`.
+        """Wait up to `seconds` for windows that are about to come, unless `most` of them wait already.
 
-        For a job that was told its language in any case: everything else would go before its first
-        window, and take much longer.
+        A job that just got the answer about its language is waited for in any case: otherwise all other windows would
+        go before its first one, and take much longer.
         """
         await self._while(self._is_answered, _ANSWER_S)
         for job in self._jobs:
@@ -117,17 +125,17 @@ class BatchQueue:
         return ready < most and any(job.held for job in self._jobs)
 
     def take(self, most: int, small: int = 0) -> Batch:
-        """The next batch: at most `most` windows that may be decoded together; empty if none waits.
+        """Take the next batch: at most `most` windows that may be decoded together; empty if none waits.
 
-        Of newcomers it carries `small` windows (0: `most`), but one of each in any case; of others as many if
-        newcomers have come lately. A lane that gave a window is held until `let_go`.
+        A batch of new jobs has `small` windows (0: `most`), but at least one window of each new job. A batch of started
+        jobs has as many if a new job has come lately. A job whose window was taken is held until `let_go`.
         """
         batch: Batch = []
         self._scheduler.next_batch(self._jobs)
         while len(batch) < most and (job := self._next_job(batch, small or most)):
-            item = job.waiting.popleft()
-            batch.append((job, item))
-            if isinstance(item.what, WindowOptions):  # to be told a language is no turn: the first text would wait
+            request = job.waiting.popleft()
+            batch.append((job, request))
+            if isinstance(request.what, WindowOptions):  # detection is not counted: the first text would have to wait
                 self._scheduler.served(job)
         for job, _ in batch:
             job.held = True
@@ -137,11 +145,11 @@ class BatchQueue:
 
     @property
     def preemptible(self) -> bool:
-        """Whether a newcomer may go before the batch that was taken last."""
+        """Whether a new job may preempt the batch that was taken last."""
         return self._scheduler.preemptible
 
     def new_job_before(self, batch: Batch) -> bool:
-        """Whether a newcomer has come that goes before the batch under way, were that put back."""
+        """Return whether a new job waits that would go before the running batch if that were put back."""
         rank = self._scheduler.rank
         best = min(self._ready(), key=rank, default=None)
         if best is None or best.started or not self.preemptible:
@@ -149,14 +157,14 @@ class BatchQueue:
         return all(rank(best) < rank(job) for job, _ in batch)
 
     def preempt(self, batch: Batch) -> None:
-        """Put the batch under way back, for a newcomer."""
+        """Put the running batch back, so that a new job goes first."""
         self._scheduler.take_back(batch)
         self.put_back(batch, alone=False)
 
     def done(self, batch: Batch) -> None:
-        """The engine has answered."""
-        for job, item in batch:
-            job.answered = isinstance(item.what, Detect) and not job.closed
+        """Record that the engine has answered a batch."""
+        for job, request in batch:
+            job.answered = isinstance(request.what, Detect) and not job.closed
         if _to_transcribe(batch):
             self._scheduler.transcribed(batch)
 
@@ -173,9 +181,9 @@ class BatchQueue:
         given = [job for job, _ in batch] if enough and not leader.started else []
 
         def fits(job: JobQueue) -> bool:
-            item = job.waiting[0]
-            with_newcomers = leader.started or not job.started
-            return with_newcomers and job not in given and item.what == first.what and not item.single
+            request = job.waiting[0]
+            new_enough = leader.started or not job.started
+            return new_enough and job not in given and request.what == first.what and not request.single
 
         return min(filter(fits, self._ready()), key=self._scheduler.rank, default=None)
 
@@ -184,6 +192,6 @@ def _to_transcribe(batch: Batch) -> bool:
     return bool(batch) and isinstance(batch[0][1].what, WindowOptions)
 
 
-def _fail(item: WindowRequest, error: DictographError) -> None:
-    if not item.done.done():
-        item.done.set_exception(error)
+def _fail(request: WindowRequest, error: DictographError) -> None:
+    if not request.done.done():
+        request.done.set_exception(error)

@@ -1,4 +1,4 @@
-"""A desk: where jobs bring windows for one engine. Behind it stands the engine's process."""
+"""The dispatcher of one engine: it takes batches from the queue and has the engine's process transcribe them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from dictograph.worker.batching.job_queue import Batch, JobQueue
 
 log = logging.getLogger(__name__)
 
-#: How many times the measured time a batch may take before it counts as hung, and what is assumed
+#: How many times the measured time a batch may take before it counts as hung, and the speed that is assumed
 #: of an engine that was never measured, in seconds of work for a second of audio.
 _PATIENCE = 20.0
 _UNMEASURED = 2.0
@@ -43,14 +43,17 @@ _CANCEL_GRACE = 4.0
 _FATAL = (EngineCrashed, EngineTimeout, EngineOutOfMemory, EngineFailed)
 
 Answers = Sequence[WindowResult | dict[str, float]]
-#: Has an engine transcribe a sample; gives the seconds of audio in it.
+#: Has an engine transcribe a sample; returns the length of the sample in seconds.
 Proof = Callable[[EngineChild], Awaitable[float]]
 
 
 @dataclass(frozen=True, slots=True)
 class EngineLimits:
-    """`memory` in bytes of one child (0: three quarters of what there is), times in seconds; `confined`: whether
-    it is confined."""
+    """The limits of an engine's child process.
+
+    `memory` is in bytes (0: three quarters of the machine's memory), times are in seconds; `confined`: whether the
+    process is confined.
+    """
 
     memory: int = 0
     least_timeout: float = 120.0
@@ -63,12 +66,12 @@ class EngineLimits:
         return engine_memory(self.memory)
 
 
-class _MakeWay(Exception):
-    """A newcomer goes before the batch that is being prepared."""
+class _Preempted(Exception):
+    """A new job goes before the batch that is being prepared."""
 
 
 class EngineDispatcher:
-    """Where jobs bring windows for one engine. The child is started when it is needed, and has memory of `budget`."""
+    """Runs one engine for all jobs. The child is started when it is needed; its memory counts against `budget`."""
 
     def __init__(
         self, spec: EngineSpec, limits: EngineLimits, proof: Proof | None = None, budget: MemoryBudget | None = None
@@ -82,7 +85,7 @@ class EngineDispatcher:
         self._budget = budget or MemoryBudget(models_memory())
         self._resident = Resident(_name_of(spec), self._is_wanted)
         self._asking = 0
-        self._room = BatchLimit(spec.batch_size)
+        self._batch_limit = BatchLimit(spec.batch_size)
         self._had_whole_batch = False
         self._speed: float | None = None
         self._guess = _UNMEASURED
@@ -94,7 +97,7 @@ class EngineDispatcher:
         return self._child is not None and self._child.alive
 
     def describe(self) -> dict[str, Any]:
-        """What is behind the desk."""
+        """Describe the engine and the state of its process."""
         child = self._child if self.loaded else None
         return {
             "engine": self.spec.name,
@@ -111,7 +114,7 @@ class EngineDispatcher:
         return "loaded" if self.loaded else "not loaded"
 
     async def capabilities(self) -> Capabilities:
-        """What the engine can do; loads it if need be."""
+        """Return what the engine can do; load it if need be."""
         self._asking += 1
         try:
             return (await self._loaded_child()).capabilities
@@ -120,7 +123,7 @@ class EngineDispatcher:
             self._budget.reconsider()
 
     def measure(self) -> None:
-        """Tell the budget what the engine's process was seen to take."""
+        """Report the measured memory of the engine's process to the budget."""
         if self._child is not None and self.loaded:
             self._budget.measured(self._resident, self._child.peak_memory, whole=self._had_whole_batch)
 
@@ -128,39 +131,41 @@ class EngineDispatcher:
         return bool(self._asking) or not self.queue.idle
 
     def close_job(self, job_queue: JobQueue) -> None:
-        """A job has ended or was cancelled; a batch that still works for it has a few seconds left."""
+        """Remove a job that has ended or was cancelled; a batch that still works for it has a few seconds left."""
         self.queue.close(job_queue)
         self._abandoned.set()
         self._budget.worked(self._resident)
         self._budget.reconsider()
 
     async def run(self) -> None:
-        """Serve batch after batch, until cancelled; then the child is ended."""
+        """Run batch after batch until cancelled; then end the child."""
         try:
             while True:
-                if await self._work_has_come():
-                    await self._serve()
+                if await self._wait_for_work():
+                    await self._run_next()
         finally:
             await self._unload()
 
-    async def _work_has_come(self) -> bool:
-        """Wait for work; False when the engine was unloaded instead: there was none for long, or others wait for its
-        memory."""
+    async def _wait_for_work(self) -> bool:
+        """Wait for work; return False when the engine was unloaded instead.
+
+        It is unloaded when there was no work for long, or when another engine waits for its memory.
+        """
         try:
             async with asyncio.timeout(self._limits.idle or None):
                 await _first_of(self.queue.something(), self._resident.asked.wait())
         except TimeoutError:
             if self.queue.idle:
-                await self._make_room()
-                self._room.forget()
+                await self._free_memory()
+                self._batch_limit.forget()
             return False
         if self._resident.asked.is_set():
             log.info("engine %s %s makes room for another", self.spec.name, self.spec.model)
-            await self._make_room()
+            await self._free_memory()
             return False
         return True
 
-    async def _serve(self) -> None:
+    async def _run_next(self) -> None:
         try:
             child = await self._loaded_child()
         except NoLongerWanted:
@@ -169,19 +174,19 @@ class EngineDispatcher:
             self.queue.fail(error)
             return
         try:
-            await self._serve_batch(child)
+            await self._run_batch(child)
         finally:
             self._note_work()
 
-    async def _serve_batch(self, child: EngineChild) -> None:
-        # The first batch is one window: it measures the speed that later deadlines follow from.
-        most = self._room.most(child.capabilities) if self._speed is not None else 1
+    async def _run_batch(self, child: EngineChild) -> None:
+        # The first batch is one window: it measures the speed from which later deadlines follow.
+        most = self._batch_limit.most(child.capabilities) if self._speed is not None else 1
         await self.queue.gather(most, _GATHER_S)
         batch = self.queue.take(most, child.capabilities.prefetch_batch)
         windows = await read_windows(batch)
         if windows:
-            await self._do(child, batch, windows)
-            self._had_whole_batch |= len(windows) >= self._room.most(child.capabilities)
+            await self._transcribe(child, batch, windows)
+            self._had_whole_batch |= len(windows) >= self._batch_limit.most(child.capabilities)
 
     def _note_work(self) -> None:
         if not self.loaded:
@@ -190,38 +195,40 @@ class EngineDispatcher:
         self._budget.worked(self._resident)
         self.measure()
 
-    async def _do(self, child: EngineChild, batch: Batch, windows: list[Window]) -> None:
+    async def _transcribe(self, child: EngineChild, batch: Batch, windows: list[Window]) -> None:
         try:
             results = await self._finish_or_abandon(child, batch, windows)
-        except _MakeWay:
+        except _Preempted:
             self.queue.preempt(batch)
         except _FATAL as error:
-            self._blame(batch, error)
+            self._retry_or_fail(batch, error)
         except DictographError as error:
-            for _, item in batch:
-                settle(item, error)
+            for _, request in batch:
+                settle(request, error)
         else:
             self.queue.done(batch)
-            for (_, item), result in zip(batch, results, strict=True):
-                settle(item, result)
+            for (_, request), result in zip(batch, results, strict=True):
+                settle(request, result)
 
-    def _blame(self, batch: Batch, error: DictographError) -> None:
-        """A window that fails alone fails its job. A batch that fails is done again: in halves where it took too much
-        memory, else one by one."""
+    def _retry_or_fail(self, batch: Batch, error: DictographError) -> None:
+        """Return the windows of a failed batch to the queue; fail a window that was alone in its batch.
+
+        A batch that took too much memory is tried again in halves, any other one window by window.
+        """
         outgrown = isinstance(error, EngineOutOfMemory)
         if len(batch) == 1:
             if outgrown:
-                self._room.forget()  # it was this window, and not how many there were
+                self._batch_limit.forget()  # the window itself is too large, not the batch
             settle(batch[0][1], error)
             return
         if outgrown:
-            self._room.too_many(len(batch), error)
+            self._batch_limit.too_many(len(batch), error)
         else:
             log.warning("a batch of %d windows failed (%s); each is tried alone", len(batch), error)
         self.queue.put_back(batch, alone=not outgrown)
 
     async def _finish_or_abandon(self, child: EngineChild, batch: Batch, windows: list[Window]) -> Answers:
-        seconds = sum(item.seconds for _, item in batch)
+        seconds = sum(request.seconds for _, request in batch)
         work: asyncio.Task[Answers] = asyncio.create_task(self._ask(child, batch, windows, seconds))
         abandoned = asyncio.create_task(self._until_abandoned(batch))
         try:
@@ -231,7 +238,7 @@ class EngineDispatcher:
             abandoned.cancel()
             if not work.done():
                 work.cancel()
-                with contextlib.suppress(asyncio.CancelledError, DictographError, _MakeWay):
+                with contextlib.suppress(asyncio.CancelledError, DictographError, _Preempted):
                     await work
 
     async def _until_abandoned(self, batch: Batch) -> None:
@@ -248,7 +255,7 @@ class EngineDispatcher:
         work.cancel()
         with contextlib.suppress(asyncio.CancelledError, DictographError):
             await work
-        self.queue.put_back([(job_queue, item) for job_queue, item in batch if not job_queue.closed], alone=False)
+        self.queue.put_back([(job, request) for job, request in batch if not job.closed], alone=False)
         batch.clear()
         return []
 
@@ -265,8 +272,12 @@ class EngineDispatcher:
         return answers
 
     async def _prepare(self, child: EngineChild, batch: Batch, windows: list[Window], timeout: float) -> None:
-        """Have the windows of a batch encoded, a few at a time. A newcomer need not wait for the rest, nor for them to
-        be decoded: _MakeWay."""
+        """Have the windows of a batch encoded, a few at a time.
+
+        A new job then waits neither for the rest of the windows nor for their decoding.
+
+        Raises _Preempted when a new job has come that goes first.
+        """
         some = child.capabilities.prefetch_batch
         if not some or not self.queue.preemptible:
             return
@@ -274,13 +285,13 @@ class EngineDispatcher:
         for first in range(0, len(windows), some):
             await child.prepare(windows[first : first + some], timeout)
             if self.queue.new_job_before(waiting):
-                raise _MakeWay
+                raise _Preempted
 
     async def _prove(self, child: EngineChild, proof: Proof) -> None:
-        """Have the engine prove itself, which also gives a guess at its speed.
+        """Have the engine transcribe a sample, and guess its speed from that.
 
-        Too slow a one, since a short sample may cost as much as a long one: the first batch, of one
-        window, is given its time by it, and then measures.
+        The guess is too slow, since a short sample may cost as much as a long one. It gives the first batch its
+        deadline; that batch, of one window, then measures the speed.
         """
         began = time.monotonic()
         seconds = await proof(child)
@@ -336,8 +347,8 @@ class EngineDispatcher:
                 raise
         return child
 
-    async def _make_room(self) -> None:
-        async with self._loading:  # a job that has just come may have it loaded by now
+    async def _free_memory(self) -> None:
+        async with self._loading:  # a job that has just come may have loaded it by now
             await self._unload()
 
     async def _unload(self) -> None:
@@ -354,7 +365,7 @@ class EngineDispatcher:
         try:
             await child.close()
         finally:
-            if child.alive:  # the service ends while it was given a moment to go by itself
+            if child.alive:  # the service ends while the child had a moment to end by itself
                 await child.kill()
 
 
@@ -363,7 +374,7 @@ def _name_of(spec: EngineSpec) -> str:
 
 
 async def _first_of(*waits: Coroutine[Any, Any, Any]) -> None:
-    """Wait until one of them is done."""
+    """Wait until one of the coroutines is done; cancel the others."""
     tasks = [asyncio.create_task(wait) for wait in waits]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -1,4 +1,4 @@
-"""The windows of one job on their way to an engine."""
+"""The queue of one job: its windows that wait for an engine."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from dictograph.engine.protocol import Window, WindowOptions, WindowResult
 
 @dataclass(frozen=True, slots=True)
 class Detect:
-    """The wish to know a window's language."""
+    """A request to detect the language of a window."""
 
 
 @dataclass(slots=True, eq=False)
 class WindowRequest:
-    """One window on its way. `read` brings its samples when its turn has come, not before.
+    """A request to process one window. `read` reads its samples when its batch has been taken, not before.
 
-    `what` is a `WindowOptions` (transcribe) or `Detect`: only equal ones share a batch. `alone`
-    marks a window whose batch failed: it is tried by itself, so that only the guilty one pays.
+    `what` is a `WindowOptions` (transcribe) or `Detect`: only requests with an equal `what` share a batch. `alone`
+    marks a window whose batch failed: it is tried in a batch of one, so that only the job that is at fault fails.
     """
 
     index: int
@@ -32,16 +32,17 @@ class WindowRequest:
 
     @property
     def single(self) -> bool:
-        # CTranslate2 ignores a seed after a model's first call: what is sampled is decoded alone.
+        # CTranslate2 ignores a seed after a model's first call: a window that is sampled is decoded alone.
         return self.alone or (isinstance(self.what, WindowOptions) and self.what.temperature > 0)
 
 
 @dataclass(slots=True, eq=False)
 class JobQueue:
-    """A job's windows, in order. While `held`, none of them is taken: results wait to be committed.
+    """A job's windows, in order.
 
-    `begun`: a window was transcribed, before that it is a newcomer's. `answered`: its language was told,
-    and its first window has not come yet, but is about to. `served`: the turn it had last.
+    `held`: none of them is taken, since earlier results are not committed yet. `started`: a window of the job was
+    transcribed; before that the job is new. `answered`: the engine has answered which language the job has, and the
+    job's first window is about to come. `served`: when the job was served last, as a number that the scheduler counts.
     """
 
     job_id: str

@@ -1,4 +1,4 @@
-"""Which leases were not renewed for too long, told without trusting any clock that can be set."""
+"""Find leases that were not renewed for too long, without trusting any clock that can be set."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dictograph.store.jobs.lease import HeldLease
 
-#: A worker elsewhere may have been given a longer lease than this one: as long as so many of ours is believed.
+#: A worker on another machine may have a longer lease than this one: up to this multiple of our own is believed.
 _LONGEST = 4
 
 
@@ -19,12 +19,12 @@ class _Seen:
 
 
 class StalledLeaseDetector:
-    """Watches leases. One that has stood still for its length is silent, whatever the clocks say.
+    """Watches leases. A lease that has not changed for its own length is stalled, whatever the clocks say.
 
-    A lease's end is only a number that changes with every renewal. How long it has not changed is counted
-    in time that was spent watching: of a pause between two looks (the database was away, the machine
-    suspended, this process stopped) no more counts than a turn takes. In such a pause the workers could
-    not renew either, and they get the time to do it after it.
+    The end of a lease is only a number that changes with every renewal. How long it has not changed is counted in time
+    that was spent watching. A pause between two checks (the database was away, the machine suspended, this process
+    stopped) counts for no more than one interval: the workers could not renew during the pause either, and they get the
+    time to do it afterwards.
     """
 
     def __init__(self, lease_seconds: float, turn_seconds: float) -> None:
@@ -35,7 +35,7 @@ class StalledLeaseDetector:
         self._watched = 0.0
 
     def look(self, leases: Iterable[HeldLease], now: float) -> list[HeldLease]:
-        """What is silent among the leases that there are `now`, in seconds of a monotonic clock."""
+        """Return the stalled ones of all leases; `now` is in seconds of a monotonic clock."""
         self._watched += 0.0 if self._last is None else min(now - self._last, self._turn)
         self._last = now
         held = {(one.job_id, one.attempt): one for one in leases}
@@ -51,14 +51,17 @@ class StalledLeaseDetector:
 
 
 class ClockRollbackDetector:
-    """Notices that a clock was set back, beside one that never is."""
+    """Detects that a clock was set back, by comparing it with a monotonic one."""
 
     def __init__(self, tolerance: float) -> None:
         self._tolerance = tolerance
         self._ahead: float | None = None
 
     def was_set_back(self, clock: float, monotonic: float) -> bool:
-        """Whether `clock` has lost more than the tolerance since it was last said; true the first time."""
+        """Return whether `clock` has lost more than the tolerance since the last time it was reported.
+
+        Returns True at the first call.
+        """
         ahead = clock - monotonic
         before = self._ahead
         if before is not None and ahead >= before - self._tolerance:

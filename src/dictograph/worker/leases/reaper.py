@@ -1,4 +1,4 @@
-"""The reaper returns the jobs of workers that are gone: at once on this host, else when their leases stand still."""
+"""Return the jobs of workers that are gone: at once on this host, else when their leases are stalled."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 _TURN_S = 0.5
 
-#: How much the database's clock may lose against ours (s) before waits are looked through for it.
+#: How much the database's clock may lose against ours (s) before the delays of jobs are shortened.
 _SET_BACK_S = 1.0
 
 #: The most jobs that one transaction returns.
@@ -32,7 +32,7 @@ _BATCH = 100
 
 
 class Reaper:
-    """Looks for dead processes of this host twice a second, and at all leases some times within one."""
+    """Checks for dead processes of this host twice a second, and all leases several times within a lease."""
 
     name = "reaper"
 
@@ -40,36 +40,36 @@ class Reaper:
         self, database: Database, process_lock: ProcessLock, scratch: Path, policy: RetryPolicy, lease_seconds: float
     ) -> None:
         self._database = database
-        self._presence = process_lock
+        self._process_lock = process_lock
         self._scratch = scratch
         self._policy = policy
-        self._look_every = max(_TURN_S, lease_seconds / 6)
-        self._silence = StalledLeaseDetector(lease_seconds, 1.25 * self._look_every)
+        self._check_every = max(_TURN_S, lease_seconds / 6)
+        self._stalled = StalledLeaseDetector(lease_seconds, 1.25 * self._check_every)
         self._clock = ClockRollbackDetector(_SET_BACK_S)
-        self._looked = -self._look_every
+        self._checked = -self._check_every
 
     async def run(self) -> None:
         await every(_TURN_S, self._turn, self.name)
 
     async def _turn(self) -> None:
-        for process in await asyncio.to_thread(lambda: list(self._presence.dead())):
-            await self._bury(process)
-        if time.monotonic() - self._looked >= self._look_every:
-            self._looked = time.monotonic()
-            await self._look()
+        for process in await asyncio.to_thread(lambda: list(self._process_lock.dead())):
+            await self._reap(process)
+        if time.monotonic() - self._checked >= self._check_every:
+            self._checked = time.monotonic()
+            await self._check_leases()
 
-    async def _look(self) -> None:
+    async def _check_leases(self) -> None:
         clock, now, held = await self._database.write(self._watch)
         if self._clock.was_set_back(clock, now):
             await self._end_long_waits()
-        silent = self._silence.look(held, now)[:_BATCH]
-        if silent:
-            for job in await self._database.write(lambda c: lease.lose_silent(c, silent, self._policy)):
+        stalled = self._stalled.look(held, now)[:_BATCH]
+        if stalled:
+            for job in await self._database.write(lambda c: lease.lose_silent(c, stalled, self._policy)):
                 log.warning("job %s: its lease has run out", job)
 
     def _watch(self, conn: Connection) -> tuple[float, float, list[HeldLease]]:
-        # It writes, so that it fails when nothing can be written: then nobody can renew, and no time counts.
-        workers.touch(conn, self._presence.id)
+        # It writes, so that it fails when nothing can be written: then no worker can renew, and no time counts.
+        workers.touch(conn, self._process_lock.id)
         # Both clocks are read here: after a slow commit the database's would seem to have been set back.
         return read_clock(conn), time.monotonic(), lease.held_leases(conn)
 
@@ -79,10 +79,10 @@ class Reaper:
         ):
             log.warning("the database's clock was set back; jobs that wait no longer: %d", count)
 
-    async def _bury(self, process: str) -> None:
+    async def _reap(self, process: str) -> None:
         lost = await self._database.write(lambda c: lease.lose_of_workers(c, [process], self._policy))
         await self._database.write(lambda c: idempotency.abandon_processes(c, [process]))
         await self._database.write(lambda c: workers.forget(c, [process]))
         await asyncio.to_thread(shutil.rmtree, self._scratch / process, ignore_errors=True)
-        await asyncio.to_thread(self._presence.forget, process)
+        await asyncio.to_thread(self._process_lock.forget, process)
         log.warning("process %s of this host is gone; jobs returned: %s", process, ", ".join(lost) or "none")

@@ -1,4 +1,4 @@
-"""Who is told in the event loop of what the database's threads hear."""
+"""Callbacks in the event loop for changes that the database's threads see."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from functools import partial
 
 from dictograph.store.changes import ChangeSet
 
-#: The jobs whose log has grown, or which are gone; None: it may be any.
+#: The jobs whose event log has grown, or which were removed; None means any job.
 Jobs = frozenset[str] | None
 
 
 class ChangeNotifier:
-    """Calls what was asked for, in the event loop that uses the database. The methods may be called from any thread."""
+    """Runs the registered callbacks in the event loop that uses the database. Its methods are thread-safe."""
 
     def __init__(self) -> None:
         self.on_messages: list[Callable[[], None]] = []
@@ -24,30 +24,30 @@ class ChangeNotifier:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def use_this_loop(self) -> None:
-        """The loop that runs here is the one to call in."""
+        """Use the running event loop for the callbacks."""
         self._loop = asyncio.get_running_loop()
 
-    def committed(self, news: ChangeSet) -> None:
-        """This process has committed, and this is what it has to tell."""
-        messages = self.on_messages if news.messages else ()
-        webhooks = self.on_webhooks if news.webhooks else ()
-        jobs = self._about(frozenset(news.jobs)) if news.jobs else ()
-        self._ring([*messages, *webhooks, *jobs])
+    def committed(self, made: ChangeSet) -> None:
+        """Call back for a commit of this process."""
+        messages = self.on_messages if made.messages else ()
+        webhooks = self.on_webhooks if made.webhooks else ()
+        jobs = self._about(frozenset(made.jobs)) if made.jobs else ()
+        self._schedule([*messages, *webhooks, *jobs])
 
-    def news(self, jobs: Jobs) -> None:
-        """Another process has committed."""
-        self._ring(self._about(jobs))
+    def jobs_changed(self, jobs: Jobs) -> None:
+        """Call back for a commit of another process."""
+        self._schedule(self._about(jobs))
 
-    def work(self) -> None:
-        """Another process has made a job claimable, or may have."""
-        self._ring(self.on_wake)
+    def work_available(self) -> None:
+        """Call back because another process has made a job claimable, or may have."""
+        self._schedule(self.on_wake)
 
     def _about(self, jobs: Jobs) -> list[Callable[[], None]]:
         return [partial(call, jobs) for call in self.on_jobs]
 
-    def _ring(self, calls: list[Callable[[], None]]) -> None:
+    def _schedule(self, calls: list[Callable[[], None]]) -> None:
         if self._loop is not None and calls:
-            with contextlib.suppress(RuntimeError):  # the loop was closed: nobody is left to be told
+            with contextlib.suppress(RuntimeError):  # the loop was closed: there is nothing left to call
                 self._loop.call_soon_threadsafe(_call_all, list(calls))
 
 

@@ -1,4 +1,4 @@
-"""What a transaction has to tell when it is committed: whose log has grown, whether there is work, or what to send."""
+"""The changes that a transaction announces at its commit: jobs with new events, new work, new messages."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-_KEY = "dictograph.news"
+_KEY = "dictograph.changes"
 
 
 @dataclass(slots=True)
 class ChangeSet:
-    """`jobs` are those whose log has grown or that are gone; `work`: a job may be claimed now; `messages` and
-    `webhooks`: the outbox has one that it had not."""
+    """`jobs` are those whose event log has grown or that were removed. `work`: a job may be claimed now. `messages`
+    and `webhooks`: the outbox has a new one."""
 
     jobs: set[str] = field(default_factory=set)
     work: bool = False
@@ -21,39 +21,39 @@ class ChangeSet:
 
 
 def begin(conn: Connection) -> ChangeSet:
-    """The news of the transaction that begins on this connection; none so far."""
-    news = ChangeSet()
-    conn.info[_KEY] = news
-    return news
+    """Return a new, empty change set for the transaction that begins on this connection."""
+    made = ChangeSet()
+    conn.info[_KEY] = made
+    return made
 
 
 def of(conn: Connection) -> ChangeSet:
-    """What the transaction on this connection has had to tell so far."""
+    """Return the changes that the transaction on this connection has recorded so far."""
     return _of(conn) or ChangeSet()
 
 
 def of_job(conn: Connection, job_id: str) -> None:
-    """The log of this job grows in this transaction, or the job goes."""
-    if (news := _of(conn)) is not None:
-        news.jobs.add(job_id)
+    """Record that this transaction adds events to this job, or removes the job."""
+    if (made := _of(conn)) is not None:
+        made.jobs.add(job_id)
 
 
 def of_work(conn: Connection) -> None:
-    """After this transaction there is something to claim."""
-    if (news := _of(conn)) is not None:
-        news.work = True
+    """Record that this transaction makes a job claimable."""
+    if (made := _of(conn)) is not None:
+        made.work = True
 
 
 def of_message(conn: Connection) -> None:
-    """After this transaction there is a message to be sent, or it is another one's turn."""
-    if (news := _of(conn)) is not None:
-        news.messages = True
+    """Record that this transaction makes a message due."""
+    if (made := _of(conn)) is not None:
+        made.messages = True
 
 
 def of_webhook(conn: Connection) -> None:
-    """After this transaction there is a webhook to be sent."""
-    if (news := _of(conn)) is not None:
-        news.webhooks = True
+    """Record that this transaction adds a webhook to be sent."""
+    if (made := _of(conn)) is not None:
+        made.webhooks = True
 
 
 def _of(conn: Connection) -> ChangeSet | None:

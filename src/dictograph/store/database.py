@@ -1,4 +1,4 @@
-"""The database of a process: questions in, answers out. What is asked is in the modules beside this one."""
+"""The database of a process: it runs queries and units of work, which the modules beside this one define."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ T = TypeVar("T")
 
 
 class Database:
-    """Runs questions, which are functions of a connection, each in a transaction of its own.
+    """Runs functions of a connection, each in its own transaction: queries, and units of work that write.
 
-    Reads see one snapshot and never wait for a write. A write is durable when its answer is here.
-    A question may be run again from its start when the database could not let it pass: it must
-    change nothing but the database.
+    Reads see one snapshot and never wait for a write. A write is durable when its result is returned.
+    The database may roll a function back and run it again from its start: the function must change nothing but the
+    database.
 
-    Questions raise what they raise; beside that, all methods raise:
+    Errors of the functions are passed on; beside them, all methods raise:
         DatabaseUnavailable: the database cannot be used; the message says what to do.
         StorageFull: the disk is full; nothing was written.
     """
@@ -35,11 +35,11 @@ class Database:
 
     @classmethod
     def open(cls, url: str, pool: int = POOL) -> Database:
-        """Open the database at `url` and look whether it can be used. Does not migrate.
+        """Open the database at `url` and check that it can be used. Does not migrate.
 
         Args:
-            url: `sqlite:///FILE`, or `postgresql://…` with whatever libpq knows.
-            pool: the most connections of this process on PostgreSQL; one more listens.
+            url: `sqlite:///FILE`, or `postgresql://…` with any parameter of libpq.
+            pool: the most connections of this process on PostgreSQL; one more receives notifications.
         """
         change_notifier = ChangeNotifier()
         backend = make_backend(url, pool, change_notifier)
@@ -51,30 +51,30 @@ class Database:
         return cls(backend, change_notifier)
 
     async def write(self, query: Callable[[Connection], T]) -> T:
-        """Run a question that writes; returns once it is committed. Others may share its commit.
+        """Run a unit of work that writes; returns once it is committed. Others may share its commit.
 
-        A caller that is cancelled while it waits its turn has written nothing; later, it may have.
+        A caller that is cancelled before its work starts has written nothing; later, it may have.
         """
         self._enter()
         return await asyncio.wrap_future(self._backend.write(query))
 
     async def read(self, query: Callable[[Connection], T]) -> T:
-        """Run a question that only reads."""
+        """Run a query that only reads."""
         self._enter()
         return await asyncio.wrap_future(self._backend.read(query))
 
     async def check(self) -> None:
-        """See whether the database can be used now, by reading of it what comes first."""
+        """Check that the database can be used now, by reading its first rows."""
         self._enter()
         await asyncio.wrap_future(self._backend.check())
 
     def write_now(self, query: Callable[[Connection], T]) -> T:
-        """`write` for callers without an event loop."""
+        """Run `write` for callers without an event loop."""
         self._check_open()
         return self._backend.write(query).result()
 
     def read_now(self, query: Callable[[Connection], T]) -> T:
-        """`read` for callers without an event loop."""
+        """Run `read` for callers without an event loop."""
         self._check_open()
         return self._backend.read(query).result()
 
@@ -87,28 +87,28 @@ class Database:
         self._change_notifier.on_webhooks.append(call)
 
     def on_jobs(self, call: Callable[[Jobs], None]) -> None:
-        """Have `call` called in the event loop with the jobs whose log has grown, or which are gone: after each
-        commit of this process, and of others where the database tells. None: it may be any."""
+        """Have `call` called in the event loop with the jobs whose event log has grown, or which were removed. That
+        is after each commit of this process, and of others where the database notifies. None means any job."""
         self._change_notifier.on_jobs.append(call)
         self._backend.listen()
 
     def on_wake(self, call: Callable[[], None]) -> None:
-        """Have `call` called in the event loop when another process has made a job claimable, as far as the
-        database can tell: PostgreSQL does, SQLite never."""
+        """Have `call` called in the event loop when another process has made a job claimable, where the database
+        notifies: PostgreSQL does, SQLite does not."""
         self._change_notifier.on_wake.append(call)
         self._backend.listen()
 
     async def changed(self) -> bool:
-        """Whether another process may have committed since this was last asked; true the first time."""
+        """Return whether another process may have committed since the last call; true at the first call."""
         self._enter()
         return await asyncio.wrap_future(self._backend.changed())
 
     async def close(self) -> None:
-        """Finish what was asked, then close all connections."""
+        """Finish the submitted work, then close all connections."""
         await asyncio.to_thread(self.close_now)
 
     def close_now(self) -> None:
-        """`close` for callers without an event loop. May be called again."""
+        """Run `close` for callers without an event loop. May be called again."""
         self._closed = True
         self._backend.close()
 

@@ -1,4 +1,4 @@
-"""The log of what happened to a job: append-only, numbered from 1 without a gap."""
+"""The event log of a job: append-only, numbered from 1 without a gap."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from dictograph.store import changes
 from dictograph.store.clock import as_datetime, read_clock
 from dictograph.store.tables import event, job
 
-#: How many jobs are named in one statement: databases limit its parameters.
+#: The most jobs in one statement: databases limit its parameters.
 _AT_ONCE = 1000
 
-#: No event has a higher number: it is all that the column holds. PostgreSQL refuses to compare it with more.
+#: The highest number of an event, the limit of the column. PostgreSQL refuses to compare it with a larger number.
 LAST_SEQ = 2**31 - 1
 
 _APPEND = insert(event)
@@ -28,13 +28,13 @@ _AFTER = (
 )
 _LAST = select(job.c.id, job.c.last_seq).where(job.c.id.in_(bindparam("ids", expanding=True)))
 
-#: The types that end a run. After one of them comes only `retried`.
+#: The types that end a run. Only `retried` may follow one of them.
 TERMINAL = frozenset({"completed", "failed", "cancelled"})
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to a job."""
+    """An event in a job's log."""
 
     job_id: str
     seq: int
@@ -44,7 +44,7 @@ class Event:
 
 
 def append(conn: Connection, job_id: str, first_seq: int, entries: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
-    """Add events (type, data) under numbers that an update of the job's row has reserved."""
+    """Add events (type, data) with the numbers that an update of the job's row has reserved."""
     now = as_datetime(read_clock(conn))
     rows = [
         {"job_id": job_id, "seq": seq, "type": type, "data": dict(data), "created_at": now}
@@ -62,7 +62,7 @@ def read_events(conn: Connection, job_id: str, after: int, limit: int = 200) -> 
 
 
 def last_seqs(conn: Connection, job_ids: Iterable[str]) -> dict[str, int]:
-    """The number of the last event of each job; a job that is gone is absent."""
+    """Return the number of the last event of each job; a job that is gone is absent."""
     asked = list(job_ids)
     found: dict[str, int] = {}
     for first in range(0, len(asked), _AT_ONCE):
@@ -72,6 +72,6 @@ def last_seqs(conn: Connection, job_ids: Iterable[str]) -> dict[str, int]:
 
 
 def first_seq(conn: Connection, job_id: str) -> int | None:
-    """The number of the oldest event that is still kept; None when there is none."""
+    """Return the number of the oldest event that is still kept; None when there is none."""
     first: int | None = conn.execute(select(func.min(event.c.seq)).where(event.c.job_id == job_id)).scalar_one()
     return first

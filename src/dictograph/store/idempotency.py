@@ -12,27 +12,26 @@ from dictograph.errors import IdempotencyInProgress
 from dictograph.store.clock import now_epoch
 from dictograph.store.tables import idempotency_key as table
 
-#: How long a key is remembered.
+#: How long a key is remembered (s).
 KEPT_S = 24 * 3600.0
 
-#: A reservation that was not renewed for so long (s) is nobody's any more.
+#: A reservation that was not renewed for this time (s) has expired.
 SILENT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the key was used for before: a job, and the fingerprint of the request that made it."""
+    """The earlier use of a key: a job, and the fingerprint of the request that created it."""
 
     job_id: str
     fingerprint: str
 
 
 def begin(conn: Connection, owner: str, key: str, process_id: str, token: str) -> Known | None:
-    """Reserve a key; None when it is ours, now or still, to create a job for: until the end of the transaction, and
-    afterwards for as long as it is renewed.
+    """Reserve a key. None: the caller holds the key and may create a job for it. The reservation lasts until the end of
+    the transaction, and afterwards while it is renewed.
 
-    `token` names this reservation, and no other. A fingerprint belongs to a job; until there is one, the token stands
-    in its place.
+    `token` is unique to this reservation. Until there is a job, the row keeps the token in place of a fingerprint.
 
     Raises IdempotencyInProgress while another request with this key is still being received.
     """
@@ -40,7 +39,7 @@ def begin(conn: Connection, owner: str, key: str, process_id: str, token: str) -
         return None
     mine = (table.c.owner == owner, table.c.key == key)
     age = now_epoch() - table.c.created_at
-    # One that was renewed in the future was so before the clock was set back.
+    # A reservation renewed in the future was renewed before the clock was set back.
     over = or_(age > KEPT_S, and_(table.c.job_id.is_(None), func.abs(age) > SILENT_S))
     conn.execute(delete(table).where(*mine, over))
     try:
@@ -56,30 +55,30 @@ def begin(conn: Connection, owner: str, key: str, process_id: str, token: str) -
 
 
 def renew(conn: Connection, owner: str, key: str, token: str) -> bool:
-    """The request is still being received. False when the reservation is lost."""
+    """Renew the reservation of a request that is still being received. False when the reservation is lost."""
     change = update(table).where(*_reserved(owner, key, token)).values(created_at=now_epoch())
     return conn.execute(change).rowcount == 1
 
 
 def settle(conn: Connection, owner: str, key: str, job_id: str, fingerprint: str) -> None:
-    """The key now stands for this job. Belongs into the transaction that creates it, after a `begin` that said that
-    the key is ours."""
+    """Bind the key to this job. Call it in the transaction that creates the job, after a `begin` that reserved the
+    key."""
     change = update(table).where(table.c.owner == owner, table.c.key == key)
     conn.execute(change.values(job_id=job_id, fingerprint=fingerprint))
 
 
 def abandon(conn: Connection, owner: str, key: str, token: str) -> None:
-    """No job came of it: the key is free again."""
+    """Free the key: the request created no job."""
     conn.execute(delete(table).where(*_reserved(owner, key, token)))
 
 
 def abandon_processes(conn: Connection, process_ids: Iterable[str]) -> None:
-    """These processes are dead: what they were still receiving will not come."""
+    """Free the keys of dead processes: their requests will not be completed."""
     conn.execute(delete(table).where(table.c.process_id.in_(list(process_ids)), table.c.job_id.is_(None)))
 
 
 def expire(conn: Connection) -> int:
-    """Forget keys that are older than a day; returns how many."""
+    """Forget keys that are older than a day; returns the number."""
     return conn.execute(delete(table).where(table.c.created_at < now_epoch() - KEPT_S)).rowcount
 
 

@@ -1,6 +1,6 @@
-"""API keys: who they stand for, what they are good for, until when. Of a key itself only the hash is here.
+"""API keys: their owners, scopes and lifetimes. The database keeps only the hash of a key.
 
-No row is ever removed, so that a service that has had a key does not fall back to needing none.
+No row is ever removed: a service that once had a key must not fall back to open access.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ANY = select(exists(select(table.c.id)))
 
 @dataclass(frozen=True, slots=True)
 class KeyRates:
-    """What a key may do in a while, in place of the settings; None: as they say. Each is as `600/minute`."""
+    """The rate limits of a key, which replace those of the settings; None: no change. Example: `600/minute`."""
 
     requests: tuple[str, ...] | None = None
     jobs: tuple[str, ...] | None = None
@@ -32,7 +32,7 @@ class KeyRates:
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A key to be stored. `lives` is how long it is good for (s), None for ever."""
+    """A key to be stored. `lives` is how long it is valid (s); None: for ever."""
 
     id: str
     hash: str
@@ -46,7 +46,7 @@ class NewKey:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key as it is stored. `live`: neither revoked nor expired when it was read."""
+    """A stored key. `live`: neither revoked nor expired when it was read."""
 
     id: str
     owner: str
@@ -63,7 +63,7 @@ class Key:
 
 
 def create_key(conn: Connection, new: NewKey, **columns: Any) -> Key:
-    """Store a key, which is good at once; `columns` stand in place of what `new` says."""
+    """Store a key, which is valid at once. `columns` override the values of `new`."""
     now = read_clock(conn)
     values = {
         "id": new.id,
@@ -80,25 +80,25 @@ def create_key(conn: Connection, new: NewKey, **columns: Any) -> Key:
 
 
 def any_keys(conn: Connection) -> bool:
-    """Whether there is a key, or ever was one."""
+    """Return whether there is a key, or ever was one."""
     return bool(conn.execute(_ANY).scalar_one())
 
 
 def find_key(conn: Connection, hash: str) -> Key | None:
-    """The key of this hash, live or not; None when it is unknown."""
+    """Return the key with this hash, live or not; None when it is unknown."""
     row = conn.execute(select(table).where(table.c.hash == hash)).one_or_none()
-    now = read_clock(conn)  # asked in any case: what is unknown takes as long as what is known
+    now = read_clock(conn)  # read in any case: the answer for an unknown key takes as long as for a known one
     return None if row is None else _as_key(row, now)
 
 
 def look_up(conn: Connection, id: str) -> Key | None:
-    """The key of this id, live or not; None when it is unknown."""
+    """Return the key with this id, live or not; None when it is unknown."""
     row = conn.execute(select(table).where(table.c.id == id)).one_or_none()
     return None if row is None else _as_key(row, read_clock(conn))
 
 
 def list_keys(conn: Connection, owner: str | None = None) -> list[Key]:
-    """All keys, or those of an owner, oldest first; those that are good no more too."""
+    """Return all keys, or those of an owner, oldest first. Revoked and expired keys are included."""
     query = select(table).order_by(table.c.created_at, table.c.id)
     if owner is not None:
         query = query.where(table.c.owner == owner)
@@ -107,7 +107,7 @@ def list_keys(conn: Connection, owner: str | None = None) -> list[Key]:
 
 
 def revoke_key(conn: Connection, id: str) -> Key:
-    """The key is good no more, from the next request on. May be repeated. Raises NotFound."""
+    """Revoke the key, from the next request on. May be repeated. Raises NotFound."""
     now = read_clock(conn)
     _row(conn, id)
     conn.execute(update(table).where(table.c.id == id, table.c.revoked_at.is_(None)).values(revoked_at=now))
@@ -115,10 +115,10 @@ def revoke_key(conn: Connection, id: str) -> Key:
 
 
 def rotate_key(conn: Connection, id: str, new: NewKey, overlap: float) -> Key:
-    """Put `new` in the place of a key, which is good for another `overlap` seconds beside it; returns the new one.
+    """Replace a key by `new`; returns the new key. The old key stays valid for another `overlap` seconds.
 
-    It stands for what the old one stands for: of `new` count the id, the hash and, unless it is None, how long it
-    lives; else that is as long as the old one did.
+    The new key has the owner, scopes and limits of the old one. Of `new`, the id, the hash and `lives` are used; when
+    `lives` is None, the new key lives as long as the old one did.
 
     Raises:
         NotFound: there is no such key.
@@ -141,13 +141,13 @@ def rotate_key(conn: Connection, id: str, new: NewKey, overlap: float) -> Key:
 
 
 def touch_key(conn: Connection, id: str) -> None:
-    """The key was used now; written down at most once in a while."""
+    """Record that the key was used now, at most once in TOUCHED_EVERY_S seconds."""
     stale = or_(table.c.last_used_at.is_(None), table.c.last_used_at < now_epoch() - TOUCHED_EVERY_S)
     conn.execute(update(table).where(table.c.id == id, stale).values(last_used_at=now_epoch()))
 
 
 def _row(conn: Connection, id: str) -> Row[Any]:
-    """Its row, which nobody else may change until the end of the transaction."""
+    """Return the key's row, locked until the end of the transaction."""
     row = conn.execute(select(table).where(table.c.id == id).with_for_update()).one_or_none()
     if row is None:
         raise NotFound(f"There is no key {id}.")
@@ -187,5 +187,5 @@ def _rates_as_json(rates: KeyRates) -> dict[str, list[str]]:
 
 
 def _rates_of(given: Mapping[str, Any]) -> KeyRates:
-    """Return the rates that this version knows; it cannot count what a later one counts."""
+    """Return the rates that this version knows. Rates of a later version are left out."""
     return KeyRates(**{name: tuple(given[name]) for name in KeyRates.__dataclass_fields__ if given.get(name)})

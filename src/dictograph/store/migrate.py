@@ -1,4 +1,4 @@
-"""Bringing a database to the form that this version needs."""
+"""Migration of a database to the schema that this version needs."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _SCRIPTS = Path(__file__).parent / "migrations"
 
 
 def upgrade(url: str, revision: str = "head") -> str:
-    """Migrate the database at `url` to a revision, the newest by default; returns which it now has. One that is not
-    there yet is made.
+    """Migrate the database at `url` to a revision, the newest by default; returns its revision then. A missing database
+    is created.
 
-    All in one transaction that takes the write lock first: of two processes that do it at once, one
-    does it and the other finds it done. The job table of an older system is set aside, and its jobs are taken
-    over. Raises DatabaseUnavailable with what to do.
+    Everything runs in one transaction that takes the write lock first: of two processes that migrate at once, one does
+    the work and the other finds it done. The job table of an older system is renamed, and its jobs are imported.
+    Raises DatabaseUnavailable with what to do.
     """
     make_missing(url)
     with migrating(url) as connection:
@@ -37,13 +37,13 @@ def upgrade(url: str, revision: str = "head") -> str:
 
 
 def current(url: str) -> str | None:
-    """The revision of the database at `url`; None when it was never migrated."""
+    """Return the revision of the database at `url`; None when it was never migrated."""
     with migrating(url) as connection:
         return _current(connection)
 
 
 def head() -> str:
-    """The newest revision that this version knows."""
+    """Return the newest revision that this version knows."""
     return ScriptDirectory.from_config(_config()).get_current_head() or ""
 
 
@@ -52,7 +52,7 @@ def _current(connection: Connection) -> str | None:
 
 
 def knows(revision: str) -> bool:
-    """Whether this version knows a revision: it then knows the way from there to the newest."""
+    """Return whether this version knows a revision, and so the migrations from there to the newest."""
     try:
         return ScriptDirectory.from_config(_config()).get_revision(revision) is not None
     except CommandError:
@@ -60,7 +60,7 @@ def knows(revision: str) -> bool:
 
 
 def check_known(revision: str | None) -> None:
-    """Raises DatabaseUnavailable when only a newer version of the program can have made that revision."""
+    """Raise DatabaseUnavailable when only a newer version of the program can have made that revision."""
     if revision is not None and not knows(revision):
         raise DatabaseUnavailable(
             f"The database has revision {revision}, which this version does not know: "

@@ -1,4 +1,4 @@
-"""What must reach the outside: written with the state it tells of, sent at least once, in order."""
+"""The outbox: messages to other parts, written in the transaction of the change, sent at least once, in order."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dictograph.store.tables import dead_letter, job, outbox
 #: The destination of wake-ups for workers.
 DISPATCH = "dispatch"
 
-#: What the destination of a webhook begins with; the id of its delivery follows. They have a relay of their own.
+#: The prefix of a webhook's destination; the id of its delivery follows. Webhooks have a separate relay.
 WEBHOOK = "webhook:"
 
 _older = outbox.alias("older")
@@ -25,13 +25,13 @@ _goes_before = exists().where(
     _older.c.job_id == outbox.c.job_id, _older.c.destination == outbox.c.destination, _older.c.id < outbox.c.id
 )
 
-#: The condition for a wake-up. What else there is a later version wrote, and only that knows where to send it.
+#: The condition for a wake-up. Other destinations are of a later version, and only that version can send to them.
 IS_DISPATCH: ColumnElement[bool] = outbox.c.destination == DISPATCH
 
 #: The condition for a webhook.
 IS_WEBHOOK: ColumnElement[bool] = outbox.c.destination.startswith(WEBHOOK, autoescape=True)
 
-# Made once, as all statements that every job needs: to put one together takes longer than its answer.
+# Made once, like all statements that every job needs: building one takes longer than running it.
 _PUT = insert(outbox)
 _DUE = (
     select(outbox)
@@ -39,14 +39,14 @@ _DUE = (
     .order_by(outbox.c.available_at, outbox.c.id)
     .limit(bindparam("most", type_=Integer))
 )
-# Two relays may have sent the same: the one that comes later leaves to the other what that is deleting.
+# Two relays may have sent the same message: the later one skips the rows that the other one is deleting.
 _free = select(outbox.c.id).where(outbox.c.id.in_(bindparam("ids", expanding=True))).order_by(outbox.c.id)
 _SENT = delete(outbox).where(outbox.c.id.in_(_free.with_for_update(skip_locked=True)))
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Something to send. `message_id` stays the same however often it is sent."""
+    """A message to send. `message_id` stays the same when it is sent again."""
 
     id: int
     job_id: str
@@ -57,7 +57,7 @@ class Message:
 
 
 def dispatch(conn: Connection, row: JobRow) -> None:
-    """Have workers woken for a job that is pending, once it is available."""
+    """Enqueue a wake-up of workers for a pending job, due when the job is available."""
     now = read_clock(conn)
     if row.available_at <= now:
         changes.of_work(conn)
@@ -74,12 +74,12 @@ def dispatch(conn: Connection, row: JobRow) -> None:
 
 
 def enqueue(conn: Connection, now: float, **values: Any) -> None:
-    """Put a message or webhook into the outbox; `values` are those of its row, but for what every new one has."""
+    """Put a message or webhook into the outbox. `values` are those of its row, without the defaults of a new row."""
     conn.execute(_PUT, {"attempts": 0, "created_at": as_datetime(now), **values})
 
 
 def due(conn: Connection, limit: int) -> list[Message]:
-    """Wake-ups to be sent now: of each job only the oldest, at most `limit`."""
+    """Return the wake-ups to be sent now: of each job only the oldest, at most `limit`."""
     return [
         Message(row.id, row.job_id, row.destination, row.message_id, row.payload, row.attempts)
         for row in conn.execute(_DUE, {"most": limit})
@@ -87,20 +87,20 @@ def due(conn: Connection, limit: int) -> list[Message]:
 
 
 def mark_sent(conn: Connection, ids: Sequence[int]) -> None:
-    """These have arrived."""
+    """Remove messages that were sent."""
     conn.execute(_SENT, {"ids": list(ids)})
 
 
 def postpone(conn: Connection, id: int, seconds: float, error: str) -> bool:
-    """This could not be sent; try again after so many seconds. False when it is no longer there."""
+    """Delay a message that could not be sent, by `seconds`. False when the message is gone."""
     change = update(outbox).where(outbox.c.id == id)
     values = {"attempts": outbox.c.attempts + 1, "available_at": now_epoch() + seconds, "last_error": error}
     return conn.execute(change.values(**values)).rowcount > 0
 
 
 def add_dead_letter(conn: Connection, id: int, error: ErrorRecord) -> bool:
-    """This can never be sent: it becomes a dead letter, and what waits behind it goes on. False when it is no longer
-    there."""
+    """Make a dead letter of a message that can never be sent. The messages after it go on. False when the message is
+    gone."""
     conn.execute(_job_of(id))
     row = conn.execute(delete(outbox).where(outbox.c.id == id).returning(outbox)).one_or_none()
     if row is None:
@@ -122,6 +122,6 @@ def add_dead_letter(conn: Connection, id: int, error: ErrorRecord) -> bool:
 
 
 def _job_of(id: int) -> Select[tuple[str]]:
-    """The message's job, locked before the message as everybody does it, so that none waits for another in a ring."""
+    """Return the query that locks the message's job. All transactions lock it before the message: no deadlock."""
     mine = select(outbox.c.job_id).where(outbox.c.id == id).scalar_subquery()
     return select(job.c.id).where(job.c.id == mine).with_for_update(read=True, key_share=True)

@@ -1,4 +1,4 @@
-"""What this service signs with: made once, and shared by all processes on a database."""
+"""The server's signing secrets: each is made once, and shared by all processes on a database."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BYTES = 32
 
 
 def server_secret(conn: Connection, name: str) -> str:
-    """The secret of this name, made if it is not there yet. Belongs into a transaction that writes."""
+    """Return the secret of this name; create it if it is missing. Must be called in a transaction that writes."""
     if (known := _known(conn, name)) is not None:
         return known
     try:

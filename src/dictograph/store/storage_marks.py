@@ -1,4 +1,5 @@
-"""Whose the places of stored files are, and how often they were swept. The marker in each says the same."""
+"""The places of stored files that belong to this database, and how often each was swept. Each place has a marker
+with the same facts."""
 
 from __future__ import annotations
 
@@ -15,22 +16,23 @@ STORAGE, PATH_UPLOADS = "storage", "path_uploads"
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """The identity of this database at a place, and of how many sweeps it knows."""
+    """The identity of this database at a place, and the number of sweeps that it knows of."""
 
     identity: str
     counter: int
 
 
 def mark_of(conn: Connection, place: str) -> Mark:
-    """Return what this database says of a place."""
+    """Return this database's mark for a place."""
     row = conn.execute(select(table.c.identity, table.c.counter).where(table.c.place == place)).one()
     return Mark(row.identity, row.counter)
 
 
 def begin_sweep(conn: Connection, place: str, interval_s: float) -> Mark | None:
-    """Count a sweep, if the last one began so long ago; None when it is not due: another worker may be at it.
+    """Count a sweep, if the last one began at least `interval_s` seconds ago. None: no sweep is due, another worker may
+    be sweeping.
 
-    A sweep that seems to be still to come is no reason to wait for it: the clock was set back.
+    A last sweep in the future does not delay the next one: the clock was set back.
     """
     due = or_(table.c.swept_at <= now_epoch() - interval_s, table.c.swept_at > now_epoch())
     counted = (
@@ -44,12 +46,12 @@ def begin_sweep(conn: Connection, place: str, interval_s: float) -> Mark | None:
 
 
 def sweep_again(conn: Connection, place: str, counter: int) -> None:
-    """Have the sweep of this number made again soon: it was broken off."""
+    """Make the sweep of this number due again: it was interrupted."""
     conn.execute(update(table).where(table.c.place == place, table.c.counter == counter).values(swept_at=0.0))
 
 
 def raise_above(conn: Connection, place: str, counter: int) -> Mark:
-    """Count on, at least to the number after this one."""
+    """Raise the counter by one, at least to `counter + 1`."""
     higher = case((table.c.counter > counter, table.c.counter), else_=counter) + 1
     changed = update(table).where(table.c.place == place).values(counter=higher)
     row = conn.execute(changed.returning(table.c.identity, table.c.counter)).one()

@@ -1,4 +1,4 @@
-"""Stored files that nothing names, and since when that is known: so workers that live shortly remove them too."""
+"""Stray files (no row names them), and when each was first seen. So short-lived workers remove them too."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from dictograph.store.clock import read_clock
 from dictograph.store.tables import storage_mark, stray
 from dictograph.store.text_type import clean
 
-#: So many are remembered of a place at most, some 10 MB; the rest waits until those are gone.
+#: The most strays that are remembered of a place, some 10 MB. The rest waits until those are gone.
 MOST = 50_000
 
 
 def sight(conn: Connection, place: str, names: Iterable[str], wait_s: float) -> list[str]:
-    """Remember that nothing names these, and return those of which that has been known for so long (s).
+    """Remember these files as strays, and return those that have been known as strays for `wait_s` seconds.
 
-    A time that is still to come was written before the clock was set back, and begins anew.
+    A time in the future was written before the clock was set back; its wait begins again.
     """
     _lock(conn, place)
-    asked = [name for name in names if clean(name) == name]  # what the database cannot spell was not named by us
+    asked = [name for name in names if clean(name) == name]  # a name that the database cannot store is not ours
     now = read_clock(conn)
     known = _known(conn, place, asked)
     _begin(conn, place, [name for name in asked if name not in known], now)
@@ -34,12 +34,12 @@ def forget(conn: Connection, place: str, names: Sequence[str]) -> None:
 
 
 def forget_all(conn: Connection, place: str) -> None:
-    """Forget all that is known of a place: each of its files has the whole time again."""
+    """Forget all strays of a place: the wait of each file begins again."""
     conn.execute(delete(stray).where(stray.c.place == place))
 
 
 def expire(conn: Connection, place: str, older_than_s: float) -> None:
-    """Forget what was seen so long ago: it is gone, or has got a name, or begins anew."""
+    """Forget strays first seen more than `older_than_s` seconds ago: they are removed, named, or begin again."""
     conn.execute(delete(stray).where(stray.c.place == place, stray.c.seen_at < read_clock(conn) - older_than_s))
 
 

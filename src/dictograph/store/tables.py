@@ -1,4 +1,4 @@
-"""The tables, as SQLAlchemy sees them. The migrations make them; a test compares the two."""
+"""The tables for SQLAlchemy. The migrations create them; a test compares the two."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ metadata = MetaData(
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware time in UTC: with time zone where the database knows it, as sortable text where not."""
+    """An aware time in UTC: with time zone where the database supports it, else as sortable text."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -59,7 +59,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class SafeText(TypeDecorator[str]):
-    """Text, without what a database cannot keep."""
+    """Text without the characters that a database cannot store."""
 
     impl = String
     cache_ok = True
@@ -69,14 +69,14 @@ class SafeText(TypeDecorator[str]):
 
 
 class LongSafeText(SafeText):
-    """Words of any length."""
+    """Text of any length."""
 
     impl = Text
     cache_ok = True
 
 
 class Real(TypeDecorator[float]):
-    """A float that comes back as one: from RETURNING, SQLite gives whole numbers as integers."""
+    """A float that is read back as a float: from RETURNING, SQLite gives whole numbers as integers."""
 
     impl = Float
     cache_ok = True
@@ -85,23 +85,23 @@ class Real(TypeDecorator[float]):
         return None if value is None else float(value)
 
 
-#: SQLite counts up only a column that is declared INTEGER.
+#: SQLite increments only a column that is declared INTEGER.
 _Counter = BigInteger().with_variant(Integer, "sqlite")
 
 _Status = Enum(JobStatus, name="job_status", values_callable=lambda states: [state.value for state in states])
 
 
 def status_is(status: JobStatus) -> ColumnElement[bool]:
-    """The condition spelled with a literal: SQLite takes no partial index for a bound parameter."""
+    """Return the condition with a literal: SQLite uses no partial index for a bound parameter."""
     return job.c.status == literal(status, _Status, literal_execute=True)
 
 
 #: The job table carries the columns of an older service's reports (`filename` to `update_date`)
 #: under their names, and ours beside them. `*_at` of type float are seconds since 1970 by the
-#: database's clock. `claim_engine` and `claim_model` are what a worker must be able to run: what the
-#: client wanted, and once it is frozen, what was frozen. `claim_needs` names what a worker must support beside, ""
-#: where every version does; `put_off_for` is what the last worker that put the job off did not know of it. `rules` is
-#: the version of the rules that its plan was made by; null: of the first ones.
+#: database's clock. `claim_engine` and `claim_model` are the engine and model that a worker must be able to run: those
+#: of the request, later the frozen ones. `claim_needs` names the other features that a worker must support, "" when
+#: every version does. `put_off_for` names the features that were unknown to the last worker that put the job off.
+#: `rules` is the version of the rules for its plan; null: the first one. `alone`: the job has to run exclusively.
 job = Table(
     "transcription_job",
     metadata,
@@ -155,17 +155,17 @@ job = Table(
     Column("error_stage", SafeText(16)),
     Column("warnings", JSON, nullable=False),
     Column("events_pruned", Boolean, nullable=False),
-    # Through which contract it came in, what that allows, with which key, and whom its end is told.
+    # The contract of the request, its limits, the key of the request, and the receiver of the end's webhook.
     Column("contract", SafeText(32), nullable=False, server_default="native"),
     Column("limits", JSON, nullable=False, server_default="{}"),
     Column("key_id", SafeText(64)),
     Column("webhook_url", LongSafeText),
-    # Equal for requests that may share a job; null where none may.
+    # The dedup key: equal for requests that may share a job; null when they may not.
     Column("join_mark", SafeText(64)),
-    # The digest of its path, for a job that is asked for by it; an index cannot hold a path of any length.
+    # The digest of its path, for a job that is requested by path; an index cannot hold a path of any length.
     Column("path_mark", SafeText(64)),
-    # The owner again, but only while the job waits or runs. SQLite has no other way to be led into an
-    # index of such rows alone: it takes any index on the owner, and with it a million ended jobs.
+    # The owner again, but only while the job waits or runs. Without it, SQLite does not use an index of only such
+    # rows: it takes any index on the owner, and with it a million ended jobs.
     Column("queued_owner", SafeText(200), Computed("CASE WHEN status = 'pending' THEN owner END", persisted=True)),
     Column("running_owner", SafeText(200), Computed("CASE WHEN status = 'processing' THEN owner END", persisted=True)),
 )
@@ -175,8 +175,8 @@ def _partial(name: str, *columns: Any, where: ColumnElement[bool]) -> Index:
     return Index(name, *columns, sqlite_where=where, postgresql_where=where)
 
 
-# Pending and running rows are few among all that ever were: their indexes hold nothing else. The
-# first answers "the best row of this owner for this engine, model and needs" without looking at another.
+# Pending and running rows are few among all rows: their indexes hold no others. The first index gives the best row of
+# an owner for an engine, a model and needs, without reading another row.
 _partial(
     "ix_job_claim",
     *(job.c.queued_owner, job.c.claim_engine, job.c.claim_model, job.c.claim_needs),
@@ -191,7 +191,7 @@ _partial("ix_job_audio", job.c.audio_name, where=job.c.audio_name.is_not(None))
 _partial("ix_job_finished", job.c.finished_at, where=job.c.finished_at.is_not(None))
 _partial("ix_job_finished_audio", job.c.finished_at, where=job.c.audio_name.is_not(None))
 _partial("ix_job_finished_events", job.c.finished_at, where=job.c.events_pruned.is_(False))
-# No index begins with the status: SQLite would take it for what the partial ones answer at once.
+# No index begins with the status: SQLite would use it in place of the faster partial ones.
 _partial("ix_job_failed", job.c.creation_date, job.c.id, where=job.c.status == JobStatus.FAILED)
 _partial("ix_job_join", job.c.join_mark, where=job.c.join_mark.is_not(None))
 _partial(
@@ -208,7 +208,7 @@ def _job_id(*, primary_key: bool = False) -> Column[str]:
     return Column("job_id", SafeText(64), reference, primary_key=primary_key, nullable=False)
 
 
-#: A stretch of a job's audio in seconds; `result` is null until it is committed.
+#: A window of a job's audio, in seconds; `result` is null until it is committed.
 window = Table(
     "transcription_window",
     metadata,
@@ -220,7 +220,7 @@ window = Table(
     Column("result", JSON(none_as_null=True)),
 )
 
-#: What happened to a job, numbered from 1 without a gap.
+#: The events of a job, numbered from 1 without a gap.
 event = Table(
     "events",
     metadata,
@@ -231,7 +231,7 @@ event = Table(
     Column("created_at", UtcDateTime, nullable=False),
 )
 
-#: What must reach the outside; a row goes when it was sent.
+#: Messages to be sent; a row is removed when its message was sent.
 outbox = Table(
     "outbox",
     metadata,
@@ -244,12 +244,12 @@ outbox = Table(
     Column("available_at", Real, nullable=False),
     Column("last_error", LongSafeText),
     Column("created_at", UtcDateTime, nullable=False),
-    sqlite_autoincrement=True,  # an id is never given twice, so that `sent` names one message only
+    sqlite_autoincrement=True,  # an id is never used twice, so that `mark_sent` names one message only
 )
 Index("ix_outbox_due", outbox.c.available_at, outbox.c.id)
 Index("ix_outbox_order", outbox.c.job_id, outbox.c.destination, outbox.c.id)
 
-#: What could not be delivered and never can be.
+#: Messages that can never be delivered.
 dead_letter = Table(
     "dead_letter",
     metadata,
@@ -279,7 +279,7 @@ idempotency_key = Table(
 Index("ix_idempotency_key_job", idempotency_key.c.job_id)
 Index("ix_idempotency_key_age", idempotency_key.c.created_at)
 
-#: The processes that run jobs, as they last said.
+#: The worker processes, with the last announced state.
 worker = Table(
     "worker",
     metadata,
@@ -291,7 +291,7 @@ worker = Table(
     Column("state", JSON, nullable=False),
 )
 
-#: A client's right to be somebody: the hash of its key, never the key.
+#: The API keys of clients: the hash of each key, never the key.
 api_key = Table(
     "api_key",
     metadata,
@@ -310,7 +310,7 @@ api_key = Table(
 )
 Index("ix_api_key_owner", api_key.c.owner)
 
-#: What this service signs with: tickets, upload addresses. All processes on a database share it.
+#: The secrets for signing tickets and upload addresses. All processes on a database share them.
 server_secret = Table(
     "server_secret",
     metadata,
@@ -319,8 +319,8 @@ server_secret = Table(
     Column("created_at", UtcDateTime, nullable=False),
 )
 
-#: An object that somebody was given an address to upload to, before there is a job of it. `size` is null until it is
-#: there; `*_at` are seconds since 1970.
+#: An object that a client may upload, before there is a job for it. `size` is null until the object is stored; `*_at`
+#: are seconds since 1970.
 upload_slot = Table(
     "upload_slot",
     metadata,
@@ -338,7 +338,7 @@ upload_slot = Table(
 )
 Index("ix_upload_slot_age", upload_slot.c.created_at)
 
-#: What webhooks of an owner are signed with. Until `retires_at` (seconds since 1970) an old one signs beside the new.
+#: The signing secrets of an owner's webhooks. Until `retires_at` (seconds since 1970) an old one signs beside the new.
 webhook_secret = Table(
     "webhook_secret",
     metadata,
@@ -350,8 +350,8 @@ webhook_secret = Table(
 )
 Index("ix_webhook_secret_owner", webhook_secret.c.owner)
 
-#: What was to be told, and how it went: `state` is pending, delivered, failed or gone. Its message lies in the outbox
-#: while it is pending.
+#: The webhook deliveries and their results: `state` is pending, delivered, failed or gone. The message of a pending
+#: delivery is in the outbox.
 webhook_delivery = Table(
     "webhook_delivery",
     metadata,
@@ -372,8 +372,8 @@ webhook_delivery = Table(
 Index("ix_webhook_delivery_job", webhook_delivery.c.job_id)
 Index("ix_webhook_delivery_owner", webhook_delivery.c.owner, webhook_delivery.c.created_at)
 
-#: Which places of stored files belong to this database, and how often they were swept: the marker in the place says
-#: the same. `swept_at` is when the last sweep began, in seconds since 1970.
+#: The places of stored files that belong to this database, and how often each was swept: the marker in the place has
+#: the same facts. `swept_at` is the start of the last sweep, in seconds since 1970.
 storage_mark = Table(
     "storage_mark",
     metadata,
@@ -383,7 +383,7 @@ storage_mark = Table(
     Column("swept_at", Real, nullable=False),
 )
 
-#: Stored files that nothing names, and when that was first seen, in seconds since 1970.
+#: Stray files, which no row names, and when each was first seen, in seconds since 1970.
 stray = Table(
     "stray",
     metadata,

@@ -1,4 +1,4 @@
-"""Following the log: one reader per process, however many subscribers."""
+"""The tail of the event log: one reader per process for any number of subscribers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class _Followed:
-    """What is known of a job that somebody follows."""
+    """The state of a job that has followers."""
 
     __slots__ = ("followers", "gone", "last_seq", "waiters")
 
@@ -27,7 +27,7 @@ class _Followed:
         self.gone = False
         self.waiters: set[asyncio.Future[None]] = set()
 
-    def learn(self, last_seq: int | None) -> None:
+    def update(self, last_seq: int | None) -> None:
         gone = last_seq is None
         if gone != self.gone or (last_seq or 0) > self.last_seq:
             self.gone, self.last_seq = gone, max(self.last_seq, last_seq or 0)
@@ -41,7 +41,7 @@ class _Followed:
 
 
 class Follower:
-    """Somebody who follows a job."""
+    """A subscriber of a job's events."""
 
     def __init__(self, tail: Tail, followed: _Followed) -> None:
         self._tail = tail
@@ -59,9 +59,9 @@ class Follower:
         return None if self._followed.gone else self._followed.last_seq
 
     def has_news(self, after_seq: int) -> bool:
-        """Whether there is an event after `after_seq`, or the job is gone.
+        """Return whether there is an event after `after_seq`, or the job is gone.
 
-        Raises DatabaseUnavailable when there is not, and the tail has stopped.
+        Raises DatabaseUnavailable when neither is true and the tail has stopped.
         """
         followed = self._followed
         if followed.gone or followed.last_seq > after_seq:
@@ -71,12 +71,12 @@ class Follower:
 
     @property
     def gone(self) -> bool:
-        """Whether the job is no longer there."""
+        """Return whether the job no longer exists."""
         return self._followed.gone
 
     @contextmanager
     def waking(self, waiter: asyncio.Future[None]) -> Iterator[None]:
-        """Have `waiter` done, while the context lasts, at the next news of any kind."""
+        """Set the result of `waiter` at the next change of the job, while the context lasts."""
         waiters = self._followed.waiters
         waiters.add(waiter)
         try:
@@ -94,35 +94,35 @@ class Tail:
         self._database = database
         self._interval = poll_interval
         self._jobs: dict[str, _Followed] = {}
-        self._suspects: set[str] | None = set()
-        self._bell = asyncio.Event()
+        self._changed_jobs: set[str] | None = set()
+        self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._ended: str | None = None
-        self._trouble = OutageLog(log, "tail")
-        database.on_jobs(self._hear)
+        self._outages = OutageLog(log, "tail")
+        database.on_jobs(self._mark_changed)
 
     async def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="tail")
 
     async def stop(self) -> None:
-        """Stop watching; whoever waits gets DatabaseUnavailable."""
+        """Stop watching; callers that wait get DatabaseUnavailable."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
 
     def check(self) -> None:
-        """Raises DatabaseUnavailable when nobody is watching any more."""
+        """Raise DatabaseUnavailable when the tail has stopped."""
         if self._ended is not None:
             raise DatabaseUnavailable(self._ended)
 
     @asynccontextmanager
     async def follow(self, job_id: str) -> AsyncIterator[Follower]:
-        """Follow a job for as long as the context lasts."""
+        """Follow a job while the context lasts."""
         followed = self._jobs.setdefault(job_id, _Followed())
         followed.followers += 1
         if followed.followers == 1:
-            self._hear(frozenset({job_id}))  # nothing is known of it yet
+            self._mark_changed(frozenset({job_id}))  # its state is not known yet
         try:
             yield Follower(self, followed)
         finally:
@@ -134,7 +134,7 @@ class Tail:
         ended = "The event log is no longer watched: this process is stopping."
         try:
             while True:
-                await self._turn()
+                await self._poll()
         except Exception:
             ended = "The event log cannot be watched any more; the log of the service says why."
             log.exception("the tail of the event log has died")
@@ -144,41 +144,41 @@ class Tail:
             for followed in self._jobs.values():
                 followed.wake()
 
-    async def _turn(self) -> None:
+    async def _poll(self) -> None:
         try:
-            if await self._something_new():
-                await self._look()
-                self._trouble.recovered()
+            if await self._wait_for_change():
+                await self._read_changes()
+                self._outages.recovered()
         except (DatabaseUnavailable, StorageFull) as error:
-            self._trouble.failed(error)
+            self._outages.failed(error)
             await asyncio.sleep(self._interval)
-            self._hear(None)  # what was missed is looked for at the next turn
+            self._mark_changed(None)  # the next poll reads all jobs: changes may have been missed
 
-    def _hear(self, jobs: frozenset[str] | None) -> None:
-        """These jobs have to be looked at; None: all."""
-        if jobs is None or self._suspects is None:
-            self._suspects = None
+    def _mark_changed(self, jobs: frozenset[str] | None) -> None:
+        """Mark jobs whose state must be read again; None: all."""
+        if jobs is None or self._changed_jobs is None:
+            self._changed_jobs = None
         else:
-            self._suspects |= jobs & self._jobs.keys()
-        if self._suspects is None or self._suspects:
-            self._bell.set()
+            self._changed_jobs |= jobs & self._jobs.keys()
+        if self._changed_jobs is None or self._changed_jobs:
+            self._wake.set()
 
-    async def _something_new(self) -> bool:
+    async def _wait_for_change(self) -> bool:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._interval):
-                await self._bell.wait()
-        rung = self._bell.is_set()
-        self._bell.clear()
+                await self._wake.wait()
+        woken = self._wake.is_set()
+        self._wake.clear()
         if not self._jobs:
             return False
-        if not rung and await self._database.changed():
-            self._suspects = None
+        if not woken and await self._database.changed():
+            self._changed_jobs = None
             return True
-        return rung
+        return woken
 
-    async def _look(self) -> None:
-        suspects, self._suspects = self._suspects, set()
-        jobs = {id: one for id, one in self._jobs.items() if suspects is None or id in suspects}
+    async def _read_changes(self) -> None:
+        changed, self._changed_jobs = self._changed_jobs, set()
+        jobs = {id: one for id, one in self._jobs.items() if changed is None or id in changed}
         seqs = await self._database.read(lambda conn: events.last_seqs(conn, list(jobs)))
         for job_id, followed in jobs.items():
-            followed.learn(seqs.get(job_id))
+            followed.update(seqs.get(job_id))

@@ -1,4 +1,4 @@
-"""Text as every database can keep it: PostgreSQL has no NUL, and UTF-8 has no half of a surrogate pair."""
+"""Text that every database can store: PostgreSQL has no NUL, and UTF-8 has no half of a surrogate pair."""
 
 from __future__ import annotations
 
@@ -7,25 +7,24 @@ import math
 import re
 from typing import Any
 
-#: What is stored in the place of a character that cannot be.
+#: The character that replaces one that cannot be stored.
 REPLACEMENT = "\ufffd"
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def clean(text: str) -> str:
-    """The text with every character that cannot be stored replaced."""
+    """Return the text with every character replaced that cannot be stored."""
     return _UNSTORABLE.sub(REPLACEMENT, text)
 
 
 def clean_json(value: Any) -> str:
-    """The value as compact JSON, its texts cleaned; what is no number becomes null, for JSON has neither NaN nor
-    infinity."""
+    """Return the value as compact JSON, with clean texts. NaN and infinity become null: JSON has neither."""
     try:
         text = _dump(value)
     except ValueError:
         return _dump(cleaned(value))
-    # NUL is written as an escape by then; a backslash before it may be text, so it is the values that are cleaned.
+    # NUL is an escape in the JSON. A backslash before it may be text, so the values are cleaned and not the JSON.
     if "\\u0000" in text or _UNSTORABLE.search(text):
         return _dump(cleaned(value))
     return text
@@ -36,7 +35,7 @@ def _dump(value: Any) -> str:
 
 
 def cleaned(value: Any) -> Any:
-    """The value, made of JSON's types, as it will come back from the database."""
+    """Return the value, made of JSON's types, as the database will give it back."""
     match value:
         case str():
             return clean(value)

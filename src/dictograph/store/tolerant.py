@@ -1,7 +1,7 @@
-"""Read what a later version may have written: what this version knows, and the rest as it is stored.
+"""Tolerant reading of rows that a later version may have written: known values, and the rest as stored.
 
-A request is checked strictly when it comes in. A row is read tolerantly: one that this version does not wholly
-understand must stop neither a list nor a worker.
+A request is checked strictly when it comes in. A row is read tolerantly: a row that this version understands only in
+part must stop neither a list nor a worker.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def known_or_text(kind: type[Kind], text: str) -> Kind | str:
 
 
 def read_options(stored: Mapping[str, Any]) -> tuple[Options, dict[str, Any]]:
-    """Return the options that this version knows, and by name those that it does not, or whose value it does not."""
+    """Return the options that this version knows, and by name those whose name or value it does not know."""
     try:
         return Options.model_validate(stored), {}
     except ValidationError as error:
@@ -39,7 +39,7 @@ def read_options(stored: Mapping[str, Any]) -> tuple[Options, dict[str, Any]]:
 
 
 def read_limits(stored: Mapping[str, Any]) -> tuple[JobLimits, dict[str, Any]]:
-    """Return the limits that this version knows, and by name those that it does not, or whose value it does not."""
+    """Return the limits that this version knows, and by name those whose name or value it does not know."""
     known = {name: value for name, value in stored.items() if name in _LIMITS and _is_number(value)}
     return JobLimits(**known), {name: value for name, value in stored.items() if name not in known}
 

@@ -1,4 +1,4 @@
-"""The processes that run jobs, as they tell of themselves."""
+"""The worker processes, with the state that each announces."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dictograph.job import KNOWN_NEEDS
 from dictograph.store.clock import as_datetime, now_epoch
 from dictograph.store.tables import job, worker
 
-#: A worker that was silent for so long (s) counts as gone to those who ask how the service does.
+#: A worker that sent no heartbeat for this time (s) counts as gone in the status of the service.
 GONE_AFTER_S = 20.0
 
 
@@ -31,13 +31,13 @@ class WorkerState:
 
     @property
     def needs(self) -> frozenset[str]:
-        """What it supports of what rows may need; one that does not say it supports what every version does."""
+        """Return the supported needs of rows. A worker that announces none supports those of every version."""
         return frozenset(map(str, self.state.get("needs") or ("",)))
 
 
 @dataclass(frozen=True, slots=True)
 class HeldJob:
-    """A job that a worker is at, since `claimed_at`."""
+    """A job that a worker runs, since `claimed_at`."""
 
     id: str
     owner: str
@@ -47,7 +47,7 @@ class HeldJob:
 
 
 def announce(conn: Connection, state: WorkerState) -> None:
-    """The worker lives, and this is how it is."""
+    """Store the worker's state and heartbeat."""
     values = {
         "host": state.host,
         "pid": state.pid,
@@ -60,20 +60,19 @@ def announce(conn: Connection, state: WorkerState) -> None:
 
 
 def supported_needs(workers: Iterable[WorkerState]) -> frozenset[str]:
-    """Return what one of the workers at least supports of what rows may need; without a worker, what this version
-    does."""
+    """Return the needs that at least one of the workers supports; without a worker, those of this version."""
     return frozenset[str]().union(*(one.needs for one in workers)) or KNOWN_NEEDS
 
 
 def touch(conn: Connection, id: str) -> None:
-    """The worker lives, as it was."""
+    """Store the worker's heartbeat; its state has not changed."""
     conn.execute(update(worker).where(worker.c.id == id).values(seen_at=now_epoch()))
 
 
 def list_alive(conn: Connection, max_age_s: float) -> list[WorkerState]:
-    """The workers that were heard of in the last `max_age_s` seconds, the oldest first.
+    """Return the workers with a heartbeat in the last `max_age_s` seconds, the oldest first.
 
-    What was heard in the future was heard before the clock was set back, and tells nothing.
+    A heartbeat in the future is from before the clock was set back, and does not count.
     """
     query = select(worker).where(worker.c.seen_at.between(now_epoch() - max_age_s, now_epoch() + max_age_s))
     return [
@@ -83,7 +82,7 @@ def list_alive(conn: Connection, max_age_s: float) -> list[WorkerState]:
 
 
 def held_jobs(conn: Connection, limit: int) -> list[HeldJob]:
-    """The jobs that workers are at, at most `limit`, those first that were begun first."""
+    """Return the jobs that workers run, at most `limit`, in the order of their claims."""
     query = (
         select(job.c.id, job.c.owner, job.c.filename, job.c.worker_id, job.c.claimed_at)
         .where(job.c.running_owner.is_not(None))
@@ -97,5 +96,5 @@ def held_jobs(conn: Connection, limit: int) -> list[HeldJob]:
 
 
 def forget(conn: Connection, ids: Iterable[str]) -> None:
-    """These workers are gone."""
+    """Remove workers that are gone."""
     conn.execute(delete(worker).where(worker.c.id.in_(list(ids))))

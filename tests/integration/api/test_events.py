@@ -223,14 +223,14 @@ def test_what_a_socket_is_told_is_dropped_and_must_be_small(api: Live, hand: Fak
 
 def test_a_hundred_readers_cost_one(api: Live, hand: FakeWorker, job: str, monkeypatch: pytest.MonkeyPatch) -> None:
     looks = 0
-    look = api.tail._look
+    look = api.tail._read_changes
 
     async def counted() -> None:
         nonlocal looks
         looks += 1
         await look()
 
-    monkeypatch.setattr(api.tail, "_look", counted)
+    monkeypatch.setattr(api.tail, "_read_changes", counted)
     seen: list[list[str]] = []
 
     async def read(client: httpx.AsyncClient, open_: asyncio.Semaphore) -> None:

@@ -10,45 +10,45 @@ from sqlalchemy import Connection, Engine
 
 T = TypeVar("T")
 
-#: How many connections a process has, where nobody says otherwise.
+#: The default number of connections of a process.
 POOL = 10
 
 
 class Backend(Protocol):
-    """A kind of database. Questions run in threads of its own, each in a transaction of its own.
+    """A kind of database. Queries run in the backend's threads, each in its own transaction.
 
-    What goes wrong with the database itself comes as DatabaseUnavailable or StorageFull.
+    Failures of the database itself are raised as DatabaseUnavailable or StorageFull.
     """
 
     @property
     def engine(self) -> Engine:
-        """Where its connections come from."""
+        """Return the engine that makes the connections."""
         ...
 
     def inspect(self) -> None:
-        """See whether the database can be used at all."""
+        """Check that the database can be used at all."""
         ...
 
     def check(self) -> Future[None]:
-        """See whether the database can be used now: by reading what is in it, not what is remembered."""
+        """Check that the database can be used now. Rows are read from the database itself, not from a cache."""
         ...
 
     def write(self, query: Callable[[Connection], T]) -> Future[T]:
-        """Run a question that writes; it is committed when its answer is there."""
+        """Run a unit of work that writes. It is committed when the future has its result."""
         ...
 
     def read(self, query: Callable[[Connection], T]) -> Future[T]:
-        """Run a question that only reads, on one snapshot."""
+        """Run a query that only reads, on one snapshot."""
         ...
 
     def changed(self) -> Future[bool]:
-        """Whether another process may have committed since this was last asked; true the first time."""
+        """Return whether another process may have committed since the last call; true at the first call."""
         ...
 
     def listen(self) -> None:
-        """Begin to tell the ears of other processes, where the database can. May be called again."""
+        """Begin to receive notifications of other processes, where the database supports it. May be called again."""
         ...
 
     def close(self) -> None:
-        """Finish what was asked, then close all connections. May be called again."""
+        """Finish the submitted work, then close all connections. May be called again."""
         ...

@@ -1,4 +1,4 @@
-"""The kinds of database there are, by the URL. Nothing else asks which one is in use."""
+"""The supported kinds of database, chosen by the URL. No other module depends on which one is in use."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dictograph.store.change_notifier import ChangeNotifier
 
 
 def kind_of(url: str) -> str:
-    """`sqlite` or `postgresql`. Raises DatabaseUnavailable for anything else, without repeating the URL."""
+    """Return `sqlite` or `postgresql`. Raises DatabaseUnavailable for anything else, without repeating the URL."""
     try:
         return scheme_kind(url)
     except ValueError as error:
@@ -26,18 +26,18 @@ def kind_of(url: str) -> str:
 
 
 def file_of(url: str) -> Path | None:
-    """The database's file, where it is one."""
+    """Return the database's file; None when the database is not a file."""
     return sqlite.file_of(url) if kind_of(url) == SQLITE else None
 
 
 def is_there(url: str) -> bool:
-    """Whether the database's file is there, where it is one; a server's database is not looked for."""
+    """Return whether the database's file exists. A database on a server is not checked: the answer is true."""
     file = file_of(url)
     return file is None or file.exists()
 
 
 def make_missing(url: str) -> None:
-    """Make the file of a database that is one and is not there yet. A server's database is made by its operator.
+    """Create the database's file if it does not exist. A database on a server is created by its operator.
 
     Raises:
         DatabaseUnavailable: with what to do.
@@ -47,7 +47,7 @@ def make_missing(url: str) -> None:
 
 
 def make_backend(url: str, pool: int, change_notifier: ChangeNotifier) -> Backend:
-    """What runs questions on the database at `url`. Nothing is opened yet."""
+    """Return the backend that runs queries on the database at `url`. Nothing is opened yet."""
     if kind_of(url) == SQLITE:
         return SqliteBackend(url, change_notifier)
     return PostgresBackend(url, pool, change_notifier)
@@ -55,26 +55,26 @@ def make_backend(url: str, pool: int, change_notifier: ChangeNotifier) -> Backen
 
 @contextmanager
 def migrating(url: str) -> Iterator[Connection]:
-    """A connection for one migration, in a transaction that keeps every other migration out."""
+    """Yield a connection for one migration, in a transaction that locks out every other migration."""
     make = sqlite.migrating if kind_of(url) == SQLITE else postgres.migrating
-    with _in_words(), make(url) as connection:
+    with _translated_errors(), make(url) as connection:
         yield connection
 
 
 def check_writable(url: str) -> None:
-    """See whether this user may write to a database that is a file; a server says so when it is written to.
+    """Check that this user may write to the database's file. A server is not checked: it refuses the write itself.
 
     Raises:
         DatabaseUnavailable, StorageFull: with what to do.
     """
     if kind_of(url) == SQLITE:
-        with _in_words():
+        with _translated_errors():
             sqlite.try_to_write(url)
 
 
 @contextmanager
-def _in_words() -> Iterator[None]:
-    """What a driver raises becomes what it means for a person, if it is the database that failed."""
+def _translated_errors() -> Iterator[None]:
+    """Replace a driver's error by one that a person understands, if the database itself failed."""
     try:
         yield
     except Exception as error:
@@ -84,5 +84,5 @@ def _in_words() -> Iterator[None]:
 
 
 def as_outage(error: BaseException) -> DictographError | None:
-    """What an error of a driver means, if it is the database that failed and not the statement."""
+    """Return the meaning of a driver's error; None when the statement failed and not the database."""
     return sqlite.as_outage(error) or postgres_errors.as_outage(error)

@@ -1,4 +1,4 @@
-"""PostgreSQL as Dictograph uses it: how connections are made, and that none waits for ever."""
+"""PostgreSQL as Dictograph uses it: how connections are made. No connection waits for ever."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from dictograph.store.text_type import clean_json
 #: The oldest server that is supported, as PostgreSQL numbers its versions.
 OLDEST = 130000
 
-#: How long a question may take from the moment it was asked, in seconds.
+#: How long a query may take from its submission, in seconds.
 PATIENCE_S = 30.0
 
-#: So long the server itself gives a statement, and one that waits for a lock: it then says what was
-#: the matter, before our own patience ends. In milliseconds.
+#: The server's own limits for a statement, for a wait for a lock, and for an idle transaction. They are below
+#: PATIENCE_S, so the server reports the cause before this process gives up. In milliseconds.
 _STATEMENT_MS, _LOCK_MS, _IDLE_MS = 25_000, 15_000, 25_000
 
-#: What libpq is told unless the URL says otherwise: a peer that is gone is noticed within half a minute.
+#: The defaults for libpq; the URL may override them. A peer that is gone is noticed within half a minute.
 _DEFAULTS: dict[str, Any] = {
     "fallback_application_name": "dictograph",
     "connect_timeout": 10,
@@ -42,17 +42,19 @@ _NO_URL = (
     "@ / : ? # % in the password written as %40 %2F %3A %3F %23 %25."
 )
 
-#: What is committed has to outlast a power cut, whatever this user's or database's default is; an
-#: operator's stronger choice (of replicas that must have it too) stays.
+#: A commit has to survive a power cut, whatever the default of this user or database is. An operator's stronger
+#: choice (replicas must have the commit too) stays.
 _DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 
-#: Any number will do, as long as no other program takes it in the same database.
+#: An arbitrary number. No other program may use it in the same database.
 _MIGRATION_LOCK = 0x44696374
 
 
 class PatientConnection(psycopg.Connection[TupleRow]):
-    """A connection whose waiting ends at `deadline`, by the monotonic clock, whatever the server does: one that is
-    stopped keeps its connections open and says nothing. It is closed then."""
+    """A connection that is closed when it still waits at `deadline` (by the monotonic clock).
+
+    A server process that is stopped keeps its connections open and sends nothing.
+    """
 
     deadline: float = math.inf
     process: int = 0
@@ -63,23 +65,23 @@ class PatientConnection(psycopg.Connection[TupleRow]):
     def _until_the_deadline(self, gen: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
         # The driver resumes the generator at least ten times a second, ready or not.
         try:
-            wanted = next(gen)
+            awaited = next(gen)
             while True:
-                ready = yield wanted
+                ready = yield awaited
                 if not ready and time.monotonic() > self.deadline:
                     self.pgconn.finish()
                     raise psycopg.OperationalError("the server did not answer in time")
-                wanted = gen.send(ready)
+                awaited = gen.send(ready)
         except StopIteration as end:
             return end.value
 
 
 def connect(url: str, *, autocommit: bool = False, patient: bool = False) -> PatientConnection:
-    """A connection to the database at `url`.
+    """Return a connection to the database at `url`.
 
-    `patient` is for what may take long: the server then sets no limit to a statement.
+    `patient` is for statements that may take long: the server then sets no limit to a statement.
 
-    Raises psycopg.Error, or DatabaseUnavailable when the server is too old or the database of another encoding.
+    Raises psycopg.Error, or DatabaseUnavailable when the server is too old or the database has another encoding.
     """
     connection = PatientConnection.connect(**_parameters(url, limited=not patient), autocommit=True)
     connection.process = connection.info.backend_pid
@@ -97,7 +99,7 @@ def connect(url: str, *, autocommit: bool = False, patient: bool = False) -> Pat
 
 
 def check_url(url: str) -> None:
-    """Raises DatabaseUnavailable, which does not repeat the URL, when it cannot be one."""
+    """Raise DatabaseUnavailable when the text is not a PostgreSQL URL. The message does not repeat the URL."""
     _parameters(url, limited=False)
 
 
@@ -106,7 +108,7 @@ def _parameters(url: str, *, limited: bool) -> dict[str, Any]:
     before_query = rest.partition("?")[0]
     user_and_host, _, path = before_query.partition("/")
     if "@" in path or user_and_host.count("@") > 1:
-        raise DatabaseUnavailable(_NO_URL)  # libpq would take the password for a host, and say so aloud
+        raise DatabaseUnavailable(_NO_URL)  # libpq would take the password for a host and show it in its error
     try:
         given = conninfo_to_dict(f"postgresql://{rest}")
     except psycopg.Error as error:
@@ -135,7 +137,7 @@ def _check(connection: PatientConnection) -> None:
 
 
 def make_engine(connect: Callable[[], PatientConnection], pool: int) -> Engine:
-    """An engine that has at most `pool` connections open. Nothing is opened yet."""
+    """Return an engine that keeps at most `pool` connections open. Nothing is opened yet."""
     return create_engine(
         "postgresql+psycopg://",
         creator=connect,
@@ -150,7 +152,7 @@ def make_engine(connect: Callable[[], PatientConnection], pool: int) -> Engine:
 
 @contextmanager
 def migrating(url: str) -> Iterator[Connection]:
-    """A connection in a transaction that no other migration is beside, and that may take its time."""
+    """Yield a connection in a transaction that excludes all other migrations. Its statements have no time limit."""
     engine = create_engine(
         "postgresql+psycopg://", creator=lambda: connect(url, patient=True), poolclass=NullPool, use_native_hstore=False
     )

@@ -1,4 +1,4 @@
-"""The store on PostgreSQL: every question is a transaction on a pooled connection."""
+"""The store on PostgreSQL: every query is a transaction on a pooled connection."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from dictograph.store.tables import job
 
 T = TypeVar("T")
 
-#: How often a transaction that stood in another's way is run in all.
+#: The most attempts for a transaction that conflicts with others.
 _TRIES = 6
 
-#: A question whose turn came late still gets so long (s).
+#: The least time (s) that a query gets when it starts late.
 _LEAST_S = 5.0
 
 _NO_ANSWER = f"PostgreSQL cannot be used: it has not answered for {PATIENCE_S:.0f} s; look at its load and its locks."
 
-#: `changed` says yes after so long (s) even if nothing was heard: a notification may be lost.
+#: `changed` returns true after this time (s) even without a notification: one may be lost.
 _POLL_S = 2.0
 
 
 class PostgresBackend:
-    """See Backend. Reads and writes have threads of their own, so that slow lists keep no lease from being renewed;
-    together there are as many threads as connections."""
+    """See Backend. Reads and writes have separate threads, so slow lists do not delay the renewal of leases.
+    There are as many threads as connections."""
 
     def __init__(self, url: str, pool: int, change_notifier: ChangeNotifier) -> None:
         postgres.check_url(url)
@@ -55,8 +55,8 @@ class PostgresBackend:
         self._writing = self.engine.execution_options(isolation_level="READ COMMITTED")
         self._lock = threading.Lock()
         self._listener: Listener | None = None
-        self._heard = False
-        self._said_yes = -_POLL_S
+        self._notified = False
+        self._last_reported = -_POLL_S
         self._closed = False
 
     def inspect(self) -> None:
@@ -81,7 +81,7 @@ class PostgresBackend:
         with self._lock:
             if self._listener is None and not self._closed:
                 connect = partial(postgres.connect, self._url, autocommit=True)
-                self._listener = Listener(connect, self._change_notifier, self._own.__contains__, self._hear)
+                self._listener = Listener(connect, self._change_notifier, self._own.__contains__, self._mark_changed)
                 self._listener.start()
 
     def close(self) -> None:
@@ -101,7 +101,7 @@ class PostgresBackend:
 
     def _answer(self, run: _Run[T], deadline: float) -> T:
         if time.monotonic() > deadline:
-            raise DatabaseUnavailable(_NO_ANSWER)  # all connections have waited for so long
+            raise DatabaseUnavailable(_NO_ANSWER)  # all connections were busy for the whole time
         run.deadline = max(deadline, time.monotonic() + _LEAST_S)
         while True:
             try:
@@ -123,25 +123,25 @@ class PostgresBackend:
     def _forget(self, connection: PatientConnection, record: object) -> None:  # noqa: ARG002 - the hook's signature
         self._own.discard(connection.process)
 
-    def _hear(self) -> None:
-        self._heard = True
+    def _mark_changed(self) -> None:
+        self._notified = True
 
     def _may_have_changed(self) -> bool:
         with self._lock:
             now = time.monotonic()
             listening = self._listener is not None and self._listener.listening
-            if listening and not self._heard and now - self._said_yes < _POLL_S:
+            if listening and not self._notified and now - self._last_reported < _POLL_S:
                 return False
-            self._heard, self._said_yes = False, now
+            self._notified, self._last_reported = False, now
             return True
 
 
 class _Run(Generic[T]):
-    """A question on its way to its answer."""
+    """A query that is being run."""
 
     def __init__(self, engine: Engine, query: Callable[[Connection], T]) -> None:
         self._engine = engine
-        self._question = query
+        self._query = query
         self._tries = 0
         self._committing = False
         self.deadline = math.inf
@@ -155,12 +155,12 @@ class _Run(Generic[T]):
             assert isinstance(driver, PatientConnection)
             driver.deadline = self.deadline
             with conn.begin() as transaction:
-                answer = self._question(conn)
+                answer = self._query(conn)
                 self._end(transaction)
         return answer
 
     def may_repeat(self, error: DBAPIError) -> bool:
-        """Whether to run it again: others were in the way, or the connection was lost before it was committed."""
+        """Return whether to run it again: it conflicted with others, or the connection was lost before the commit."""
         if time.monotonic() > self.deadline:
             return False
         if sqlstate(error) in REPEATABLE:
@@ -169,7 +169,7 @@ class _Run(Generic[T]):
         return error.connection_invalidated and not self._committing and self._tries == 1
 
     def in_doubt(self, error: DBAPIError) -> bool:
-        """Whether it may be committed all the same: the connection was lost before the server said so, or not."""
+        """Return whether it may be committed all the same: the connection was lost before the server confirmed."""
         return error.connection_invalidated and self._committing
 
     def _end(self, transaction: RootTransaction) -> None:
@@ -177,7 +177,7 @@ class _Run(Generic[T]):
 
 
 class _Write(_Run[T]):
-    """A question that writes. What it has to tell others is told with its commit."""
+    """A unit of work that writes. Its notifications are sent with its commit."""
 
     def __init__(self, engine: Engine, query: Callable[[Connection], T], change_notifier: ChangeNotifier) -> None:
         super().__init__(engine, lambda conn: (changes.begin(conn), query(conn))[1])
@@ -185,9 +185,9 @@ class _Write(_Run[T]):
 
     def _end(self, transaction: RootTransaction) -> None:
         conn = transaction.connection
-        told = changes.of(conn)
-        if (call := notification(told)) is not None:
+        made = changes.of(conn)
+        if (call := notification(made)) is not None:
             conn.execute(text(call[0]), call[1])
         self._committing = True
         transaction.commit()
-        self._change_notifier.committed(told)
+        self._change_notifier.committed(made)

@@ -1,4 +1,4 @@
-"""Hearing of what other processes commit: PostgreSQL's LISTEN, on a connection and a thread of its own."""
+"""Notifications of commits by other processes: PostgreSQL's LISTEN, on a separate connection and thread."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from dictograph.store.changes import ChangeSet
 
 log = logging.getLogger(__name__)
 
-#: The channels: of jobs whose log has grown, and of work to be claimed.
+#: The channels: jobs whose event log has grown, and jobs that can be claimed.
 EVENTS, WAKE = "dictograph_events", "dictograph_wake"
 
-#: PostgreSQL takes less than 8,000 bytes; more jobs than that are told of as "look at all".
+#: PostgreSQL accepts less than 8,000 bytes. A longer list of jobs is sent as "any job".
 _MOST_BYTES = 7_900
 
-#: A connection on which nothing was heard for so long (s) is tried with a question.
+#: A connection that has received nothing for this time (s) is checked with a query.
 _SILENCE_S = 15.0
 
 #: The first and the longest wait (s) before the listener connects again.
@@ -34,13 +34,13 @@ _RETRY_S, _RETRY_MOST_S = 0.2, 5.0
 
 
 def payload_of(jobs: Collection[str]) -> str:
-    """What is sent for these jobs; empty: look at all."""
+    """Return the payload for these jobs; empty means any job."""
     text = json.dumps(sorted(jobs), ensure_ascii=True, separators=(",", ":"))
     return text if len(text) <= _MOST_BYTES else ""
 
 
 def jobs_of(payload: str) -> Jobs:
-    """The jobs that a payload names; None when it is to be any."""
+    """Return the jobs that a payload names; None means any job."""
     try:
         named = json.loads(payload)
     except ValueError:
@@ -48,17 +48,17 @@ def jobs_of(payload: str) -> Jobs:
     return frozenset(map(str, named)) if isinstance(named, list) else None
 
 
-def notification(news: ChangeSet) -> tuple[str, dict[str, str]] | None:
-    """The statement that tells others of this news, with its parameters; None when there is none.
+def notification(made: ChangeSet) -> tuple[str, dict[str, str]] | None:
+    """Return the statement that notifies other processes of these changes, with its parameters; None without changes.
 
-    It belongs at the end of the transaction: from there to the commit, other transactions that notify have to wait.
+    Run it at the end of the transaction: from there to the commit, other transactions that notify have to wait.
     """
-    told = {EVENTS: payload_of(news.jobs)} if news.jobs else {}
-    told |= {WAKE: ""} if news.work else {}
-    if not told:
+    payloads = {EVENTS: payload_of(made.jobs)} if made.jobs else {}
+    payloads |= {WAKE: ""} if made.work else {}
+    if not payloads:
         return None
-    calls = ", ".join(f"pg_notify('{channel}', :{channel})" for channel in told)
-    return f"SELECT {calls}", told
+    calls = ", ".join(f"pg_notify('{channel}', :{channel})" for channel in payloads)
+    return f"SELECT {calls}", payloads
 
 
 class Listener:
@@ -69,12 +69,12 @@ class Listener:
         connect: Callable[[], PatientConnection],
         change_notifier: ChangeNotifier,
         is_own: Callable[[int], bool],
-        heard: Callable[[], None],
+        on_change: Callable[[], None],
     ) -> None:
         self._connect = connect
         self._change_notifier = change_notifier
         self._is_own = is_own
-        self._heard = heard
+        self._on_change = on_change
         self._stopping = threading.Event()
         self._connection: PatientConnection | None = None
         self._thread = threading.Thread(target=self._run, name="database-listener", daemon=True)
@@ -106,30 +106,30 @@ class Listener:
     def _listen(self) -> None:
         with self._connect() as connection:
             self._connection = connection
-            self._ask(connection, sql.SQL("LISTEN {}").format(sql.Identifier(EVENTS)))
-            self._ask(connection, sql.SQL("LISTEN {}").format(sql.Identifier(WAKE)))
+            self._execute(connection, sql.SQL("LISTEN {}").format(sql.Identifier(EVENTS)))
+            self._execute(connection, sql.SQL("LISTEN {}").format(sql.Identifier(WAKE)))
             self.listening = True
-            self._tell_all()  # what came while nobody listened
+            self._notify_all()  # for commits while there was no connection
             while not self._stopping.is_set():
-                for note in connection.notifies(timeout=_SILENCE_S):
-                    if not self._is_own(note.pid):
-                        self._tell(note)
-                self._ask(connection, sql.SQL("SELECT 1"))
+                for notice in connection.notifies(timeout=_SILENCE_S):
+                    if not self._is_own(notice.pid):
+                        self._notify(notice)
+                self._execute(connection, sql.SQL("SELECT 1"))
 
-    def _ask(self, connection: PatientConnection, statement: sql.SQL | sql.Composed) -> None:
+    def _execute(self, connection: PatientConnection, statement: sql.SQL | sql.Composed) -> None:
         if not self._stopping.is_set():
             connection.deadline = time.monotonic() + PATIENCE_S
             connection.execute(statement)
             connection.deadline = 0.0 if self._stopping.is_set() else float("inf")
 
-    def _tell(self, note: psycopg.Notify) -> None:
-        if note.channel == EVENTS:
-            self._heard()
-            self._change_notifier.news(jobs_of(note.payload))
-        elif note.channel == WAKE:
-            self._change_notifier.work()
+    def _notify(self, notice: psycopg.Notify) -> None:
+        if notice.channel == EVENTS:
+            self._on_change()
+            self._change_notifier.jobs_changed(jobs_of(notice.payload))
+        elif notice.channel == WAKE:
+            self._change_notifier.work_available()
 
-    def _tell_all(self) -> None:
-        self._heard()
-        self._change_notifier.news(None)
-        self._change_notifier.work()
+    def _notify_all(self) -> None:
+        self._on_change()
+        self._change_notifier.jobs_changed(None)
+        self._change_notifier.work_available()

@@ -1,4 +1,4 @@
-"""The schemes of databases, known before any database's library is imported."""
+"""The URL schemes of databases, known before a database library is imported."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def scheme_kind(url: str) -> str:
     scheme = scheme_of(url).partition("+")[0]
     if scheme not in _KINDS:
         if "://" not in url:
-            raise ValueError(f"this is no database URL; give {' or '.join(_WAYS)}")
+            raise ValueError(f"this is not a database URL; give {' or '.join(_WAYS)}")
         raise unknown(scheme, "database", _WAYS)
     return _KINDS[scheme]
 
 
 def check_database_url(url: str) -> str:
-    """Return the URL as it is. Raises ValueError, as `scheme_kind`."""
+    """Return the URL unchanged. Raises ValueError like `scheme_kind`."""
     scheme_kind(url)
     return url

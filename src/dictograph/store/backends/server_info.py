@@ -1,4 +1,4 @@
-"""What can be said of a PostgreSQL server: which one it is, how far away, and whether it keeps what it was given."""
+"""Facts about a PostgreSQL server: its version, its latency, and whether its commits are durable."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _ROUNDS = 5
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server as it is seen from here. `latency` is that of a question and its answer, in seconds; `careless` are
-    the settings with which a power cut may cost what was committed."""
+    """A server as this machine sees it. `latency` is the round trip of a query, in seconds. `careless` are the
+    settings with which a power cut may lose commits."""
 
     version: str
     latency: float
@@ -32,7 +32,7 @@ class Server:
 
 
 def inspect(url: str) -> Server:
-    """See the server of the PostgreSQL database at `url`. Raises DatabaseUnavailable with what to do."""
+    """Return facts about the server of the database at `url`. Raises DatabaseUnavailable with what to do."""
     try:
         with connect(url, autocommit=True) as connection:
             return Server(
@@ -48,7 +48,7 @@ def inspect(url: str) -> Server:
 
 
 def _is_here(host: str) -> bool:
-    """Whether nothing of the way there leaves this machine; a path is that of a socket."""
+    """Return whether the connection stays on this machine. A path is that of a socket."""
     return host in ("", "::1", "localhost") or host.startswith(("/", "@", "127."))
 
 

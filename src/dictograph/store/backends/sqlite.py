@@ -1,4 +1,4 @@
-"""SQLite as Dictograph uses it: how connections are made, and what its errors mean for a person."""
+"""SQLite as Dictograph uses it: how connections are made, and the meaning of its errors."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ TOO_OLD = f"SQLite {sqlite3.sqlite_version} is too old; use a Python with SQLite
 #: The write-ahead log is cut back to this after a checkpoint, in bytes.
 _JOURNAL_SIZE_LIMIT = 64 * 2**20
 
-#: A process that leaves a file which was moved waits so long for others that read it (ms).
+#: How long a process that closes a moved file waits for other readers of it (ms).
 _LEAVING_MS = 1000
 
-#: What is said of a full disk when the database is opened: there is no room for the index of its write-ahead log.
+#: SQLite's error for a full disk at opening: there is no space for the index of the write-ahead log.
 _NO_ROOM_TO_OPEN = "SQLITE_IOERR_SHMSIZE"
 
 _WHAT_TO_DO = {
     "SQLITE_BUSY": "another process has held its lock for more than 15 s; end it, or try again",
     "SQLITE_LOCKED": "another connection holds its lock; try again",
     "SQLITE_CANTOPEN": "it cannot be opened; check that its folder exists and that this user may write there",
-    "SQLITE_READONLY": "it cannot be written; check the rights of the file and of its folder",
+    "SQLITE_READONLY": "it is read-only; check the rights of the file and of its folder",
     "SQLITE_PERM": "its rights do not allow this; check the rights of the file and of its folder",
     "SQLITE_NOTADB": "the file is not a SQLite database; move it away, or name another in DICTOGRAPH_DATABASE_URL",
     "SQLITE_CORRUPT": "the file is damaged; restore it from a backup, or save what `sqlite3 FILE .recover` can read",
@@ -47,9 +47,9 @@ _WHAT_TO_DO = {
 
 
 def make_engine(file: OpenedFile, pool: type[Pool] = QueuePool) -> Engine:
-    """Return an engine for a database that is there. Nothing is opened yet.
+    """Return an engine for a database that exists. Nothing is opened yet.
 
-    Each transaction looks whether the file is still the one that was opened.
+    Each transaction checks that the file is still the one that was opened.
     """
     sizes = {"pool_size": 8, "max_overflow": -1} if pool is QueuePool else {}
     engine = create_engine(
@@ -72,22 +72,22 @@ def opened(url: str) -> OpenedFile:
 
 
 def file_of(url: str) -> Path:
-    """The database's file. Raises DatabaseUnavailable when the URL names none."""
+    """Return the database's file. Raises DatabaseUnavailable when the URL names none."""
     return Path(str(_parse(url).database)).absolute()
 
 
 def make_missing(url: str) -> None:
-    """Make an empty file for a database that is not there yet, and its folder.
+    """Create an empty file, and its folder, for a database that does not exist yet.
 
     Raises:
-        DatabaseUnavailable: when SQLite is too old, the URL names no file, or it cannot be made.
+        DatabaseUnavailable: when SQLite is too old, the URL names no file, or the file cannot be created.
     """
     make_file(opened(url).path)
 
 
 @contextmanager
 def migrating(url: str) -> Iterator[Connection]:
-    """A connection in a transaction that holds the write lock from its beginning."""
+    """Yield a connection in a transaction that holds the write lock from its beginning."""
     engine = make_engine(opened(url))
     try:
         with engine.connect().execution_options(writes=True) as connection, connection.begin():
@@ -97,8 +97,10 @@ def migrating(url: str) -> Iterator[Connection]:
 
 
 def try_to_write(url: str) -> None:
-    """Write to the database, and take it back. One that may only be read lets a transaction begin, and more than that
-    no migration needs that has nothing to do."""
+    """Write to the database and roll back.
+
+    A read-only database lets a transaction begin, and a migration with nothing to do needs no more than that.
+    """
     engine = make_engine(opened(url))
     try:
         with engine.connect().execution_options(writes=True) as connection, connection.begin() as trial:
@@ -113,21 +115,21 @@ def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
-        raise DatabaseUnavailable("This is no database URL; give sqlite:///FILE.") from error
+        raise DatabaseUnavailable("This is not a database URL; give sqlite:///FILE.") from error
     if not parsed.database or parsed.database == ":memory:":
         raise DatabaseUnavailable("A database in memory would lose every job; give sqlite:///FILE.")
     return parsed
 
 
 def _connect(file: OpenedFile) -> sqlite3.Connection:
-    """Open the file; one that is not there is not made (https://www.sqlite.org/uri.html, `mode`)."""
+    """Open the file. A missing file is not created (https://www.sqlite.org/uri.html, `mode`)."""
     with file.opening():
         uri = f"{file.path.as_uri()}?mode=rw"
         return sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=BUSY_TIMEOUT_S)
 
 
 def _on_connect(connection: sqlite3.Connection, record: object) -> None:  # noqa: ARG001 - the hook's signature
-    # The driver would begin transactions by itself, but not before SAVEPOINT: `_on_begin` does it.
+    # The driver begins transactions by itself, but not before SAVEPOINT: `_on_begin` does it.
     connection.isolation_level = None
     try:
         _use_wal(connection)
@@ -140,7 +142,7 @@ def _on_connect(connection: sqlite3.Connection, record: object) -> None:  # noqa
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
-    """Switch to the write-ahead log; two that do so at once are told "locked" without the usual wait."""
+    """Switch to the write-ahead log. Two processes that switch at once get "locked" without the usual wait."""
     deadline = time.monotonic() + BUSY_TIMEOUT_S
     while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         try:
@@ -153,41 +155,41 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 
 def _on_begin(conn: Connection, file: OpenedFile) -> None:
     file.check()
-    # A writer takes the lock at once: one that read first could not become a writer when another wrote in between.
+    # A writer takes the lock at once: after a read it could not become a writer if another has written in between.
     driver_of(conn).execute("BEGIN IMMEDIATE" if conn.get_execution_options().get("writes") else "BEGIN")
 
 
 def driver_of(conn: Connection) -> sqlite3.Connection:
-    """The driver's connection, for what comes with every transaction: SQLAlchemy takes many times as long for it."""
+    """Return the driver's connection, for the statements of every transaction: SQLAlchemy takes many times as long."""
     driver = conn.connection.driver_connection
     assert isinstance(driver, sqlite3.Connection)
     return driver
 
 
 def save_to_its_file(conn: Connection) -> None:
-    """Bring all that was committed from the write-ahead log to the file that is open, wherever that lies now.
+    """Copy all commits from the write-ahead log to the open file, wherever that file lies now.
 
-    The log keeps the name that it had: beside another file it would be taken for that file's. Must be called outside
-    a transaction; raises sqlite3.Error.
+    The log keeps its old name: beside another file, SQLite would take it for that file's log. Must be called outside
+    a transaction. Raises sqlite3.Error.
     """
     driver = driver_of(conn)
     driver.execute(f"PRAGMA busy_timeout={_LEAVING_MS}")
     driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def look_at_tables(conn: Connection) -> None:
-    """Read of each table what comes first: a damaged file is not noticed before it is read."""
+def check_tables(conn: Connection) -> None:
+    """Read the first row of each table: a damaged file is noticed only when it is read."""
     for name in metadata.tables:
-        conn.exec_driver_sql(f"SELECT * FROM {name} LIMIT 1").all()  # noqa: S608 - a name of ours
+        conn.exec_driver_sql(f"SELECT * FROM {name} LIMIT 1").all()  # noqa: S608 - one of our table names
 
 
 def data_version(conn: Connection) -> int:
-    """A number that changes when another connection has committed. Must be asked outside a transaction."""
+    """Return a number that changes when another connection commits. Must be called outside a transaction."""
     return int(driver_of(conn).execute("PRAGMA data_version").fetchone()[0])
 
 
 def as_outage(error: BaseException) -> DictographError | None:
-    """What an error of the driver means, if it is the database that failed and not the statement."""
+    """Return the meaning of a driver's error; None when the statement failed and not the database."""
     original = error.orig if isinstance(error, DBAPIError) else error
     if not isinstance(original, sqlite3.Error):
         return None
@@ -202,5 +204,5 @@ def as_outage(error: BaseException) -> DictographError | None:
 
 
 def _name(error: sqlite3.Error) -> str:
-    """The primary code's name: SQLITE_IOERR for SQLITE_IOERR_WRITE."""
+    """Return the name of the primary code: SQLITE_IOERR for SQLITE_IOERR_WRITE."""
     return "_".join((getattr(error, "sqlite_errorname", None) or "").split("_")[:2])

@@ -1,4 +1,4 @@
-"""The store on SQLite: one thread that writes, some that read."""
+"""The store on SQLite: one thread writes, others read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _READERS = 4
 
 
 class SqliteBackend:
-    """See Backend. That other processes have committed is seen when it is asked for, never told."""
+    """See Backend. Commits of other processes are found by asking; SQLite sends no notifications."""
 
     def __init__(self, url: str, change_notifier: ChangeNotifier) -> None:
         self._file = sqlite.opened(url)
@@ -36,32 +36,32 @@ class SqliteBackend:
         self._read(lambda conn: conn.exec_driver_sql("SELECT count(*) FROM sqlite_master").all())
 
     def check(self) -> Future[None]:
-        return self._readers.submit(self._read, sqlite.look_at_tables, self._fresh)
+        return self._readers.submit(self._read, sqlite.check_tables, self._fresh)
 
     def write(self, query: Callable[[Connection], T]) -> Future[T]:
-        return self._writer.ask(query)
+        return self._writer.submit(query)
 
     def read(self, query: Callable[[Connection], T]) -> Future[T]:
         return self._readers.submit(self._read, query)
 
     def changed(self) -> Future[bool]:
-        return self._writer.ask_version(self._is_news)
+        return self._writer.compare_version(self._is_new_version)
 
     def listen(self) -> None:
-        """SQLite tells nobody anything."""
+        """Do nothing: SQLite has no notifications."""
 
     def close(self) -> None:
         self._writer.close()
         self._readers.shutdown(wait=True)
         self.engine.dispose()
 
-    def _is_news(self, version: int) -> bool:
+    def _is_new_version(self, version: int) -> bool:
         with self._lock:
             before, self._version = self._version, version
         return version != before
 
     def _read(self, query: Callable[[Connection], T], engine: Engine | None = None) -> T:
-        # A connection that has read pages before would not read them from the disk again.
+        # `check` gives a fresh engine: a connection that has read pages before does not read them from the disk again.
         try:
             with (engine or self.engine).connect() as conn, conn.begin() as snapshot:
                 answer = query(conn)

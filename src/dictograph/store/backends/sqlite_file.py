@@ -1,7 +1,7 @@
-"""The file of a SQLite database: made only on purpose, and looked after while it is open.
+"""The file of a SQLite database: created only on purpose, and checked while it is open.
 
-It is never opened here: a process that closes any descriptor of a database's file loses the locks of all its
-connections (https://www.sqlite.org/howtocorrupt.html, 2.2).
+This module never opens the file: a process that closes any descriptor of a database's file loses the locks of all
+its connections (https://www.sqlite.org/howtocorrupt.html, 2.2).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from dictograph.errors import DatabaseMissing, DatabaseReplaced, DatabaseUnavailable
 from dictograph.runtime.private_files import make_private_file, make_private_folder
 
-#: Device and inode: what stays when a file is moved.
+#: Device and inode: they stay the same when a file is moved.
 Identity = tuple[int, int]
 
 _MISSING = "The database is not there; none is made in its place. Put its file back."
@@ -32,11 +32,11 @@ class OpenedFile:
         self._identity: Identity | None = None
 
     def check(self) -> None:
-        """See whether the path still leads to the file that was opened.
+        """Check that the path still leads to the file that was opened.
 
         Raises:
-            DatabaseMissing, DatabaseReplaced: it does not.
-            DatabaseUnavailable: it cannot be seen.
+            DatabaseMissing, DatabaseReplaced: the path leads nowhere, or to another file.
+            DatabaseUnavailable: the path cannot be inspected.
         """
         found = self._found()
         if self._identity is not None and found != self._identity:
@@ -44,7 +44,7 @@ class OpenedFile:
 
     @contextmanager
     def opening(self) -> Iterator[None]:
-        """Open the file meanwhile: the first time it is remembered, and later no other is opened. Raises as `check`."""
+        """Remember the file that is opened in this context; later contexts accept no other. Raises like `check`."""
         self.check()
         before = self._found()
         yield
@@ -65,7 +65,7 @@ class OpenedFile:
 
 
 def make_file(path: Path) -> None:
-    """Make an empty file, and its folder, where there is none. Raises DatabaseUnavailable."""
+    """Create an empty file, and its folder, where there is none. Raises DatabaseUnavailable."""
     try:
         make_private_folder(path.parent)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The one thread of a process that writes. Writes that wait share a transaction and its fsync."""
+"""The one writing thread of a process. Waiting writes share a transaction and its fsync."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from dictograph.store.changes import ChangeSet
 
 T = TypeVar("T")
 
-#: The most writes that share one transaction: enough to make the fsync cheap, few enough to keep
-#: the lock, which other processes wait for, for some milliseconds only.
+#: The most writes that share one transaction. Enough of them make the fsync cheap; too many would hold the lock,
+#: which other processes wait for, for more than some milliseconds.
 _MOST_TOGETHER = 64
 
 
-class _Ask:
-    """A query with the future of its answer; one without a query asks what `judge` says of the data version."""
+class _Submission:
+    """A unit of work with the future of its result. Without a query, the result is `judge` of the data version."""
 
     __slots__ = ("future", "judge", "query")
 
@@ -37,109 +37,109 @@ class _Ask:
 
 
 class Writer:
-    """Runs questions one after the other, each in a SAVEPOINT, and answers when they are committed."""
+    """Runs units of work one after the other, each in a SAVEPOINT. Their futures get results after the commit."""
 
     def __init__(self, engine: Engine, file: OpenedFile, committed: Callable[[ChangeSet], None]) -> None:
         self._engine = engine
         self._file = file
         self._committed = committed
-        self._asks: queue.SimpleQueue[_Ask | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Submission | None] = queue.SimpleQueue()
         self._gate = threading.Lock()
         self._closed = False
         self._conn: Connection | None = None
         self._thread = threading.Thread(target=self._run, name="database-writer", daemon=True)
         self._thread.start()
 
-    def ask(self, query: Callable[[Connection], T]) -> Future[T]:
-        """Have a query run. Its future can be cancelled until its turn has come."""
-        return self._put(_Ask(query))
+    def submit(self, query: Callable[[Connection], T]) -> Future[T]:
+        """Queue a unit of work. Its future can be cancelled until the work starts."""
+        return self._put(_Submission(query))
 
-    def ask_version(self, judge: Callable[[int], T]) -> Future[T]:
-        """What `judge` says of the number that changes when another process has committed, seen from the writer's
-        connection."""
-        return self._put(_Ask(None, judge))
+    def compare_version(self, judge: Callable[[int], T]) -> Future[T]:
+        """Return the future of `judge`, called with the data version as the writer's connection sees it. The version
+        changes when another process commits."""
+        return self._put(_Submission(None, judge))
 
     def close(self) -> None:
-        """Answer all that was asked, then end. May be called again."""
+        """Run all submitted work, then end the thread. May be called again."""
         with self._gate:
             if not self._closed:
                 self._closed = True
-                self._asks.put(None)
+                self._queue.put(None)
         self._thread.join()
 
-    def _put(self, ask: _Ask) -> Future[Any]:
+    def _put(self, submission: _Submission) -> Future[Any]:
         with self._gate:
             if self._closed:
                 raise DatabaseUnavailable("The database was closed: this process is stopping.")
-            self._asks.put(ask)
-        return ask.future
+            self._queue.put(submission)
+        return submission.future
 
     def _run(self) -> None:
         going_on = True
         while going_on:
             batch, going_on = self._next_batch()
-            asks = [ask for ask in batch if ask.future.set_running_or_notify_cancel()]
-            self._answer_versions([ask for ask in asks if ask.query is None])
-            self._answer([ask for ask in asks if ask.query is not None])
+            submissions = [submission for submission in batch if submission.future.set_running_or_notify_cancel()]
+            self._resolve_versions([submission for submission in submissions if submission.query is None])
+            self._commit([submission for submission in submissions if submission.query is not None])
         self._drop_connection()
 
-    def _next_batch(self) -> tuple[list[_Ask], bool]:
-        batch: list[_Ask] = []
+    def _next_batch(self) -> tuple[list[_Submission], bool]:
+        batch: list[_Submission] = []
         while len(batch) < _MOST_TOGETHER:
             try:
-                ask = self._asks.get(block=not batch)
+                submission = self._queue.get(block=not batch)
             except queue.Empty:
                 break
-            if ask is None:
+            if submission is None:
                 return batch, False
-            batch.append(ask)
+            batch.append(submission)
         return batch, True
 
-    def _answer_versions(self, asks: Sequence[_Ask]) -> None:
-        if not asks:
+    def _resolve_versions(self, submissions: Sequence[_Submission]) -> None:
+        if not submissions:
             return
         try:
             version = sqlite.data_version(self._connection())
-        except Exception as error:  # noqa: BLE001 - every error goes to those who asked
-            self._fail(asks, error)
+        except Exception as error:  # noqa: BLE001 - every error goes to the callers
+            self._fail(submissions, error)
         else:
-            for ask in asks:
-                assert ask.judge is not None
-                ask.future.set_result(ask.judge(version))
+            for submission in submissions:
+                assert submission.judge is not None
+                submission.future.set_result(submission.judge(version))
 
-    def _answer(self, asks: Sequence[_Ask]) -> None:
-        if not asks:
+    def _commit(self, submissions: Sequence[_Submission]) -> None:
+        if not submissions:
             return
         committing = False
         try:
             with self._connection().begin() as transaction:
-                told = changes.begin(self._connection())
-                outcomes = [(ask, *self._in_savepoint(ask)) for ask in asks]
+                made = changes.begin(self._connection())
+                outcomes = [(submission, *self._in_savepoint(submission)) for submission in submissions]
                 self._file.check()
                 committing = True
                 transaction.commit()
-        except BaseException as error:  # noqa: BLE001 - the thread outlives whatever a query raises
-            self._fail(asks, error, in_doubt=committing)
+        except BaseException as error:  # noqa: BLE001 - the thread survives every error of a query
+            self._fail(submissions, error, in_doubt=committing)
             return
-        for ask, answer, refusal in outcomes:
+        for submission, answer, refusal in outcomes:
             if refusal is None:
-                ask.future.set_result(answer)
+                submission.future.set_result(answer)
             else:
-                ask.future.set_exception(refusal)
+                submission.future.set_exception(refusal)
         if any(refusal is None for _, _, refusal in outcomes):
-            self._committed(told)
+            self._committed(made)
 
-    def _in_savepoint(self, ask: _Ask) -> tuple[Any, Exception | None]:
-        """The answer or the query's own error. An outage ends the whole transaction."""
-        assert ask.query is not None
+    def _in_savepoint(self, submission: _Submission) -> tuple[Any, Exception | None]:
+        """Return the query's result or its own error. An outage ends the whole transaction."""
+        assert submission.query is not None
         conn = self._connection()
         driver = sqlite.driver_of(conn)
         driver.execute("SAVEPOINT query")
         try:
-            answer = ask.query(conn)
+            answer = submission.query(conn)
             driver.execute("RELEASE query")
         except Exception as error:
-            # SQLite rolls all back by itself on a full disk and the like: there is no savepoint left.
+            # SQLite rolls back everything by itself on a full disk and similar errors: no savepoint is left.
             if sqlite.as_outage(error) is not None or not driver.in_transaction:
                 raise
             driver.execute("ROLLBACK TO query")
@@ -147,20 +147,20 @@ class Writer:
             return None, error
         return answer, None
 
-    def _fail(self, asks: Sequence[_Ask], error: BaseException, *, in_doubt: bool = False) -> None:
+    def _fail(self, submissions: Sequence[_Submission], error: BaseException, *, in_doubt: bool = False) -> None:
         if isinstance(error, (DatabaseMissing, DatabaseReplaced)):
             self._leave_file()
         self._drop_connection()
-        told: BaseException = error
+        reported: BaseException = error
         if (outage := sqlite.as_outage(error)) is not None:
-            # A commit that could not be synced may be in the log for whoever recovers it.
+            # A commit that could not be synced may still be in the log after a recovery.
             outage.in_doubt = in_doubt and isinstance(outage, DatabaseUnavailable)
-            told = outage
-        for ask in asks:
-            ask.future.set_exception(told)
+            reported = outage
+        for submission in submissions:
+            submission.future.set_exception(reported)
 
     def _leave_file(self) -> None:
-        """Let go of a file that was moved: it is whole by itself then, and nothing of it lies where it was."""
+        """Close a file that was moved. It is complete then, and nothing of it stays in the old place."""
         with contextlib.suppress(sqlite3.Error):
             if self._conn is not None:
                 sqlite.save_to_its_file(self._conn)

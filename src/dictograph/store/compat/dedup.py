@@ -1,4 +1,4 @@
-"""Requests that share a job: one that is equal to another under way, or just done, gets that one's job."""
+"""Requests that share a job: a request equal to one in progress, or just done, gets the same job."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ from dictograph.store.clock import as_datetime, read_clock
 from dictograph.store.jobs.rows import JOB_COLUMNS, as_job
 from dictograph.store.tables import job
 
-#: So long after its end a job that was done is joined (s), if doing it again would give the same.
+#: How long after its end (s) a completed job is shared, if running it again would give the same.
 DONE_S = 3600.0
 
-#: So long after its end one is joined that failed with what another attempt cannot help (s): long enough for a client
-#: to come back for the reason, if it lost the answer.
+#: How long after its end (s) a job is shared that failed with an error that another attempt cannot help. It is long
+#: enough for a client that lost the answer to come back for the reason.
 FAILED_S = 60.0
 
 
-def find_joined(conn: Connection, owner: str, mark: str, *older: str, repeatable: bool) -> Job | None:
-    """The newest job that a request with this mark, or one of its `older` ones, is part of. Until the end of the
-    transaction nobody else finds or makes one with the same mark, so that of two equal requests one makes the job and
-    the other one finds it.
+def find_joined(conn: Connection, owner: str, dedup_key: str, *older: str, repeatable: bool) -> Job | None:
+    """Return the newest job that a request with this key, or one of its `older` keys, shares.
 
-    `repeatable`: whether doing it again would give the same.
+    Until the end of the transaction no other process finds or creates a job with the same key. So of two equal
+    requests one creates the job and the other one finds it.
+
+    `repeatable`: whether running the job again would give the same.
     """
     if conn.dialect.name == "postgresql":  # SQLite has one writer at a time
-        conn.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(mark, 0))))
+        conn.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(dedup_key, 0))))
     now = read_clock(conn)
-    # One whose audio could not be had may never get it, and who asks now may be bringing it again.
+    # A job whose audio could not be fetched may never get it, and the new request may bring the audio again.
     without = and_(job.c.status == JobStatus.PENDING, func.coalesce(job.c.error_code, "") == StorageUnavailable.code)
     alive = and_(job.c.status.in_([JobStatus.PENDING, JobStatus.PROCESSING]), not_(without))
     done = and_(job.c.status == JobStatus.COMPLETED, job.c.finished_at > as_datetime(now - DONE_S))
@@ -41,16 +42,18 @@ def find_joined(conn: Connection, owner: str, mark: str, *older: str, repeatable
         job.c.error_code.in_(_hopeless()),
     )
     query = select(*JOB_COLUMNS).where(
-        job.c.join_mark.in_((mark, *older)), job.c.owner == owner, or_(alive, done, in_vain) if repeatable else alive
+        job.c.join_mark.in_((dedup_key, *older)),
+        job.c.owner == owner,
+        or_(alive, done, in_vain) if repeatable else alive,
     )
     newest = query.order_by(job.c.creation_date.desc(), job.c.id.desc()).limit(1)
-    # Nobody deletes it before what refers to it is committed (on SQLite nobody else writes meanwhile).
+    # The lock keeps the row until the rows that refer to it are committed (on SQLite no one else writes meanwhile).
     row = conn.execute(newest.with_for_update(read=True, key_share=True)).one_or_none()
     return None if row is None else as_job(row)
 
 
 @cache
 def _hopeless() -> Collection[str]:
-    """The codes of errors that another attempt cannot help."""
+    """Return the codes of errors that another attempt cannot help."""
     retryable = {kind.code for kind in kinds() if kind.retryable}
     return {kind.code for kind in kinds()} - retryable

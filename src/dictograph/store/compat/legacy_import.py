@@ -1,7 +1,7 @@
-"""The jobs of an older system become jobs of this one.
+"""The import of an older system's jobs.
 
-What has ended stays as it was, with its text. What waited or ran there waits here, if its audio can be fetched: whoever
-ran it is gone. The older table stays as it is; reports find the same columns in ours.
+Ended jobs stay as they were, with their text. Jobs that waited or ran there wait here, if their audio can be fetched:
+their old workers are gone. The older table stays as it is; reports find the same columns in ours.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _UNREADABLE = (
 
 
 def take_over(conn: Connection, old: OldTable) -> int:
-    """Copy the older table's jobs into ours; returns how many. Those who read the one may read the other."""
+    """Copy the older table's jobs into ours; returns the number. Roles that may read the old table may read ours."""
     now, count = read_clock(conn), 0
     for batch in _batches(conn, old.name):
         rows = [_row(found, now) for found in batch]
@@ -54,7 +54,7 @@ def take_over(conn: Connection, old: OldTable) -> int:
     for reader in old.readers:
         conn.execute(text(f"GRANT SELECT ON {job.name} TO {reader}"))
     for view in old.views:
-        _renew(conn, view)
+        _recreate(conn, view)
     log.warning("took over %d jobs of an older system; its own table is kept as %s", count, old.name)
     return count
 
@@ -62,10 +62,10 @@ def take_over(conn: Connection, old: OldTable) -> int:
 def _batches(conn: Connection, name: str) -> Iterator[list[Mapping[str, Any]]]:
     found = {one["name"]: one["type"] for one in inspect(conn).get_columns(name)}
     known = [column for column in _COLUMNS if column in found]
-    undashed = str(found["id"]).upper() == "CHAR(32)"  # so SQLAlchemy writes a UUID where there is no such type
-    # Without types: what a driver gives is read here, whatever the older system took it for.
-    wanted: list[ColumnClause[Any]] = [column(one) for one in known]
-    query = select(*wanted).select_from(table(name)).execution_options(yield_per=_BATCH)
+    undashed = str(found["id"]).upper() == "CHAR(32)"  # SQLAlchemy's form of a UUID without a UUID type
+    # Without types: the raw values of the driver are converted here, whatever types the older system declared.
+    selected: list[ColumnClause[Any]] = [column(one) for one in known]
+    query = select(*selected).select_from(table(name)).execution_options(yield_per=_BATCH)
     for rows in conn.execute(query).mappings().partitions():
         yield [{**dict.fromkeys(_COLUMNS), **row, "id": _id(row["id"], undashed=undashed)} for row in rows]
 
@@ -87,7 +87,7 @@ def _row(old: Mapping[str, Any], now: float) -> dict[str, Any]:
     return first_values(new, now) | values | _NO_END | _end(old, values["update_date"], url)
 
 
-#: Columns that a job has once it has ended: the rows of a batch must all name the same.
+#: Columns that only ended jobs fill: all rows of a batch must name the same columns.
 _NO_END: dict[str, Any] = dict.fromkeys(
     (
         "result_text", "error_code", "error_message", "error_stage", "finished_at", "processing_seconds",
@@ -97,7 +97,7 @@ _NO_END: dict[str, Any] = dict.fromkeys(
 
 
 def _end(old: Mapping[str, Any], when: datetime, url: str) -> dict[str, Any]:
-    """What the job came to in the older system; nothing for one that is still to be run."""
+    """Return the columns for the job's end in the older system; empty for a job that is still to be run."""
     state = str(old["status"]).rpartition(".")[2].lower()
     if state in ("pending", "processing"):
         if url.lower().startswith(("http://", "https://")):
@@ -106,9 +106,9 @@ def _end(old: Mapping[str, Any], when: datetime, url: str) -> dict[str, Any]:
     seconds = _seconds(old["processing_time_seconds"])
     spent = {"processing_time_seconds": seconds, "processing_seconds": None if seconds is None else float(seconds)}
     if state == "completed":
-        said = _text(old["result_text"]) or ""
+        result = _text(old["result_text"]) or ""
         done = {"windows_done": 1, "windows_planned": 1, "plan_complete": True, "events_pruned": True}
-        return {"status": JobStatus.COMPLETED, "result_text": said, "finished_at": when} | done | spent
+        return {"status": JobStatus.COMPLETED, "result_text": result, "finished_at": when} | done | spent
     if state in ("cancelled", "canceled"):
         return {"status": JobStatus.CANCELLED, "finished_at": when, "events_pruned": True} | spent
     why = _text(old["error_message"]) or f"The system before this one left this job as {old['status']}."
@@ -121,7 +121,7 @@ def _failed(why: str, code: str, stage: str, when: datetime) -> dict[str, Any]:
 
 
 def _add_texts(conn: Connection, rows: list[dict[str, Any]]) -> None:
-    """Transcripts are made of windows: each text is one, with no times, since nobody kept them."""
+    """Add one window for each text, since transcripts are made of windows. Times are 0: the older system kept none."""
     found = [
         {
             "job_id": row["id"],
@@ -138,12 +138,12 @@ def _add_texts(conn: Connection, rows: list[dict[str, Any]]) -> None:
         conn.execute(insert(window), found)
 
 
-def _renew(conn: Connection, view: View) -> None:
-    """Have a report's view show our table. One that cannot be made anew goes on showing the older one."""
+def _recreate(conn: Connection, view: View) -> None:
+    """Recreate a report's view on our table. A view that cannot be recreated still shows the older one."""
     try:
         with conn.begin_nested():
             conn.execute(text(f"DROP VIEW {view.name}"))
-            definition = view.definition.replace("%", "%%")  # the driver takes one for the place of a value
+            definition = view.definition.replace("%", "%%")  # the driver takes a single % for a parameter
             conn.exec_driver_sql(f"CREATE VIEW {view.name} AS {definition}")
             for reader in view.readers:
                 conn.execute(text(f"GRANT SELECT ON {view.name} TO {reader}"))
@@ -175,7 +175,7 @@ def _moment(given: Any) -> datetime | None:
         return None
 
 
-# SQLite keeps anything in any column, whatever the column was made for.
+# SQLite keeps any value in any column, whatever the column's type.
 
 
 def _text(given: Any) -> str | None:
@@ -185,12 +185,12 @@ def _text(given: Any) -> str | None:
 
 
 def _name(given: str) -> str:
-    """A file's name, which is shown where lines and headers must stay what they are."""
-    return "".join(sign if sign.isprintable() else " " for sign in given)
+    """Return the file's name without unprintable characters: it is shown in lines and headers."""
+    return "".join(character if character.isprintable() else " " for character in given)
 
 
 def _seconds(given: Any) -> int | None:
-    """Whole seconds, as both databases can keep them."""
+    """Return whole seconds that both databases can keep, else None."""
     try:
         seconds = int(float(given))
     except (TypeError, ValueError, OverflowError):

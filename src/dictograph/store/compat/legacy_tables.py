@@ -1,7 +1,7 @@
-"""The tables of the older system whose place this one takes: found, and set aside under other names.
+"""The tables of the older system that this one replaces: found, and renamed.
 
-Its job table has the name of ours, and perhaps there is a table of its own migrations. Nothing of them is changed but
-the names: whoever has to can put them back.
+The older job table has the name of ours, and there may be a table of the older system's migrations. Only the names
+change, so an operator can restore them.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from dictograph.store.tables import job, metadata
 _VERSIONS = "alembic_version"
 _STATUS = "job_status"
 
-#: What an older table has at least; and what it cannot have, for all of ours do.
+#: The columns that an older table has at least; and a column that only our tables have.
 _THEIRS = frozenset({"id", "filename", "status"})
 _OURS = "owner"
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A view of reports: its name as SQL writes it, what it shows, who may read it."""
+    """A view of reports: its name as SQL writes it, its definition, the roles that may read it."""
 
     name: str
     definition: str
@@ -32,7 +32,7 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class OldTable:
-    """The older system's job table, under its new name, and who read it."""
+    """The older system's job table, under its new name, and the roles that may read it."""
 
     name: str
     readers: tuple[str, ...] = ()
@@ -40,9 +40,9 @@ class OldTable:
 
 
 def set_aside(conn: Connection) -> OldTable | None:
-    """Rename what is there of an older system; None when there is nothing.
+    """Rename the tables of an older system; None when there are none.
 
-    Raises DatabaseUnavailable when there is a table of that name, and it is neither theirs nor ours.
+    Raises DatabaseUnavailable when a table of that name belongs to neither the older system nor this one.
     """
     inspector = inspect(conn)
     if not inspector.has_table(job.name):
@@ -82,8 +82,10 @@ def _free_name(conn: Connection, name: str) -> str:
 
 
 def _free_index_names(conn: Connection, table: str) -> None:
-    """Names of indexes are shared by all tables: those that ours need are given up. SQLite renames none; there the
-    index goes, which holds nothing that the table has not."""
+    """Free the index names that our tables need: all tables share one set of index names.
+
+    SQLite cannot rename an index. There it is dropped; the table has all of its data.
+    """
     needed = {f"{_VERSIONS}_pkc"}
     for one in metadata.tables.values():
         needed |= {str(index.name) for index in one.indexes} | {str(rule.name) for rule in one.constraints}
@@ -109,7 +111,7 @@ def _has_type(conn: Connection, name: str) -> bool:
 
 
 def _readers(conn: Connection, relation: str) -> tuple[str, ...]:
-    """Who may read a table or view beside its owner, as GRANT writes them."""
+    """Return the roles that may read a table or view beside its owner, as GRANT writes them."""
     query = (
         "SELECT DISTINCT CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(r.rolname) END "
         "FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee "
@@ -119,7 +121,7 @@ def _readers(conn: Connection, relation: str) -> tuple[str, ...]:
 
 
 def _views(conn: Connection) -> tuple[View, ...]:
-    """The views of the table, which follow it to its new name unless they are made anew."""
+    """Return the views of the table. They follow it to its new name unless they are recreated."""
     query = (
         "SELECT DISTINCT v.oid::regclass::text AS name, pg_get_viewdef(v.oid) AS definition FROM pg_depend d "
         "JOIN pg_rewrite r ON r.oid = d.objid AND d.classid = 'pg_rewrite'::regclass "

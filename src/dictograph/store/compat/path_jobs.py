@@ -1,4 +1,4 @@
-"""Jobs that are asked for by the path of their audio, and paths that jobs still need."""
+"""Jobs that are requested by the path of their audio, and paths that jobs still need."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from dictograph.store.tables import job
 
 
 def path_key(path: str) -> str:
-    """A path's place in the index, which cannot hold paths of any length: its SHA-256."""
+    """Return the path's SHA-256, its key in the index: an index cannot hold paths of any length."""
     return hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def newest_of_path(conn: Connection, owner: str, path: str) -> tuple[Job, str]:
-    """The owner's newest job of this path, and its text, which is empty until it is completed.
+    """Return the owner's newest job of this path, and its text, which is empty until the job is completed.
 
     Raises:
-        NotFound: there is none.
+        NotFound: there is no such job.
     """
     query = (
         select(*JOB_COLUMNS, job.c.result_text)
@@ -37,21 +37,21 @@ def newest_of_path(conn: Connection, owner: str, path: str) -> tuple[Job, str]:
 
 
 def needed_paths(conn: Connection, paths: Iterable[str]) -> set[str]:
-    """Which of these paths have a job, of whomever, that has not ended: its worker may still read them."""
+    """Return which of these paths have a job, of any owner, that has not ended: its worker may still read them."""
     return _with_jobs(conn, paths, job.c.status.in_([JobStatus.PENDING, JobStatus.PROCESSING]))
 
 
 def known_paths(conn: Connection, paths: Iterable[str]) -> set[str]:
-    """Return which of these paths have a job, of whomever, ended or not."""
+    """Return which of these paths have a job, of any owner, ended or not."""
     return _with_jobs(conn, paths, true())
 
 
 def has_paths(conn: Connection) -> bool:
-    """Return whether any job was asked for by a path."""
+    """Return whether any job was requested by a path."""
     return conn.execute(select(job.c.id).where(job.c.path_mark.is_not(None)).limit(1)).first() is not None
 
 
 def _with_jobs(conn: Connection, paths: Iterable[str], which: ColumnElement[bool]) -> set[str]:
-    by_mark = {path_key(path): path for path in paths}
-    query = select(job.c.path_mark).where(job.c.path_mark.in_(list(by_mark)), which)
-    return {by_mark[mark] for mark in conn.execute(query).scalars()}
+    by_key = {path_key(path): path for path in paths}
+    query = select(job.c.path_mark).where(job.c.path_mark.in_(list(by_key)), which)
+    return {by_key[key] for key in conn.execute(query).scalars()}

@@ -1,4 +1,4 @@
-"""What the jobs of one contract are doing: how many wait, which run, how many have ended since some time."""
+"""The state of one contract's jobs: how many wait, which run, how many have ended since a time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dictograph.contract import Contract
 from dictograph.job import JobStatus
 from dictograph.store.tables import job
 
-#: So many running jobs are told by name.
+#: The most running jobs that are listed by name.
 _MOST = 256
 
 
@@ -27,7 +27,7 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """`running` begins with the one that was started first; `failed` are the cancelled ones too."""
+    """`running` begins with the job that started first. `failed` includes cancelled jobs."""
 
     waiting: int = 0
     running: tuple[Running, ...] = ()
@@ -36,7 +36,7 @@ class Traffic:
 
 
 def traffic(conn: Connection, contract: Contract, since: datetime) -> Traffic:
-    """The contract's jobs as they are now, and those that have ended since `since`."""
+    """Return the contract's jobs as they are now, and the numbers of those that have ended since `since`."""
     ours = job.c.contract == contract
     waiting = conn.execute(select(func.count()).where(job.c.queued_owner.is_not(None), ours)).scalar_one()
     running = conn.execute(

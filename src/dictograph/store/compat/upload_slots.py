@@ -1,4 +1,4 @@
-"""Objects that somebody was given an address to upload to, before there is a job of them."""
+"""Upload slots: objects that a client may upload before there is a job for them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dictograph.store.tolerant import known_or_text
 
 @dataclass(frozen=True, slots=True)
 class UploadSlot:
-    """Room for one object. `expires_at` is seconds since 1970; `audio` is None until the object is there."""
+    """A place for one object. `expires_at` is in seconds since 1970; `audio` is None until the object is stored."""
 
     id: str
     owner: str
@@ -30,7 +30,7 @@ class UploadSlot:
 
 @dataclass(frozen=True, slots=True)
 class NewUploadSlot:
-    """What is known of an upload before it comes. `lifetime` in seconds."""
+    """The facts of an upload before it comes. `lifetime` is in seconds."""
 
     id: str
     owner: str
@@ -42,7 +42,7 @@ class NewUploadSlot:
 
 
 def create_slot(conn: Connection, new: NewUploadSlot) -> UploadSlot:
-    """Make room for an object."""
+    """Create a slot for an object."""
     now = read_clock(conn)
     values = {
         "id": new.id,
@@ -59,15 +59,15 @@ def create_slot(conn: Connection, new: NewUploadSlot) -> UploadSlot:
 
 
 def find_slot(conn: Connection, slot_id: str) -> tuple[UploadSlot, float] | None:
-    """The slot, and the time now in seconds since 1970; None when there is none."""
+    """Return the slot, and the time now in seconds since 1970; None when there is no such slot."""
     row = conn.execute(select(upload_slot).where(upload_slot.c.id == slot_id)).one_or_none()
     return None if row is None else (_as_slot(row), read_clock(conn))
 
 
 def fill_slot(conn: Connection, slot_id: str, audio: StoredAudio) -> UploadSlot | None:
-    """Say that the object is there. The first one stays: whoever comes later gets the slot with that one.
+    """Record that the object is stored. The first object stays: a later caller gets the slot with the first one.
 
-    None when the slot is gone.
+    Returns None when the slot is gone.
     """
     conn.execute(
         update(upload_slot)

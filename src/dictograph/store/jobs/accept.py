@@ -1,4 +1,4 @@
-"""A job is accepted: its row, its first event and the wake-up for workers in one transaction."""
+"""The creation of a job: its row, its first event and the wake-up for workers, in one transaction."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _CREATE = insert(job).returning(*JOB_COLUMNS)
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """What is known of a job when it is created. An upload comes with its audio, other sources without. `needs` names
-    what its worker must support, in one form for equal needs; "" where every version does."""
+    """The facts of a job at its creation. An upload comes with its audio, other sources come without. `needs` names
+    the features that its worker must support, in one form for equal needs; "" when every version supports them."""
 
     id: str
     owner: str
@@ -51,7 +51,7 @@ def create_job(conn: Connection, new: NewJob) -> Job:
 
 
 def first_values(new: NewJob, now: float) -> dict[str, Any]:
-    """The row of a job that is created now, in seconds since 1970."""
+    """Return the row of a job that is created at `now`, in seconds since 1970."""
     audio = new.audio
     return {
         "id": new.id,

@@ -1,4 +1,4 @@
-"""The jobs that may be claimed next, best first, found without looking at a row that is not pending."""
+"""The jobs that may be claimed next, best first. The search reads pending rows only."""
 
 from __future__ import annotations
 
@@ -23,66 +23,66 @@ from dictograph.job import JobStatus
 from dictograph.store.clock import now_epoch
 from dictograph.store.tables import job, status_is
 
-#: What rows a worker can run: (engine, model, needs), as they stand in the columns `claim_…`.
+#: The kinds of rows that a worker can run: (engine, model, needs), as the columns `claim_…` have them.
 Runnable = frozenset[tuple[str, str, str]]
 
 # Made once: a table's alias has as many new columns as the table.
 _waiting, _running, _later = job.alias("waiting"), job.alias("running"), job.alias("later")
 
-#: A worker asks the same question again and again; putting it together takes longer than its answer.
+#: A worker runs the same query again and again; building it takes longer than running it.
 cached_statement = lru_cache(maxsize=64)
 
 
-def candidates(conn: Connection, runnable: Runnable, alone: bool | None, depth: int) -> list[str]:
-    """The ids of the best jobs of those that can be run, best first.
+def candidates(conn: Connection, runnable: Runnable, exclusive: bool | None, depth: int) -> list[str]:
+    """Return the ids of the best jobs that can be run, best first.
 
-    Best is: of the highest priority; then of the owner who has the fewest jobs running; then the one
-    that has been available longest. Of each owner and kind of row no more than `depth` are looked at.
+    The order is: the highest priority first; then the owner with the fewest running jobs; then the job that has been
+    available longest. At most `depth` rows of each owner and kind are read.
 
     Args:
-        alone: only jobs that have to run alone, or only such as need not; None: all.
+        exclusive: true: only jobs that have to run alone; false: only other jobs; None: all.
     """
     if not runnable:
         return []
-    one_writer = conn.dialect.name == "sqlite"  # so the first one is always free
-    query = _first(runnable, alone) if one_writer else _several(runnable, alone, depth)
+    one_writer = conn.dialect.name == "sqlite"  # there the first row is never locked by another
+    query = _first(runnable, exclusive) if one_writer else _several(runnable, exclusive, depth)
     return [str(id) for id in conn.execute(query).scalars()]
 
 
-def claimable(runnable: Runnable, alone: bool | None) -> ColumnElement[bool]:
-    """What is asked again of a job that is taken: another transaction may have changed it in between."""
+def claimable(runnable: Runnable, exclusive: bool | None) -> ColumnElement[bool]:
+    """Return the condition that is checked again when a job is taken: another transaction may have changed it."""
     asked = tuple_(job.c.claim_engine, job.c.claim_model, job.c.claim_needs)
     conditions = [status_is(JobStatus.PENDING), asked.in_(sorted(runnable)), job.c.available_at <= now_epoch()]
-    return and_(*conditions, *([] if alone is None else [job.c.alone.is_(alone)]))
+    return and_(*conditions, *([] if exclusive is None else [job.c.alone.is_(exclusive)]))
 
 
 @cached_statement
-def _first(runnable: Runnable, alone: bool | None) -> Select[tuple[str]]:
+def _first(runnable: Runnable, exclusive: bool | None) -> Select[tuple[str]]:
     owners, kinds = _owners(), _kinds(runnable)
-    mine = _heads(owners, kinds, alone).with_only_columns(_waiting.c.id).limit(1).scalar_subquery()
+    mine = _heads(owners, kinds, exclusive).with_only_columns(_waiting.c.id).limit(1).scalar_subquery()
     head = select(mine.label("id")).select_from(owners.join(kinds, true())).cte("head")
     query = select(job.c.id).join(head, head.c.id == job.c.id)
-    return query.order_by(job.c.priority.desc(), _company(job.c.owner), job.c.available_at, job.c.id).limit(1)
+    return query.order_by(job.c.priority.desc(), _running_jobs(job.c.owner), job.c.available_at, job.c.id).limit(1)
 
 
 @cached_statement
-def _several(runnable: Runnable, alone: bool | None, depth: int) -> Select[tuple[str]]:
+def _several(runnable: Runnable, exclusive: bool | None, depth: int) -> Select[tuple[str]]:
     owners, kinds = _owners(), _kinds(runnable)
-    owned = select(owners.c.owner, _company(owners.c.owner).label("company"))
+    owned = select(owners.c.owner, _running_jobs(owners.c.owner).label("running"))
     owner = owned.where(owners.c.owner.is_not(None)).cte("owner").prefix_with("MATERIALIZED")
-    mine = _heads(owner, kinds, alone).limit(depth).lateral("mine")
+    mine = _heads(owner, kinds, exclusive).limit(depth).lateral("mine")
     query = select(mine.c.id).select_from(owner.join(kinds, true()).join(mine, true()))
-    return query.order_by(mine.c.priority.desc(), owner.c.company, mine.c.available_at, mine.c.id).limit(8 * depth)
+    return query.order_by(mine.c.priority.desc(), owner.c.running, mine.c.available_at, mine.c.id).limit(8 * depth)
 
 
-def _company(owner: ColumnElement[str]) -> ColumnElement[int]:
-    """How many jobs an owner has running."""
+def _running_jobs(owner: ColumnElement[str]) -> ColumnElement[int]:
+    """Return the number of jobs that an owner has running."""
     return select(func.count()).where(_running.c.running_owner == owner).correlate(owner.table).scalar_subquery()
 
 
 def _owners() -> CTE:
-    """The owners with pending jobs, found by stepping from one to the next through the index: a
-    million rows of one owner cost no more than one (a "loose index scan")."""
+    """Return the owners with pending jobs. The query steps from one owner to the next through the index (a "loose
+    index scan"): a million rows of one owner cost no more than one."""
     first = select(func.min(job.c.queued_owner).label("owner")).where(job.c.queued_owner.is_not(None))
     step = first.cte("owners", recursive=True)
     following = (
@@ -103,8 +103,8 @@ def _kinds(runnable: Runnable) -> CTE:
     return (union_all(*rows) if len(rows) > 1 else rows[0]).cte("runnable")
 
 
-def _heads(owners: CTE, kinds: CTE, alone: bool | None) -> Select[tuple[str, int, float]]:
-    """An owner's best jobs of a kind of row: the first ones of the index that are available."""
+def _heads(owners: CTE, kinds: CTE, exclusive: bool | None) -> Select[tuple[str, int, float]]:
+    """Return an owner's best jobs of a kind of row: the first available ones in the index."""
     mine = _waiting
     query = select(mine.c.id, mine.c.priority, mine.c.available_at).where(
         mine.c.queued_owner == owners.c.owner,
@@ -113,6 +113,6 @@ def _heads(owners: CTE, kinds: CTE, alone: bool | None) -> Select[tuple[str, int
         mine.c.claim_needs == kinds.c.needs,
         mine.c.available_at <= now_epoch(),
     )
-    if alone is not None:
-        query = query.where(mine.c.alone.is_(alone))
+    if exclusive is not None:
+        query = query.where(mine.c.alone.is_(exclusive))
     return query.order_by(mine.c.priority.desc(), mine.c.available_at).correlate(owners, kinds)

@@ -1,7 +1,7 @@
-"""The claim: which job a worker takes next.
+"""The claim: the choice of the job that a worker runs next.
 
-A job that asks for what this version does not know is put off, uncharged, and the next one is taken: a newer worker
-may come, and this one must neither run the job otherwise than it asks, nor fail it.
+A job that asks for a feature that this version does not know is put off, without a failure, and the next one is taken.
+A newer worker may come. This one must neither run the job in another way than it asks, nor fail it.
 """
 
 from __future__ import annotations
@@ -22,21 +22,23 @@ from dictograph.store.tables import job
 
 log = logging.getLogger(__name__)
 
-#: For how long a job that this version cannot run is put off, in seconds.
+#: How long a job that this version cannot run is put off, in seconds.
 PUT_OFF_S = 60.0
 
-#: So many are put off in one transaction at most: others wait for its end.
+#: The most jobs that one transaction puts off: other transactions wait for its end.
 _MOST_PUT_OFF = 50
 
-#: How many jobs of an owner are looked at first, and how much further each time when others were taking them all.
+#: How many jobs of an owner are read first, and the factor for each further round when others are taking all of them.
 _DEPTH, _DEEPER = 4, 8
 
 
 @dataclass(frozen=True, slots=True)
 class Claimant:
-    """A worker with a free place. `runnable` are (engine, model) pairs, where model "" is the
-    configured default; `busy` says that it runs other jobs already; `lease_seconds` is how long it
-    may be silent. `for_starving` takes only what has to run alone: see `starves`. `needs` are those that it supports.
+    """A worker with a free slot.
+
+    `runnable` are (engine, model) pairs, where model "" is the configured default. `busy`: the worker runs other jobs
+    already. `lease_seconds`: the time between renewals of its leases. `for_starving`: take only jobs that have to run
+    alone, see `has_waiting_exclusive_job`. `needs` are the features that it supports.
     """
 
     worker_id: str
@@ -48,18 +50,18 @@ class Claimant:
 
     @property
     def rows(self) -> Runnable:
-        """The kinds of rows that it can run."""
+        """Return the kinds of rows that the worker can run."""
         return frozenset((*pair, need) for pair in self.runnable for need in self.needs)
 
     @property
     def exclusive(self) -> bool | None:
-        """Whether the job has to be one that runs alone, or must not be; None: either will do."""
+        """Return true to take only a job that runs alone, false to take only others, None to take either."""
         return self.for_starving if self.busy or self.for_starving else None
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A job with the right to it. `alone`: its lease was lost before, so nothing may run beside it."""
+    """A job with its lease. `exclusive`: its lease was lost before, so nothing may run beside it."""
 
     job: Job
     lease: Lease
@@ -68,15 +70,15 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class PutOff:
-    """So many jobs were put off, and there may be more to claim: ask again."""
+    """The number of jobs that were put off. There may be more to claim: call again."""
 
     jobs: int
 
 
 def claim_job(conn: Connection, claimant: Claimant) -> Claim | PutOff | None:
-    """Take the best job that the worker can run; None when there is none that nobody else is taking.
+    """Take the best job that the worker can run; None when there is no job that other workers are not taking.
 
-    A job that asks for what this version does not know is put off for a minute.
+    A job that asks for a feature that this version does not know is put off for a minute.
     """
     rows, depth, put_off = claimant.rows, _DEPTH, 0
     while ids := candidates(conn, rows, claimant.exclusive, depth):
@@ -98,13 +100,13 @@ def claim_job(conn: Connection, claimant: Claimant) -> Claim | PutOff | None:
 
 
 def has_waiting_exclusive_job(conn: Connection, claimant: Claimant, patience_s: float) -> bool:
-    """Whether a job that nothing may run beside has waited for so long, and this worker could run it."""
-    query = select(literal(1)).where(  # but for the last, every column is in the index of the claim
+    """Return whether a job that has to run alone has waited for `patience_s`, and this worker could run it."""
+    query = select(literal(1)).where(  # every column but the last is in the index of the claim
         job.c.queued_owner.is_not(None),
         tuple_(job.c.claim_engine, job.c.claim_model, job.c.claim_needs).in_(sorted(claimant.rows)),
         job.c.available_at <= now_epoch() - patience_s,
         job.c.alone.is_(True),
-        job.c.put_off_for.is_(None),  # no room is made again and again for what cannot be run
+        job.c.put_off_for.is_(None),  # workers do not become free again and again for a job that they cannot run
     )
     return conn.execute(query.limit(1)).first() is not None
 
@@ -126,7 +128,7 @@ def _take(conn: Connection, ids: Sequence[str], claimant: Claimant) -> JobRow | 
 
 
 def _put_off(conn: Connection, taken: JobRow, why: str) -> None:
-    """Undo what the claim has done to a row, and have nobody look at it for a while."""
+    """Undo the claim of a row, and keep it from being claimed for a while."""
     log.info("job %s: put off for %.0f s, since this version does not know %s", taken.id, PUT_OFF_S, why)
     before = {"attempt": taken.attempt - 1, "last_seq": taken.last_seq - 1, "status": JobStatus.PENDING, **NO_LEASE}
     first = {"started_at": None} if taken.attempt == 1 else {}
@@ -135,11 +137,11 @@ def _put_off(conn: Connection, taken: JobRow, why: str) -> None:
 
 
 @cached_statement
-def _taking(runnable: Runnable, alone: bool | None, count: int) -> Update:
+def _taking(runnable: Runnable, exclusive: bool | None, count: int) -> Update:
     ids = [bindparam(_place(place), type_=job.c.id.type) for place in range(count)]
     free = (
         select(job.c.id)
-        .where(job.c.id.in_(ids), claimable(runnable, alone))
+        .where(job.c.id.in_(ids), claimable(runnable, exclusive))
         .order_by(case(*((job.c.id == id, place) for place, id in enumerate(ids))))
         .limit(1)
         .with_for_update(skip_locked=True)

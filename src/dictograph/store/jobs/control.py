@@ -1,4 +1,4 @@
-"""What people do to jobs. Owner None is the operator, who may do it to anybody's."""
+"""The actions of people on jobs. Owner None is the operator, who may act on the jobs of all owners."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dictograph.store.webhooks import deliveries
 
 
 def cancel(conn: Connection, owner: str | None, job_id: str) -> Job:
-    """Stop a job. The worker that runs it loses its lease with this very write.
+    """Stop a job. The worker that runs it loses its lease with this write.
 
     Raises NotFound, or JobStateConflict when the job has ended already.
     """
@@ -27,9 +27,9 @@ def cancel(conn: Connection, owner: str | None, job_id: str) -> Job:
 
 
 def retry(conn: Connection, owner: str | None, job_id: str) -> Job:
-    """Run a failed or cancelled job again, from its last committed window, with a whole budget.
+    """Run a failed or cancelled job again, from its last committed window, with a full retry budget.
 
-    Raises NotFound, or JobStateConflict when the job has not ended so, or its upload is no longer kept.
+    Raises NotFound, or JobStateConflict when the job is not failed or cancelled, or its upload is no longer kept.
     """
     row = _change(conn, owner, job_id, _retry)
     events.append(conn, row.id, row.last_seq, [("retried", {})])
@@ -38,9 +38,9 @@ def retry(conn: Connection, owner: str | None, job_id: str) -> Job:
 
 
 def remove(conn: Connection, owner: str | None, job_id: str) -> Job:
-    """Remove a job with its windows, events and messages; returns what it was, so that its audio can follow."""
+    """Remove a job with its windows, events and messages; returns it, so that the caller can remove its audio."""
     row = find(conn, owner, job_id, locked=True)
-    conn.execute(delete(job).where(job.c.id == row.id))  # all that belongs to it goes by ON DELETE CASCADE
+    conn.execute(delete(job).where(job.c.id == row.id))  # its other rows go by ON DELETE CASCADE
     changes.of_job(conn, row.id)
     return as_job(row)
 
@@ -48,7 +48,7 @@ def remove(conn: Connection, owner: str | None, job_id: str) -> Job:
 def _change(
     conn: Connection, owner: str | None, job_id: str, change: Callable[[Connection, JobRow], JobRow | None]
 ) -> JobRow:
-    """Change the job as it is seen: nobody else can in between."""
+    """Lock the job, then change it: no other process can change it in between."""
     row = change(conn, find(conn, owner, job_id, locked=True))
     assert row is not None, "the lock holds the row as it was seen"
     return row

@@ -1,4 +1,4 @@
-"""The ends of an attempt: the job is done, has failed, or is given back."""
+"""The ends of an attempt: the job is completed, has failed, or is released."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _RESULTS = (
 
 
 def complete(conn: Connection, lease: Lease) -> Job:
-    """Every window is committed: the job has its text and is done.
+    """Complete a job whose windows are all committed, and store its text.
 
-    Raises DictographError when windows are missing: that would be a mistake of the caller's.
+    Raises DictographError when windows are missing: that is a mistake of the caller.
     """
     row = fenced(
         conn,
@@ -46,14 +46,14 @@ def complete(conn: Connection, lease: Lease) -> Job:
     if not row.plan_complete or row.windows_done != row.windows_planned:
         planned = row.windows_planned if row.plan_complete else "an unfinished plan"
         raise DictographError(f"Job {row.id} cannot be completed: {row.windows_done} windows of {planned} are done.")
-    told = {"duration": row.duration, "windows": row.windows_done, "language": row.language}
-    events.append(conn, row.id, row.last_seq, [("completed", told)])
+    data = {"duration": row.duration, "windows": row.windows_done, "language": row.language}
+    events.append(conn, row.id, row.last_seq, [("completed", data)])
     deliveries.enqueue_end_webhook(conn, row)
     return as_job(row)
 
 
 def fail(conn: Connection, lease: Lease, error: ErrorRecord, retryable: bool, policy: RetryPolicy) -> Job:
-    """The attempt has failed. The job is tried again later if that may help and the budget allows it."""
+    """End a failed attempt. The job is tried again later if that may help and the budget allows it."""
     seen = fenced(conn, lease, 0)
     row = end_attempt(conn, seen, error, policy if retryable else None)
     assert row is not None, "the fence holds the row"
@@ -61,7 +61,7 @@ def fail(conn: Connection, lease: Lease, error: ErrorRecord, retryable: bool, po
 
 
 def release(conn: Connection, lease: Lease) -> Job:
-    """Give the job back, uncounted: it keeps its windows and its place in the queue."""
+    """Give the job back without counting a failure: it keeps its windows and its place in the queue."""
     row = fenced(conn, lease, 1, _ENDED, status=JobStatus.PENDING, **NO_LEASE)
     events.append(conn, row.id, row.last_seq, [("released", {})])
     outbox.dispatch(conn, row)
@@ -69,18 +69,18 @@ def release(conn: Connection, lease: Lease) -> Job:
 
 
 def release_unknown(conn: Connection, worker_id: str, tokens: Collection[str]) -> list[str]:
-    """Give back what this worker holds and knows nothing of, these leases being all it knows: a claim whose answer
-    got lost. Returns the ids."""
+    """Release the jobs that this worker holds without knowing it, because the answer to its claim got lost. `tokens`
+    are the leases that the worker knows. Returns the ids of the released jobs."""
     query = select(job.c.id, job.c.attempt, job.c.lease_token).where(
         status_is(JobStatus.PROCESSING), job.c.worker_id == worker_id, job.c.lease_token.not_in(list(tokens))
     )
-    query = query.with_for_update(skip_locked=True)  # where rows are locked: what is being cancelled stays
+    query = query.with_for_update(skip_locked=True)  # on PostgreSQL, a job that is being cancelled stays as it is
     unknown = [Lease(row.id, row.attempt, row.lease_token) for row in conn.execute(query)]
     return [release(conn, lease).id for lease in unknown]
 
 
 def _text(conn: Connection, job_id: str) -> str:
-    """The text of all windows, read a page at a time: results with words are many times longer."""
+    """Return the text of all windows, read a page at a time: results with words are many times longer."""
     parts: list[str] = []
     last = -1
     while rows := conn.execute(_RESULTS, {"of_job": job_id, "last": last}).all():

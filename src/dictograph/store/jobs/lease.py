@@ -1,4 +1,4 @@
-"""Leases: the fence in front of every write of a worker, their renewal, and what happens when they are lost."""
+"""Leases: the fence before every write of a worker, their renewal, and the loss of a lease."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ FENCED = (
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How long a job waits after a failure: `base` seconds, doubling, at most `cap`. After one that its worker could
-    do nothing about and that may pass, it has `patience` seconds, if that is longer: see `patient`."""
+    """How long a job waits after a failure: `base` seconds, doubling, at most `cap`. After a temporary failure outside
+    its worker, it has `patience` seconds, if that is longer: see `patient`."""
 
     base: float
     cap: float
@@ -42,30 +42,30 @@ class RetryPolicy:
 
     @property
     def longest(self) -> float:
-        """The longest wait that there is, in seconds."""
+        """Return the longest possible wait, in seconds."""
         return max(self.cap, self.patience)
 
     def delay(self, failures: int) -> float:
-        """Seconds to wait after so many failures, by chance between a half and the whole."""
+        """Return the seconds to wait after this number of failures: random, between half and all of the delay."""
         return backoff_seconds(failures, self.base, self.cap, random.Random())
 
     def patient(self) -> RetryPolicy:
-        """These waits, but long enough that the second and third attempt come in about `patience` seconds."""
+        """Return a policy whose waits bring the second and third attempt in about `patience` seconds."""
         return RetryPolicy(max(self.base, self.patience / 3), self.longest)
 
 
 def fence(conn: Connection, lease: Lease, events: int, **values: Any) -> int:
-    """Change the row of a job that this worker owns, and reserve the numbers of so many events.
+    """Change the row of a job that this worker owns, and reserve numbers for `events` events.
 
-    Returns the number of the first of them. Raises LeaseLost when the job is no longer this worker's.
+    Returns the first of the numbers. Raises LeaseLost when the job is no longer this worker's.
     """
     return int(fenced(conn, lease, events, **values).last_seq) - events + 1
 
 
 def fenced(conn: Connection, lease: Lease, events: int, change: Update = FENCED, **values: Any) -> JobRow:
-    """As `fence`, but returns the new row, whose `last_seq` is the number of the last event.
+    """Do the same as `fence`, but return the new row, whose `last_seq` is the number of the last event.
 
-    `change` is FENCED, with what the database itself has to compute; `values` are all others, and its parameters.
+    `change` is FENCED, with the values that the database computes; `values` are all others, and its parameters.
     """
     owned = {"of_job": lease.job_id, "of_attempt": lease.attempt, "of_token": lease.token}
     now = as_datetime(read_clock(conn))
@@ -76,13 +76,13 @@ def fenced(conn: Connection, lease: Lease, events: int, change: Update = FENCED,
 
 
 def renew(conn: Connection, leases: Sequence[Lease], lease_seconds: float) -> set[str]:
-    """Extend the leases from now on; returns the ids of the jobs that are still owned."""
+    """Extend the leases from now on; returns the ids of the jobs that the worker still owns."""
     change = update(job).where(_is_held(leases)).values(lease_expires_at=now_epoch() + lease_seconds)
     return set(conn.execute(change.returning(job.c.id)).scalars())
 
 
 def still_held(conn: Connection, leases: Sequence[Lease]) -> set[str]:
-    """The ids of the jobs that are still owned; nothing is extended."""
+    """Return the ids of the jobs that the worker still owns. No lease is extended."""
     return set(conn.execute(select(job.c.id).where(_is_held(leases))).scalars())
 
 
@@ -94,7 +94,7 @@ def _is_held(leases: Sequence[Lease]) -> ColumnElement[bool]:
 
 @dataclass(frozen=True, slots=True)
 class HeldLease:
-    """A lease as it stands: `ends` by the database's clock, which is `left` seconds from now (or past, below 0)."""
+    """A lease of a running job: `ends` is by the database's clock, `left` is in seconds from now (below 0: past)."""
 
     job_id: str
     attempt: int
@@ -103,7 +103,7 @@ class HeldLease:
 
 
 def held_leases(conn: Connection) -> list[HeldLease]:
-    """The leases of all jobs that run, wherever their workers are."""
+    """Return the leases of all running jobs, of all workers."""
     now = read_clock(conn)
     query = select(job.c.id, job.c.attempt, job.c.lease_expires_at).where(status_is(JobStatus.PROCESSING))
     return [
@@ -112,22 +112,22 @@ def held_leases(conn: Connection) -> list[HeldLease]:
 
 
 def lose_silent(conn: Connection, silent: Sequence[HeldLease], policy: RetryPolicy) -> list[str]:
-    """Return the jobs whose leases still stand as they were seen; gives their ids.
+    """End the attempts whose leases have not changed since they were read; returns the ids of the jobs.
 
-    One that was renewed in between is left alone: its worker lives.
+    A lease that was renewed in between is kept: its worker lives.
     """
     seen = [(one.job_id, one.attempt, one.ends) for one in silent]
     return _lose(conn, tuple_(job.c.id, job.c.attempt, job.c.lease_expires_at).in_(seen), policy)
 
 
 def lose_of_workers(conn: Connection, worker_ids: Iterable[str], policy: RetryPolicy) -> list[str]:
-    """Return the jobs of workers that are known to be dead; gives their ids."""
+    """End the attempts of workers that are known to be dead; returns the ids of the jobs."""
     return _lose(conn, job.c.worker_id.in_(list(worker_ids)), policy)
 
 
 def _lose(conn: Connection, which: ColumnElement[bool], policy: RetryPolicy) -> list[str]:
     query = select(*JOB_COLUMNS).where(status_is(JobStatus.PROCESSING), which).order_by(job.c.lease_expires_at)
-    query = query.with_for_update(skip_locked=True)  # where rows are locked: what is being renewed stays
+    query = query.with_for_update(skip_locked=True)  # on PostgreSQL, a lease that is being renewed stays
     record = ErrorRecord(LostWorker.code, "The worker that ran the job went away in the middle of an attempt.")
     return [
         str(seen.id)
@@ -139,10 +139,10 @@ def _lose(conn: Connection, which: ColumnElement[bool], policy: RetryPolicy) -> 
 def end_attempt(
     conn: Connection, seen: JobRow, error: ErrorRecord, policy: RetryPolicy | None, **values: Any
 ) -> JobRow | None:
-    """An attempt has failed: the job waits for the next, or fails for good when the budget is spent.
+    """End a failed attempt: the job waits for the next one, or fails for good when the budget is spent.
 
-    Without a `policy` another attempt would not help. Returns the new row; None when the row is no
-    longer as it was seen.
+    `policy` is None when another attempt would not help. Returns the new row; None when the row has changed since
+    it was read.
     """
     failures = seen.failures + 1
     values |= {"failures": failures, **NO_LEASE, **TIME_SPENT, **error_values(error)}
@@ -151,8 +151,8 @@ def end_attempt(
     delay = policy.delay(failures)
     row = transition(conn, seen, JobStatus.PENDING, 1, available_at=now_epoch() + delay, **values)
     if row is not None:
-        told = {"error": asdict(error), "failures": failures, "delay": round(delay, 3)}
-        events.append(conn, row.id, row.last_seq, [("retrying", told)])
+        data = {"error": asdict(error), "failures": failures, "delay": round(delay, 3)}
+        events.append(conn, row.id, row.last_seq, [("retrying", data)])
         outbox.dispatch(conn, row)
     return row
 

@@ -1,4 +1,4 @@
-"""What a worker writes while it runs a job. Every write is fenced and leaves its event."""
+"""The writes of a worker while it runs a job. Every write is fenced and adds its event."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _RESULT = (
 
 @dataclass(frozen=True, slots=True)
 class PlannedWindow:
-    """A stretch of audio to transcribe, in seconds of the original, with the SHA-256 of its samples."""
+    """A part of the audio to transcribe, in seconds of the original, with the SHA-256 of its samples."""
 
     index: int
     start: float
@@ -55,12 +55,12 @@ class StoredWindow:
 
 
 def record_audio(conn: Connection, lease: Lease, audio: StoredAudio) -> None:
-    """The job's bytes are in storage."""
+    """Record that the job's audio is in storage."""
     fence(conn, lease, 0, audio_name=audio.name, audio_sha256=audio.sha256, audio_size=audio.size)
 
 
 def freeze_engine(conn: Connection, lease: Lease, frozen: FrozenEngine, warnings: Sequence[WarningDict]) -> None:
-    """Engine and exact model are decided, for this attempt and all later ones."""
+    """Fix the engine and exact model for this attempt and all later ones."""
     fresh, grown = _new_warnings(conn, lease, warnings)
     first = fence(
         conn,
@@ -73,12 +73,12 @@ def freeze_engine(conn: Connection, lease: Lease, frozen: FrozenEngine, warnings
         claim_model=frozen.model,
         **grown,
     )
-    told = {"engine": frozen.engine, "model": frozen.model, "revision": frozen.revision}
-    events.append(conn, lease.job_id, first, [("engine", told), *_as_events(fresh)])
+    data = {"engine": frozen.engine, "model": frozen.model, "revision": frozen.revision}
+    events.append(conn, lease.job_id, first, [("engine", data), *_as_events(fresh)])
 
 
 def freeze_language(conn: Connection, lease: Lease, language: str | None, probability: float | None) -> None:
-    """The language is decided for all windows; None when there is nothing to tell it from."""
+    """Fix the language for all windows; None when it cannot be detected."""
     first = fence(conn, lease, 1, language=language, language_probability=probability)
     events.append(conn, lease.job_id, first, [("language", {"language": language, "probability": probability})])
 
@@ -86,8 +86,8 @@ def freeze_language(conn: Connection, lease: Lease, language: str | None, probab
 def plan_windows(
     conn: Connection, lease: Lease, windows: Sequence[PlannedWindow], duration: float, rules: str | None = None
 ) -> None:
-    """Append windows to the plan. `duration` is what is known so far of the audio, in seconds; `rules` is the version
-    of those that the plan is made by."""
+    """Append windows to the plan. `duration` is the length of the audio as far as it is known, in seconds; `rules` is
+    the version of the rules for the plan."""
     row = fenced(conn, lease, 1, _PLANNED, more=len(windows), duration=duration, rules=rules)
     if row.plan_complete:
         raise DictographError(f"The plan of job {lease.job_id} is complete; no window can be added.")
@@ -100,7 +100,7 @@ def plan_windows(
 def finish_plan(
     conn: Connection, lease: Lease, duration: float, warnings: Sequence[WarningDict], rules: str | None = None
 ) -> None:
-    """All windows are planned, and the audio's exact length is known; `rules` as for `plan_windows`."""
+    """Complete the plan: all windows are planned, and `duration` is exact. `rules` is as for `plan_windows`."""
     fresh, grown = _new_warnings(conn, lease, warnings)
     row = fenced(conn, lease, 1 + len(fresh), plan_complete=True, duration=duration, rules=rules, **grown)
     first = row.last_seq - len(fresh)
@@ -108,7 +108,7 @@ def finish_plan(
 
 
 def restart_windows(conn: Connection, lease: Lease, code: str, reason: str) -> None:
-    """The plan, all results and the language are void: the samples, or the rules, are not what they were."""
+    """Drop the plan, all results and the language, because the samples or the rules have changed."""
     first = fence(
         conn,
         lease,
@@ -127,7 +127,7 @@ def restart_windows(conn: Connection, lease: Lease, code: str, reason: str) -> N
 
 
 def commit_windows(conn: Connection, lease: Lease, results: Sequence[tuple[int, dict[str, Any]]]) -> None:
-    """Store the results of the next windows, (index, result) in order. The retry budget is whole again.
+    """Store the results of the next windows, (index, result) in order. The retry budget is full again.
 
     Raises DictographError when they are not the next ones, or were never planned.
     """
@@ -144,8 +144,8 @@ def commit_windows(conn: Connection, lease: Lease, results: Sequence[tuple[int, 
         alone=False,
     )
     _check_run([index for index, _ in results], row.windows_done - len(results), lease)
-    told = [("segments", _commit_window(conn, row, index, result)) for index, result in results]
-    events.append(conn, lease.job_id, row.last_seq - len(results) + 1, told)
+    data = [("segments", _commit_window(conn, row, index, result)) for index, result in results]
+    events.append(conn, lease.job_id, row.last_seq - len(results) + 1, data)
 
 
 def _commit_window(conn: Connection, row: JobRow, index: int, result: dict[str, Any]) -> dict[str, Any]:
@@ -194,8 +194,8 @@ def _as_events(warnings: Sequence[WarningDict]) -> list[tuple[str, WarningDict]]
 def _new_warnings(
     conn: Connection, lease: Lease, warnings: Sequence[WarningDict]
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Those that the job does not have yet (an attempt that resumes finds the same again), and what changes in its
-    row."""
+    """Return the warnings that the job does not have yet, and the changed columns of its row. An attempt that resumes
+    finds the same warnings again."""
     if not warnings:
         return [], {}
     locked = select(job.c.warnings).where(job.c.id == lease.job_id).with_for_update()

@@ -1,7 +1,7 @@
-"""Retention: what was kept long enough goes, a batch at a time.
+"""Retention: rows that were kept long enough are removed, a batch at a time.
 
-Where rows are locked, one that somebody else is changing is left for the next turn: two workers that
-prune at once share the work, and a job that is being run again keeps what it has.
+On PostgreSQL, a row that another transaction is changing is left for the next round. So two workers that prune at once
+share the work, and a job that is being retried keeps its data.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from dictograph.store.clock import as_datetime, now_epoch, read_clock
 from dictograph.store.tables import event, job, upload_slot, webhook_delivery
 from dictograph.webhooks.delivery import DeliveryState
 
-#: One batch of jobs has no more than about so many events and windows: SQLite removes some ten thousand in a second,
-#: and for as long nobody else writes.
+#: The most events and windows, roughly, of one batch of jobs. SQLite removes some ten thousand in a second, and no one
+#: else can write meanwhile.
 _MOST_ROWS = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """What one batch came to. `more`: there may be more that is due; `objects`: the names of those that no row names
-    any more, to be deleted."""
+    """The result of one batch. `more`: more rows may be due. `objects`: objects that no row names any more, to be
+    deleted."""
 
     more: bool
     objects: list[str] = field(default_factory=list)
 
 
 def prune_audio(conn: Connection, older_than_s: float, limit: int) -> Pruned:
-    """Take the audio from jobs that ended so long ago."""
+    """Take the audio from jobs that ended more than `older_than_s` seconds ago."""
     query = (
         select(job.c.id, job.c.audio_name)
         .where(job.c.audio_name.is_not(None), job.c.finished_at < _before(conn, older_than_s))
@@ -49,7 +49,7 @@ def prune_audio(conn: Connection, older_than_s: float, limit: int) -> Pruned:
 
 
 def prune_jobs(conn: Connection, older_than_s: float, limit: int) -> Pruned:
-    """Remove jobs that ended so long ago, with all they have."""
+    """Remove jobs that ended more than `older_than_s` seconds ago, with all their rows."""
     logged = case((job.c.events_pruned, 0), else_=job.c.last_seq)
     query = (
         select(job.c.id, job.c.audio_name, logged.label("events"), (logged + job.c.windows_planned).label("weight"))
@@ -66,9 +66,9 @@ def prune_jobs(conn: Connection, older_than_s: float, limit: int) -> Pruned:
 
 
 def prune_events(conn: Connection, older_than_s: float, limit: int) -> Pruned:
-    """Remove the events of jobs that ended so long ago, and the log of their webhooks.
+    """Remove the events of jobs that ended more than `older_than_s` seconds ago, and the log of their webhooks.
 
-    A job keeps its `last_seq`: what comes after is numbered on.
+    A job keeps its `last_seq`: later events continue the numbers.
     """
     query = (
         select(job.c.id, job.c.last_seq.label("events"), job.c.last_seq.label("weight"))
@@ -87,8 +87,8 @@ def prune_events(conn: Connection, older_than_s: float, limit: int) -> Pruned:
 
 
 def _batch(conn: Connection, query: Select[Any], limit: int) -> tuple[Sequence[Row[Any]], bool]:
-    """The first jobs asked for, locked: at least one, and no more than have `_MOST_ROWS` between them by their
-    `weight`; and whether there may be more."""
+    """Return the first jobs of the query, locked, and whether there may be more. There is at least one job; together
+    their `weight` is at most `_MOST_ROWS`."""
     found = conn.execute(query.limit(limit).with_for_update(skip_locked=True)).all()
     light = sum(total <= _MOST_ROWS for total in accumulate(row.weight for row in found))
     rows = found[: max(1, light)]
@@ -96,8 +96,11 @@ def _batch(conn: Connection, query: Select[Any], limit: int) -> tuple[Sequence[R
 
 
 def _is_shortened(conn: Connection, rows: Sequence[Row[Any]]) -> bool:
-    """Whether the job of a batch has so many events that only the oldest went this time. Its windows are no such
-    matter: how long audio may be bounds them, and without them a job could not be run again."""
+    """Return whether the first job has too many events for one batch, so that only its oldest events were removed.
+
+    Its windows are no problem: the limit on the audio's length bounds them, and without them a job could not be
+    retried.
+    """
     if not rows or rows[0].events <= _MOST_ROWS:
         return False
     first = events.first_seq(conn, rows[0].id) or 0
@@ -106,10 +109,12 @@ def _is_shortened(conn: Connection, rows: Sequence[Row[Any]]) -> bool:
 
 
 def prune_uploads(conn: Connection, expired_for_s: float, limit: int) -> Pruned:
-    """Remove addresses to upload to that expired so long ago, but for those whose object a job still waits for."""
+    """Remove upload addresses that expired more than `expired_for_s` seconds ago, unless a job waits for the object."""
     query = (
         select(upload_slot.c.id, upload_slot.c.object_name, upload_slot.c.size)
-        .where(upload_slot.c.expires_at < now_epoch() - expired_for_s, upload_slot.c.object_name.not_in(_wanted()))
+        .where(
+            upload_slot.c.expires_at < now_epoch() - expired_for_s, upload_slot.c.object_name.not_in(_needed_objects())
+        )
         .order_by(upload_slot.c.created_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -120,8 +125,8 @@ def prune_uploads(conn: Connection, expired_for_s: float, limit: int) -> Pruned:
 
 
 def prune_empty_uploads(conn: Connection, expired_for_s: float, limit: int) -> Pruned:
-    """Remove addresses that expired so long ago, and to which nothing was uploaded. Nobody misses them, and whoever
-    may ask for addresses can have very many."""
+    """Remove upload addresses that expired more than `expired_for_s` seconds ago, and to which nothing was uploaded.
+    A client may have requested very many of them."""
     due = select(upload_slot.c.id).where(
         upload_slot.c.size.is_(None), upload_slot.c.expires_at < now_epoch() - expired_for_s
     )
@@ -130,7 +135,7 @@ def prune_empty_uploads(conn: Connection, expired_for_s: float, limit: int) -> P
 
 
 def unnamed(conn: Connection, names: Iterable[str]) -> list[str]:
-    """Which of these objects no job names, and nobody uploaded to have a job made of it."""
+    """Return which of these objects neither a job nor an upload slot names."""
     asked = list(names)
     named = set(conn.execute(select(job.c.audio_name).where(job.c.audio_name.in_(asked))).scalars())
     named |= set(conn.execute(select(upload_slot.c.object_name).where(upload_slot.c.object_name.in_(asked))).scalars())
@@ -144,8 +149,8 @@ def names_objects(conn: Connection) -> bool:
     return any(conn.execute(query).first() is not None for query in (of_jobs, of_uploads))
 
 
-def _wanted() -> Select[tuple[str]]:
-    """The objects that jobs which wait or run are made of: two questions, each led into an index of such jobs alone."""
+def _needed_objects() -> Select[tuple[str]]:
+    """Return the objects of waiting and running jobs: two queries, each on an index that holds only such jobs."""
     made_of = select(job.c.url).where(job.c.source_kind == SourceKind.OBJECT.value)
     live = [made_of.where(owner.is_not(None)) for owner in (job.c.queued_owner, job.c.running_owner)]
     return select(union_all(*live).subquery().c.url)

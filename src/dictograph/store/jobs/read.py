@@ -1,4 +1,4 @@
-"""What is asked about jobs."""
+"""Queries about jobs."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ _OF_STORED_AUDIO = (
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some jobs, newest first, and where the next ones begin; None when there are no more."""
+    """Some jobs, newest first, and the cursor of the next page; None when there are no more."""
 
     jobs: list[Job]
     next_cursor: str | None
 
 
 def get_job(conn: Connection, owner: str | None, job_id: str) -> Job:
-    """The job. Raises NotFound when it is not there, or somebody else's (unless `owner` is None)."""
+    """Return the job. Raises NotFound when it does not exist, or (unless `owner` is None) belongs to another owner."""
     return as_job(find(conn, owner, job_id))
 
 
 def stored_audio(conn: Connection, after: str, limit: int) -> list[StoredAudio]:
-    """The audio of all jobs that still have theirs, and uploads that jobs may yet be made of, by name: at most
-    `limit` after the name `after`."""
+    """Return the stored audio of jobs, and uploads without a job yet, ordered by name: at most `limit` after the name
+    `after`."""
     slot, audio = upload_slot.c, job.c
     of_jobs = select(audio.audio_name.label("name"), audio.audio_sha256.label("sha256"), audio.audio_size.label("size"))
     uploads = select(slot.object_name, slot.sha256, slot.size).where(slot.object_name > after, slot.size.is_not(None))
@@ -64,7 +64,7 @@ def stored_audio(conn: Connection, after: str, limit: int) -> list[StoredAudio]:
 
 
 def needs_stored_audio(conn: Connection) -> bool:
-    """Whether there is a job under way whose audio lies in the storage."""
+    """Return whether a waiting or running job has its audio in the storage."""
     return conn.execute(_OF_STORED_AUDIO).first() is not None
 
 
@@ -78,15 +78,15 @@ def list_jobs(
     limit: int = 50,
     dead: bool = False,
 ) -> Page:
-    """A page of jobs, newest first; `dead` gives only those whose retry budget is spent.
+    """Return a page of jobs, newest first; `dead` gives only those whose retry budget is spent.
 
-    Jobs that come in while pages are turned change no later page. Raises InvalidRequest for a
-    cursor that this function did not give.
+    Jobs that are created between two pages do not change later pages. Raises InvalidRequest for a cursor that this
+    function did not give.
     """
-    wanted = [JobStatus.FAILED] if dead else list(dict.fromkeys(statuses))
+    selected = [JobStatus.FAILED] if dead else list(dict.fromkeys(statuses))
     conditions: list[ColumnElement[bool] | None] = [
         job.c.owner == owner if owner is not None else None,
-        _in_state(wanted) if wanted else None,
+        _in_state(selected) if selected else None,
         job.c.failures >= job.c.max_attempts if dead else None,
         job.c.creation_date > created_after if created_after else None,
         job.c.creation_date < created_before if created_before else None,
@@ -109,7 +109,7 @@ def list_jobs(
 def windows(
     conn: Connection, job_id: str, after_index: int = -1, limit: int = 64, committed_only: bool = False
 ) -> list[StoredWindow]:
-    """The job's windows above `after_index`, in order, at most `limit`."""
+    """Return the job's windows above `after_index`, in order, at most `limit`."""
     query = select(window).where(window.c.job_id == job_id, window.c.number > after_index)
     if committed_only:
         query = query.where(window.c.result.is_not(None))
@@ -118,14 +118,14 @@ def windows(
 
 
 def queue_position(conn: Connection, job_id: str) -> int | None:
-    """How many pending jobs are to be run until this one is, itself included (1 is next); None when
-    it is not pending. Fairness between owners is left out of the count."""
+    """Return the job's position among the pending jobs (1 is next); None when it is not pending. Fairness between
+    owners is left out of the count."""
     mine = conn.execute(_WAITING, {"of_job": job_id}).one_or_none()
     return None if mine is None else int(conn.execute(_BEFORE, mine._asdict()).scalar_one()) + 1
 
 
 def queue_order(conn: Connection, limit: int) -> list[str]:
-    """The ids of the pending jobs in the order of `queue_position`, at most `limit`."""
+    """Return the ids of the pending jobs in the order of `queue_position`, at most `limit`."""
     query = select(job.c.id).where(status_is(JobStatus.PENDING))
     return list(
         conn.execute(query.order_by(job.c.priority.desc(), job.c.available_at, job.c.id).limit(limit)).scalars()
@@ -133,7 +133,7 @@ def queue_order(conn: Connection, limit: int) -> list[str]:
 
 
 def counts(conn: Connection, owner: str | None = None) -> dict[JobStatus, int]:
-    """How many jobs there are in each state; all states are there."""
+    """Return the number of jobs in each state; all states are present."""
     query = select(job.c.status, func.count().label("jobs")).group_by(job.c.status)
     if owner is not None:
         query = query.where(job.c.owner == owner)
@@ -141,7 +141,7 @@ def counts(conn: Connection, owner: str | None = None) -> dict[JobStatus, int]:
 
 
 def live_counts(conn: Connection, owner: str | None = None) -> dict[JobStatus, int]:
-    """How many jobs wait and how many run, by indexes that hold no others: the same cost whatever has ended."""
+    """Return the numbers of waiting and running jobs. Their indexes hold no others: ended jobs add no cost."""
     columns = {JobStatus.PENDING: job.c.queued_owner, JobStatus.PROCESSING: job.c.running_owner}
     return {
         status: int(conn.execute(select(func.count()).where(_belongs_to(column, owner))).scalar_one())
@@ -150,9 +150,9 @@ def live_counts(conn: Connection, owner: str | None = None) -> dict[JobStatus, i
 
 
 def unsupported_count(conn: Connection, owner: str | None, needs: Iterable[str]) -> int:
-    """Count the jobs that wait for a worker that supports what they ask; `needs` are those that are supported."""
+    """Count the jobs that wait for a worker with the features they need; `needs` are the supported ones."""
     mine, known = _belongs_to(job.c.queued_owner, owner), job.c.claim_needs.in_(sorted(needs))
-    # Two counts: of the first the index of the claim holds every column, of the second one that has no other rows.
+    # Two counts: the index of the claim holds every column of the first; the second has an index with no other rows.
     counts = (
         select(func.count()).where(mine, ~known),
         select(func.count()).where(mine, job.c.put_off_for.is_not(None), known),
@@ -164,5 +164,5 @@ def _belongs_to(column: ColumnElement[str | None], owner: str | None) -> ColumnE
     return column.is_not(None) if owner is None else column == owner
 
 
-def _in_state(wanted: Sequence[JobStatus]) -> ColumnElement[bool]:
-    return status_is(wanted[0]) if len(wanted) == 1 else job.c.status.in_(wanted)
+def _in_state(statuses: Sequence[JobStatus]) -> ColumnElement[bool]:
+    return status_is(statuses[0]) if len(statuses) == 1 else job.c.status.in_(statuses)

@@ -1,4 +1,4 @@
-"""A row of the job table, as a `Job`, and the ways to change one."""
+"""Rows of the job table: their conversion to a `Job`, and their changes."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from dictograph.store.tolerant import known_or_text, read_limits, read_options
 
 JobRow = Row[*tuple[Any, ...]]
 
-#: What a `Job` is made of: everything but the text, which may be long, and what serves the indexes.
+#: The columns of a `Job`: all but the text, which may be long, and the columns for indexes.
 JOB_COLUMNS = [column for column in job.c if column.name != "result_text" and column.computed is None]
 
-#: Nobody holds the job.
+#: The values of a job that no worker holds.
 NO_LEASE: dict[str, Any] = {"lease_token": None, "lease_expires_at": None, "worker_id": None, "claimed_at": None}
 
-#: Nothing went wrong, or it no longer matters.
+#: The values of a job without an error, or whose error no longer matters.
 NO_ERROR: dict[str, Any] = {"error_code": None, "error_message": None, "error_stage": None}
 
-#: Nothing when no attempt was under way, or when the clock was set back in the middle of it.
+#: The current attempt adds nothing when there is none, or when the clock was set back during it.
 _SPENT: ColumnElement[float] = func.coalesce(job.c.processing_seconds, 0.0) + case(
     (now_epoch() > job.c.claimed_at, now_epoch() - job.c.claimed_at), else_=0.0
 )
 
-#: What an attempt that ends adds to the time that was spent on its job.
+#: The values that add the time of an ending attempt to the time spent on its job.
 TIME_SPENT: dict[str, Any] = {
     "processing_seconds": _SPENT,
     "processing_time_seconds": cast(func.round(_SPENT), Integer),
@@ -41,7 +41,7 @@ _OF_OWNER = _ONE.where(job.c.owner == bindparam("of_owner"))
 
 
 def as_job(row: JobRow) -> Job:
-    """The row as the rest of the program knows it. It is read whatever a later version wrote into it."""
+    """Return the row as a `Job`. Unknown values that a later version wrote are accepted."""
     options, unknown_options = read_options(row.options)
     limits, unknown_limits = read_limits(row.limits)
     return Job(
@@ -93,14 +93,14 @@ def _frozen(row: JobRow) -> FrozenEngine | None:
 
 
 def error_values(error: ErrorRecord) -> dict[str, Any]:
-    """The columns that hold an error."""
+    """Return the columns that hold an error."""
     return {"error_code": error.code, "error_message": error.message, "error_stage": error.stage}
 
 
 def find(conn: Connection, owner: str | None, job_id: str, *, locked: bool = False) -> JobRow:
-    """The job's row. Raises NotFound when it is not there or, unless `owner` is None, somebody else's.
+    """Return the job's row. Raises NotFound when it does not exist, or (unless `owner` is None) is another owner's.
 
-    `locked`: nobody else may change it until the end of the transaction.
+    `locked`: no other transaction may change it until the end of this one.
     """
     query = _ONE if owner is None else _OF_OWNER
     if locked:
@@ -112,9 +112,9 @@ def find(conn: Connection, owner: str | None, job_id: str, *, locked: bool = Fal
 
 
 def transition(conn: Connection, seen: JobRow, status: JobStatus, events: int, **values: Any) -> JobRow | None:
-    """Change a row that is still as it was seen, and reserve the numbers of so many events.
+    """Change a row that has not changed since it was read, and reserve numbers for `events` events.
 
-    Returns the new row, whose `last_seq` is the last of them; None when somebody was quicker.
+    Returns the new row, whose `last_seq` is the last of the numbers; None when another process was quicker.
     """
     change = (
         update(job)

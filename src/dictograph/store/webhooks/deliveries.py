@@ -1,7 +1,7 @@
-"""Webhooks in the store: written with the end that they tell of, then sent, until that has come to an end too.
+"""Webhooks in the store: written in the transaction that ends the job, then sent until they succeed or fail for good.
 
-A delivery is a row of the log, and a message in the outbox as long as it is pending. Each has a destination of its
-own, so that one that is sent again holds up nothing else. Locks: the job, its delivery, its message.
+A delivery is a row of the delivery log. While it is pending, it has a message in the outbox too. Each delivery has a
+separate destination, so a retry of one does not delay others. Locks: the job, its delivery, its message.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ _WAITING = (
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A webhook that is to be sent: its message in the outbox, and the delivery. `attempts` is of this round: a
-    redelivery begins another."""
+    """A webhook that is due: its message in the outbox, and the delivery. `attempts` counts the current round: a
+    redelivery begins a new one."""
 
     message: int
     delivery_id: str
@@ -53,8 +53,8 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What an attempt came to. `state` is where the delivery stands now; while it is pending it is sent again after
-    `wait` seconds. `status` and `error` are None where there was no answer, and nothing was wrong."""
+    """The result of an attempt. `state` is the new state of the delivery; a pending one is sent again after `wait`
+    seconds. `status` is None without an answer, `error` is None without an error."""
 
     state: DeliveryState
     status: int | None = None
@@ -63,7 +63,7 @@ class Attempt:
 
 
 def enqueue_end_webhook(conn: Connection, row: JobRow) -> None:
-    """Have the end of a job told to its own URL, else to that of the key it came with, if there is one."""
+    """Enqueue the webhook for the end of a job, to the job's URL, else to the URL of its key, if there is one."""
     url = row.webhook_url or _url_of_key(conn, row.key_id)
     if url is None or _has_gone(conn, row.id, url):
         return
@@ -101,20 +101,20 @@ def add_message(conn: Connection, job_id: str, delivery_id: str, now: float) -> 
 
 
 def due(conn: Connection, limit: int) -> list[Due]:
-    """Webhooks to be sent now, the longest due first, at most `limit`."""
+    """Return the webhooks to be sent now, the longest due first, at most `limit`."""
     waiting = conn.execute(_WAITING, {"most": limit})
     found = {row.destination.removeprefix(outbox.WEBHOOK): row for row in waiting}
     if not found:
         return []
-    told = conn.execute(select(deliveries).where(deliveries.c.id.in_(list(found)))).all()
-    rows = {row.id: row for row in told}
+    rows = {row.id: row for row in conn.execute(select(deliveries).where(deliveries.c.id.in_(list(found))))}
     return [_due(found[id], rows[id]) for id in found if id in rows]
 
 
 def hold(conn: Connection, waits: Mapping[int, float]) -> set[int]:
-    """Have nobody look at these messages for so many seconds each; returns those that were due until now.
+    """Hide each of these messages for its number of seconds; returns those that were due until now.
 
-    Who is about to send one does this first: so only one process has it, and another when that one is no more.
+    A process does this before it sends a message. So only one process sends it, and another one can when the first
+    has died.
     """
     free = (
         select(messages.c.id)
@@ -130,12 +130,12 @@ def hold(conn: Connection, waits: Mapping[int, float]) -> set[int]:
 
 
 def release(conn: Connection, ids: list[int]) -> None:
-    """These were not sent after all: whoever looks next may."""
+    """Make messages due again that were held but not sent."""
     conn.execute(update(messages).where(messages.c.id.in_(ids)).values(available_at=now_epoch()))
 
 
 def record(conn: Connection, sent: Due, attempt: Attempt) -> None:
-    """Write down how an attempt went, and what is to follow."""
+    """Record the result of an attempt, and the next step."""
     hold_job(conn, sent.job_id)
     conn.execute(select(deliveries.c.id).where(deliveries.c.id == sent.delivery_id).with_for_update())
     if not _settle(conn, sent, attempt):
@@ -156,12 +156,12 @@ def record(conn: Connection, sent: Due, attempt: Attempt) -> None:
 
 
 def hold_job(conn: Connection, job_id: str) -> None:
-    """Lock the job, as everybody does before what belongs to it, so that none waits for another in a ring."""
+    """Lock the job. All transactions lock it before its other rows: no deadlock."""
     conn.execute(select(job.c.id).where(job.c.id == job_id).with_for_update(read=True, key_share=True))
 
 
 def _settle(conn: Connection, sent: Due, attempt: Attempt) -> bool:
-    """What becomes of the message; False when it was no longer there."""
+    """Postpone, dead-letter or remove the message; False when it no longer existed."""
     match attempt.state:
         case DeliveryState.PENDING:
             return outbox.postpone(conn, sent.message, attempt.wait, attempt.error or "")
@@ -185,13 +185,13 @@ def _url_of_key(conn: Connection, key_id: str | None) -> str | None:
 
 
 def _has_gone(conn: Connection, job_id: str, url: str) -> bool:
-    """Whether the receiver has answered before that it wants no more of this job."""
-    told = (deliveries.c.job_id == job_id, deliveries.c.url == url, deliveries.c.state == DeliveryState.GONE.value)
-    return bool(conn.execute(select(exists().where(*told))).scalar())
+    """Return whether the receiver has answered before that it accepts no more webhooks of this job."""
+    gone = (deliveries.c.job_id == job_id, deliveries.c.url == url, deliveries.c.state == DeliveryState.GONE.value)
+    return bool(conn.execute(select(exists().where(*gone))).scalar())
 
 
 def _forget_url(conn: Connection, sent: Due) -> None:
-    """The receiver wants no more: no key of the owner names it any longer."""
+    """Remove the URL from the owner's keys: the receiver accepts no more webhooks."""
     named = (api_key.c.owner == sent.owner, api_key.c.webhook_url == sent.url)
     if conn.execute(update(api_key).where(*named).values(webhook_url=None)).rowcount:
         log.warning("webhook %s: the receiver is gone; keys that named it name none now", sent.webhook_id)

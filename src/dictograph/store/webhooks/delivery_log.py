@@ -1,4 +1,4 @@
-"""The delivery log: what was told to whom, how it went, and telling it again."""
+"""The log of webhook deliveries: their results, and redelivery."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dictograph.webhooks.delivery import Delivery, DeliveryState
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which deliveries to list; None: any."""
+    """The filter of a list of deliveries; None: any."""
 
     job_id: str | None = None
     state: DeliveryState | None = None
@@ -31,14 +31,14 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryPage:
-    """Some deliveries, newest first, and where the next ones begin; None when there are no more."""
+    """Some deliveries, newest first, and the cursor of the next page; None when there are no more."""
 
     deliveries: list[Delivery]
     next_cursor: str | None
 
 
 def list_deliveries(conn: Connection, owner: str | None, wanted: Wanted) -> DeliveryPage:
-    """A page of an owner's deliveries (None: of all owners'). Raises InvalidRequest for a cursor of another list."""
+    """Return a page of an owner's deliveries (None: all owners). Raises InvalidRequest for a cursor of another list."""
     row = deliveries.c
     conditions: list[ColumnElement[bool] | None] = [
         row.owner == owner if owner is not None else None,
@@ -63,9 +63,9 @@ def list_deliveries(conn: Connection, owner: str | None, wanted: Wanted) -> Deli
 
 
 def redeliver(conn: Connection, owner: str | None, id: str) -> Delivery:
-    """Send it now, whatever became of it before, and as often as at first if need be. Its webhook id stays the same.
+    """Send a delivery again now, whatever its state, with a full number of attempts. Its webhook id stays the same.
 
-    Raises NotFound when it is not there, or somebody else's (unless `owner` is None).
+    Raises NotFound when it does not exist, or (unless `owner` is None) belongs to another owner.
     """
     mine = [deliveries.c.id == id, *([deliveries.c.owner == owner] if owner is not None else [])]
     job_id = conn.execute(select(deliveries.c.job_id).where(*mine)).scalar_one_or_none()
@@ -85,7 +85,7 @@ def redeliver(conn: Connection, owner: str | None, id: str) -> Delivery:
 
 
 def _next_attempts(conn: Connection, rows: Sequence[Row[Any]]) -> Mapping[str, float]:
-    """When those that are pending are sent next, in seconds since 1970, by their destination."""
+    """Return the time of the next attempt of each pending delivery, in seconds since 1970, by destination."""
     pending = [row for row in rows if row.state == DeliveryState.PENDING.value]
     query = select(messages.c.destination, messages.c.available_at).where(
         messages.c.job_id.in_({row.job_id for row in pending}),

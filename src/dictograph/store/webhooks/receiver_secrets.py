@@ -1,4 +1,4 @@
-"""What webhooks of an owner are signed with. The secrets lie here as they are: whoever signs must have them."""
+"""The signing secrets of an owner's webhooks. They are stored in the clear: the signer needs them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from dictograph.store.clock import as_datetime, now_epoch, read_clock
 from dictograph.store.tables import webhook_secret as table
 from dictograph.webhooks.signing import new_secret
 
-#: So many sign at the same time at most: whoever rotates more often ends the oldest at once.
+#: The most secrets in force at the same time. One more rotation ends the oldest at once.
 _MOST_AT_ONCE = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A secret in force. `retires_at`: when it signs no more; None for the one to use."""
+    """A secret in force. `retires_at`: when it stops signing; None for the current one."""
 
     secret: str
     created_at: datetime
@@ -28,7 +28,7 @@ class Secret:
 
 
 def secrets_of(conn: Connection, owner: str) -> list[Secret]:
-    """The owner's secrets in force, the one to use first; none before it was ever needed."""
+    """Return the owner's secrets in force, the current one first; empty before the first use."""
     query = select(table).where(table.c.owner == owner, _in_force())
     found = conn.execute(query.order_by(table.c.created_at.desc(), table.c.id)).all()
     rows = sorted(found, key=lambda row: row.retires_at is not None)
@@ -39,22 +39,22 @@ def secrets_of(conn: Connection, owner: str) -> list[Secret]:
 
 
 def ensure_secrets(conn: Connection, owner: str) -> list[Secret]:
-    """The owner's secrets in force; the first is made now, if there was none."""
+    """Return the owner's secrets in force; create the first one, if there was none."""
     found = secrets_of(conn, owner)
     if found:
         return found
-    # The same id for all who do this at the same time: there is one first secret.
+    # The same id in all processes that do this at the same time: there is one first secret.
     id = hashlib.sha256(f"first secret of {owner}".encode()).hexdigest()
     try:
         with conn.begin_nested():
             _insert(conn, id, owner)
     except IntegrityError:
-        pass  # somebody else was quicker
+        pass  # another process was quicker
     return secrets_of(conn, owner)
 
 
 def rotate(conn: Connection, owner: str, overlap_s: float) -> list[Secret]:
-    """Make a new secret. Those before it go on signing beside it for `overlap_s` seconds, if they had no end yet."""
+    """Create a new secret. Earlier ones without an end sign beside it for `overlap_s` more seconds."""
     ensure_secrets(conn, owner)
     mine = table.c.owner == owner
     retires = update(table).where(mine, table.c.retires_at.is_(None)).values(retires_at=now_epoch() + overlap_s)
@@ -67,7 +67,7 @@ def rotate(conn: Connection, owner: str, overlap_s: float) -> list[Secret]:
 
 
 def expire(conn: Connection) -> int:
-    """Remove those that sign no more; returns how many."""
+    """Remove retired secrets; returns the number."""
     return conn.execute(delete(table).where(~_in_force())).rowcount
 
 

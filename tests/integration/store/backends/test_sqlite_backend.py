@@ -84,7 +84,7 @@ def test_durability_is_as_promised(database: Database) -> None:
         ("sqlite:///:memory:", "in memory"),
         ("sqlite://", "in memory"),
         ("mysql://host/name", "of the kind `mysql:`"),
-        ("nonsense", "no database URL"),
+        ("nonsense", "not a database URL"),
     ],
 )
 def test_what_cannot_be_opened_says_what_to_do(tmp_path: Path, url: str, what: str) -> None:

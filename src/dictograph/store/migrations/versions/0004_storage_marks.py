@@ -1,4 +1,4 @@
-"""Whose a storage is, how often it was swept, and what was found in it that nothing names."""
+"""Add the owner of a storage, the number of its sweeps, and its stray files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a worker must support to run a job, and why a job was put off."""
+"""Add the features that a worker must support to run a job, and the reason why a job was put off."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The version of the rules that a job's plan was made by."""
+"""Add the version of the rules for a job's plan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""On PostgreSQL: room for updates in place, and vacuum before the dead rows of a large table are many."""
+"""On PostgreSQL: free space in pages for updates in place, and vacuum before a large table has many dead rows."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-#: A job's row is written anew at every commit of its windows. With room on its page the new one goes
-#: beside the old one, and no index has to be told. The dead rows of the default, a fifth of a million,
-#: would be in the way of every claim.
+#: A job's row is rewritten at every commit of its windows. With free space on its page the new row goes beside the old
+#: one, and no index changes. With the default vacuum, the dead rows (a fifth of a million) would slow every claim.
 _JOB = {
     "fillfactor": 75,
     "autovacuum_vacuum_scale_factor": 0.01,
@@ -19,7 +18,7 @@ _JOB = {
     "autovacuum_analyze_scale_factor": 0.02,
 }
 
-#: All that comes into the outbox goes again, mostly within a second.
+#: Every row of the outbox is removed again, mostly within a second.
 _OUTBOX = {"autovacuum_vacuum_scale_factor": 0.0, "autovacuum_vacuum_threshold": 1000}
 
 

@@ -1,4 +1,4 @@
-"""The first tables: jobs, their windows and events, and what goes with them."""
+"""Add jobs, their windows and events, the outbox, dead letters, idempotency keys and workers."""
 
 from __future__ import annotations
 

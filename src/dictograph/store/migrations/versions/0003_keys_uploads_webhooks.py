@@ -1,4 +1,4 @@
-"""Clients of other contracts: where a job came in, keys, upload addresses, webhooks."""
+"""Add a job's contract, API keys, upload slots and webhooks."""
 
 from __future__ import annotations
 

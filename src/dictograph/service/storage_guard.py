@@ -57,7 +57,7 @@ class StorageGuard:
 
     async def stamp_if_new(self) -> None:
         """Call the place this database's own if it has no marker and holds nothing of ours: nobody is harmed then."""
-        if not await self.place.notes.notes() and await self._is_empty():
+        if not await self.place.notes.notes() and await self._is_new():
             await self._stamp()
 
     async def check(self) -> bool:
@@ -134,7 +134,7 @@ class StorageGuard:
         if damaged:
             return Standing(mark, None, f"the marker in the {where} is damaged")
         if marker is None and not others:
-            what = "has no marker, and holds files that this database does not name"
+            what = "has no marker, and what it holds is not what this database names"
             return Standing(mark, None, f"the {where} {what}")
         if marker is not None and marker.identity != mark.identity:
             told = f"belongs to another database ({_who(marker)})"
@@ -158,10 +158,14 @@ class StorageGuard:
             return False
         return True
 
+    async def _is_new(self) -> bool:
+        """Return whether the place holds nothing, and should hold nothing. Where it should, its disk is not mounted."""
+        return await self._is_empty() and not await self.place.must_hold_files(self._database)
+
     async def _may_stamp(self) -> bool:
         """Whether nothing of ours lies there, or rows name it: the service is new, or was upgraded."""
         if await self._is_empty():
-            return True
+            return await self._is_new()
         if self._clock() < self._next_scan:
             return False
         ours = await self.place.are_ours(self._database)

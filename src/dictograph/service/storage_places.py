@@ -47,6 +47,10 @@ class Place(Protocol):
         """Return whether the database names any file at all."""
         ...
 
+    async def must_hold_files(self, database: Database) -> bool:
+        """Return whether the place cannot be empty, by what the database names."""
+        ...
+
 
 class StoragePlace:
     """The stored audio: each whole object has a row soon after it was written."""
@@ -77,6 +81,9 @@ class StoragePlace:
     async def has_named(self, database: Database) -> bool:
         return await database.read(prune.names_objects)
 
+    async def must_hold_files(self, database: Database) -> bool:
+        return await self.has_named(database)
+
 
 class UploadsPlace:
     """The uploads of the path contract: a row names one only once its transcription was asked for."""
@@ -106,6 +113,10 @@ class UploadsPlace:
 
     async def has_named(self, database: Database) -> bool:
         return await database.read(path_jobs.has_paths)
+
+    async def must_hold_files(self, database: Database) -> bool:  # noqa: ARG002 - of the protocol
+        """Return False: an upload goes a while after its job, and the job still names it."""
+        return False
 
 
 def places_of(settings: Settings, blobs: Blobs) -> tuple[StoragePlace, UploadsPlace]:

@@ -73,7 +73,8 @@ def test_without_a_key_it_ends_too(tmp_path: Path, migrated: Path) -> None:
         with connected(api) as raw:
             raw.sendall(head(CHUNKED).replace(b"connection: close\r\n", b""))
             until_cut_off(raw, CHUNKS)
-            assert received(raw).startswith(b"HTTP/1.1 401")
+            # Which of the two comes first depends on how much of the body was read before the key was looked for.
+            assert received(raw).startswith((b"HTTP/1.1 401", b"HTTP/1.1 400"))
 
 
 def until_cut_off(raw: socket.socket, piece: bytes) -> None:

@@ -139,7 +139,7 @@ def test_what_is_certainly_not_written_leaves_nothing(
 
     async def run() -> None:
         with monkeypatch.context() as outage:
-            outage.setattr(intake, "check_room", fail)
+            outage.setattr(intake, "check_quota", fail)
             for refused in (upload(way_in), way_in.url(JobRequest(key="of a url"), "https://example.org/a.wav")):
                 with pytest.raises(DatabaseUnavailable):
                     await refused

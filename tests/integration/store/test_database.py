@@ -152,7 +152,7 @@ def test_changed_tells_of_other_processes(driver: StoreDriver, database: Databas
         await eventually_quiet(database)
         driver.create("a")
         assert not await database.changed(), "it was this process"
-        await asyncio.to_thread(_in_another_process, url, "bench.cancel('a')")
+        await asyncio.to_thread(_in_another_process, url, "driver.cancel('a')")
         async with asyncio.timeout(20):
             while not await database.changed():
                 await asyncio.sleep(0.01)
@@ -171,7 +171,7 @@ async def eventually_quiet(database: Database) -> None:
 def _in_another_process(url: str, line: str) -> None:
     program = (
         "from dictograph.store.database import Database\nfrom tests.integration.store.store_driver import StoreDriver\n"
-        f"db = Database.open({url!r})\nbench = Bench(db)\n{line}\ndb.close_now()"
+        f"db = Database.open({url!r})\ndriver = StoreDriver(db)\n{line}\ndb.close_now()"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=60)
 
@@ -209,11 +209,11 @@ _ENDLESS = """
 import itertools, sys
 from tests.integration.store.store_driver import StoreDriver
 from dictograph.store.database import Database
-bench = StoreDriver(Database.open(sys.argv[1]))
+driver = StoreDriver(Database.open(sys.argv[1]))
 for number in itertools.count():
-    job = bench.create(f"{sys.argv[2]}-{number}")
+    job = driver.create(f"{sys.argv[2]}-{number}")
     print(job.id, flush=True)
-    bench.read_body(bench.claim().lease)
+    driver.whole(driver.claim().lease)
 """
 
 

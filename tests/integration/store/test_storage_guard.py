@@ -102,7 +102,7 @@ def test_a_storage_without_a_marker_is_left_alone_if_rows_do_not_name_it(databas
     sweep_for_hours(database, storage)
     assert newer.exists()
     assert not has_marker(storage)
-    assert "holds files that this database does not name" in trouble_of(database, storage)
+    assert "what it holds is not what this database names" in trouble_of(database, storage)
     asyncio.run(guard_at(database, storage).adopt())
     sweep_for_hours(database, storage)
     assert not newer.exists()

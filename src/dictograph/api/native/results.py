@@ -93,8 +93,9 @@ def result_routes(services: Services) -> APIRouter:
     )
     async def events(caller: Reader, job_id: str, after: After = None, last_event_id: LastEventId = None) -> Response:
         """The job's events as Server-Sent Events: all that have been since `after`, then live, to the job's end."""
-        start = after if after is not None else _number(last_event_id)
-        if await services.event_streams.over(caller.owner, job_id, start):
+        last_seen = after if after is not None else _number(last_event_id)
+        start = await services.event_streams.start_of(caller.owner, job_id, last_seen)
+        if start is None:
             return Response(status_code=204)  # what tells an EventSource to stop coming back
         headers = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
         return Stream(_records(services, caller.owner, job_id, start), "text/event-stream", headers)

@@ -53,8 +53,8 @@ async def _tell(websocket: WebSocket, services: Services, owner: str, job_id: st
     """Send all there is to say, and close. The client's pace is ours: sending waits for it."""
     code, reason = DONE, ""
     try:
-        await services.event_streams.over(owner, job_id, after)
-        async with aclosing(services.event_streams.follow(owner, job_id, after)) as stream:
+        start = await services.event_streams.start_of(owner, job_id, after)
+        async with aclosing(services.event_streams.follow(owner, job_id, after if start is None else start)) as stream:
             async for told in stream:
                 if (text := frame(told)) is not None:
                     await websocket.send_text(text)

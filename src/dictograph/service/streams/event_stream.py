@@ -69,15 +69,17 @@ class EventStreams:
         """Whether streams end because the service stops, and not because nothing follows."""
         return self._stopping.is_set()
 
-    async def over(self, owner: str | None, job_id: str, after: int) -> bool:
-        """Whether nothing comes after this event: the job has ended, and it was the last.
+    async def start_of(self, owner: str | None, job_id: str, after: int) -> int | None:
+        """Return the event after which a stream begins: at most the last one, so that what comes next is not missed.
+
+        None: nothing comes, since the job has ended, and `after` was its last event.
 
         Raises:
             NotFound: there is no such job.
         """
         check_id(job_id)
         job = await self._database.read(lambda conn: get_job(conn, owner, job_id))
-        return job.status.ended and after >= job.last_seq
+        return None if job.status.ended and after >= job.last_seq else min(after, job.last_seq)
 
     async def follow(self, owner: str | None, job_id: str, after: int = 0) -> AsyncGenerator[StreamItem, None]:
         """The job's events after `after`, until the job has ended, is deleted, or the service stops.

@@ -118,7 +118,7 @@ def test_nonsense_behind_a_request_puts_nothing_into_its_answer(api: Live) -> No
 
 
 def test_one_connection_too_many_is_told_so_and_costs_the_others_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serve, "make_room", lambda: 3)
+    monkeypatch.setattr(serve, "raise_fd_limit", lambda: 3)
 
     async def run() -> bytes:
         stop, told = asyncio.Event(), asyncio.Queue[list[str]]()

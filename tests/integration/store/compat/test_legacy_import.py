@@ -171,8 +171,8 @@ def test_a_second_time_changes_nothing(empty_url: str) -> None:
 def test_killed_in_the_middle_nothing_has_changed(empty_url: str) -> None:
     rows = filled(empty_url, old_table())
     program = (
-        "import os, signal\nfrom dictograph.store import adopt, migrate\n"
-        "adopt._add_texts = lambda *args: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "import os, signal\nfrom dictograph.store import migrate\nfrom dictograph.store.compat import legacy_import\n"
+        "legacy_import._add_texts = lambda *args: os.kill(os.getpid(), signal.SIGKILL)\n"
         f"migrate.upgrade({empty_url!r})"
     )
     ended = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True)

@@ -37,7 +37,7 @@ def test_retry_keeps_what_was_done(driver: StoreDriver) -> None:
     claim = driver.claim()
     assert claim.job.attempt == 2
     driver.commit(claim.lease, 1)
-    [window] = driver.read(read.windows, held.job_id)
+    window, _ = driver.read(read.windows, held.job_id)
     assert window.result is not None
     assert window.result["segments"][0]["text"] == "text 0"
 
@@ -78,13 +78,15 @@ def test_remove_leaves_nothing(driver: StoreDriver) -> None:
     assert removed.audio is not None
     assert removed.audio.name == "a/0-audio"
     for table in metadata.sorted_tables:
+        if table.name == "storage_mark":  # of the storage, and not of a job
+            continue
         assert driver.read(lambda c, t=table: c.execute(select(func.count()).select_from(t)).scalar_one()) == 0, (
             table.name
         )
     assert driver.read(events.last_seqs, ["a"]) == {}
 
 
-@pytest.mark.parametrize("question", [control.cancel, control.retry, control.remove, read.get_job])
+@pytest.mark.parametrize("query", [control.cancel, control.retry, control.remove, read.get_job])
 def test_what_is_anothers_is_not_there(driver: StoreDriver, query: object) -> None:
     driver.create("a", owner="anna")
     for owner, id in (("otto", "a"), ("anna", "b"), (None, "b")):

@@ -1,8 +1,8 @@
-"""What no honest recording goes beyond. Runs in the decoder child only.
+"""The bounds that no real recording exceeds. Runs in the decoder child only.
 
 A file of a few kilobytes can ask for hours of computing and gigabytes of memory: by a sample rate of
-1 Hz, by one packet that fills the whole file, by a hundred thousand tags (FFmpeg looks through all of
-them for each new one). These are the bounds; what lies beyond them is damage, or no audio at all.
+1 Hz, by one packet that fills the whole file, by a hundred thousand tags (FFmpeg searches all of
+them for each new one). A file beyond these bounds is damaged, or no audio at all.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ OPENING_CPU_S = 10.0
 
 
 def is_sound(frame: AudioFrame) -> bool:
-    """Whether a frame is of a rate and a length that sound can have."""
+    """Return whether a frame has a rate and a length that sound can have."""
     rate = frame.sample_rate
     return MIN_RATE <= rate <= MAX_RATE and frame.samples <= MAX_FRAME_S * rate
 
 
 @contextlib.contextmanager
 def within(cpu_seconds: float) -> Iterator[None]:
-    """End this process by SIGPROF if what is done in here takes it more than so many seconds of the processor.
+    """End this process by SIGPROF if the code inside takes more than `cpu_seconds` of processor time.
 
-    Native code cannot be interrupted, and there is no other thread that could tell of it (see `seccomp`): so the
-    kernel counts, and the parent knows what the signal means.
+    Native code cannot be interrupted, and there is no other thread that could report it (see `seccomp`). So the
+    kernel counts, and the parent knows the meaning of the signal.
     """
     signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
     try:

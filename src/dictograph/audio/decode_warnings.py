@@ -1,11 +1,11 @@
-"""What a decoder has to say about a file: damage with its times, clocks that jumped, an early end, a rest."""
+"""Collect the warnings about a file: damage with its times, clocks that jumped, an early end, unread bytes."""
 
 from __future__ import annotations
 
 from dictograph.audio_format import SAMPLE_RATE
 from dictograph.transcript import JobWarning
 
-#: Damage closer together than this (in samples) is told as one.
+#: Damage closer together than this (in samples) is reported as one.
 _JOIN = SAMPLE_RATE
 
 #: More warnings of one kind help nobody.
@@ -13,7 +13,7 @@ _MAX_OF_A_KIND = 20
 
 
 class _Ranges:
-    """Stretches of one kind, in order; close ones are one, and only so many are kept."""
+    """Ranges of one kind, in order; close ones are joined, and only the first ones are kept."""
 
     def __init__(self) -> None:
         self.kept: list[tuple[int, int]] = []
@@ -28,7 +28,7 @@ class _Ranges:
             self.more += 1
 
     def job_warnings(self, code: str, text: str, more: str) -> list[JobWarning]:
-        """`text` has places for {start} and {end}, `more` one for the {count} that were not kept."""
+        """Return the warnings. `text` has {start} and {end}, `more` the {count} of those that were not kept."""
         warnings = [
             JobWarning(code, text.format(start=_clock(start), end=_clock(end)), _seconds(start), _seconds(end))
             for start, end in self.kept
@@ -45,40 +45,40 @@ class WarningCollector:
 
     @property
     def damaged(self) -> bool:
-        """Whether the last thing that came was damage."""
+        """Whether the last frame was damaged."""
         return self._open_since is not None
 
     def damage(self, position: int) -> None:
-        """Something could not be decoded here."""
+        """Record that audio could not be decoded here."""
         if self._open_since is None:
             self._open_since = position
 
     def sound(self, position: int) -> None:
-        """Here there is audio again."""
+        """Record that there is audio again here."""
         if self._open_since is None:
             return
         self._damage.add(self._open_since, max(self._open_since, position))
         self._open_since = None
 
     def gap(self, start: int, end: int) -> None:
-        """The file holds nothing between the two positions, though audio goes on behind."""
+        """Record that the file has no audio between two positions, though audio goes on behind them."""
         if self._open_since is None:
             self._gaps.add(start, end)
 
     def overlap(self, start: int, end: int) -> None:
-        """What comes next belongs, by its stamps, to where there is audio already, up to `end`; that was kept."""
+        """Record that the next audio belongs, by its stamps, where audio is already, up to `end`; the first is kept."""
         if self._open_since is None:
             self._overlaps.add(start, end)
 
     def clock_changed(self, position: int) -> None:
-        """The time stamps jumped here, and were not followed."""
+        """Record that the time stamps jumped here, and were ignored."""
         self._jumps.add(position, position)
 
     def finish(self, samples: int, missing: str | None, *, unread: int = 0, more: bool = False) -> list[JobWarning]:
-        """All warnings of a file of `samples`.
+        """Return all warnings of a file of `samples`.
 
-        `missing` says in words what its end lacks, if anything; `unread` is how many bytes lie behind
-        what was read, if those may be sound; `more` says that sound beyond the header's end was read.
+        `missing` says in words what the file lacks at its end, if anything; `unread` is the number of bytes behind
+        those that were read, if they may be sound; `more`: sound behind the header's end was read.
         """
         warnings = [
             *self._damage.job_warnings(

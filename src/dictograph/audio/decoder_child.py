@@ -1,6 +1,6 @@
 """The decoder's process: `python -m dictograph.audio.decoder_child` decodes one file and ends.
 
-It is sealed (see `Sandbox`): FFmpeg's libraries are imported here, at the top, since afterwards nothing can be.
+It is sealed (see `Sandbox`): FFmpeg's libraries are imported here, at the top, since later no import is possible.
 
 The request is {"source_fd", "pcm_fd", "max_seconds"}: two descriptors that the process inherited, so
 that it needs no path and no right to open files. Answers are {"samples", "duration_hint"} now and
@@ -29,7 +29,7 @@ from dictograph.errors import AudioTooLong, CorruptAudio, StorageFull
 
 
 def handle(request: Frame) -> Iterator[Frame]:
-    """Decode as asked. Raises a ChildError with the code of a DecodeError."""
+    """Decode the file of a request. Raises a ChildError with the code of a DecodeError."""
     header = request.header
     max_seconds = float(header["max_seconds"])
     with FileIO(int(header["source_fd"]), "r") as source, FileIO(int(header["pcm_fd"]), "w") as pcm:

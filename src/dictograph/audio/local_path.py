@@ -1,4 +1,4 @@
-"""Opening a file of this machine that a client named, if it lies under an allowed root."""
+"""Open a file of this machine that a client named, if it is under an allowed root."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 def open_allowed(path: str, roots: Sequence[Path]) -> BinaryIO:
     """Open the regular file `path` (absolute) for reading.
 
-    `..` is taken by the letter, so that no folder outside is looked at on the way. Symbolic links are
-    resolved then, and must lead to a place under one of `roots`. The real path is walked from the
-    root's descriptor without following any link, so one that is put there in between leads nowhere.
+    `..` is resolved in the text alone, so that no folder outside is read on the way. Then symbolic links are
+    resolved; they must lead to a place under one of `roots`. The real path is walked from the root's
+    descriptor without following any link: so a link that is made in between has no effect.
 
     Raises:
-        PathNotAllowed: with one and the same message for a path outside, one that is missing, one
-            that may not be read, and one that is no regular file; only what the text of the path
-            says by itself (`why_never`) has words of its own.
+        PathNotAllowed: with the same message for a path outside, one that is missing, one that may not be
+            read, and one that is no regular file. Only errors in the text of the path (`why_never`) have
+            other messages.
     """
     if refusal := why_never(path, roots):
         raise PathNotAllowed(refusal)
@@ -38,8 +38,10 @@ def open_allowed(path: str, roots: Sequence[Path]) -> BinaryIO:
 
 
 def why_never(path: str, roots: Sequence[Path]) -> str:
-    """Why there can be no file at this path, as far as its text says; "" if there can. Nothing is looked at, so it
-    tells nothing of what lies outside the roots."""
+    """Return why there can be no file at this path, judged by its text alone; "" if there can.
+
+    The disk is not read, so the answer reveals nothing about files outside the roots.
+    """
     if not os.path.isabs(path):
         return "The path is relative: give an absolute path."
     if os.path.normpath(path) in map(str, roots):
@@ -48,7 +50,7 @@ def why_never(path: str, roots: Sequence[Path]) -> str:
 
 
 def lies_under(path: str, roots: Sequence[Path]) -> bool:
-    """Whether the path leads to a place under one of `roots`, whether or not there is anything."""
+    """Return whether the path leads to a place under one of `roots`, whether or not a file is there."""
     try:
         _root_of(_real(path, strict=False), roots)
     except (OSError, ValueError, RuntimeError):

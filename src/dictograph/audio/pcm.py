@@ -1,4 +1,4 @@
-"""Samples in a file: mono 16 kHz s16le without a header, written by the decoder, read by everybody else."""
+"""Read samples from a file: mono 16 kHz s16le without a header, written by the decoder."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _INT16 = np.dtype("<i2")
 
 
 class MissingSamples(Exception):
-    """The file does not hold all samples that were asked for."""
+    """The file does not have all requested samples."""
 
 
 def read(file: Path, start: int, end: int) -> NDArray[np.int16]:
-    """The samples from `start` up to `end`, as int16. The file may be growing behind them.
+    """Return the samples from `start` up to `end`, as int16. The file may grow behind them.
 
     Raises:
         MissingSamples: the file ends before `end`.
@@ -32,7 +32,7 @@ def read(file: Path, start: int, end: int) -> NDArray[np.int16]:
 
 
 def sha256(file: Path, start: int, end: int) -> str:
-    """The SHA-256 of the bytes of the samples from `start` up to `end`; raises as `read` does."""
+    """Return the SHA-256 of the bytes of the samples from `start` up to `end`; raises as `read` does."""
     digest = hashlib.sha256()
     for chunk in _chunks(file, start, end):
         digest.update(chunk)

@@ -1,4 +1,4 @@
-"""Writing decoded samples: at their places, never more than allowed, in flat memory."""
+"""Write decoded samples: at their positions, never more than allowed, with constant memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class TooManySamples(Exception):
 
 
 class CannotWrite(Exception):
-    """The disk does not take the samples; why stands in the message."""
+    """The disk does not take the samples; the message gives the reason."""
 
 
 class PcmWriter:
@@ -41,8 +41,7 @@ class PcmWriter:
         return self.position - self._dropping
 
     def go_to(self, position: int) -> None:
-        """Fill up with silence to `position`; when that lies before the end, what is written next
-        is dropped until it reaches the end."""
+        """Fill up with silence to `position`. If that is before the end, drop the next samples up to the end."""
         if position < self.position:
             self._dropping = self.position - position
             return
@@ -66,7 +65,7 @@ class PcmWriter:
             self.flush()
 
     def flush(self) -> int:
-        """Hand everything to the file; the number of samples that it holds."""
+        """Write the buffer to the file; return the number of samples in it."""
         view = memoryview(bytes(self._buffer))
         with _writing():
             while view:
@@ -81,7 +80,7 @@ class PcmWriter:
 
 @contextlib.contextmanager
 def _writing() -> Iterator[None]:
-    # FFmpeg's errors are OSErrors as well: those of the disk need a name of their own.
+    # FFmpeg's errors are OSErrors as well: those of the disk need their own class.
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The window plan: which stretches of an audio an engine gets to hear. Pure and streaming.
+"""Make the window plan: the parts of an audio that an engine gets. Pure and streaming.
 
 A window is at most 30 s of the original time line. Speech follows speech into the same window as
 long as all of it fits and the pauses are short, because an encoder works as long on one second as
@@ -50,9 +50,9 @@ class Planner:
     """Makes the plan of one audio.
 
     Args:
-        options: the job's; their `vad_…` fields say what is speech, and whether that matters.
-        quietest: asked with a range of samples (start, end) for the point in it at which to cut.
-            The range lies within what has been fed.
+        options: the job's; their `vad_…` fields say what counts as speech, and whether it is detected.
+        quietest: returns the point at which to cut in a range of samples (start, end). The range is within
+            the audio that was fed.
     """
 
     def __init__(self, options: Options, quietest: Callable[[int, int], int]) -> None:
@@ -63,23 +63,23 @@ class Planner:
         self._max_pause = max(MAX_PAUSE, 2 * self._pad)
         self._quietest = quietest
         self._blocks = 0
-        # The window being filled: where it begins, where the last whole speech in it ended (without
-        # padding), and where the speech under way began.
+        # The window being filled: where it begins, where the last complete speech in it ended (without
+        # padding), and where the current speech began.
         self._start: int | None = None
         self._spoken_until: int | None = None
         self._speaking_since: int | None = None
 
     def feed(self, probabilities: Iterable[float] | NDArray[np.float32]) -> list[Span]:
-        """Take in the probabilities of the next blocks; the windows that became final, in samples."""
+        """Take the probabilities of the next blocks; return the windows that became final, in samples."""
         values = probabilities.tolist() if isinstance(probabilities, np.ndarray) else probabilities
         return [window for probability in values for window in self._step(probability)]
 
     def feed_unheard(self, blocks: int) -> list[Span]:
-        """Take in blocks that nobody listened to: for options without `vad_filter`."""
+        """Take blocks without detection: for options without `vad_filter`."""
         return self.feed(repeat(0.0, blocks))
 
     def finish(self, total_samples: int) -> list[Span]:
-        """The audio ended; its remaining windows.
+        """End the audio; return its remaining windows.
 
         Raises:
             ValueError: not every block was fed, or more than the audio has.
@@ -102,8 +102,8 @@ class Planner:
         speech = ended or self._finder.current
         if speech is not None:
             self._begin_speech(speech.start)
-            # Counting only to the last block makes sure that all samples asked about are there: of an
-            # audio's last block a part may be missing.
+            # Counting only to the block before makes sure that all samples are there: the last block of an
+            # audio may be incomplete.
             yield from self._keep_to_limit(min(speech.end, before))
         if ended is not None:
             self._end_speech(ended.end)
@@ -120,7 +120,7 @@ class Planner:
         self._speaking_since, self._spoken_until = None, end
 
     def _keep_to_limit(self, speech_end: int) -> Iterator[Span]:
-        """Windows that are full, now that the speech under way reaches to `speech_end` at least."""
+        """Yield windows that are full, now that the current speech reaches to `speech_end` at least."""
         while self._start is not None and speech_end > self._start + MAX_WINDOW:
             if self._spoken_until is None or self._speaking_since is None:
                 yield self._cut(self._start)
@@ -128,7 +128,7 @@ class Planner:
                 yield self._leave(self._start, self._spoken_until, self._speaking_since)
 
     def _leave(self, start: int, spoken_until: int, speaking_since: int) -> Span:
-        """Speech under way does not fit beside what was spoken before: it begins a window of its own."""
+        """Close the window before the current speech, which does not fit into it: it begins a new window."""
         middle = (spoken_until + speaking_since) // 2
         end = min(spoken_until + self._pad, middle, start + MAX_WINDOW)
         self._start = max(speaking_since - self._pad, middle)
@@ -136,14 +136,14 @@ class Planner:
         return Span(start, end)
 
     def _cut(self, start: int) -> Span:
-        """One stretch of speech is longer than a window: it goes on in the next."""
+        """Cut speech that is longer than a window: it goes on in the next window."""
         first, last = start + MAX_WINDOW - CUT_RANGE, start + MAX_WINDOW
         end = min(max(self._quietest(first, last), first), last)
         self._start = end
         return Span(start, end)
 
     def _is_final(self) -> bool:
-        """Whether no speech to come can change the window's end, or still fit into it."""
+        """Return whether no later speech can change the window's end or still fit into it."""
         if self._start is None or self._speaking_since is not None or self._spoken_until is None:
             return False
         next_start = self._finder.earliest
@@ -152,7 +152,7 @@ class Planner:
         return pause > self._max_pause or (full and pause >= 2 * self._pad)
 
     def _close(self, limit: int) -> Span:
-        """End the window after what was spoken; its padding gives way to the limits."""
+        """End the window after its speech; the padding is cut at the limits."""
         assert self._start is not None
         assert self._spoken_until is not None
         window = Span(self._start, min(self._spoken_until + self._pad, self._start + MAX_WINDOW, limit))
@@ -161,10 +161,10 @@ class Planner:
 
 
 def quietest_point(samples: NDArray[np.int16]) -> int:
-    """The offset in `samples` at which to cut: the middle of the quietest 30 ms.
+    """Return the offset in `samples` at which to cut: the middle of the quietest 30 ms.
 
-    Frames begin every 10 ms. Where several are as quiet as each other (digital silence), the middle
-    of the longest run of them. Fewer samples than a frame: their middle.
+    Frames begin every 10 ms. Where several are equally quiet (digital silence), it is the middle of the longest
+    run of them. With fewer samples than a frame it is their middle.
     """
     if len(samples) < _FRAME:
         return len(samples) // 2

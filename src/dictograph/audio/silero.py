@@ -1,6 +1,6 @@
-"""Silero VAD (MIT licence), the model file that faster-whisper's package brings, run by onnxruntime.
+"""Silero VAD (MIT licence), the model file in faster-whisper's package, run by onnxruntime.
 
-Imported in the voice detector's process only.
+Imported in the speech detector's process only.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _BATCH = 32
 
 
 def model_file() -> Path:
-    """Where the model lies, found without importing faster_whisper, which would load much more.
+    """Return the path of the model, without importing faster_whisper, which would load much more.
 
     Raises ChildError `vad_failed` when it is not there.
     """
@@ -37,7 +37,7 @@ def model_file() -> Path:
 
 
 class Silero:
-    """The loaded model. It remembers nothing between two calls."""
+    """The loaded model. It keeps no state between two calls."""
 
     def __init__(self, file: Path) -> None:
         options = onnxruntime.SessionOptions()
@@ -48,7 +48,7 @@ class Silero:
         self._session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
 
     def listen(self, samples: NDArray[np.int16], state: VadState) -> tuple[NDArray[np.float32], VadState]:
-        """The probability of speech in each block of 512 samples, and the state after the last.
+        """Return the probability of speech in each block of 512 samples, and the state after the last one.
 
         `samples` (mono, 16 kHz) are filled up with zeros to whole blocks.
         """
@@ -57,17 +57,17 @@ class Silero:
         sound[:CONTEXT] = state.numbers[2 * HIDDEN :]
         sound[CONTEXT : CONTEXT + len(samples)] = samples / np.float32(32768)
         h, c = state.numbers[: 2 * HIDDEN].reshape(2, 1, 1, HIDDEN)
-        heard = []
+        found = []
         for first in range(0, blocks, _BATCH):
             inputs = _with_context(sound, first, min(_BATCH, blocks - first))
             probabilities, h, c = self._session.run(None, {"input": inputs, "h": h, "c": c})
-            heard.append(np.ravel(probabilities))
+            found.append(np.ravel(probabilities))
         after = np.concatenate([np.ravel(h), np.ravel(c), sound[-CONTEXT:]])
-        return np.concatenate([np.empty(0, np.float32), *heard]), VadState(after)
+        return np.concatenate([np.empty(0, np.float32), *found]), VadState(after)
 
 
 def _with_context(sound: NDArray[np.float32], first: int, blocks: int) -> NDArray[np.float32]:
-    """Rows of a block with the 64 samples before it; `sound` begins 64 samples before block 0."""
+    """Return rows of a block with the 64 samples before it; `sound` begins 64 samples before block 0."""
     rows = np.lib.stride_tricks.sliding_window_view(sound, CONTEXT + BLOCK_SAMPLES)
     begin = first * BLOCK_SAMPLES
     return np.ascontiguousarray(rows[begin : begin + (blocks - 1) * BLOCK_SAMPLES + 1 : BLOCK_SAMPLES])

@@ -1,4 +1,4 @@
-"""A file of the user that is read where it lies, by its descriptor."""
+"""A file of the user that is read in place, by its descriptor."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class SourceFile:
         return cls(descriptor, state.st_size, state.st_mtime_ns)
 
     def duplicate(self) -> int:
-        """Return a descriptor of its own, at the beginning of the file."""
+        """Return a new descriptor, at the beginning of the file."""
         descriptor = os.dup(self.descriptor)
         os.lseek(descriptor, 0, os.SEEK_SET)
         return descriptor
 
     def check(self) -> None:
-        """See that nobody has written to the file since it was opened. Raises SourceChanged."""
+        """Check that the file was not changed since it was opened. Raises SourceChanged."""
         if SourceFile.of(self.descriptor) != self:
             raise SourceChanged("The file was changed while it was read. Try again when nothing writes to it any more.")

@@ -1,12 +1,12 @@
-"""Where somebody speaks: probabilities, block by block, become stretches of speech. Pure and streaming.
+"""Find speech: probabilities, block by block, become ranges of speech. Pure and streaming.
 
 Speech begins in a block whose probability reaches the threshold. It ends where the probability
 fell below the lower threshold and did not reach the upper one again for the least pause.
 
-A stretch counts only with enough *evidence*. A loud noise now and then lifts the detector over its
+A range counts only with enough *evidence*. A loud noise may lift the detector over its
 threshold, barely and for a few blocks, where a word lifts it high. Each block over the threshold adds
 the logarithm of its odds, as in a sequential test of two hypotheses (counted from the threshold's
-where that is below one half), and a stretch that does not collect `MIN_EVIDENCE` is no speech,
+where that is below one half), and a range that does not collect `MIN_EVIDENCE` is no speech,
 unless undoubted speech is within a second of it.
 """
 
@@ -26,18 +26,18 @@ from dictograph.job import Options
 #: and with pink noise 10 dB (5 dB) below the word one (five) of the 72 less than 5.
 MIN_EVIDENCE = 5.0
 
-#: Doubtful speech so close to undoubted speech is part of it: a word that trails off after a pause.
+#: Doubtful speech this close (in samples) to undoubted speech is part of it: a word that trails off after a pause.
 NEAR_SAMPLES = SAMPLE_RATE
 
 _HYSTERESIS = 0.15
 _LEAST_THRESHOLD = 0.01
-#: Probabilities are taken as no more certain than this: one block alone proves nothing.
+#: No probability counts as more certain than this: one block alone proves nothing.
 _MOST_CERTAIN = 0.999
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
-    """A stretch of audio: from sample `start` up to, not including, sample `end`."""
+    """A range of audio: from sample `start` up to, not including, sample `end`."""
 
     start: int
     end: int
@@ -49,7 +49,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class SpeechRules:
-    """What counts as speech: two probabilities, and lengths in samples."""
+    """The rules for speech: two probabilities, and lengths in samples."""
 
     threshold: float
     min_speech: int
@@ -69,16 +69,16 @@ class SpeechRules:
 
 
 def milliseconds(length: int) -> int:
-    """A length in milliseconds as one in samples."""
+    """Return a length in milliseconds as one in samples."""
     return length * SAMPLE_RATE // 1000
 
 
 class SpeechDetector(Protocol):
-    """What the planner needs to know of speech, after each block."""
+    """What the planner needs to know about speech, after each block."""
 
     @property
     def current(self) -> Span | None:
-        """The speech under way: where it began, and up to where it is certain by now."""
+        """The current speech: where it began, and up to where it is certain by now."""
         ...
 
     @property
@@ -87,17 +87,17 @@ class SpeechDetector(Protocol):
         ...
 
     def push(self, probability: float) -> Span | None:
-        """Take in one block; the speech that ended for certain with it, if any."""
+        """Take one block; return the speech that certainly ended with it, if any."""
         ...
 
     def finish(self, total: int) -> Span | None:
-        """The audio ends after `total` samples; the speech that ends with it, if any."""
+        """End the audio after `total` samples; return the speech that ends with it, if any."""
         ...
 
 
 @dataclass(slots=True)
 class _Stretch:
-    """Sound over the threshold that has not ended: `silent_since` marks the pause under way."""
+    """Sound over the threshold that has not ended: `silent_since` marks the current pause."""
 
     start: int
     silent_since: int | None = None
@@ -106,7 +106,7 @@ class _Stretch:
 
 
 class VadSpeechDetector:
-    """Speech by the rules above. Spans are as the detector heard them, without padding."""
+    """Finds speech by the rules above. Spans have no padding."""
 
     def __init__(self, rules: SpeechRules) -> None:
         self._rules = rules
@@ -154,11 +154,14 @@ class VadSpeechDetector:
             self._weigh(stretch)
 
     def _floor(self, stretch: _Stretch) -> float:
-        """Only what has evidence may go on below the upper threshold: a murmur must not stay undecided for long."""
+        """Return the threshold at which speech ends.
+
+        Only speech with evidence may go on below the upper threshold: a murmur must not stay undecided for long.
+        """
         return self._lower if stretch.evidence >= MIN_EVIDENCE else self._rules.threshold
 
     def _weigh(self, stretch: _Stretch) -> None:
-        """Make a stretch certain once it is long enough and has evidence, or undoubted speech before it."""
+        """Make speech certain once it is long enough and has evidence, or undoubted speech is before it."""
         if self._now - stretch.start < self._rules.min_speech:
             return
         if stretch.evidence >= MIN_EVIDENCE:
@@ -181,13 +184,13 @@ class VadSpeechDetector:
         return span
 
     def _forget_doubtful(self, now: int) -> None:
-        """Doubtful speech that nothing followed soon was none."""
+        """Forget doubtful speech if no speech followed soon: it was none."""
         if self._stretch is None and self._doubtful is not None and now - self._doubtful.end > NEAR_SAMPLES:
             self._doubtful = None
 
 
 class PassThroughDetector:
-    """All audio is one stretch of speech: for jobs that want no voice detector."""
+    """Takes all audio as speech: for jobs without the speech detector."""
 
     def __init__(self) -> None:
         self._now = 0
@@ -200,7 +203,7 @@ class PassThroughDetector:
     def earliest(self) -> int:
         return self._now
 
-    def push(self, probability: float) -> Span | None:  # noqa: ARG002 - whatever it is
+    def push(self, probability: float) -> Span | None:  # noqa: ARG002 - it makes no difference
         self._now += BLOCK_SAMPLES
         return None
 

@@ -1,8 +1,8 @@
-"""Where decoded audio belongs: time stamps into sample numbers of the original's time line. Pure.
+"""Place decoded audio: turn time stamps into sample numbers of the original's time line. Pure.
 
 Times come in seconds of the container's clock, positions go out in samples at 16 kHz. Audio that
-follows where it should goes on seamlessly; a gap is told, so that silence can fill it; what overlaps
-is to be dropped; a clock that jumps absurdly is not believed, and one that begins again is a new file.
+follows where it should goes on seamlessly. A gap is reported, so that silence can fill it. Audio that overlaps
+is to be dropped. A clock that jumps absurdly is ignored, and one that begins again is a new file.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from dictograph.audio_format import SAMPLE_RATE
 #: than this. What adds up to more is corrected, so a lost packet of speech never goes unnoticed twice.
 TOLERANCE_S = 0.06
 
-#: After damage, packets are known to be missing, and a stamp is believed at once.
+#: After damage, packets are known to be missing, and a stamp is followed at once.
 TOLERANCE_AFTER_DAMAGE_S = 0.01
 
 #: A start or gap longer than this (s) is no silence: a cut from a live stream, or a clock that was set.
 MAX_GAP_S = 3600.0
 
-#: No recording is silent for longer than this (s) in all, but for so many seconds to each that sounds.
-#: A file that says otherwise is a few kilobytes that ask for a day's work.
+#: No recording is silent for longer than this (s) in all, plus the second number (s) for each second of sound.
+#: A file that states more is a few kilobytes that would cause a day's work.
 MAX_SILENCE_S = MAX_GAP_S
 MAX_SILENCE_SHARE = 60.0
 
@@ -37,7 +37,7 @@ BEGINNING_S = 0.15
 
 
 class Move(Enum):
-    """How a frame stands to the audio before it."""
+    """The relation of a frame to the audio before it."""
 
     FOLLOWS = "follows"
     AFTER_GAP = "after_gap"
@@ -47,7 +47,7 @@ class Move(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a frame goes: `position` in samples at 16 kHz, and how it got there.
+    """The place of a frame: `position` in samples at 16 kHz, and its relation to the audio before it.
 
     For OVERLAPS the position lies before the end of what is there already.
     """
@@ -69,13 +69,13 @@ class Timeline:
     def __init__(self, origin: float | None, *, stamped: bool = True) -> None:
         self._origin = origin
         self._stamped = stamped
-        # The run under way: frames that follow each other seamlessly. Its position is kept apart
+        # The current run: frames that follow each other seamlessly. Its position is kept apart
         # from its length, so that rounding never adds up.
         self._start = 0
         self._seconds = 0.0
         self._begun = False
         self._first_stamp = float("-inf")  # of the clock that now runs, as far as it is known
-        self._heard = 0.0
+        self._sound = 0.0
         self._silent = 0.0
 
     @property
@@ -84,11 +84,10 @@ class Timeline:
         return self._start + round(self._seconds * SAMPLE_RATE)
 
     def place(self, time: float | None, *, damaged: bool = False, by_next: float | None = None) -> Place:
-        """The place of a frame that the container stamped with `time` seconds (None: not stamped).
+        """Return the place of a frame that the container stamped with `time` seconds (None: not stamped).
 
-        `damaged` says that something just before it was lost. `by_next` is the time at which the frame
-        begins by the stamp of the one behind it, if that is known: a stamp by which it follows is
-        believed, and the frame's own, which says otherwise, is wrong.
+        `damaged`: audio just before it was lost. `by_next` is the time at which the frame begins by the stamp of
+        the next one, if that is known: if the frame follows by that stamp, its own stamp is wrong.
         """
         here = self.position
         if time is None:
@@ -111,9 +110,9 @@ class Timeline:
         return self._restart(Move.AFTER_GAP if drift > 0 else Move.OVERLAPS, target)
 
     def advance(self, seconds: float) -> None:
-        """A frame of so many seconds was taken at the current position."""
+        """Record that a frame of `seconds` was taken at the current position."""
         self._seconds += seconds
-        self._heard += seconds
+        self._sound += seconds
 
     def _first(self, time: float) -> Place:
         self._begun, self._first_stamp = True, time
@@ -127,11 +126,11 @@ class Timeline:
         return self._restart(Move.AFTER_GAP if position else Move.FOLLOWS, position)
 
     def _begins_again(self, time: float, drift: float) -> bool:
-        """Whether the clock was set back: far, or, however short it ran, to where it began."""
+        """Return whether the clock was set back: far, or to where it began, even after a short time."""
         return drift < -MAX_OVERLAP_S or (drift < 0 and time <= self._first_stamp + BEGINNING_S)
 
     def _may_be_silent(self, gap: float) -> bool:
-        return gap <= min(MAX_GAP_S, MAX_SILENCE_S + MAX_SILENCE_SHARE * self._heard - self._silent)
+        return gap <= min(MAX_GAP_S, MAX_SILENCE_S + MAX_SILENCE_SHARE * self._sound - self._silent)
 
     def _restart(self, move: Move, position: int) -> Place:
         self._start, self._seconds = position, 0.0

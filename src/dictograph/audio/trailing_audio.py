@@ -1,7 +1,7 @@
-"""What lies in a file behind the sound that its header knows of. Runs in the decoder child only.
+"""Find audio behind the sound that a file's header states. Runs in the decoder child only.
 
 A recorder that lost its power leaves a header that is older than the sound behind it, and files that were
-joined byte by byte have a second header in the middle, where FFmpeg often ends without a word.
+joined byte by byte have a second header in the middle, where FFmpeg often ends without an error.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from io import FileIO
 from typing import Final
 
-#: How a file of each container begins: found behind the sound, another file begins there.
+#: The beginning of a file of each container: where it is found behind the sound, another file begins.
 _BEGINNINGS: Final = {
     "wav": re.compile(rb"RIFF....WAVE", re.DOTALL),
     "aiff": re.compile(rb"FORM....AIF[FC]", re.DOTALL),
@@ -21,10 +21,10 @@ _BEGINNINGS: Final = {
     "asf": re.compile(rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c"),
 }
 
-#: Bytes that are searched for it: an index or the like may lie before it, of some MB in a day's recording.
+#: The number of bytes that are searched for it: an index may be before it, of some MB in a day's recording.
 _SEARCHED: Final = 2**23
 
-#: A rest of more than this share of the file is told, whatever it is, unless it may well be an index with
+#: A rest of more than this share of the file is reported, whatever it contains, unless it may well be an index with
 #: pictures (MP4) or chunks of other things (WAV, AIFF). It has to have more bytes than a page of Ogg, of whose packets
 #: FFmpeg only says where the page begins.
 _LARGE_REST: Final = 0.25
@@ -45,12 +45,12 @@ _PADDING: Final = 4096
 #: A chunk begins at an even place: behind an odd end comes a byte, and some writers count that in, too.
 _BEFORE_CHUNK: Final = (0, 1, 2)
 
-#: Sizes of a data chunk of which FFmpeg itself thinks nothing.
+#: Sizes of a data chunk that FFmpeg itself ignores.
 _UNKNOWN_SIZES: Final = frozenset({0, 0xFFFFFFFF})
 
 
 def unread(file: FileIO, container: str, read_to: int) -> int:
-    """How many bytes lie behind `read_to`, the end of the last packet, if these may be sound; else 0."""
+    """Return the number of bytes behind `read_to`, the end of the last packet, if they may be sound; else 0."""
     size = os.fstat(file.fileno()).st_size
     rest = max(0, size - read_to)
     if rest > max(_PAGE, _LARGE_REST * size) and container not in _MAY_HAVE_MORE:
@@ -61,7 +61,7 @@ def unread(file: FileIO, container: str, read_to: int) -> int:
 
 
 def goes_on(file: FileIO) -> bool:
-    """Whether a WAV file has more than a second of sound behind the end that its header states."""
+    """Return whether a WAV file has more than a second of sound behind the end that its header states."""
     end, second = _stated_end(file)
     rest = os.fstat(file.fileno()).st_size - end
     if end <= 0 or rest <= max(second, _PADDING):
@@ -70,7 +70,7 @@ def goes_on(file: FileIO) -> bool:
 
 
 def _stated_end(file: FileIO) -> tuple[int, int]:
-    """Where the sound of a WAV file ends (0: nothing is stated), and how many bytes a second of it has."""
+    """Return where the sound of a WAV file ends (0: not stated), and its bytes for each second."""
     if os.pread(file.fileno(), 4, 0) != b"RIFF":
         return 0, 0
     position, second = 12, 0

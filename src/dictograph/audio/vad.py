@@ -1,7 +1,7 @@
-"""What the voice detector's process and its parent say to each other. Light: imports no inference.
+"""The messages between the speech detector's process and its parent. Light: imports no inference.
 
-The detector hears blocks of 512 samples (32 ms) one after the other. What it remembers between two
-blocks travels with every request and every answer, so that its process may be replaced at any time.
+The detector gets blocks of 512 samples (32 ms) one after the other. Its state between two blocks
+travels with every request and every answer, so that its process may be replaced at any time.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _FLOAT = np.dtype("<f4")
 _INT16 = np.dtype("<i2")
 _STATE_BYTES = _STATE_NUMBERS * _FLOAT.itemsize
 
-#: The most that the body of an answer has, in bytes.
+#: The largest body of an answer, in bytes.
 MAX_LISTENED = MAX_BLOCKS * _FLOAT.itemsize + _STATE_BYTES
 
 
 @dataclass(frozen=True, slots=True)
 class VadState:
-    """What the detector remembers after a block: h (128), c (128) and the last 64 samples, as float32.
+    """The state of the detector after a block: h (128), c (128) and the last 64 samples, as float32.
 
     Raises ValueError when there are not exactly these 320 numbers.
     """
@@ -47,7 +47,7 @@ class VadState:
 
     @classmethod
     def fresh(cls) -> VadState:
-        """The state before the first block."""
+        """Return the state before the first block."""
         return cls(np.zeros(_STATE_NUMBERS, _FLOAT))
 
     @classmethod
@@ -60,10 +60,10 @@ class VadState:
 
 @dataclass(frozen=True, slots=True)
 class ListenRequest:
-    """Listen to samples (mono 16 kHz, int16), coming from `state`. A last block that is not whole is filled up
-    with zeros.
+    """A request to detect speech in samples (mono 16 kHz, int16), beginning with `state`. An incomplete last
+    block is filled up with zeros.
 
-    The samples are in the request, so that the process which hears them need not open any file.
+    The samples are in the request, so that the detector's process need not open any file.
     """
 
     samples: NDArray[np.int16]

@@ -1,7 +1,7 @@
-"""The voice detector's process: `python -m dictograph.audio.vad_child`.
+"""The speech detector's process: `python -m dictograph.audio.vad_child`.
 
 It answers `listen` (see `vad.ListenRequest`) and keeps nothing from one request to the next, so
-any request can be asked again of a new process. It is sealed (see `Sandbox`): the model is loaded first.
+any request can be sent again to a new process. It is sealed (see `Sandbox`): the model is loaded first.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dictograph.child.loop import ChildError, serve
 
 
 class Detector:
-    """The handler of requests. The model is loaded at once; the first answer tells of any trouble with it."""
+    """The handler of requests. The model is loaded at once; the first answer reports a failure of that."""
 
     def __init__(self) -> None:
         self._model: Silero | None = None

@@ -1,4 +1,4 @@
-"""The parent's side of the voice detector: one process for all jobs, replaced when it dies."""
+"""The parent's side of the speech detector: one process for all jobs, replaced when it dies."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _MEMORY = 512 * 2**20
 #: A request is 0.1 s of work; the rest is for a machine that is busy, and for starting the process.
 _TIMEOUT_S = 60.0
 
-#: It listens ahead of the engine, which should not have to wait for it, nor it for long.
+#: Its priority: it works ahead of the engine, so neither should have to wait long for the other.
 _NICE = 5
 
 
 def voice_detector(confined: Mode, folder: Path | None = None) -> ChildSpec:
-    """How to start the voice detector; what it needs of the disk lies in `folder`, else where temporary files are."""
+    """Return how to start the speech detector; its files are in `folder`, by default that of temporary files."""
     sandbox = sealed(confined, memory=_MEMORY)
     return ChildSpec(
         "voice detector",
@@ -44,7 +44,7 @@ _SPEC = voice_detector("auto")
 
 
 class VadClient:
-    """Asks the voice detector. Any number of jobs may do so at once: they take turns by the minute."""
+    """Calls the speech detector. Any number of jobs may do so at once: a request has about a minute of audio."""
 
     def __init__(self, spec: ChildSpec = _SPEC, timeout: float = _TIMEOUT_S) -> None:
         self._spec = spec
@@ -63,7 +63,7 @@ class VadClient:
                 raise ListenerFailed(f"The voice detector cannot be started: {error.detail}.") from error
 
     async def close(self) -> None:
-        """End the process, without waiting for what it does: whoever asked gets a ListenerFailed."""
+        """End the process, without waiting for its work: the callers get a ListenerFailed."""
         self._closed.set()
         if self._child is not None:
             await self._child.close()
@@ -86,18 +86,18 @@ class VadClient:
             SandboxUnavailable: the process cannot be confined as it has to be.
         """
         state = state or VadState.fresh()
-        heard = [np.empty(0, np.float32)]
+        found = [np.empty(0, np.float32)]
         for done in range(0, blocks, MAX_BLOCKS):
             first, count = first_block + done, min(MAX_BLOCKS, blocks - done)
             request = ListenRequest(await asyncio.to_thread(_samples, pcm, first, count), state)
-            answer = await self._listen(request)
-            heard.append(answer.probabilities)
+            answer = await self._detect(request)
+            found.append(answer.probabilities)
             state = answer.state
-        return np.concatenate(heard), state
+        return np.concatenate(found), state
 
-    async def _listen(self, request: ListenRequest) -> Listened:
-        # The second try belongs to the same turn: a request that kills its process twice must not
-        # take the process away from a neighbour that waits.
+    async def _detect(self, request: ListenRequest) -> Listened:
+        # The second try is made under the same lock: a request that kills its process twice must not
+        # take the process away from another job that waits.
         async with self._turn:
             try:
                 return await self._ask(request)
@@ -130,21 +130,21 @@ class VadClient:
             child.lower_priority(_NICE)
             if not self._closed.is_set():
                 return child
-            await child.close()  # it was too late for `close` to see this one
+            await child.close()  # `close` ran before this process was known
         raise ListenerFailed("The voice detector is closed.")
 
 
 def _understood(answer: Frame, request: ListenRequest) -> Listened:
     try:
-        heard = Listened.from_frame(answer)
+        result = Listened.from_frame(answer)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ChildCrashed("its answer cannot be understood") from error
     if (
-        len(heard.probabilities) != -(-len(request.samples) // BLOCK_SAMPLES)
-        or not np.isfinite(heard.probabilities).all()
+        len(result.probabilities) != -(-len(request.samples) // BLOCK_SAMPLES)
+        or not np.isfinite(result.probabilities).all()
     ):
         raise ChildCrashed("its answer is not one to the question")
-    return heard
+    return result
 
 
 def _refusal(error: ChildFailed) -> DecodeError:
@@ -154,7 +154,7 @@ def _refusal(error: ChildFailed) -> DecodeError:
 
 
 def _samples(pcm: Path, first: int, blocks: int) -> NDArray[np.int16]:
-    """Those of `blocks` blocks; the last one may be there in part."""
+    """Return the samples of `blocks` blocks; the last one may be incomplete."""
     try:
         with pcm.open("rb") as file:
             file.seek(first * BLOCK_SAMPLES * SAMPLE_BYTES)

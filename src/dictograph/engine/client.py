@@ -1,4 +1,4 @@
-"""The parent's side of an engine process: windows in, results out, every trouble a named error."""
+"""The parent's side of an engine process: windows in, results out, every failure a named error."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _BY_CODE: Mapping[str, type[DictographError]] = {
 #: threads: with one, a machine with more cores gets the same. It takes some milliseconds of a window's second.
 _SAME_SUMS = {"OPENBLAS_NUM_THREADS": "1"}
 
-#: What a window takes is asked for and given back many times a second, tens of megabytes at once. glibc has a heap for
+#: The memory of a window is allocated and freed many times a second, tens of megabytes at once. glibc has a heap for
 #: each thread, cannot hold blocks of that size in any but the first, and fetches them from the kernel page by page each
 #: time. One heap for all, in large pages, keeps them: with a `base` model on two cores a sixth of the time less, and
 #: the memory does not creep up (glibc's manual, "Memory Allocation Tunables"; other libraries of C ignore it).
@@ -66,7 +66,7 @@ _ONE_HEAP = {"GLIBC_TUNABLES": "glibc.malloc.arena_max=1:glibc.malloc.hugetlb=1"
 
 
 class EngineChild:
-    """One loaded engine in a process of its own.
+    """One loaded engine in its own process.
 
     After EngineCrashed, EngineTimeout and EngineOutOfMemory the process is gone (`alive` is False)
     and another has to be started; after the other errors it goes on.
@@ -89,8 +89,8 @@ class EngineChild:
         """Start a process and load the engine in it.
 
         Args:
-            spec: what to load.
-            memory_limit: bytes of resident memory that it may have; 0: as much as there is.
+            spec: the engine to load.
+            memory_limit: bytes of resident memory that the process may have; 0: no limit.
             load_timeout: seconds that loading may take.
             environment: variables for it beside the few that every child gets.
             confined: whether it loses the network, and may write in the folder of temporary files only.
@@ -127,11 +127,11 @@ class EngineChild:
 
     @property
     def peak_memory(self) -> int:
-        """The most resident memory that the process was seen to have, in bytes."""
+        """The highest resident memory that was measured for the process, in bytes."""
         return self._child.peak_memory
 
     async def transcribe(self, windows: Sequence[Window], options: WindowOptions, timeout: float) -> list[WindowResult]:
-        """A result for each of at most MAX_WINDOWS windows, in order, within `timeout` seconds.
+        """Return a result for each of at most MAX_WINDOWS windows, in order, within `timeout` seconds.
 
         Raises:
             UnsupportedByEngine, EngineFailed, EngineCrashed, EngineTimeout, EngineOutOfMemory.
@@ -139,12 +139,12 @@ class EngineChild:
         frames = await self._ask({"op": "transcribe", "options": asdict(options)}, windows, timeout)
         with _named(self.spec):
             results = [result_from_dict(shape) for frame in frames for shape in frame.header["results"]]
-            self._heed(max([1, *(int(frame.header["max_batch"]) for frame in frames[-1:])]))
+            self._lower_max_batch(max([1, *(int(frame.header["max_batch"]) for frame in frames[-1:])]))
         counted = self._counted(results, windows)
         return [within(result, window) for result, window in zip(counted, windows, strict=True)]
 
     async def detect(self, windows: Sequence[Window], timeout: float) -> list[dict[str, float]]:
-        """For each window the probability of every language, by code."""
+        """Return the probability of every language, by code, for each window."""
         frames = await self._ask({"op": "detect"}, windows, timeout)
         with _named(self.spec):
             found = [
@@ -155,7 +155,7 @@ class EngineChild:
         return self._counted(found, windows)
 
     async def prepare(self, windows: Sequence[Window], timeout: float) -> None:
-        """Have done for these windows what can be done before they are transcribed; for engines that `prepares`.
+        """Prepare these windows before they are transcribed; only for engines with a `prefetch_batch`.
 
         Raises:
             EngineFailed, EngineCrashed, EngineTimeout, EngineOutOfMemory.
@@ -168,7 +168,7 @@ class EngineChild:
             await self._child.call(Frame({"op": "ping"}), timeout=timeout)
 
     async def close(self) -> None:
-        """End the process, letting it go by itself for a moment."""
+        """End the process; give it a moment to end by itself."""
         await self._child.close()
 
     async def kill(self) -> None:
@@ -183,8 +183,8 @@ class EngineChild:
             request = Frame({**header, "windows": listed}, body)
             return [frame async for frame in self._child.stream(request, timeout=timeout)]
 
-    def _heed(self, max_batch: int) -> None:
-        """What the engine takes at once now: less than it said once so many did not fit into the memory."""
+    def _lower_max_batch(self, max_batch: int) -> None:
+        """Lower the largest batch of the engine, after a batch did not fit into the memory."""
         before = self.capabilities.max_batch
         if max_batch < before:
             self.capabilities = replace(self.capabilities, max_batch=max_batch)
@@ -205,11 +205,11 @@ class EngineChild:
 
 @contextmanager
 def _named(spec: EngineSpec) -> Iterator[None]:
-    """Turn what a child can do wrong into the errors that people and clients know."""
+    """Turn failures of a child into the errors that people and clients know."""
     try:
         yield
-    except ChildFailure as trouble:
-        raise _error(spec, trouble) from trouble
+    except ChildFailure as failure:
+        raise _error(spec, failure) from failure
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise EngineFailed(
             f"The engine {spec.name} answered in a form that cannot be understood ({error!r}): "
@@ -217,25 +217,25 @@ def _named(spec: EngineSpec) -> Iterator[None]:
         ) from error
 
 
-def _error(spec: EngineSpec, trouble: ChildFailure) -> DictographError:
+def _error(spec: EngineSpec, failure: ChildFailure) -> DictographError:
     engine = f"engine {spec.name}" + (f" with the model {spec.model}" if spec.model else "")
-    match trouble:
+    match failure:
         case ChildFailed(code=ModelUnavailable.code) if spec.device != "cpu":
-            return ModelOutOfReach(trouble.detail)  # a GPU that refuses a model now may take it later
+            return ModelOutOfReach(failure.detail)  # a GPU that refuses a model now may take it later
         case ChildFailed(code=code):
-            return _failure(engine, code, trouble.detail)
+            return _failure(engine, code, failure.detail)
         case ChildOutOfMemory():
             return EngineOutOfMemory(
-                f"The {engine} ran out of memory ({trouble.detail}). Use a smaller model or batch size, "
+                f"The {engine} ran out of memory ({failure.detail}). Use a smaller model or batch size, "
                 "or allow it more memory (DICTOGRAPH_ENGINE_MEMORY)."
             )
         case ChildTimeout():
             return EngineTimeout(
-                f"The {engine} gave no answer in time ({trouble.detail}); its process was ended. If the machine "
+                f"The {engine} gave no answer in time ({failure.detail}); its process was ended. If the machine "
                 "is just slow, allow more time (DICTOGRAPH_ENGINE_TIMEOUT)."
             )
         case _:
-            return EngineCrashed(f"The {engine} died while it was working: {trouble.detail}.")
+            return EngineCrashed(f"The {engine} died while it was working: {failure.detail}.")
 
 
 def _failure(engine: str, code: str, detail: str) -> DictographError:

@@ -1,4 +1,4 @@
-"""How engine requests and answers travel between parent and child: JSON headers, samples as raw bytes."""
+"""Encode engine requests and answers for the way between parent and child: JSON headers, samples as raw bytes."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _SAMPLES = np.dtype("<i2")
 
 
 def pack_windows(windows: Sequence[Window]) -> tuple[list[dict[str, Any]], bytes]:
-    """The header's list `[{"start": seconds, "samples": count}, …]` and the body, all samples in a row."""
+    """Return the header's list `[{"start": seconds, "samples": count}, …]` and the body, all samples in a row."""
     header = [{"start": window.start, "samples": len(window.samples)} for window in windows]
     return header, b"".join(window.samples.astype(_SAMPLES, copy=False).tobytes() for window in windows)
 
 
 def unpack_windows(header: Sequence[Mapping[str, Any]], body: bytes) -> list[Window]:
-    """The windows again. Raises ValueError when the body does not hold just the samples announced."""
+    """Return the windows again. Raises ValueError when the body has not exactly the announced samples."""
     samples = np.frombuffer(body, _SAMPLES)
     if sum(int(window["samples"]) for window in header) != len(samples):
         raise ValueError("the samples of a request are not as many as its header says")
@@ -33,27 +33,27 @@ def unpack_windows(header: Sequence[Mapping[str, Any]], body: bytes) -> list[Win
 
 
 def spec_as_dict(spec: EngineSpec) -> dict[str, Any]:
-    """A spec as a JSON object."""
+    """Return a spec as a JSON object."""
     return asdict(spec)
 
 
 def spec_from_dict(shape: Mapping[str, Any]) -> EngineSpec:
-    """A spec from its JSON object."""
+    """Return a spec from its JSON object."""
     return EngineSpec(**shape)
 
 
 def options_from_dict(shape: Mapping[str, Any]) -> WindowOptions:
-    """The options of a batch from their JSON object."""
+    """Return the options of a batch from their JSON object."""
     return WindowOptions(**shape)
 
 
 def capabilities_as_dict(capabilities: Capabilities) -> dict[str, Any]:
-    """Capabilities as a JSON object; sets become sorted lists."""
+    """Return capabilities as a JSON object; sets become sorted lists."""
     shape = asdict(capabilities)
     return {name: sorted(value) if isinstance(value, frozenset) else value for name, value in shape.items()}
 
 
 def capabilities_from_dict(shape: Mapping[str, Any]) -> Capabilities:
-    """Capabilities from their JSON object."""
+    """Return capabilities from their JSON object."""
     sets = {name: frozenset(value) for name, value in shape.items() if isinstance(value, list)}
     return Capabilities(**{**shape, **sets})

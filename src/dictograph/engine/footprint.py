@@ -1,4 +1,4 @@
-"""How much memory an engine's process will take, before it was ever measured."""
+"""Estimate the memory of an engine's process before it was ever measured."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ _HALF = "int8"
 
 
 def footprint(spec: EngineSpec) -> Demand:
-    """The memory that an engine needs. One that ships its own model is taken for a process without one, until measured.
+    """Return the memory that an engine needs.
 
-    On a GPU the weights go through the memory when they are loaded, and need not stay.
+    An engine that ships its own model counts as a process without a model until it is measured. On a GPU the weights
+    pass through the memory when they are loaded, and need not stay there.
     """
     weights, size = _stored(spec.model_path), sizing(spec.device, spec.threads, spec.batch_size)
     if spec.device != "cpu":
@@ -42,7 +43,7 @@ def _is_halved(compute_type: str) -> bool:
 
 
 def _stored(folder: str) -> int:
-    """Bytes of all files in a model's folder; of none where there is no folder."""
+    """Return the bytes of all files in a model's folder; 0 where there is no folder."""
     return sum(_sizes(folder)) if folder else 0
 
 
@@ -54,5 +55,5 @@ def _sizes(folder: str) -> Iterator[int]:
                     yield from _sizes(entry.path)
                 else:
                     yield entry.stat().st_size
-    except OSError:  # the engine will say that it is not there
+    except OSError:  # the engine will report that it is not there
         return

@@ -1,4 +1,4 @@
-"""Whether this machine has a GPU at all, told by what its driver puts into the file system."""
+"""Find out whether this machine has a GPU, from the files of its driver."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ _SIGNS = ("/dev/nvidiactl", "/proc/driver/nvidia", "/dev/dxg", "/dev/kfd")
 
 
 def has_gpu() -> bool:
-    """Whether one can be used, as far as that shows without loading a library."""
+    """Return whether there is a GPU driver, as far as that can be seen without loading a library."""
     return any(Path(sign).exists() for sign in _SIGNS)

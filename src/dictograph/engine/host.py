@@ -1,8 +1,8 @@
-"""The engine's process: `python -m dictograph.engine.host` loads one engine and feeds it windows.
+"""The engine's process: `python -m dictograph.engine.host` loads one engine and gives it windows.
 
 Requests, all with `op`: `load` {spec} answers {capabilities}; `transcribe` {options, windows} answers
 one frame {results: [one]} for each window, in order, and {results: [], max_batch} last, which may be less
-than what `load` told; `detect` {windows} answers {probabilities};
+than in the answer to `load`; `detect` {windows} answers {probabilities};
 `prepare` {windows} answers {} (only engines whose capabilities say so are asked);
 `ping` answers {}. The samples of all windows are the request's body, int16 little-endian.
 """
@@ -32,7 +32,7 @@ class Host:
         self._engine: Engine | None = None
 
     def handle(self, request: Frame) -> Iterator[Frame]:
-        """The frames that answer a request; raises a ChildError with a stable code."""
+        """Yield the frames that answer a request. Raises a ChildError with a stable code."""
         answer = {
             "load": self._load,
             "transcribe": self._transcribe,
@@ -49,7 +49,7 @@ class Host:
         except DictographError as error:
             raise ChildError(error.code, error.message) from error
         except Exception as error:
-            raise _told(error) from error
+            raise _child_error(error) from error
 
     def _load(self, request: Frame) -> Iterator[Frame]:
         spec = spec_from_dict(request.header["spec"])
@@ -81,7 +81,7 @@ class Host:
 
 
 def factory_of(spec: EngineSpec) -> Callable[[EngineSpec], Engine]:
-    """The callable that makes the engine. Raises ModelUnavailable when there is none by that name."""
+    """Return the callable that makes the engine. Raises ModelUnavailable when there is none of that name."""
     module, _, name = spec.factory.partition(":")
     try:
         factory = getattr(import_module(module), name)
@@ -90,7 +90,7 @@ def factory_of(spec: EngineSpec) -> Callable[[EngineSpec], Engine]:
     return cast("Callable[[EngineSpec], Engine]", factory)
 
 
-def _told(error: Exception) -> ChildError:
+def _child_error(error: Exception) -> ChildError:
     traceback.print_exc(file=sys.stderr)
     message = f"{type(error).__name__}: {error}"[:_MESSAGE_LENGTH]
     return ChildError("out_of_memory" if out_of_memory(error) else EngineFailed.code, message)

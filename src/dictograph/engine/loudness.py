@@ -1,4 +1,4 @@
-"""How loud a window is from moment to moment: where its pauses are."""
+"""Measure how loud a window is from moment to moment, to find its pauses."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Loudness:
         self.sound: NDArray[np.bool_] = self.levels >= _threshold(self.levels)
 
     def quietest(self, first: float, last: float) -> float:
-        """The middle of the quietest 50 ms between two times, all in seconds."""
+        """Return the middle of the quietest 50 ms between two times, all in seconds."""
         begin, end = round(first / FRAME_S), round(last / FRAME_S)
         power = 10 ** (self.levels[begin:end] / 10)
         smooth = np.convolve(power, np.ones(_MERGED_FRAMES), mode="valid")
@@ -43,7 +43,7 @@ class Loudness:
 
 
 def is_empty(samples: Samples) -> bool:
-    """Whether there is no sound at all: no more than the last bit moves."""
+    """Return whether there is no sound at all: only the last bit changes."""
     return samples.size == 0 or int(samples.max()) - int(samples.min()) <= 1
 
 

@@ -1,4 +1,4 @@
-"""What to do when a batch is too large for the memory there is: less at a time. And what one took goes back."""
+"""Work in smaller batches when one is too large for the memory, and give memory back after a batch."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ Result = TypeVar("Result")
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an error, a native library's too, says that memory ran out: the machine's or a GPU's."""
+    """Return whether an error, also of a native library, means that the memory of the machine or a GPU ran out."""
     words = str(error).lower()
     return isinstance(error, MemoryError) or "out of memory" in words or "bad_alloc" in words
 
 
 def release_memory() -> None:
-    """Give the system what the C library keeps for later, in holes too: else these grow for some minutes.
+    """Give the memory that the C library keeps for later back to the system; else it grows for some minutes.
 
-    malloc_trim(3), which glibc has. What the next batch then takes anew costs it about a hundredth of its time.
+    This is malloc_trim(3) of glibc. To allocate it again costs the next batch about a hundredth of its time.
     """
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)
 
 
 class AdaptiveBatcher:
-    """How many windows an engine works on at once: at most `most`, which sinks when so many do not fit into the memory.
+    """Splits work into batches of at most `most` windows; `most` sinks when a batch does not fit into the memory.
 
-    It does not rise again: an engine that is loaded anew begins with the whole.
+    It does not rise again: only an engine that is loaded again begins with the first value.
     """
 
     def __init__(self, most: int) -> None:
@@ -38,10 +38,10 @@ class AdaptiveBatcher:
     def run(
         self, work: Callable[[Sequence[Item]], list[Result]], items: Sequence[Item], at_most: int | None = None
     ) -> list[Result]:
-        """The results of `work` on all items, in order; not more than `at_most` at a time either.
+        """Return the results of `work` on all items, in order; no batch has more than `at_most` items.
 
-        A batch that runs out of memory is done again in halves, and so are all that follow, of later calls too; a
-        single item that does not fit raises its error.
+        A batch that runs out of memory is done again in halves; all later batches have that size, also in later calls.
+        A single item that does not fit raises its error.
         """
         results: list[Result] = []
         while len(results) < len(items):

@@ -1,4 +1,4 @@
-"""Work that native code does without Python's lock, in as many threads as it has decoders."""
+"""Run native code, which does not hold Python's lock, in one thread for each decoder."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ Result = TypeVar("Result")
 
 
 class ParallelDecoder:
-    """Shares lists out among `count` threads."""
+    """Divides lists among `count` threads."""
 
     def __init__(self, count: int) -> None:
         self.count = count
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="decoder") if count > 1 else None
 
     def run(self, work: Callable[[Sequence[Item]], Sequence[Result]], items: Sequence[Item]) -> list[Result]:
-        """The results of `work` on all items, in order; it is given a part of them at a time.
+        """Return the results of `work` on all items, in order; each thread gets a part of them.
 
-        Returns, or raises the first part's error, only when no part is under way any more.
+        Returns, or raises the first part's error, only when all parts have ended.
         """
         if self._threads is None or len(items) < 2:
             return list(work(items))
@@ -31,7 +31,7 @@ class ParallelDecoder:
 
 
 def parts(items: Sequence[Item], count: int) -> list[Sequence[Item]]:
-    """The items in at most `count` stretches, none longer than another by more than one; none is empty."""
+    """Return the items in at most `count` parts whose lengths differ by one at most; none is empty."""
     count = min(count, len(items))
     cuts = [len(items) * number // count for number in range(count + 1)]
     return [items[start:end] for start, end in pairwise(cuts)]

@@ -1,4 +1,4 @@
-"""The proof that an engine works: it transcribes a sample that ships with Dictograph."""
+"""Prove that an engine works: have it transcribe a sample that ships with Dictograph."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _TIMEOUT_S = 120.0
 
 
 async def prove(child: EngineChild, timeout: float = _TIMEOUT_S) -> float:
-    """Have three seconds of English transcribed; gives their exact number.
+    """Have three seconds of English transcribed; return their exact number.
 
-    An engine that knows English must hear words in them; which, depends on its model.
+    An engine that knows English must find words in them; which words depends on its model.
 
     Raises:
-        EngineFailed: it heard nothing, or said that it cannot.
+        EngineFailed: it found no words, or reported that it cannot transcribe.
         EngineCrashed, EngineTimeout, EngineOutOfMemory: as EngineChild.transcribe.
     """
     languages = child.capabilities.languages
@@ -35,7 +35,7 @@ async def prove(child: EngineChild, timeout: float = _TIMEOUT_S) -> float:
 
 
 def sample() -> Window:
-    """The window that `prove` has transcribed."""
+    """Return the window that `prove` has transcribed."""
     with wave.open(io.BytesIO(count_wav())) as file:
         assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (SAMPLE_RATE, 1, 2)
         return Window(np.frombuffer(file.readframes(file.getnframes()), dtype="<i2"))

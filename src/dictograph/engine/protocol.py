@@ -1,4 +1,4 @@
-"""What an engine is: windows in, segments out. It knows nothing of jobs, files or time lines."""
+"""Define an engine: windows in, segments out. It knows nothing of jobs, files or time lines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Samples = NDArray[np.int16]
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A stretch of audio: mono 16 kHz int16 samples, at most 30 s, and its start in the original (s).
+    """A part of an audio: mono 16 kHz int16 samples, at most 30 s, and its start in the original (s).
 
     `start` is for an engine's logs; a result must not depend on it.
     """
@@ -33,7 +33,7 @@ class Window:
 class WindowResult:
     """An engine's answer for one window: segments in seconds from the window's start.
 
-    `sampled` marks a result that chance had a part in: it is committed and never made again.
+    `sampled` marks a result that depends on chance: it is committed and never made again.
     """
 
     segments: tuple[Segment, ...] = ()
@@ -44,7 +44,7 @@ class WindowResult:
 
     @classmethod
     def from_dict(cls, shape: Mapping[str, Any]) -> WindowResult:
-        """Return a stored result; what this version does not know of it is left out."""
+        """Return a stored result; fields that this version does not know are left out."""
         return cls(tuple(Segment.from_dict(s) for s in shape.get("segments") or ()), bool(shape.get("sampled")))
 
 
@@ -64,7 +64,7 @@ class WindowOptions:
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What an engine with its model can do. `languages` are codes; `detects_language` says whether
-    `detect` is to be asked when the client named none (else the only language is taken). `ignored`
+    `detect` is called when the client named none (else the only language is taken). `ignored`
     are the names of options that make no difference to it: a job that sets one deserves a warning.
     `prepares` above 0 says that it has a method `prepare`, and that windows given to it so many at a time
     before they are transcribed together cost no more than so."""
@@ -98,10 +98,10 @@ class EngineSpec:
 
 
 class Preparing(Protocol):
-    """What an engine has beside, if its capabilities say so."""
+    """A method that some engines have, if their capabilities say so."""
 
     def prepare(self, windows: Sequence[Window]) -> None:
-        """Do for these windows what can be done before they are transcribed. It makes no difference to a result."""
+        """Prepare these windows before they are transcribed. It makes no difference to a result."""
         ...
 
 
@@ -112,9 +112,9 @@ class Engine(Protocol):
     def capabilities(self) -> Capabilities: ...
 
     def detect(self, windows: Sequence[Window]) -> list[dict[str, float]]:
-        """For each window the probability of every language, by code."""
+        """Return the probability of every language, by code, for each window."""
         ...
 
     def transcribe(self, windows: Sequence[Window], options: WindowOptions) -> list[WindowResult]:
-        """A result for each window, in order: a pure function of its samples, the options, the model."""
+        """Return a result for each window, in order: a pure function of its samples, the options, the model."""
         ...

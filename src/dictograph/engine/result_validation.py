@@ -1,4 +1,4 @@
-"""What an engine answered, looked at before anybody builds on it: an engine may be somebody else's."""
+"""Check the answers of an engine before they are used: an engine may be third-party code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _RESULT = TypeAdapter(WindowResult)
 
 
 def result_from_dict(shape: Mapping[str, Any]) -> WindowResult:
-    """A result whose every part has the type that it should. Raises ValueError, which names the first that has not."""
+    """Return a result, each part of the right type. Raises ValueError, which names the first wrong part."""
     try:
         return _RESULT.validate_python(shape)
     except ValidationError as error:
@@ -24,7 +24,7 @@ def result_from_dict(shape: Mapping[str, Any]) -> WindowResult:
 
 
 def within(result: WindowResult, window: Window) -> WindowResult:
-    """The same, with all times within the window, and no end before its start."""
+    """Return the result with all times within the window, and no end before its start."""
     length = len(window.samples) / SAMPLE_RATE
     return replace(result, segments=tuple(_segment_within(segment, length) for segment in result.segments))
 

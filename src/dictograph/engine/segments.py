@@ -1,4 +1,4 @@
-"""Words → segments that can be read as subtitles: cut at pauses, at the ends of sentences, and when they grow long."""
+"""Group words into segments for subtitles: cut at pauses, at the ends of sentences, and when they grow long."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class TimedWord:
 
 
 def group(words: Sequence[TimedWord]) -> list[list[TimedWord]]:
-    """The words of each segment, in order. Every word is in one of them."""
+    """Return the words of each segment, in order. Every word is in one of them."""
     groups: list[list[TimedWord]] = []
     for phrase in _phrases(words):
         groups.extend(_short_enough(phrase))
@@ -51,12 +51,12 @@ def group(words: Sequence[TimedWord]) -> list[list[TimedWord]]:
 
 
 def text_of(words: Sequence[TimedWord]) -> str:
-    """The text of some words in a row."""
+    """Return the text of consecutive words."""
     return "".join(word.text for word in words).strip()
 
 
 def width(text: str) -> int:
-    """Columns that a text takes up on a screen: wide East Asian characters take two."""
+    """Return the columns of a text on a screen: wide East Asian characters take two."""
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
 
 
@@ -94,7 +94,7 @@ def _short_enough(phrase: list[TimedWord]) -> list[list[TimedWord]]:
 
 
 def _cut_quality(phrase: Sequence[TimedWord], index: int) -> float:
-    """How good it is to begin a segment at `index`: after a comma, at a pause, near the middle."""
+    """Return how good it is to begin a segment at `index`: after a comma, at a pause, near the middle."""
     before, after = phrase[index - 1], phrase[index]
     mark = before.text.strip()[-1:]
     score = 1.0 if mark in _SENTENCE_ENDS else 0.6 if mark in _CLAUSE_ENDS else 0.0

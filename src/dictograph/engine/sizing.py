@@ -1,10 +1,10 @@
-"""How many threads an engine gets and how many windows it decodes together, where the settings leave it open.
+"""Choose the number of threads of an engine and of windows in a batch, where the settings leave it open.
 
-On a CPU windows are decoded side by side: each decoder has few threads of its own, since threads that share one
+On a CPU windows are decoded in parallel: each decoder has few threads of its own, since threads that share one
 small multiplication spend their time on waiting for each other. Measured with a model of `base` size on two cores,
 beam 5, in seconds for a window: two threads that decode four windows together take 1.04; two decoders of one thread
 each take 0.75 with two windows each, 0.68 with four, 0.70 with eight. Even a single window is decoded faster by one
-thread (1.6 s) than by two (2.2 s). So each decoder gets four, and whoever comes meanwhile does not wait for eight.
+thread (1.6 s) than by two (2.2 s). So each decoder gets four, and a job that comes meanwhile does not wait for eight.
 """
 
 from __future__ import annotations
@@ -20,19 +20,20 @@ from dictograph.runtime.cgroup import cpu_limit, memory_limit
 #: Of the file system.
 _ROOT = Path("/")
 
-#: Each decoder beside another needs memory for its own windows; more of them than this were never measured.
+#: Each further decoder needs memory for its own windows; more of them than this were never measured.
 _MOST_DECODERS = 4
 
 _WINDOWS_EACH = 4
 _GPU_BATCH = 16
 
-#: Below so much memory (bytes), fewer windows at once: those of a `small` model take 110 MB each, of a large one 500.
+#: Below these amounts of memory (bytes), batches have fewer windows: those of a `small` model take 110 MB each, of a
+#: large one 500.
 _BATCH_BY_MEMORY = ((2 * 2**30, 1), (4 * 2**30, 2), (8 * 2**30, 4))
 
 
 @dataclass(frozen=True, slots=True)
 class Sizing:
-    """Threads of one engine process in all, decoders that share them, and windows in one batch at the most."""
+    """The threads of one engine process, the decoders that share them, and the largest batch in windows."""
 
     threads: int
     decoders: int
@@ -40,12 +41,12 @@ class Sizing:
 
     @property
     def threads_each(self) -> int:
-        """Threads of one decoder."""
+        """The threads of one decoder."""
         return max(1, self.threads // self.decoders)
 
 
 def sizing(device: str, threads: int = 0, batch: int = 0, memory: int | None = None) -> Sizing:
-    """What suits a device (`cpu` or `cuda`); 0 means automatic, `memory` is what there is in bytes.
+    """Return the sizing for a device (`cpu` or `cuda`); 0 means automatic, `memory` is the machine's, in bytes.
 
     A batch that does not fit all the same is halved by the engine (see `memory`).
     """
@@ -58,27 +59,27 @@ def sizing(device: str, threads: int = 0, batch: int = 0, memory: int | None = N
 
 
 def cores(root: Path | None = None) -> int:
-    """The physical cores that this process may use: more threads than that only get in each other's way.
+    """Return the number of physical cores that this process may use: more threads would only slow each other down.
 
-    No more than a container's share of processor time is worth: what runs beyond it is stopped in each period.
+    It is no more than a container's share of processor time: threads beyond it are stopped in each period.
     """
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(usable, psutil.cpu_count(logical=False) or usable, cpu_limit(root or _ROOT) or usable))
 
 
 def whole_memory(root: Path | None = None) -> int:
-    """The machine's memory in bytes, or that of the container if it has less. `root`: of the file system."""
+    """Return the machine's memory in bytes, or that of the container if it has less. `root`: of the file system."""
     machine = psutil.virtual_memory().total
     return min(machine, memory_limit(root or _ROOT) or machine)
 
 
 def engine_memory(wanted: int = 0) -> int:
-    """Bytes that an engine's process may have: those of the setting; 0: three quarters of what there is."""
+    """Return the bytes that an engine's process may have: those of the setting; 0: three quarters of the memory."""
     return wanted or whole_memory() * 3 // 4
 
 
 def models_memory(wanted: int = 0) -> int:
-    """Bytes that all processes with a model may have together: those of the setting; 0: three quarters of all."""
+    """Return the bytes for all processes with a model: those of the setting; 0: three quarters of the memory."""
     return wanted or whole_memory() * 3 // 4
 
 

@@ -1,6 +1,6 @@
 """PocketSphinx as an engine: English, offline, its model inside its own wheel.
 
-It hears words as they are in its dictionary: lower case, no punctuation. A prompt, hotwords, beam
+It writes words as they are in its dictionary: lower case, no punctuation. A prompt, hotwords, beam
 size and temperature mean nothing to it (`Capabilities.ignored`), so that a job that names them can
 still run on it with a warning; another language or a translation is refused.
 """
@@ -48,11 +48,11 @@ class SphinxEngine:
         self._decoder = Decoder(loglevel="FATAL")
 
     def detect(self, windows: Sequence[Window]) -> list[dict[str, float]]:
-        """English, for certain: it knows no other."""
+        """Return English, for certain: it knows no other language."""
         return [{"en": 1.0} for _ in windows]
 
     def transcribe(self, windows: Sequence[Window], options: WindowOptions) -> list[WindowResult]:
-        """A result for each window. Raises UnsupportedByEngine for all but English transcription."""
+        """Return a result for each window. Raises UnsupportedByEngine for all but English transcription."""
         if options.language not in (None, "en"):
             raise UnsupportedByEngine(f"PocketSphinx understands English only, not {options.language!r}.")
         if options.task != "transcribe":
@@ -60,7 +60,7 @@ class SphinxEngine:
         return [WindowResult(_segments(self._words(window.samples), options)) for window in windows]
 
     def _words(self, samples: Samples) -> list[TimedWord]:
-        if is_empty(samples):  # to digital silence it would make up a word
+        if is_empty(samples):  # it would invent a word in digital silence
             return []
         # Noise estimate and cepstral mean go on from one utterance to the next; only this forgets them.
         self._decoder.reinit()

@@ -1,9 +1,9 @@
-"""Is what Whisper heard any good, and which of several readings is the best?
+"""Judge Whisper's hypotheses: is one good, and which of several is the best?
 
 The two tests and their thresholds are Whisper's own (Radford et al. 2022, section 4.5): a low mean
-log-probability, and text that compresses too well, which betrays a loop. In place of its sampling at
-rising temperatures, which chance has a part in, a bad window is read again more strictly, and then
-in two halves. In halves is also read what more is said in than one answer can hold.
+log-probability, and text that compresses too well, which betrays a loop. Whisper then samples at
+rising temperatures, which depends on chance. Here a bad window is decoded again more strictly, and then in two
+halves. A window with more words than one answer can hold is decoded in halves as well.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ LOWEST_LOGPROB = -1.0
 HIGHEST_COMPRESSION = 2.4
 NO_SPEECH = 0.6
 
-# Enumerations compress well too: forty random digits beat 2.4. Only what repeats itself without a
-# break, three times over and ten tokens long, is a loop.
+# Enumerations compress well too: forty random digits beat 2.4. Only tokens that repeat without a
+# break, three times over and ten tokens long, are a loop.
 _LOOP_TOKENS = 10
 _LOOP_TIMES = 3
 
@@ -27,9 +27,9 @@ Where = TypeVar("Where")
 
 @dataclass(frozen=True, slots=True)
 class DecodeResult:
-    """What was heard in one stretch of sound: text tokens and Whisper's figures for them.
+    """The decoded text of one slice of sound: text tokens and Whisper's figures for them.
 
-    `full` says that the answer has as many tokens as there is room for, and so was not ended by the model.
+    `full`: the answer has as many tokens as it can have, so the model did not end it.
     """
 
     tokens: tuple[int, ...]
@@ -44,7 +44,7 @@ class DecodeResult:
 
     @property
     def silent(self) -> bool:
-        """Whether nobody speaks, and the words are made up."""
+        """Whether there is no speech, and the words are invented."""
         return self.no_speech_prob > NO_SPEECH and self.avg_logprob < LOWEST_LOGPROB
 
     @property
@@ -53,61 +53,61 @@ class DecodeResult:
 
     @property
     def unfinished(self) -> bool:
-        """Whether more is said than the answer holds: it had to stop, and not in a loop or in made-up words."""
+        """Whether more is said than the answer holds: it had to stop, and not in a loop or in invented words."""
         return self.full and not self.looping and not self.silent
 
     @property
     def good(self) -> bool:
-        """Whether the words can be believed, be they all or not."""
+        """Whether the words can be trusted, whether they are complete or not."""
         return self.silent or (self.avg_logprob >= LOWEST_LOGPROB and not self.looping)
 
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis(Generic[Where]):
-    """One way to read a window: its stretches in order, each with what was heard there."""
+    """One hypothesis for a window: its slices in order, each with its decoded text."""
 
-    takes: tuple[tuple[Where, DecodeResult], ...]
+    results: tuple[tuple[Where, DecodeResult], ...]
 
     @property
     def good(self) -> bool:
-        return all(take.good for _, take in self.takes)
+        return all(result.good for _, result in self.results)
 
     @property
     def looping(self) -> bool:
-        return any(take.looping for _, take in self.takes)
+        return any(result.looping for _, result in self.results)
 
     @property
     def unfinished(self) -> bool:
-        return any(take.unfinished for _, take in self.takes)
+        return any(result.unfinished for _, result in self.results)
 
     @property
     def avg_logprob(self) -> float:
-        """Mean over all tokens, each stretch's closing one too."""
-        weights = [len(take.tokens) + 1 for _, take in self.takes]
-        total = sum(take.avg_logprob * weight for (_, take), weight in zip(self.takes, weights, strict=True))
+        """The mean over all tokens, with the closing token of each slice."""
+        weights = [len(result.tokens) + 1 for _, result in self.results]
+        total = sum(result.avg_logprob * weight for (_, result), weight in zip(self.results, weights, strict=True))
         return total / sum(weights)
 
     def followed_by(self, other: Hypothesis[Where]) -> Hypothesis[Where]:
-        return Hypothesis(self.takes + other.takes)
+        return Hypothesis(self.results + other.results)
 
 
-def best(readings: Sequence[Hypothesis[Where]]) -> Hypothesis[Where]:
-    """The first good one; else, of those that do not loop (of all, if all do), the most probable."""
-    for reading in readings:
-        if reading.good:
-            return reading
-    straight = [reading for reading in readings if not reading.looping]
-    return max(straight or readings, key=lambda reading: reading.avg_logprob)
+def best(hypotheses: Sequence[Hypothesis[Where]]) -> Hypothesis[Where]:
+    """Return the first good hypothesis; else the most probable of those that do not loop (of all, if all do)."""
+    for hypothesis in hypotheses:
+        if hypothesis.good:
+            return hypothesis
+    straight = [hypothesis for hypothesis in hypotheses if not hypothesis.looping]
+    return max(straight or hypotheses, key=lambda hypothesis: hypothesis.avg_logprob)
 
 
 def compression_ratio(text: str) -> float:
-    """Bytes of the text over bytes of its zlib form; 0 for no text."""
+    """Return the bytes of the text divided by those of its zlib form; 0 for no text."""
     raw = text.encode()
     return len(raw) / len(zlib.compress(raw)) if raw else 0.0
 
 
 def repeats_itself(tokens: Sequence[int]) -> bool:
-    """Whether some run of tokens is said at least three times without a break."""
+    """Return whether a run of tokens occurs at least three times without a break."""
     return any(_longest_echo(tokens, period) for period in range(1, len(tokens) // _LOOP_TIMES + 1))
 
 

@@ -1,6 +1,6 @@
-"""Whisper's weights, tokenizer and features: the only file that speaks with CTranslate2 and faster-whisper.
+"""Whisper's weights, tokenizer and features: the only file that uses CTranslate2 and faster-whisper.
 
-Every method treats each stretch of a batch by itself: neither tokens nor scores nor times depend on
+Every method treats each slice of a batch separately: neither tokens nor scores nor times depend on
 what else is in the batch (on CPU with int8; the conformance suite holds us to it).
 """
 
@@ -38,7 +38,7 @@ Encoded = NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """What the decoder is told about the speech: one tokenizer with language and task, and the prompt."""
+    """The decoder's input about the speech: a tokenizer with language and task, and the prompt."""
 
     tokenizer: Tokenizer
     prompt: tuple[int, ...]
@@ -84,14 +84,14 @@ class Model:
         self.languages = self._languages()
 
     def speech(self, language: str, task: str, prompt: str | None, hotwords: str | None) -> Speech:
-        """What to tell the decoder."""
+        """Return the decoder's input for this language, task and prompt."""
         tokenizer = Tokenizer(self._whisper.hf_tokenizer, self.multilingual, task=task, language=language)
         before = previous_text(tokenizer.encode, prompt, hotwords)
         start = [*([tokenizer.sot_prev, *before] if before else []), *tokenizer.sot_sequence, tokenizer.no_timestamps]
         return Speech(tokenizer, tuple(start), _suppressed(tokenizer))
 
     def features(self, samples: Samples) -> tuple[NDArray[np.float32], int]:
-        """The mel spectrogram, padded with zeros to 30 s as in training, and how many frames are speech."""
+        """Return the mel spectrogram, padded with zeros to 30 s as in training, and its number of frames with sound."""
         extractor = self._whisper.feature_extractor
         mel = extractor(samples.astype(np.float32) / 32768.0)[:, : extractor.nb_max_frames]
         frames = min(len(samples) // extractor.hop_length, mel.shape[1])
@@ -115,11 +115,11 @@ class Model:
 
     @property
     def decoders(self) -> int:
-        """How many windows are worked on side by side."""
+        """How many windows are decoded in parallel."""
         return self._decoders.count
 
     def decode(self, encoded: Sequence[Encoded], speech: Speech, how: Decoding) -> list[DecodeResult]:
-        """The text of each, without time stamps."""
+        """Return the text of each slice, without time stamps."""
         return self._decoders.run(lambda part: self._decode(part, speech, how), encoded)
 
     def _decode(self, encoded: Sequence[Encoded], speech: Speech, how: Decoding) -> list[DecodeResult]:
@@ -132,7 +132,7 @@ class Model:
             suppress_tokens=list(speech.suppressed),
             **how.arguments(),
         )
-        return [_take(answer, speech.tokenizer) for answer in answers]
+        return [_result(answer, speech.tokenizer) for answer in answers]
 
     def align(
         self,
@@ -142,15 +142,18 @@ class Model:
         speech: Speech,
         at_most: int,
     ) -> list[list[TimedWord]]:
-        """Words with times for texts of at least one token, from the cross-attention to the sound."""
+        """Return words with times for texts of at least one token, from the cross-attention to the sound."""
         spoken = list(zip(encoded, texts, frames, strict=True))
         return self._decoders.run(lambda part: self._align(part, speech, at_most), spoken)
 
     def _align(
         self, spoken: Sequence[tuple[Encoded, Sequence[int], int]], speech: Speech, at_most: int
     ) -> list[list[TimedWord]]:
-        """On a GPU at most so many together. On CPU one by one, which is no slower: the tokens of each are read side
-        by side already, and what comes of them, a score for every token and every word of the vocabulary, is large."""
+        """Align at most `at_most` texts together on a GPU, one by one on CPU.
+
+        One by one is no slower on CPU: the tokens of each text are processed in parallel already, and the result, a
+        score for every token and every word of the vocabulary, is large.
+        """
         size = at_most if self.on_gpu else 1
         words: list[list[TimedWord]] = []
         for first in range(0, len(spoken), size):
@@ -168,7 +171,7 @@ class Model:
         ]
 
     def detect(self, encoded: Sequence[Encoded]) -> list[dict[str, float]]:
-        """For each the probability of every language, by code. Only for multilingual models."""
+        """Return the probability of every language, by code, for each slice. Only for multilingual models."""
         found = self._ct2.detect_language(_storage(encoded))
         return [{token[2:-2]: round(float(share), 6) for token, share in shares} for shares in found]
 
@@ -194,7 +197,7 @@ def _loaded(spec: EngineSpec, device: str, size: Sizing) -> WhisperModel:
     except (RuntimeError, ValueError, OSError) as error:
         if out_of_memory(error):
             raise
-        reason = str(error).replace(spec.model_path, spec.model)  # clients are not shown where things lie
+        reason = str(error).replace(spec.model_path, spec.model)  # clients are not shown folders of this machine
         raise ModelUnavailable(f"The model {spec.model} cannot be loaded: {reason}") from error
 
 
@@ -215,7 +218,7 @@ def _storage(arrays: Sequence[NDArray[Any]]) -> Any:
 
 
 def _suppressed(tokenizer: Tokenizer) -> tuple[int, ...]:
-    """What must not be said: the model's own list (-1), signs that are no speech, and control tokens."""
+    """Return the tokens that must not occur: the model's own list (-1), non-speech signs, and control tokens."""
     control = (
         tokenizer.transcribe,
         tokenizer.translate,
@@ -228,7 +231,7 @@ def _suppressed(tokenizer: Tokenizer) -> tuple[int, ...]:
     return (-1, *sorted(known))
 
 
-def _take(answer: Any, tokenizer: Tokenizer) -> DecodeResult:
+def _result(answer: Any, tokenizer: Tokenizer) -> DecodeResult:
     sequence = answer.sequences_ids[0]
     text_tokens = tuple(token for token in sequence if token < tokenizer.eot)
     # The score is a mean over the tokens without the closing one, Whisper's figure one with it.

@@ -1,4 +1,4 @@
-"""The tokens that stand before Whisper's answer: what came before (prompt, hotwords), language, task."""
+"""Make the tokens before Whisper's answer: previous text (prompt, hotwords), language, task."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ ROOM = 220
 
 
 def previous_text(encode: Callable[[str], Sequence[int]], prompt: str | None, hotwords: str | None) -> list[int]:
-    """The tokens of hotwords and prompt, at most ROOM.
+    """Return the tokens of hotwords and prompt, at most ROOM.
 
-    The end of a long prompt counts most, since it is nearest to the speech, so its beginning gives
-    way; hotwords are cut at their end, and to half the room where there is a prompt too.
+    The end of a long prompt counts most, since it is nearest to the speech, so its beginning is cut off.
+    Hotwords are cut at their end, and to half of ROOM where there is a prompt too.
     """
     expected = _encoded(encode, hotwords)
     before = _encoded(encode, prompt)

@@ -1,4 +1,4 @@
-"""Whisper's alignment of tokens with sound → words with times that a person would give them."""
+"""Turn Whisper's alignment of tokens with sound into words with the times that a person would give them."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ CLOSING = frozenset("\"'.。,，!！?？:：”)]}、…;»’」』）】؟،�
 
 # A pause this long is not inside a word (the closure of a stop lasts some 0.1 s).
 _PAUSE_FRAMES = 20
-# What is left standing before and after the sound of a word.
+# The margin before and after the sound of a word.
 _MARGIN_FRAMES = 2
 # How far a word may grow into sound that no other word claims.
 _GROWTH_FRAMES = 30
-# Slower than this nobody speaks; a longer word has swallowed noise. A digit or an ideograph stands
+# No person speaks slower than this; a longer word includes noise. A digit or an ideograph stands
 # for several sounds.
 _SLOW_BASE_S, _SLOW_LETTER_S, _LETTERS_OF_A_SIGN = 0.6, 0.12, 4
 
@@ -39,7 +39,7 @@ class Piece:
 
 
 def with_punctuation(pieces: Sequence[Piece]) -> list[Piece]:
-    """The pieces, with each mark of punctuation joined to the word that it belongs to."""
+    """Return the pieces, with each punctuation mark joined to its word."""
     opened: list[Piece] = []
     carried = Piece("", ())
     for piece in pieces:
@@ -61,7 +61,7 @@ def with_punctuation(pieces: Sequence[Piece]) -> list[Piece]:
 def aligned_words(
     pieces: Sequence[Piece], path: Sequence[tuple[int, int]], probabilities: Sequence[float]
 ) -> list[TimedWord]:
-    """Words with the times at which the alignment's path enters and leaves their tokens.
+    """Return words with the times at which the alignment's path enters and leaves their tokens.
 
     `path` pairs text positions with steps of STEP_S, and ends with the position behind the last token.
     """
@@ -77,10 +77,10 @@ def aligned_words(
 
 
 def refine_times(words: Sequence[TimedWord], loudness: Loudness, duration: float) -> list[TimedWord]:
-    """The words with their times drawn to the sound of them, in order and within `duration` seconds.
+    """Return the words with times that fit their sound, in order and within `duration` seconds.
 
-    The alignment gives every moment to some word, pauses too: each word is cut down to its longest
-    stretch of sound without a pause, grows into sound that is left over, and keeps a speakable length.
+    The alignment assigns every moment to a word, also pauses. So each word is cut down to its longest part of sound
+    without a pause, then grows into sound that belongs to no word, and keeps a length that can be spoken.
     """
     frames = [_to_sound(_frames(word), loudness.sound) for word in words]
     frames = _grown(frames, loudness.sound)
@@ -120,12 +120,12 @@ def _to_sound(span: tuple[int, int], sound: NDArray[np.bool_]) -> tuple[int, int
 
 
 def _islands(sound: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
-    """Stretches (first, behind the last) of sound with no longer quiet in them than within a word."""
+    """Yield ranges (first, behind the last) of sound; no pause in one is longer than inside a word."""
     loud = np.flatnonzero(sound)
     if loud.size == 0:
         return
-    for stretch in np.split(loud, np.flatnonzero(np.diff(loud) > _PAUSE_FRAMES) + 1):
-        yield int(stretch[0]), int(stretch[-1]) + 1
+    for frames in np.split(loud, np.flatnonzero(np.diff(loud) > _PAUSE_FRAMES) + 1):
+        yield int(frames[0]), int(frames[-1]) + 1
 
 
 def _grown(frames: Sequence[tuple[int, int]], sound: NDArray[np.bool_]) -> list[tuple[int, int]]:
@@ -155,7 +155,7 @@ def _after_pause(frames: Sequence[tuple[int, int]], index: int) -> bool:
 
 
 def _speakable(text: str, start: float, end: float, *, begins: bool) -> tuple[float, float]:
-    """At most the time that the word takes to say. One that begins a stretch of speech keeps its end."""
+    """Return at most the time that the word takes to say. The first word after a pause keeps its end."""
     letters = sum(_letters(char) for char in text)
     longest = _SLOW_BASE_S + _SLOW_LETTER_S * letters
     if end - start <= longest:

@@ -1,4 +1,4 @@
-"""Which engines and models this process offers, in what state they are, and which one a job gets."""
+"""List the engines and models of this process with their state, and choose the one for a job."""
 
 from __future__ import annotations
 
@@ -25,100 +25,101 @@ log = logging.getLogger(__name__)
 
 
 class Catalog:
-    """The engines and models of the settings. `run` has to run for Whisper's to become ready."""
+    """The engines and models of the settings. Whisper's models become ready only while `run` runs."""
 
-    def __init__(self, settings: Settings, offer: ModelRegistry) -> None:
+    def __init__(self, settings: Settings, registry: ModelRegistry) -> None:
         self._settings = settings
-        self._offer = offer
+        self._registry = registry
         self._hardware: Hardware | None = None
         self._change = asyncio.Event()
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Catalog:
-        """The catalogue of the settings.
+        """Make the catalogue of the settings.
 
         Raises:
-            SettingsError: an engine, model or factory in them cannot be.
+            SettingsError: an engine, model or factory in them is not valid.
         """
         return cls(settings, ModelRegistry(settings))
 
     @property
     def notice(self) -> str | None:
-        """What a person should know: that `auto` now means sphinx, and why."""
-        shelf = self._offer.default
-        if self._settings.engine != AUTO or not isinstance(shelf.state, Unavailable):
+        """A notice for people when `auto` now means sphinx, with the reason; else None."""
+        managed = self._registry.default
+        if self._settings.engine != AUTO or not isinstance(managed.state, Unavailable):
             return None
         return (
             f"Transcribing with {SPHINX}, which knows only English and makes many mistakes: the Whisper model "
-            f"{shelf.name} is unavailable ({shelf.state.reason})."
+            f"{managed.name} is unavailable ({managed.state.reason})."
         )
 
     def resolve(self, engine: str, model: str | None, contract: Contract = Contract.NATIVE) -> tuple[str, str]:
-        """Check what a client asks for, without waiting for anything; weights that nobody needed yet are now fetched.
+        """Check the engine and model of a request, without waiting; begin to fetch weights that are fetched on demand.
 
         Raises:
-            InvalidOption, ModelNotAllowed: as Offer.resolve, or it is known that these weights cannot be had. Those of
-                the contract's own model are let pass: nobody named it, so the job fails and says so.
+            InvalidOption, ModelNotAllowed: as ModelRegistry.resolve, or these weights are known to be unavailable. The
+                contract's own model is accepted all the same: the client did not name it, so the job fails with the
+                reason.
         """
-        engine, model = self._offer.resolve(engine, model, contract)
+        engine, model = self._registry.resolve(engine, model, contract)
         if engine == WHISPER:
-            shelf = self._offer.shelf(model)
-            shelf.ask()
-            is_own = own_model(self._settings, contract) in shelf.names
-            if isinstance(shelf.state, Unavailable) and not shelf.state.may_pass and not is_own:
-                raise ModelNotAllowed(f"The model {shelf.name} is unavailable here: {shelf.state.reason}.")
+            managed = self._registry.find(model)
+            managed.ask()
+            is_own = own_model(self._settings, contract) in managed.names
+            if isinstance(managed.state, Unavailable) and not managed.state.may_pass and not is_own:
+                raise ModelNotAllowed(f"The model {managed.name} is unavailable here: {managed.state.reason}.")
         return engine, model
 
     async def prepare(self, on_change: Callable[[], None]) -> None:
-        """`run`, with a call after each change of what `runnable`, `describe` and `choose` say."""
+        """Do the work of `run`; call `on_change` when the answers of `runnable`, `describe` and `choose` may differ."""
 
         def changed() -> None:
-            self._tell()
+            self._log_new_warnings()
             self._change.set()
             self._change = asyncio.Event()
             on_change()
 
         await self._found_hardware()
         async with asyncio.TaskGroup() as tasks:
-            for shelf in self._offer.shelves.values():
-                tasks.create_task(shelf.keep(changed), name=f"weights of {shelf.name}")
+            for managed in self._registry.models.values():
+                tasks.create_task(managed.run(changed), name=f"weights of {managed.name}")
 
     async def run(self) -> None:
-        """Find or fetch the weights of every Whisper model, and go on trying; returns only when cancelled."""
+        """Find or fetch the weights of every Whisper model, and try again after a failure, until cancelled."""
         await self.prepare(lambda: None)
 
     async def choose(self, engine: str, model: str | None) -> EngineSelection | Pending:
-        """What a job that asks for `engine` and `model` is done with.
+        """Choose the engine and model for a job that asks for `engine` and `model`.
 
         Raises:
             InvalidOption, ModelNotAllowed: as `resolve`.
-            ModelUnavailable: it cannot be done, and nothing else was allowed; ModelOutOfReach if that may pass.
+            ModelUnavailable: it is unavailable, and no other is allowed; ModelOutOfReach if the reason may pass.
         """
-        engine, model = self._offer.resolve(engine, model)
+        engine, model = self._registry.resolve(engine, model)
         falls_back = engine == AUTO and self._settings.engine == AUTO
-        if own := self._offer.own.get(self._settings.engine if engine == AUTO else engine):
+        if own := self._registry.own.get(self._settings.engine if engine == AUTO else engine):
             return own_choice(self._settings, own)
-        shelf = self._offer.shelf(model)
-        if snapshot := await shelf.current():
-            return whisper_choice(self._settings, await self._found_hardware(), shelf.name, snapshot)
-        match shelf.state:
+        managed = self._registry.find(model)
+        if snapshot := await managed.current():
+            return whisper_choice(self._settings, await self._found_hardware(), managed.name, snapshot)
+        match managed.state:
             case Unavailable() if falls_back:
                 warning = JobWarning("engine_fallback", self.notice or "")
-                return own_choice(self._settings, self._offer.own[SPHINX], warning)
+                return own_choice(self._settings, self._registry.own[SPHINX], warning)
             case Unavailable(reason, may_pass):
                 kind = ModelOutOfReach if may_pass else ModelUnavailable
-                raise kind(f"The model {shelf.name} is unavailable: {reason}.")
+                raise kind(f"The model {managed.name} is unavailable: {reason}.")
             case Fetching(progress):
-                return Pending(f"The weights of {shelf.name} are being fetched ({progress.part:.0%}).")
+                return Pending(f"The weights of {managed.name} are being fetched ({progress.part:.0%}).")
             case OnDemand():
-                shelf.ask()
-                return Pending(f"The weights of {shelf.name} are now fetched.")
+                managed.ask()
+                return Pending(f"The weights of {managed.name} are now fetched.")
             case _:
-                return Pending(f"The weights of {shelf.name} are being looked for.")
+                return Pending(f"The weights of {managed.name} are being looked for.")
 
     async def decide(self, engine: str, model: str | None) -> EngineSelection:
-        """`choose`, waiting until it is known; `run` or `prepare` has to run meanwhile."""
+        """Choose as `choose` does, but wait until the choice is known; `run` or `prepare` has to run meanwhile."""
         while True:
             change = self._change
             choice = await self.choose(engine, model)
@@ -127,14 +128,14 @@ class Catalog:
             await change.wait()
 
     async def spec_for(self, frozen: FrozenEngine) -> EngineSpec:
-        """How to start the very engine that a job began with.
+        """Return how to start exactly the engine that a job began with.
 
-        Weights of a revision that was replaced since are fetched again, which may take its time.
+        Weights of a revision that was replaced since are fetched again, which may take long.
 
         Raises:
-            ModelUnavailable: it cannot be had any more.
+            ModelUnavailable: it is no longer available.
         """
-        if own := self._offer.own.get(frozen.engine):
+        if own := self._registry.own.get(frozen.engine):
             if frozen.revision != own.revision:
                 raise ModelUnavailable(
                     f"The job began with {frozen.engine} of {frozen.revision}, and here is {own.revision}: "
@@ -142,62 +143,62 @@ class Catalog:
                 )
             return own_choice(self._settings, own).spec
         try:
-            shelf = self._offer.shelf(frozen.model)
-            snapshot = await shelf.exactly(frozen.revision)
+            managed = self._registry.find(frozen.model)
+            snapshot = await managed.exactly(frozen.revision)
         except ModelNotAllowed as error:
             raise ModelUnavailable(f"The model {frozen.model} is no longer offered by this service.") from error
         except ModelUnavailable as error:
             raise type(error)(f"The model {frozen.model} is unavailable: {error.message}.") from error
-        return whisper_choice(self._settings, await self._found_hardware(), shelf.name, snapshot).spec
+        return whisper_choice(self._settings, await self._found_hardware(), managed.name, snapshot).spec
 
     def runnable(self) -> frozenset[tuple[str, str]]:
-        """The (engine, model) pairs of rows that can be claimed now; model "" is a row that named none.
+        """Return the (engine, model) pairs of rows that can be claimed now; model "" is a row that named none.
 
-        What cannot be had is among them, so that its job fails by name, and what is fetched only when a job needs
-        it. What is still being looked for or fetched is not, so that its job waits, and nor for `weights_patience`
-        is what is out of reach for a reason that may pass.
+        An unavailable model is among them, so that its job fails with the reason. So is a model that is fetched on
+        demand. A model that is still being checked or fetched is not, so that its job waits. A model that is out of
+        reach for a reason that may pass is not either, until `weights_patience` has passed.
         """
-        pairs = {(own.engine, model) for own in self._offer.own.values() for model in ("", own.model)}
-        for shelf in self._offer.shelves.values():
-            if self._is_settled(shelf):
-                pairs |= {(engine, name) for engine in (WHISPER, AUTO) for name in shelf.names}
-                if shelf is self._offer.default:
+        pairs = {(own.engine, model) for own in self._registry.own.values() for model in ("", own.model)}
+        for managed in self._registry.models.values():
+            if self._is_settled(managed):
+                pairs |= {(engine, name) for engine in (WHISPER, AUTO) for name in managed.names}
+                if managed is self._registry.default:
                     pairs.add((WHISPER, ""))
         default = WHISPER if self._settings.engine == AUTO else self._settings.engine
         return frozenset(pairs | {(AUTO, "")}) if (default, "") in pairs or self.notice else frozenset(pairs)
 
-    def _is_settled(self, shelf: ManagedModel) -> bool:
-        if isinstance(shelf.state, Unavailable):
-            return shelf.state.lasts(self._settings.weights_patience)
-        return isinstance(shelf.state, (Ready, OnDemand))
+    def _is_settled(self, managed: ManagedModel) -> bool:
+        if isinstance(managed.state, Unavailable):
+            return managed.state.lasts(self._settings.weights_patience)
+        return isinstance(managed.state, (Ready, OnDemand))
 
     def warnings(self) -> list[str]:
-        """What a person should know: the notice, and each contract of the profiles whose model cannot be had."""
-        told = [self.notice] if self.notice else []
+        """Return warnings for people: the notice, and each contract of the profiles whose model is unavailable."""
+        warnings = [self.notice] if self.notice else []
         for contract, name in needed(self._settings):
-            shelf = self._offer.shelf(name)
-            if isinstance(shelf.state, Unavailable):
-                told.append(
+            managed = self._registry.find(name)
+            if isinstance(managed.state, Unavailable):
+                warnings.append(
                     f"Jobs of the {contract.value} contract need the model {name}, which is unavailable: "
-                    f"{shelf.state.reason}."
+                    f"{managed.state.reason}."
                 )
-        return told
+        return warnings
 
     def describe(self) -> list[dict[str, Any]]:
-        """Each model that everybody may name, for people and `GET /v1/models`.
+        """Describe each model that every client may name, for people and `GET /v1/models`.
 
-        Each has id, engine, default, state, progress, reason, languages. `default`: what a request that names
-        nothing gets now. `state`: ready, fetching, checking or unavailable. `progress` (0–1) is None but while
-        fetching, `languages` None when they are many.
+        Each has id, engine, default, state, progress, reason, languages. `default`: a request that names no model gets
+        this one now. `state`: ready, fetching, checking or unavailable. `progress` (0–1) is None except while fetching,
+        `languages` is None when there are many.
         """
         default = SPHINX if self.notice else WHISPER if self._settings.engine == AUTO else self._settings.engine
         shapes = []
-        for shelf in filter(self._offer.is_native, self._offer.shelves.values()):
-            languages = ["en"] if shelf.name.endswith(".en") else None
-            is_default = default == WHISPER and shelf is self._offer.default
-            shape = {"id": shelf.name, "engine": WHISPER, "default": is_default, "languages": languages}
-            shapes.append(shape | _state_shape(shelf))
-        for own in self._offer.own.values():
+        for managed in filter(self._registry.is_native, self._registry.models.values()):
+            languages = ["en"] if managed.name.endswith(".en") else None
+            is_default = default == WHISPER and managed is self._registry.default
+            shape = {"id": managed.name, "engine": WHISPER, "default": is_default, "languages": languages}
+            shapes.append(shape | _state_shape(managed))
+        for own in self._registry.own.values():
             shape = {"id": own.model, "engine": own.engine, "default": default == own.engine}
             shape["languages"] = list(own.languages) if own.languages else None
             shapes.append(shape | {"state": "ready", "progress": None, "reason": None})
@@ -208,16 +209,16 @@ class Catalog:
             self._hardware = await find_hardware(self._settings)
         return self._hardware
 
-    def _tell(self) -> None:
+    def _log_new_warnings(self) -> None:
         now = self.warnings()
         for text in now:
-            if text not in self._told:
+            if text not in self._logged:
                 log.warning(text)
-        self._told = set(now)
+        self._logged = set(now)
 
 
-def _state_shape(shelf: ManagedModel) -> dict[str, Any]:
-    match shelf.state:
+def _state_shape(managed: ManagedModel) -> dict[str, Any]:
+    match managed.state:
         case Ready():
             return {"state": "ready", "progress": None, "reason": None}
         case Fetching(progress):

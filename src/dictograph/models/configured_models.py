@@ -1,4 +1,4 @@
-"""Which models the settings name, for whom, and when their weights are worth a download."""
+"""List the models that the settings name, the contracts that may use them, and when their weights are fetched."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OF_CONTRACT = {
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredModel:
-    """A model by its name in the settings, the field that it stands in, and when it is fetched."""
+    """A model: its name in the settings, the setting that names it, and when it is fetched."""
 
     name: str
     field: str
@@ -28,37 +28,37 @@ class ConfiguredModel:
 
 
 def list_configured(settings: Settings) -> Iterator[ConfiguredModel]:
-    """All models, the default first."""
+    """Return all models, the default first."""
     yield from _native(settings)
     for contract in _OF_CONTRACT:
         yield from _own(settings, contract)
 
 
 def configured_by(settings: Settings, contract: Contract) -> Iterator[str]:
-    """The models that may be named by what comes through a contract."""
+    """Return the models that a request through a contract may name."""
     return (one.name for one in (*_native(settings), *_own(settings, contract)))
 
 
 def fetched_at_once(settings: Settings) -> list[str]:
-    """The models that a service fetches when it starts, the default first."""
+    """Return the models that a service fetches when it starts, the default first."""
     return list(dict.fromkeys(one.name for one in list_configured(settings) if one.fetches == "at once"))
 
 
 def needed(settings: Settings) -> Iterator[tuple[Contract, str]]:
-    """The contracts of the selected profiles that have a model of their own, each with that."""
+    """Return the contracts of the selected profiles that have their own model, each with that model."""
     for contract in _OF_CONTRACT:
         if contract.value in settings.profile and (name := own_model(settings, contract)):
             yield contract, name
 
 
 def own_model(settings: Settings, contract: Contract) -> str:
-    """The model of a contract's jobs that name none; "" when it has none of its own."""
+    """Return the model for a contract's jobs that name none; "" when the contract does not have its own."""
     field = _OF_CONTRACT.get(contract)
     return str(getattr(settings, field)) if field else ""
 
 
 def _native(settings: Settings) -> Iterator[ConfiguredModel]:
-    # What nobody named beside another engine is offered if it is here, but not worth a download.
+    # With another engine the default model is offered if it is here, but not worth a download.
     yield ConfiguredModel(settings.model, "model", "at once" if settings.engine in (AUTO, WHISPER) else "never")
     for name in settings.models:
         yield ConfiguredModel(name, "models", "at once")

@@ -1,8 +1,8 @@
-"""Weights from a Hugging Face hub into its cache: resumed where they were left, and checked.
+"""Download weights from a Hugging Face hub into its cache: resumed after an interruption, and checked.
 
-The hub's own library lists what is there and knows about tokens and mirrors. The bytes are fetched
+The hub's own library lists the files and knows about tokens and mirrors. The bytes are fetched
 here, because the library (2.4) starts a file again from nothing when its process was killed, and
-does not compare what arrived over HTTP with the hub's checksums.
+does not compare the received bytes with the hub's checksums.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _TIMEOUT = httpx.Timeout(20.0)
 
 
 def fetch(listing: Listing, cache: Cache, revision: str) -> Iterator[int]:
-    """Bring a revision's files into the cache, yielding the bytes that are there so far.
+    """Download a revision's files into the cache; yield the number of bytes that are there so far.
 
-    Another process that fetches the same repository is waited for, and what it brought is not
+    If another process fetches the same repository, wait for it; the files that it fetched are not
     fetched again. Afterwards `cache.snapshot(repository, revision)` is complete.
 
     Raises:
@@ -54,7 +54,7 @@ def fetch(listing: Listing, cache: Cache, revision: str) -> Iterator[int]:
 
 
 def remove_damaged(listing: Listing, cache: Cache) -> list[str]:
-    """Remove blobs that do not match their checksum, so that `fetch` brings them again. Returns their names."""
+    """Remove blobs that do not match their checksum, so that `fetch` downloads them again. Return their names."""
     blobs = cache.storage(listing.repository) / "blobs"
     damaged = [f for f in listing.files if (b := blobs / f.checksum).is_file() and not matches(b, f.checksum)]
     for file in damaged:
@@ -63,7 +63,7 @@ def remove_damaged(listing: Listing, cache: Cache) -> list[str]:
 
 
 def _locked(path: Path) -> Iterator[bool]:
-    """Yields True while another process has the lock, then False once, holding it."""
+    """Yield True while another process has the lock, then False once, holding it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a") as file:
         while True:
@@ -114,20 +114,20 @@ def _fetch_file(client: httpx.Client, listing: Listing, file: RemoteFile, blobs:
 
 
 def _complete(client: httpx.Client, listing: Listing, file: RemoteFile, part: Path) -> Iterator[int]:
-    """Append to `part` until it has the file's size, over as many connections as bring something new."""
+    """Append to `part` until it has the file's size, with new connections as long as each of them brings new bytes."""
     failures = 0
     part.touch()
     while (there := _size(part)) < file.size:
-        trouble = "the connection was closed"
+        problem = "the connection was closed"
         try:
             yield from _append(client, _url(listing, file), part, there)
         except httpx.HTTPError as error:
-            trouble = brief(error)
+            problem = brief(error)
             if isinstance(error, httpx.HTTPStatusError) and error.response.status_code not in _TRY_AGAIN:
                 failures = _TRIES
         failures = 0 if _size(part) > there else failures + 1
         if failures >= _TRIES:
-            raise CannotFetchNow(f"{file.name} of {listing.repository} stopped coming ({trouble})")
+            raise CannotFetchNow(f"{file.name} of {listing.repository} stopped coming ({problem})")
         if failures:
             time.sleep(min(0.25 * 2**failures, 5))
 

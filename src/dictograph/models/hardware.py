@@ -1,4 +1,4 @@
-"""Which device models run on, found without loading CTranslate2 into the service."""
+"""Find the device that models run on, without loading CTranslate2 into the service."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Hardware:
 
 
 async def find_hardware(settings: Settings) -> Hardware:
-    """The device and compute type of the settings, with `auto` resolved: int8 on CPU, float16 on a GPU."""
+    """Return the device and compute type of the settings, with `auto` resolved: int8 on CPU, float16 on a GPU."""
     device: str = settings.device
     if device == "auto":
         device = "cuda" if has_gpu() and await cuda_devices() else "cpu"

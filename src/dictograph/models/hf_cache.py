@@ -1,4 +1,4 @@
-"""Names of Whisper models, and where their weights lie: Hugging Face's cache, read without its library.
+"""The names of Whisper models, and the folders of their weights: Hugging Face's cache, read without its library.
 
 The cache is `FOLDER/models--OWNER--NAME/` with `blobs/` (named by checksum), `snapshots/COMMIT/`
 (links to blobs) and `refs/main` (the commit that "main" was last seen at), as documented under
@@ -38,7 +38,7 @@ SIZES: Mapping[str, str] = {
     "distil-large-v3.5": "distil-whisper/distil-large-v3.5-ct2",
 }
 
-#: Without these a folder is no converted Whisper model; of the vocabulary one of two forms is enough.
+#: A folder without these files is no converted Whisper model; one of the two forms of the vocabulary is enough.
 REQUIRED = ("config.json", "tokenizer.json", "model.bin")
 VOCABULARIES = ("vocabulary.json", "vocabulary.txt")
 
@@ -60,19 +60,19 @@ class Snapshot:
 
 
 def is_folder(model: str) -> bool:
-    """Whether the name is a local folder's: it looks like a path and nothing else, or weights lie there."""
+    """Return whether the name is that of a local folder: it can only be a path, or there are weights in it."""
     if model in SIZES:
         return False
     return model.startswith(("/", "./", "../", "~")) or (Path(model) / "model.bin").is_file()
 
 
 def folder_of(model: str) -> Path:
-    """The folder that `model` names."""
+    """Return the folder that `model` names."""
     return Path(model).expanduser().absolute()
 
 
 def repository(model: str) -> str:
-    """The Hugging Face repository of a size or repository id.
+    """Return the Hugging Face repository of a size or repository id.
 
     Raises:
         InvalidOption: the name is neither.
@@ -92,7 +92,7 @@ _REPOSITORY_SIGNS = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012
 
 
 def missing_files(folder: Path) -> list[str]:
-    """What a converted Whisper model needs and `folder` has not."""
+    """Return the files that a converted Whisper model needs and `folder` lacks."""
     missing = [name for name in REQUIRED if not (folder / name).is_file()]
     if not any((folder / name).is_file() for name in VOCABULARIES):
         missing.append(VOCABULARIES[0])
@@ -100,7 +100,7 @@ def missing_files(folder: Path) -> list[str]:
 
 
 def cache_folder(models_dir: Path | None, environment: Mapping[str, str] | None = None) -> Path:
-    """Where weights are kept: `models_dir`, else the folder that Hugging Face's library would use."""
+    """Return the folder of weights: `models_dir`, else the folder that Hugging Face's library would use."""
     environment = os.environ if environment is None else environment
     if models_dir is not None:
         return models_dir
@@ -113,7 +113,7 @@ def cache_folder(models_dir: Path | None, environment: Mapping[str, str] | None 
 
 
 def child_environment() -> dict[str, str]:
-    """The variables that a process which fetches weights needs: the hub, its token, proxies, certificates."""
+    """Return the variables for a process that fetches weights: the hub, its token, proxies, certificates."""
     passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     quiet = ("HF_HUB_DISABLE_TELEMETRY", "HF_HUB_DISABLE_PROGRESS_BARS", "HF_HUB_DISABLE_UPDATE_CHECK")
     return {**passed, **dict.fromkeys(quiet, "1")}
@@ -126,15 +126,15 @@ class Cache:
     folder: Path
 
     def storage(self, repository: str) -> Path:
-        """The folder of one repository."""
+        """Return the folder of one repository."""
         return self.folder / ("models--" + repository.replace("/", "--"))
 
     def lock(self, repository: str) -> Path:
-        """The file that whoever fetches into the repository's folder holds a lock on."""
+        """Return the lock file: a process that fetches into the repository's folder holds a lock on it."""
         return self.folder / ".locks" / self.storage(repository).name / "dictograph.lock"
 
     def snapshot(self, repository: str, revision: str = "main") -> Snapshot | None:
-        """The complete weights of a revision (a branch or commit), or None."""
+        """Return the complete weights of a revision (a branch or commit), or None."""
         storage = self.storage(repository)
         try:
             commit = (storage / "refs" / revision).read_text(encoding="ascii").strip()
@@ -144,7 +144,7 @@ class Cache:
         return None if missing_files(path) else Snapshot(path, commit)
 
     def repositories(self) -> Iterator[str]:
-        """Every repository that complete weights of a Whisper model lie here of."""
+        """Return every repository of which the cache has the complete weights of a Whisper model."""
         for path in sorted(self.folder.glob("models--*--*")):
             repository = path.name.removeprefix("models--").replace("--", "/", 1)
             if self.snapshot(repository) is not None:

@@ -1,4 +1,4 @@
-"""The models on this machine: listed, pulled, verified."""
+"""List, pull and verify the models on this machine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from dictograph.models.hf_cache import (
 from dictograph.models.weights import Progress, fetch
 from dictograph.settings.model import Settings
 
-#: `pull` is asked for by a person who waits: the hub may take longer than a starting service gives it.
+#: A person waits for `pull`: the hub may take longer than when a service starts (s).
 _PATIENCE_S = 30.0
 
 
@@ -45,7 +45,7 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True)
 class FileCheck:
-    """A file of a model. `unchecked`: nothing here says what its checksum should be."""
+    """A file of a model. `unchecked`: its checksum is not known here."""
 
     name: str
     size: int
@@ -62,7 +62,7 @@ class Verified:
 
 
 def list_models(settings: Settings) -> list[ModelInfo]:
-    """The models that the settings offer, then others whose weights are in the cache."""
+    """Return the models that the settings offer, then others whose weights are in the cache."""
     cache = _cache(settings)
     names = list(dict.fromkeys([*settings.offered_models, *fetched_at_once(settings)]))
     known = {repository(name) for name in names if not is_folder(name)}
@@ -71,12 +71,12 @@ def list_models(settings: Settings) -> list[ModelInfo]:
 
 
 async def pull(settings: Settings, model: str, on_progress: Callable[[Progress], None] = lambda _: None) -> Snapshot:
-    """Fetch a model's newest weights into the cache, going on where an earlier fetch was left.
+    """Fetch a model's newest weights into the cache; go on where an earlier fetch ended.
 
-    Files that are here and damaged are fetched again.
+    Damaged files in the cache are fetched again.
 
     Raises:
-        InvalidOption: the name is a folder's, or no model's.
+        InvalidOption: the name is that of a folder, or of no model.
         ModelUnavailable: the hub cannot be reached, has no such model, or the disk is full.
     """
     if is_folder(model):
@@ -95,7 +95,7 @@ async def pull(settings: Settings, model: str, on_progress: Callable[[Progress],
 
 
 async def verify(settings: Settings, model: str) -> Verified:
-    """Read every byte of a model's files and compare them with the hub's checksums; nothing is asked of the network.
+    """Read every byte of a model's files and compare them with the hub's checksums, without the network.
 
     A folder's files have no known checksums: they are `unchecked`, and the revision is their digest.
 
@@ -109,7 +109,7 @@ async def verify(settings: Settings, model: str) -> Verified:
 def _verify(settings: Settings, model: str) -> Verified:
     snapshot = _here(model, _cache(settings))
     if snapshot is None:
-        raise ModelUnavailable(f"The model {model} is not complete here: {_what_is_missing(settings, model)}.")
+        raise ModelUnavailable(f"The model {model} is not complete here: {_describe_missing(settings, model)}.")
     files = tuple(_check(path) for path in sorted(snapshot.path.iterdir()) if path.is_file())
     if damaged := [file.name for file in files if file.verdict == "damaged"]:
         raise ModelUnavailable(
@@ -119,7 +119,7 @@ def _verify(settings: Settings, model: str) -> Verified:
     return Verified(model, snapshot, files)
 
 
-def _what_is_missing(settings: Settings, model: str) -> str:
+def _describe_missing(settings: Settings, model: str) -> str:
     if is_folder(model):
         return f"{folder_of(model)} has no {', '.join(missing_files(folder_of(model)))}"
     return f"there is no whole copy in {_cache(settings).folder}; `dictograph models pull {model}` fetches it"
@@ -128,7 +128,7 @@ def _what_is_missing(settings: Settings, model: str) -> str:
 def _check(path: Path) -> FileCheck:
     blob = path.resolve()
     size = blob.stat().st_size
-    if blob.parent.name != "blobs":  # a blob is named by its checksum; other files say nothing about theirs
+    if blob.parent.name != "blobs":  # a blob is named by its checksum; of other files the checksum is not known
         return FileCheck(path.name, size, "unchecked")
     return FileCheck(path.name, size, "ok" if matches(blob, blob.name) else "damaged")
 

@@ -1,4 +1,4 @@
-"""What a Hugging Face hub has of a model: the exact revision, and each file with its size and checksum."""
+"""List the files of a model on a Hugging Face hub: the exact revision, and the size and checksum of each file."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from fnmatch import fnmatch
 
 from dictograph.models.hf_cache import REQUIRED, VOCABULARIES
 
-_WANTED = ("config.json", "preprocessor_config.json", "tokenizer.json", "vocabulary.*", "model.bin")
-_CHECKSUM = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # of the form that files may be named by
+_MODEL_FILES = ("config.json", "preprocessor_config.json", "tokenizer.json", "vocabulary.*", "model.bin")
+_CHECKSUM = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # only a checksum of this form may name a file
 
 
 class CannotFetch(Exception):
-    """The weights cannot be had. The message says why, for a person; `code` is the child's word for it."""
+    """The weights cannot be fetched. The message gives the reason for a person; `code` is the child's error code."""
 
     code = "model_unavailable"
 
 
 class CannotFetchNow(CannotFetch):
-    """The weights cannot be had for a reason that may pass by itself."""
+    """The weights cannot be fetched for a reason that may pass by itself."""
 
     code = "model_out_of_reach"
 
@@ -50,8 +50,8 @@ def list_remote(repository: str, revision: str, timeout: float) -> Listing:
     """Ask the hub which files make up a revision (a branch or a commit).
 
     Raises:
-        CannotFetch: it has no such model, or may not be asked.
-        CannotFetchNow: it does not answer.
+        CannotFetch: the hub has no model of this name, or it must not be called.
+        CannotFetchNow: the hub does not answer.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import GatedRepoError, OfflineModeIsEnabled, RepositoryNotFoundError
@@ -64,9 +64,9 @@ def list_remote(repository: str, revision: str, timeout: float) -> Listing:
         raise CannotFetch(f"{repository} is gated: accept its terms, and set HF_TOKEN") from error
     except RepositoryNotFoundError as error:
         raise CannotFetch(f"the hub has no model {repository}, or HF_TOKEN does not open it") from error
-    except Exception as error:  # the library's errors are of two HTTP libraries, by its version
+    except Exception as error:  # the library uses one of two HTTP libraries, depending on its version
         raise CannotFetchNow(f"the hub cannot be reached ({brief(error)})") from error
-    siblings = [s for s in found.siblings or () if _is_wanted(s.rfilename)]
+    siblings = [s for s in found.siblings or () if _is_model_file(s.rfilename)]
     _check_whole(repository, {s.rfilename for s in siblings})
     files = [_remote_file(repository, s.rfilename, s.size, s.lfs.sha256 if s.lfs else s.blob_id) for s in siblings]
     files.sort(key=lambda file: (file.name == "model.bin", file.name))
@@ -74,7 +74,7 @@ def list_remote(repository: str, revision: str, timeout: float) -> Listing:
 
 
 def brief(error: BaseException) -> str:
-    """An error in a few words."""
+    """Return an error in a few words."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
 
@@ -91,8 +91,8 @@ def _checked(repository: str, checksum: str | None) -> str:
     return checksum
 
 
-def _is_wanted(name: str) -> bool:
-    return "/" not in name and any(fnmatch(name, wanted) for wanted in _WANTED)
+def _is_model_file(name: str) -> bool:
+    return "/" not in name and any(fnmatch(name, pattern) for pattern in _MODEL_FILES)
 
 
 def _check_whole(repository: str, names: set[str]) -> None:

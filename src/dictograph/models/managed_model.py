@@ -1,4 +1,4 @@
-"""One Whisper model that is offered: whether its weights are here, and the loop that brings them."""
+"""Manage one Whisper model: the state of its weights, and the loop that finds or fetches them."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _LOG_EVERY = 0.1  # of the whole fetch
 
 @dataclass(frozen=True, slots=True)
 class Checking:
-    """Not known yet."""
+    """It is not known yet whether the weights are here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fetching:
-    """The weights are on their way."""
+    """The weights are being fetched."""
 
     progress: Progress
 
@@ -47,9 +47,9 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """The weights are not here and could not be fetched; it is tried again in the background.
+    """The weights are not here and could not be fetched; the fetch is tried again in the background.
 
-    `may_pass`: for a reason that may pass by itself. `since`: when they were first missed (s, monotonic clock).
+    `may_pass`: the reason may pass by itself. `since`: when they were first found missing (s, monotonic clock).
     """
 
     reason: str
@@ -57,13 +57,13 @@ class Unavailable:
     since: float = 0.0
 
     def lasts(self, patience: float) -> bool:
-        """Whether nobody should wait any longer: it will not pass, or has not for `patience` seconds."""
+        """Return whether jobs should wait no longer: it will not pass, or has not passed for `patience` seconds."""
         return not self.may_pass or time.monotonic() - self.since >= patience
 
 
 @dataclass(frozen=True, slots=True)
 class OnDemand:
-    """The weights are not here, and are fetched when somebody asks for them."""
+    """The weights are not here, and are fetched when a job needs them."""
 
 
 State = Checking | Fetching | Ready | Unavailable | OnDemand
@@ -75,8 +75,8 @@ When = Literal["at once", "when asked", "never"]
 class ManagedModel:
     """A model by its name in the settings: a folder, or a repository in the cache.
 
-    `fetches` says when weights are fetched that are not here. `turn` lets one model be fetched at a time. `also` are
-    other names for the same weights. `failed` is the log line for weights that cannot be had: name, reason.
+    `fetches`: when missing weights are fetched. `one_fetch`: a semaphore, so that one model is fetched at a time.
+    `also` are other names for the same weights. `failed` is the log line for unavailable weights: name, reason.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class ManagedModel:
         cache: Cache,
         *,
         fetches: When,
-        turn: asyncio.Semaphore,
+        one_fetch: asyncio.Semaphore,
         confined: Mode = "auto",
         also: Iterable[str] = (),
         failed: str = "model %s cannot be used: %s",
@@ -98,26 +98,26 @@ class ManagedModel:
         self.state: State = Checking()
         self._cache = cache
         self._fetches: When = fetches
-        self._turn = turn
+        self._one_fetch = one_fetch
         self._confined = confined
         self._digests = FolderDigests()
         self._lost = asyncio.Event()
-        self._asked = asyncio.Event()
+        self._demanded = asyncio.Event()
         self._changed: Callable[[], None] = lambda: None
 
     @property
     def names(self) -> frozenset[str]:
-        """What the model may be called: its names in the settings, and the repository they are short for."""
+        """All names of the model: those in the settings, and the repository that they stand for."""
         return self._also | {self.name, self.repository or self.name}
 
-    async def keep(self, changed: Callable[[], None]) -> None:
-        """Find or fetch the weights and watch over them, until cancelled; `changed` hears of every new state."""
+    async def run(self, changed: Callable[[], None]) -> None:
+        """Find or fetch the weights, again when they are lost, until cancelled. Call `changed` at every new state."""
         self._changed = changed
         failures, since = 0, 0.0
         while True:
             try:
-                if not failures:  # what was asked for, and could not be had, is still wanted
-                    await self._sleep()
+                if not failures:  # weights that could not be fetched are still needed
+                    await self._wait_for_demand()
                 self._become(Ready(await self._find_or_fetch()))
                 failures = 0
                 await self._lost.wait()
@@ -128,52 +128,52 @@ class ManagedModel:
                 self._become(Unavailable(error.message, isinstance(error, ModelOutOfReach), since))
                 await asyncio.sleep(backoff_seconds(failures, _RETRY_BASE_S, _RETRY_CAP_S, random.Random()))
 
-    async def _sleep(self) -> None:
-        """Wait until somebody needs weights that are fetched only then, and are not here."""
-        if self._fetches != "when asked" or await self.look() is not None:
+    async def _wait_for_demand(self) -> None:
+        """Wait until a job needs the weights, if they are not here and are fetched only on demand."""
+        if self._fetches != "when asked" or await self.find() is not None:
             return
-        self._asked.clear()
+        self._demanded.clear()
         self._become(OnDemand())
-        await self._asked.wait()
+        await self._demanded.wait()
 
     def ask(self) -> None:
-        """A job needs the weights: if they were left where they are, they are fetched now."""
+        """Fetch the weights now if they are fetched on demand: a job needs them."""
         if isinstance(self.state, OnDemand):
             self._become(Checking())
-            self._asked.set()
+            self._demanded.set()
 
     async def current(self) -> Snapshot | None:
-        """The weights as they are now; None, and a new search, when they are no longer here."""
+        """Return the weights as they are now; when they are no longer here, return None and search again."""
         if not isinstance(self.state, Ready):
             return None
-        if (snapshot := await self.look()) is None:
+        if (snapshot := await self.find()) is None:
             self._become(Checking())
             self._lost.set()
         elif snapshot != self.state.snapshot:
             self._become(Ready(snapshot))
         return snapshot
 
-    async def look(self, revision: str = "main") -> Snapshot | None:
-        """The weights of a revision if they are here. A folder has but one revision: its digest."""
+    async def find(self, revision: str = "main") -> Snapshot | None:
+        """Return the weights of a revision if they are here. A folder has only one revision: its digest."""
         if self.folder is None:
             return await asyncio.to_thread(self._cache.snapshot, self.repository, revision)
-        snapshot = await asyncio.to_thread(self._look_at_folder, self.folder)
+        snapshot = await asyncio.to_thread(self._check_folder, self.folder)
         return snapshot if snapshot and revision in ("main", snapshot.revision) else None
 
     async def exactly(self, revision: str) -> Snapshot:
-        """The weights of one exact revision, fetched if need be.
+        """Return the weights of one exact revision; fetch them if need be.
 
         Raises:
-            ModelUnavailable: they cannot be had (any more).
+            ModelUnavailable: they are not available (any more).
         """
-        if snapshot := await self.look(revision):
+        if snapshot := await self.find(revision):
             return snapshot
         if self.folder is not None:
             raise ModelUnavailable(f"The model in {self.name} is no longer the one that this job began with.")
         return await self._fetch(revision, lambda _: None)
 
     async def _find_or_fetch(self) -> Snapshot:
-        if snapshot := await self.look():
+        if snapshot := await self.find():
             return snapshot
         if self.folder is not None:
             missing = ", ".join(await asyncio.to_thread(missing_files, self.folder))
@@ -186,28 +186,28 @@ class ManagedModel:
                 f"the weights of {self.name} are not here, and are not fetched with this DICTOGRAPH_ENGINE; "
                 f"`dictograph models pull {self.name}` brings them"
             )
-        async with self._turn:
-            if snapshot := await self.look(revision):
+        async with self._one_fetch:
+            if snapshot := await self.find(revision):
                 return snapshot
             fetching = fetch(self.repository, self._cache, revision, patience=PATIENCE_S, confined=self._confined)
             async with aclosing(fetching) as reports:
                 async for progress in reports:
                     report(progress)
-        if (snapshot := await self.look(revision)) is None:
+        if (snapshot := await self.find(revision)) is None:
             raise ModelOutOfReach(f"the weights of {self.name} vanished while they were fetched")
         return snapshot
 
-    def _look_at_folder(self, folder: Path) -> Snapshot | None:
+    def _check_folder(self, folder: Path) -> Snapshot | None:
         return None if missing_files(folder) else Snapshot(folder, self._digests.digest(folder))
 
     def _become(self, state: State) -> None:
         if state == self.state:
             return
         before, self.state = self.state, state
-        self._tell(before, state)
+        self._log(before, state)
         self._changed()
 
-    def _tell(self, before: State, now: State) -> None:
+    def _log(self, before: State, now: State) -> None:
         match before, now:
             case _, Ready(snapshot):
                 log.info("model %s is ready (%s)", self.name, snapshot.revision[:12])
@@ -216,6 +216,6 @@ class ManagedModel:
             case _, Fetching(progress):
                 log.info("fetching model %s: %.0f of %.0f MB", self.name, progress.done / 1e6, progress.total / 1e6)
             case _, Unavailable(reason) if self._fetches == "never":
-                log.debug("model %s: %s", self.name, reason)  # what nobody asked for may be missing without a word
+                log.debug("model %s: %s", self.name, reason)  # a missing model that no job asked for needs no warning
             case _, Unavailable(reason):
                 log.warning(self._failed, self.name, reason)

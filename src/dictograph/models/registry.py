@@ -1,4 +1,4 @@
-"""What the settings offer: the names of engines and models, checked without waiting for anything."""
+"""The registry of engines and models that the settings offer: it checks names without waiting."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 @dataclass(frozen=True, slots=True)
 class OwnModel:
-    """An engine that brings its one model along, so that it is always ready."""
+    """An engine that includes its one model, so that it is always ready."""
 
     engine: str
     factory: str
@@ -41,17 +41,17 @@ class OwnModel:
 class ModelRegistry:
     """The engines and models of the settings.
 
-    `own` are the engines that bring their model, by name; `shelves` Whisper's models, by their name
-    in the settings, the default first.
+    `own` are the engines that include their model, by name. `models` are Whisper's models, by their name in the
+    settings, the default first.
 
     Raises:
-        SettingsError: an engine, model or factory in the settings cannot be.
+        SettingsError: an engine, model or factory in the settings is not valid.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.own = {own.engine: own for own in _own_models(settings)}
-        self.shelves = {shelf.name: shelf for shelf in _shelves(settings)}
-        self.default = self.shelves[settings.model]
+        self.models = {managed.name: managed for managed in _whisper_models(settings)}
+        self.default = self.models[settings.model]
         self._for = {contract: self._named_by(configured_by(settings, contract)) for contract in Contract}
         if settings.engine not in self.engines:
             raise SettingsError(
@@ -60,14 +60,14 @@ class ModelRegistry:
 
     @property
     def engines(self) -> tuple[str, ...]:
-        """The names that `resolve` takes."""
+        """The names of engines that `resolve` accepts."""
         return (AUTO, WHISPER, *self.own)
 
     def resolve(self, engine: str, model: str | None, contract: Contract | None = None) -> tuple[str, str]:
-        """The engine, and the model as the settings name it ("" when none was named).
+        """Return the engine, and the model as the settings name it ("" when none was named).
 
-        `auto` with a model is `whisper`, since only Whisper's models can be named. `contract` is the one that a
-        request came through, which has models of its own; None: whatever any may name.
+        `auto` with a model is `whisper`, since only Whisper's models can be named. `contract` is the contract of the
+        request, which has its own models; None: the models of all contracts.
 
         Raises:
             InvalidOption: there is no such engine, or it has no such model.
@@ -78,35 +78,35 @@ class ModelRegistry:
         if not model:
             return engine, ""
         if engine not in self.own:
-            return WHISPER, self.shelf(model, contract).name
+            return WHISPER, self.find(model, contract).name
         if model != self.own[engine].model:
             raise InvalidOption(f"The engine {engine} has one model, {self.own[engine].model}; leave `model` out.")
         return engine, model
 
-    def shelf(self, model: str, contract: Contract | None = None) -> ManagedModel:
-        """The shelf of one of Whisper's models by any of its names; of the default when `model` is "".
+    def find(self, model: str, contract: Contract | None = None) -> ManagedModel:
+        """Return one of Whisper's models by any of its names; the default when `model` is "".
 
         Raises:
             ModelNotAllowed: it is not offered, or not by this contract.
         """
         if not model:
             return self.default
-        offered = [self.shelves[name] for name in self._for[contract]] if contract else list(self.shelves.values())
-        for shelf in offered:
-            if model in shelf.names:
-                return shelf
+        offered = [self.models[name] for name in self._for[contract]] if contract else list(self.models.values())
+        for managed in offered:
+            if model in managed.names:
+                return managed
         raise ModelNotAllowed(
             f"The model {model!r} is not offered by this service. It has {', '.join(one.name for one in offered)}; "
             f"the operator can add more with {variable('models')}."
         )
 
-    def is_native(self, shelf: ManagedModel) -> bool:
-        """Whether everybody may name it, not only a contract of its own."""
-        return shelf.name in self._for[Contract.NATIVE]
+    def is_native(self, managed: ManagedModel) -> bool:
+        """Return whether every client may name the model, not only those of one contract."""
+        return managed.name in self._for[Contract.NATIVE]
 
     def _named_by(self, names: Iterable[str]) -> list[str]:
-        wanted = set(names)
-        return [shelf.name for shelf in self.shelves.values() if shelf.names & wanted]
+        named = set(names)
+        return [managed.name for managed in self.models.values() if managed.names & named]
 
 
 def _own_models(settings: Settings) -> Iterator[OwnModel]:
@@ -119,14 +119,14 @@ def _own_models(settings: Settings) -> Iterator[OwnModel]:
         yield OwnModel(name, factory, name)
 
 
-def _shelves(settings: Settings) -> Iterator[ManagedModel]:
-    cache, turn = Cache(cache_folder(settings.models_dir)), asyncio.Semaphore(1)
+def _whisper_models(settings: Settings) -> Iterator[ManagedModel]:
+    cache, one_fetch = Cache(cache_folder(settings.models_dir)), asyncio.Semaphore(1)
     for names in _by_weights(settings):
         yield ManagedModel(
             names[0].name,
             cache,
             fetches=min((one.fetches for one in names), key=_SOONEST.index),
-            turn=turn,
+            one_fetch=one_fetch,
             confined=settings.sandbox,
             also=[one.name for one in names],
             failed=model_failed(settings.profile),
@@ -134,7 +134,7 @@ def _shelves(settings: Settings) -> Iterator[ManagedModel]:
 
 
 def _by_weights(settings: Settings) -> list[list[ConfiguredModel]]:
-    """The models of the settings in their order, those that are names for the same weights together."""
+    """Return the models of the settings in their order; names for the same weights are grouped."""
     found: dict[str, list[ConfiguredModel]] = {}
     for one in list_configured(settings):
         try:

@@ -1,4 +1,4 @@
-"""What a job is done with: how to start the engine, what to freeze, what to tell the reader."""
+"""The engine and model chosen for a job: how to start it, the frozen names, the warnings."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class EngineSelection:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """It is not known yet, or the weights are on their way: the job waits."""
+    """The choice is not known yet, or the weights are being fetched: the job waits."""
 
     reason: str
 
 
 def own_choice(settings: Settings, own: OwnModel, *warnings: JobWarning) -> EngineSelection:
-    """An engine that brings its model along."""
+    """Choose an engine that includes its model."""
     spec = EngineSpec(
         name=own.engine,
         factory=own.factory,
@@ -45,7 +45,7 @@ def own_choice(settings: Settings, own: OwnModel, *warnings: JobWarning) -> Engi
 
 
 def whisper_choice(settings: Settings, hardware: Hardware, model: str, snapshot: Snapshot) -> EngineSelection:
-    """Whisper with the weights of one exact revision."""
+    """Choose Whisper with the weights of one exact revision."""
     spec = EngineSpec(
         name=WHISPER,
         factory=_WHISPER_FACTORY,

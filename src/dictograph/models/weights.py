@@ -1,4 +1,4 @@
-"""Fetching weights, as the service sees it: a child process that reports how far it is."""
+"""Fetch weights in a child process that reports its progress."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dictograph.models.listing import CannotFetch, CannotFetchNow
 
 _MODULE = "dictograph.models.weights_child"
 _START_S = 60.0
-_SILENCE_S = 300.0  # checking some gigabytes on a slow disk reports nothing meanwhile
+_SILENCE_S = 300.0  # there are no reports while some gigabytes on a slow disk are checked
 
 #: How long the hub may take to answer before it counts as out of reach, in seconds.
 PATIENCE_S = 5.0
@@ -28,14 +28,14 @@ PATIENCE_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a fetch is, in bytes."""
+    """The progress of a fetch, in bytes."""
 
     done: int
     total: int
 
     @property
     def part(self) -> float:
-        """Between 0 and 1."""
+        """The part that is done, between 0 and 1."""
         return min(self.done / self.total, 1.0) if self.total else 0.0
 
 
@@ -48,18 +48,18 @@ async def fetch(
     check: bool = False,
     confined: Mode = "auto",
 ) -> AsyncGenerator[Progress, None]:
-    """Bring a model's weights into the cache; afterwards `cache.snapshot(repository, revision)` has them.
+    """Fetch a model's weights into the cache; afterwards `cache.snapshot(repository, revision)` has them.
 
-    The first report comes when the hub has answered. To stop listening ends the process, and what
-    it has fetched by then is where the next fetch goes on.
+    The first report comes when the hub has answered. If the caller stops iterating, the process ends; the next fetch
+    goes on from there.
 
     Args:
         patience: seconds that the hub may take to answer.
-        check: compare what is here with the hub's checksums first, and fetch the damaged again.
+        check: first compare the files here with the hub's checksums, and fetch damaged ones again.
         confined: whether the process may write in the cache and the folder of temporary files only.
 
     Raises:
-        ModelUnavailable: the message says why, for a person; ModelOutOfReach if that may pass.
+        ModelUnavailable: the message gives the reason for a person; ModelOutOfReach if it may pass.
     """
     request: dict[str, Any] = {
         "do": "fetch",
@@ -67,7 +67,7 @@ async def fetch(
         "revision": revision,
         "folder": str(cache.folder),
     }
-    # The child gives up first, since it can say why; a name server that hangs is for the limit here.
+    # The child gives up first, since it knows the reason; this limit is for a name server that hangs.
     request |= {"patience": 0.8 * patience, "check": check}
     made = await asyncio.to_thread(_make, cache.folder)
     try:
@@ -99,7 +99,7 @@ async def fetch(
 
 
 async def cuda_devices() -> int:
-    """How many GPUs CTranslate2 can use; 0 when asking fails."""
+    """Return the number of GPUs that CTranslate2 can use; 0 when that cannot be found out."""
     try:
         child = await _start()
         try:
@@ -116,10 +116,13 @@ async def _start(sandbox: Sandbox | None = None) -> Child:
 
 
 def _make(folder: Path) -> bool:
-    """Make the cache's folder: a process can only be allowed to write in one that is there. Whether it was missing."""
+    """Make the cache's folder; return whether it was missing.
+
+    A confined process can only be allowed to write in a folder that exists.
+    """
     try:
         folder.mkdir(parents=True)
-    except OSError:  # it is there; or it cannot be, which the process finds out and says
+    except OSError:  # it exists; or it cannot be made, which the process will report
         return False
     return True
 

@@ -7,8 +7,8 @@
                                               {"state": "done", "path", "revision"}
     {"do": "cuda"}                            {"devices": N}
 
-`patience` is how many seconds the hub may take to answer; `check` has the blobs that are here
-compared with their checksums first. Errors: `model_unavailable`; `model_out_of_reach` when that may pass.
+`patience` is the time in seconds that the hub may take to answer; with `check` the blobs in the cache
+are first compared with their checksums. Errors: `model_unavailable`; `model_out_of_reach` when the reason may pass.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def handle(request: Frame) -> Iterator[Frame]:
 
 
 def _fetch(request: dict[str, Any]) -> Iterator[Frame]:
-    import huggingface_hub.hf_api  # noqa: F401 - imported here, so that the hub's patience is not spent on it
+    import huggingface_hub.hf_api  # noqa: F401 - imported here, so that the import does not count against the hub's time
 
     yield Frame({"state": "ready"})
     cache, revision = Cache(Path(request["folder"])), request["revision"]
@@ -56,11 +56,11 @@ def _fetch(request: dict[str, Any]) -> Iterator[Frame]:
 
 
 def _progress(listing: Listing, cache: Cache, revision: str) -> Iterator[Frame]:
-    """A report for every hundredth, and five a second of what comes slowly."""
-    then, told = 0.0, 0
+    """Yield a report for every hundredth, or when 0.2 s have passed since the last one."""
+    last_time, last_done = 0.0, 0
     for done in fetch(listing, cache, revision):
-        if time.monotonic() - then >= _REPORT_EVERY_S or (done - told) * 100 >= listing.size:
-            then, told = time.monotonic(), done
+        if time.monotonic() - last_time >= _REPORT_EVERY_S or (done - last_done) * 100 >= listing.size:
+            last_time, last_done = time.monotonic(), done
             yield Frame({"state": "fetching", "done": done, "total": listing.size})
 
 

@@ -1,4 +1,4 @@
-"""Which URLs and addresses may be called. Pure: nothing is resolved or opened here."""
+"""Decide which URLs and addresses may be called. Pure: no name is resolved and no connection opened here."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 #: IPv4-compatible IPv6 addresses (RFC 4291, deprecated): some systems still route them as IPv4.
 _V4_COMPATIBLE = ipaddress.IPv6Network("::/96")
 
-#: From IANA's registries of special-purpose addresses: what some of the supported Python versions
-#: take for global, and what leads somewhere else than it says (tunnels, translators).
+#: From IANA's registries of special-purpose addresses: networks that some of the supported Python versions
+#: count as global, and networks whose packets end at another address (tunnels, translators).
 _SPECIAL: tuple[Network, ...] = tuple(
     ipaddress.ip_network(network)
     for network in (
@@ -40,7 +40,7 @@ _SPECIAL: tuple[Network, ...] = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a URL leads: the host in lower case and ASCII, without brackets or a trailing dot."""
+    """The server of a URL: the host in lower case and ASCII, without brackets or a trailing dot."""
 
     scheme: str
     host: str
@@ -49,8 +49,8 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class AllowList:
-    """What may be called beside global addresses: networks, and hosts with their port. `setting` is where they were
-    given."""
+    """What may be called beside global addresses: networks, and hosts with their port. `setting` names the setting
+    that lists them."""
 
     networks: tuple[Network, ...] = ()
     hosts: frozenset[tuple[str, int]] = frozenset()
@@ -58,7 +58,7 @@ class AllowList:
 
     @classmethod
     def parse(cls, entries: Iterable[str], setting: str = "DICTOGRAPH_FETCH_ALLOW") -> AllowList:
-        """From a setting: `10.0.0.0/8`, `192.0.2.7`, `files.internal:8080`, `[::1]:9000`.
+        """Return the list of a setting: `10.0.0.0/8`, `192.0.2.7`, `files.internal:8080`, `[::1]:9000`.
 
         Raises:
             SettingsError: for an entry that is none of these.
@@ -73,7 +73,7 @@ class AllowList:
         return cls(tuple(networks), frozenset(hosts), setting)
 
     def permits(self, target: Target, address: Address) -> bool:
-        """Whether `address`, which the target's host resolved to, may be called for it."""
+        """Return whether `address`, to which the target's host resolved, may be called for it."""
         if (target.host, target.port) in self.hosts:
             return True
         if any(address in network for network in self.networks if network.version == address.version):
@@ -82,10 +82,10 @@ class AllowList:
 
 
 def parse_target(url: str) -> Target:
-    """Where the URL leads.
+    """Return the server that the URL names.
 
     Raises:
-        AddressNotAllowed: it is no http or https URL, carries credentials, or hides its host.
+        AddressNotAllowed: it is no http or https URL, contains credentials, or hides its host.
     """
     if _FORBIDDEN.search(url):
         raise AddressNotAllowed("The URL holds spaces, backslashes or control characters.")
@@ -105,28 +105,28 @@ def parse_target(url: str) -> Target:
 
 
 def check_addresses(target: Target, addresses: Sequence[str], allow: AllowList) -> list[str]:
-    """The addresses to connect to: all that the host resolved to, in order.
+    """Return the addresses to connect to: all to which the host resolved, in order.
 
-    One that may not be called spoils all: a name that leads both outside and inside is no accident.
+    If one of them may not be called, none may: a name with both a public and a private address is no accident.
 
     Raises:
         AddressNotAllowed: an address is not global and not allowed, or there is none.
     """
-    vetted = []
+    checked = []
     for text in addresses:
         address = _address(text)
         if address is None or not allow.permits(target, address):
             raise AddressNotAllowed(
                 f"{target.host} leads to an address that is not public. {allow.setting} can permit it."
             )
-        vetted.append(str(address))
-    if not vetted:
+        checked.append(str(address))
+    if not checked:
         raise AddressNotAllowed(f"{target.host} has no address.")
-    return vetted
+    return checked
 
 
 def is_global(address: Address) -> bool:
-    """Whether the address, and any IPv4 address that it wraps, belongs to the public internet."""
+    """Return whether the address, and any IPv4 address in it, belongs to the public internet."""
     if isinstance(address, IPv6Address) and (inner := _wrapped(address)) is not None:
         return is_global(inner)
     if any(address in network for network in _SPECIAL if network.version == address.version):
@@ -137,7 +137,7 @@ def is_global(address: Address) -> bool:
 
 
 def _wrapped(address: IPv6Address) -> IPv4Address | None:
-    """The IPv4 address that traffic to an IPv6 address ends at or passes, if it wraps one."""
+    """Return the IPv4 address inside an IPv6 address, at which its traffic ends or through which it passes, if any."""
     if address.ipv4_mapped is not None:
         return address.ipv4_mapped
     if address.sixtofour is not None:
@@ -166,13 +166,13 @@ def _checked_name(host: str) -> str:
     if not _NAME.match(name) or len(name) > 253:
         raise AddressNotAllowed("The URL names no host that can be understood.")
     if _NUMERIC_LABEL.match(name.rpartition(".")[2]) and _address(name) is None:
-        # 2130706433, 0x7f.1 and 0177.0.0.1 are 127.0.0.1 to a resolver; nobody honest writes so.
+        # 2130706433, 0x7f.1 and 0177.0.0.1 are 127.0.0.1 to a resolver; no honest URL is written like that.
         raise AddressNotAllowed("The URL's host is a number that is no plain IPv4 address.")
     return name
 
 
 def _address(text: str) -> Address | None:
-    """An address without a zone; None for anything else."""
+    """Return an address without a zone; None for anything else."""
     if "%" in text:
         return None
     try:

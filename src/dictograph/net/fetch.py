@@ -1,7 +1,7 @@
-"""Downloading audio from a URL that somebody else gave: only from where it is allowed, only so much.
+"""Download audio from a URL that a client gave: only from allowed addresses, and only within limits.
 
-http and https; the address is vetted before each connection, so for each redirect too (`guard`); no
-credentials, cookies or proxies; bytes and time are limited while they come in.
+The schemes are http and https. The address is checked before each connection, so for each redirect too (`ssrf`).
+Credentials, cookies and proxies are not used. Bytes and time are limited during the download.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from dictograph.net.ssrf import CheckedNetwork, Resolver, system_resolver
 _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
-#: Answers after which another attempt may help, beside all of 500 and above.
+#: Status codes after which another attempt may help, beside all of 500 and above.
 _PASSING = frozenset({408, 425, 429})
 
-#: What may be written unquoted in a URL's path and query, as sent (RFC 3986), and `%` itself.
+#: Characters that need no quoting in a URL's path and query, as sent (RFC 3986), and `%` itself.
 _SAFE = "/:?#[]@!$&'()*+,;=%-._~"
 
 _HEADERS: dict[bytes | str, bytes | str] = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "dictograph"}
@@ -40,8 +40,8 @@ Write = Callable[[bytes], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class FetchLimits:
-    """What a download may take: bytes, seconds in all, seconds for each connection, and from where;
-    and how many seconds the server may be silent."""
+    """The limits of a download: bytes, seconds in all, seconds to connect, the allowed addresses, and how many
+    seconds the server may be silent."""
 
     max_bytes: int
     timeout: float
@@ -52,7 +52,7 @@ class FetchLimits:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What was downloaded: the URL after all redirects, a file name (may be empty), the bytes."""
+    """The result of a download: the URL after all redirects, a file name (may be empty), the number of bytes."""
 
     final_url: str
     filename: str
@@ -60,12 +60,12 @@ class Fetched:
 
 
 async def fetch(url: str, write: Write, limits: FetchLimits, resolve: Resolver = system_resolver) -> Fetched:
-    """Download `url`, handing its bytes to `write` as they come.
+    """Download `url`; pass its bytes to `write` as they come.
 
     Raises:
         AddressNotAllowed, SourceNotFound, SourceTooLarge: another attempt would end the same.
         FetchTimeout, FetchFailed: another attempt may help.
-        FetchError: the server does something that cannot be followed, like redirecting in circles.
+        FetchError: the server answers in a way that cannot be followed, for example with endless redirects.
     """
     deadline = asyncio.timeout(limits.timeout)
     try:
@@ -94,7 +94,7 @@ async def _get(url: str, limits: FetchLimits, resolve: Resolver) -> AsyncIterato
     quiet = limits.quiet_timeout
     patience = {"timeout": {"connect": limits.connect_timeout, "read": quiet, "write": quiet}}
     try:
-        # Nothing is kept for a next hop: it gets its own target, and its own vetted address.
+        # No connection is kept for a next hop: that has its own target and its own checked address.
         async with (
             contextlib.aclosing(network),
             httpcore.AsyncConnectionPool(network_backend=network, max_keepalive_connections=0) as pool,
@@ -104,8 +104,8 @@ async def _get(url: str, limits: FetchLimits, resolve: Resolver) -> AsyncIterato
     except httpcore.TimeoutException as error:
         raise FetchTimeout(f"{target.host} did not answer in time.") from error
     except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol) as error:
-        if (doubt := _doubt(error)) is not None:
-            raise _not_believed(target.host, doubt) from error
+        if (cause := _certificate_error(error)) is not None:
+            raise _not_trusted(target.host, cause) from error
         raise FetchFailed(
             f"The download from {target.host} broke off: {str(error) or type(error).__name__}."
         ) from error
@@ -149,7 +149,7 @@ def _redirected(url: str, response: httpcore.Response) -> str:
 
 
 def sendable(url: str) -> bytes:
-    """The URL as it is put on the wire: without a fragment, in ASCII, addressed to the vetted host."""
+    """Return the URL as it is sent: without a fragment, in ASCII, with the checked host."""
     target = parse_target(url)
     parts = urlsplit(url)
     host = f"[{target.host}]" if ":" in target.host else target.host
@@ -177,14 +177,14 @@ def _phrase(status: int) -> str:
         return str(status)
 
 
-def _doubt(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
-    """What is wrong with the server's certificate, if that is what lies beneath an error."""
+def _certificate_error(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
+    """Return the error of the server's certificate, if that is the cause of an error."""
     while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
         error = error.__cause__ or error.__context__
     return error
 
 
-def _not_believed(host: str, error: ssl.SSLCertVerificationError) -> FetchError:
+def _not_trusted(host: str, error: ssl.SSLCertVerificationError) -> FetchError:
     return FetchError(
         f"{host} has a certificate that is not believed: {error.verify_message.rstrip('.')}. "
         "Certificates of an authority of your own are named by SSL_CERT_FILE."

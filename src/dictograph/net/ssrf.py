@@ -1,4 +1,4 @@
-"""The network as a download may use it: every connection goes to an address that was vetted."""
+"""The network as a download may use it: every connection goes to an address that was checked."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from dictograph.net.addresses import AllowList, Target, check_addresses
 if TYPE_CHECKING:
     from httpcore._backends.base import SOCKET_OPTION
 
-#: Gives the addresses of a host, as text.
+#: Returns the addresses of a host, as text.
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 
 _NO_SUCH_HOST = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 
 
 async def system_resolver(host: str, port: int) -> Sequence[str]:
-    """What the system says. Raises SourceNotFound, FetchFailed."""
+    """Return the addresses that the system's resolver finds. Raises SourceNotFound, FetchFailed."""
     try:
         found = await _look_up(host, port)
     except socket.gaierror as error:
@@ -37,37 +37,40 @@ async def system_resolver(host: str, port: int) -> Sequence[str]:
 
 
 async def _look_up(host: str, port: int) -> list[Any]:
-    """`getaddrinfo` in a thread of its own. It cannot be stopped: where a name server is silent it takes
-    half a minute, and must keep neither the loop's few threads nor the end of the process waiting."""
+    """Call `getaddrinfo` in a new thread.
+
+    It cannot be stopped: with a silent name server it takes half a minute. In a new thread it blocks neither the few
+    threads of the loop nor the end of the process.
+    """
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[list[Any]] = loop.create_future()
 
-    def tell(found: list[Any] | Exception) -> None:
+    def deliver(found: list[Any] | Exception) -> None:
         if answer.done():
-            return  # nobody waits any more
+            return  # the caller waits no longer
         if isinstance(found, Exception):
             answer.set_exception(found)
         else:
             answer.set_result(found)
 
-    def ask() -> None:
+    def resolve() -> None:
         found: list[Any] | Exception
         try:
             found = list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except Exception as error:  # noqa: BLE001 - whoever waits gets it
+        except Exception as error:  # noqa: BLE001 - the caller gets it
             found = error
         with contextlib.suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(tell, found)
+            loop.call_soon_threadsafe(deliver, found)
 
-    threading.Thread(target=ask, name="resolver", daemon=True).start()
+    threading.Thread(target=resolve, name="resolver", daemon=True).start()
     return await answer
 
 
 class CheckedNetwork(httpcore.AsyncNetworkBackend):
-    """Connects for one target. The name is resolved once, all its addresses are vetted, and one of
-    these very addresses is called: a second, other answer of the name server has no chance.
+    """Connects to one target. The name is resolved once, all its addresses are checked, and one of
+    exactly these addresses is called: so a second, different answer of the name server has no effect.
 
-    TLS still checks the certificate against the name, since that is told to it separately.
+    TLS still checks the certificate against the name, which it gets separately.
     """
 
     def __init__(self, target: Target, allow: AllowList, resolve: Resolver, connect_timeout: float) -> None:
@@ -80,7 +83,7 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
 
     async def connect_tcp(
         self,
-        host: str,  # noqa: ARG002 - what httpcore made of the URL does not matter: there is one target
+        host: str,  # noqa: ARG002 - the host that httpcore read from the URL does not matter: there is one target
         port: int,  # noqa: ARG002
         timeout: float | None = None,  # noqa: ARG002 - one limit covers the resolver and all addresses
         local_address: str | None = None,
@@ -101,7 +104,7 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
         await asyncio.sleep(seconds)
 
     async def aclose(self) -> None:
-        """Close what was opened: httpcore forgets a connection that is given up in the middle of its TLS handshake."""
+        """Close all connections: httpcore forgets one that is given up during its TLS handshake."""
         for stream in self._opened:
             await stream.aclose()
 
@@ -111,7 +114,7 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
         refusal: Exception | None = None
         for address in addresses:
             try:
-                # One that swallows packets must leave time for the others.
+                # An address that drops packets must leave time for the others.
                 stream = await self._network.connect_tcp(
                     address, self._target.port, self._timeout / len(addresses), local_address, options
                 )

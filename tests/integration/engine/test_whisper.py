@@ -88,7 +88,7 @@ def test_doubtful_windows_are_read_again_by_themselves(
     together = engine.transcribe(windows, OPTIONS)
     ways = {len(readings) for readings in seen}
     assert ways == {2, 3}, "halves are read in two ways, whole windows in three"
-    assert any(len(reading.takes) == 2 for readings in seen for reading in readings)
+    assert any(len(reading.results) == 2 for readings in seen for reading in readings)
     alone = [engine.transcribe([window], OPTIONS)[0] for window in reversed(windows)][::-1]
     assert json.dumps([r.as_dict() for r in together]) == json.dumps([r.as_dict() for r in alone])
 
@@ -171,7 +171,7 @@ def test_a_long_prompt_leaves_an_answer_all_its_room(
     engine: whisper.WhisperEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _never_ending(monkeypatch)
-    (stretch,) = engine._heard([say("one two three")])
+    (stretch,) = engine._slices([say("one two three")])
     speech = engine._model.speech("en", "transcribe", "five six " * 300, None)
     (take,) = engine._model.decode([stretch.encoded], speech, whisper_model.Decoding(beam_size=1))
     assert (len(take.tokens), take.full) == (224, True)

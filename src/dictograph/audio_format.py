@@ -1,12 +1,12 @@
-"""What all sound is inside of Dictograph: mono, 16 kHz, int16.
+"""The format of all audio inside Dictograph: mono, 16 kHz, int16.
 
-Beside everything else, so that a decoder's process needs no library of numbers to know it: one is
-started for each job, and is ready in half the time without.
+This module imports nothing, so a decoder process needs no numeric library for it. A decoder process is started for
+each job, and without such a library it is ready in half the time.
 """
 
 from __future__ import annotations
 
-#: Samples per second of everything that an engine hears.
+#: Samples per second of all audio for engines.
 SAMPLE_RATE = 16_000
 
 #: Bytes of one sample.

@@ -1,4 +1,4 @@
-"""What a service says to a person when it listens: where, on what, and what to try first."""
+"""The lines that a service prints when it listens: its addresses, its engine, and a first call to try."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from dictograph.service.compat.path_jobs import roots_hint
 from dictograph.settings.model import Settings
 from dictograph.settings.profiles.log_lines import in_words
 
-#: Routes that nobody uses without a key where there are keys, whatever is open to guests.
+#: Contracts whose routes always need a key when there are keys.
 _KEYED = (Contract.NATIVE, Contract.OPENAI, Contract.ASR)
 
 
 def banner(settings: Settings, addresses: Sequence[Address], engine: str, *, keys: bool) -> str:
-    """The lines for a person. `keys`: there is a key, or was one; that of the gateway is not counted."""
+    """Return the lines. `keys`: there is a key, or was one; the gateway's key does not count."""
     return "\n".join(
         [
             f"Dictograph listens on {' and '.join(map(_url, addresses))}",
@@ -33,7 +33,7 @@ def banner(settings: Settings, addresses: Sequence[Address], engine: str, *, key
 
 
 def profiles(settings: Settings) -> list[str]:
-    """What profiles run on, where there are any."""
+    """Return the line with the active profiles; none without profiles."""
     return [f"  profile {in_words(settings.profile)}"] if settings.profile else []
 
 
@@ -43,22 +43,22 @@ def _url(address: Address) -> str:
 
 
 def _here(address: Address) -> str:
-    """How this machine reaches the address."""
+    """Return the URL by which this machine reaches the address."""
     return f"http://{address.authority}".replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 
 
 def _tries(settings: Settings, addresses: Sequence[Address], keys: bool) -> list[str]:
-    """A call for each contract that has an address: the first, if it has several."""
+    """Return a call for each contract that has an address: for the first, if it has several."""
     first = {one.first: one for one in reversed(addresses)}
     calls = [_call(settings, one, keys) for one in addresses if first[one.first] is one]
     return _labelled("try", list(dict.fromkeys(calls)))
 
 
 def _call(settings: Settings, address: Address, keys: bool) -> str:
-    """The simplest call that this address answers as somebody who has just come would want it."""
+    """Return the simplest useful call for this address."""
     contract, here = address.first, _here(address)
     if contract in _KEYED and settings.gateway_api_key and not keys:
-        contract = Contract.GATEWAY  # its key opens its own routes alone, which are on all such addresses
+        contract = Contract.GATEWAY  # its key opens only its own routes, which are on all such addresses
     if contract is Contract.BACKEND:
         return f"curl {here}/api/v1"
     key = _key_header(settings, contract, keys)
@@ -76,7 +76,7 @@ def _call(settings: Settings, address: Address, keys: bool) -> str:
 
 
 def _key_header(settings: Settings, contract: Contract, keys: bool) -> str:
-    """How the call shows its key, "" where none is needed. No key is written out: banners end up in logs."""
+    """Return the call's key header, "" when none is needed. No key is written out: banners end up in logs."""
     if contract.value in settings.anonymous or not (keys or settings.gateway_api_key):
         return ""
     if contract is Contract.GATEWAY and not keys:
@@ -94,19 +94,19 @@ def _path_call(settings: Settings, here: str) -> str:
 
 
 def _described(address: Address) -> list[str]:
-    """Where the API is described. The path contract has no such page."""
+    """Return the address of the API's description. The path contract has none."""
     return [] if address.first is Contract.PATH else [f"  api     {_here(address)}/openapi.json"]
 
 
 def _paths(settings: Settings, addresses: Sequence[Address]) -> list[str]:
-    """The folders whose files may be named, or what to set so that paths are taken, where somebody came for that."""
+    """Return the allowed folders for paths, or the settings that allow paths; none without a path address."""
     if all(one.first is not Contract.PATH for one in addresses):
         return []
     return _labelled("paths", roots_hint(settings) or [", ".join(map(str, settings.path_roots))])
 
 
 def _open(settings: Settings, addresses: Sequence[Address]) -> list[str]:
-    """Whose routes others may use without a key, where others can come at all."""
+    """Return the routes that are open without a key; none when only this machine can connect."""
     if not settings.anonymous or all(is_loopback(one.authority.rpartition(":")[0]) for one in addresses):
         return []
     return [
@@ -115,5 +115,5 @@ def _open(settings: Settings, addresses: Sequence[Address]) -> list[str]:
 
 
 def _labelled(label: str, lines: Sequence[str]) -> list[str]:
-    """Lines with a label before the first."""
+    """Return the lines with a label before the first."""
     return [f"  {'' if number else label:<7} {line}" for number, line in enumerate(lines)]

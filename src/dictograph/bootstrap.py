@@ -1,4 +1,4 @@
-"""Settings in, a wired application out: the only place that knows every part."""
+"""Build a wired application from settings. Only this module knows every part."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ from dictograph.worker.worker import Worker
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """The parts that every process has, whatever it does. `guards` are those of the storage and of the path contract's
-    uploads. Setting `stopping` ends all streams and waits."""
+    """The parts that every process has. `guards` are those of the storage and of the path contract's uploads. Setting
+    `stopping` ends all streams and waits."""
 
     settings: Settings
     database: Database
@@ -74,8 +74,8 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """A process's parts, wired: the service functions, and a worker if it has one. `agents` are the loops that it
-    runs beside requests: when one has `died`, the process must stop."""
+    """The wired parts of a process: the service functions, and a worker if it has one. `agents` are the loops that run
+    beside requests: when one has `died`, the process must stop."""
 
     resources: Resources
     services: Services
@@ -83,7 +83,7 @@ class Application:
     agents: Worker | AgentGroup
 
     def engine_in_words(self) -> str:
-        """The engine and model of jobs that name none, as far as it is known now."""
+        """Return the engine and model of jobs that name none, as far as they are known now."""
         for model in self.resources.catalog.describe():
             if model["default"]:
                 state = "" if model["state"] == "ready" else f" ({model['state']})"
@@ -99,16 +99,21 @@ async def open_application(
     in_place: bool = False,
     before: Callable[[Services], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Application]:
-    """A wired application. A worker is started, and stopped at the end, its jobs given back.
+    """Yield a wired application. A worker is started, and stopped at the end; its jobs are released.
 
-    With `in_place` the files of paths are read where they lie, and not copied into the storage.
-    `before` is awaited before anything is started: what it raises ends all, with no job touched.
+    With `in_place` the files of paths are read where they are, and not copied into the storage.
+    `before` is awaited before anything is started: an error of it ends everything, and no job is touched.
     """
     async with open_resources(settings) as resources:
         own_worker = make_worker(resources, in_place=in_place) if worker else None
         remote_workers = RemoteWorkers(resources.database)
         maintenance = AgentGroup(
-            [remote_workers, _reaper(resources), _sweeper(resources), GuardPost(resources.guards, settings.orphan_age)]
+            [
+                remote_workers,
+                _reaper(resources),
+                _path_upload_pruner(resources),
+                GuardPost(resources.guards, settings.orphan_age),
+            ]
         )
         services = Services.build(
             database=resources.database,
@@ -125,7 +130,9 @@ async def open_application(
             await before(services)
         application = Application(resources, services, own_worker, own_worker or maintenance)
         async with (
-            _working(own_worker, settings.shutdown_grace, settings.sandbox) if own_worker else _keeping(maintenance)
+            _running_worker(own_worker, settings.shutdown_grace, settings.sandbox)
+            if own_worker
+            else _running_maintenance(maintenance)
         ):
             try:
                 yield application
@@ -134,19 +141,19 @@ async def open_application(
 
 
 @asynccontextmanager
-async def _working(worker: Worker, grace: float, confined: Mode) -> AsyncIterator[None]:
+async def _running_worker(worker: Worker, grace: float, confined: Mode) -> AsyncIterator[None]:
     await worker.start()
-    looking = asyncio.create_task(warn(confined), name="sandbox")
+    sandbox_check = asyncio.create_task(warn(confined), name="sandbox")
     try:
         yield
     finally:
-        looking.cancel()
-        await asyncio.gather(looking, return_exceptions=True)
+        sandbox_check.cancel()
+        await asyncio.gather(sandbox_check, return_exceptions=True)
         await worker.stop(grace)
 
 
 @asynccontextmanager
-async def _keeping(agent_group: AgentGroup) -> AsyncIterator[None]:
+async def _running_maintenance(agent_group: AgentGroup) -> AsyncIterator[None]:
     agent_group.start()
     try:
         yield
@@ -155,7 +162,7 @@ async def _keeping(agent_group: AgentGroup) -> AsyncIterator[None]:
 
 
 def _reaper(resources: Resources) -> Reaper:
-    """For a machine without a worker: what a killed API was just receiving is nobody's, and must not stay so."""
+    """Return the reaper for a machine without a worker: it removes what a killed API process was receiving."""
     settings = resources.settings
     return Reaper(resources.database, resources.process_lock, settings.scratch, _retry_policy(settings), settings.lease)
 
@@ -164,7 +171,7 @@ def _retry_policy(settings: Settings) -> RetryPolicy:
     return RetryPolicy(settings.retry_base, settings.retry_max, settings.weights_patience)
 
 
-def _sweeper(resources: Resources) -> PathUploadPruner:
+def _path_upload_pruner(resources: Resources) -> PathUploadPruner:
     settings = resources.settings
     return PathUploadPruner(
         resources.database, PathUploads.of(settings), resources.guards[1], settings.audio_retention, settings.orphan_age
@@ -173,13 +180,13 @@ def _sweeper(resources: Resources) -> PathUploadPruner:
 
 @asynccontextmanager
 async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
-    """Bring the database up to date and open what lies below everything else."""
+    """Bring the database up to date and open the parts that all others need."""
     crash = CrashPoints(settings.crash_at)
     catalog = Catalog.from_settings(settings)
     await asyncio.to_thread(_make_folders, settings)
     await asyncio.to_thread(prepare_database, settings)
     async with AsyncExitStack() as stack:
-        process_lock = _take_presence(settings)
+        process_lock = _take_process_lock(settings)
         stack.callback(process_lock.close)
         database = Database.open(settings.database, settings.database_pool)
         stack.push_async_callback(database.close)
@@ -194,14 +201,14 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
 
 
 async def _stamp_new(guards: Sequence[StorageGuard]) -> None:
-    """Mark new places before anything comes in. Where that fails now, the guard's own turns say so."""
+    """Mark new places before the first request. If that fails now, the guard reports it in its next round."""
     for guard in guards:
         with contextlib.suppress(*TRANSIENT_ERRORS):
             await guard.stamp_if_new()
 
 
 def make_worker(resources: Resources, *, in_place: bool = False) -> Worker:
-    """A worker with its agents, not yet started."""
+    """Return a worker with its agents, not yet started."""
     settings = resources.settings
     limits = EngineLimits(
         settings.engine_memory, settings.engine_timeout, idle=settings.engine_idle, confined=settings.sandbox
@@ -238,7 +245,7 @@ def make_worker(resources: Resources, *, in_place: bool = False) -> Worker:
         ),
         scratch_root=settings.scratch,
         guards=resources.guards,
-        beside=[_sweeper(resources), GuardPost(resources.guards, settings.orphan_age), _webhooks(resources)],
+        beside=[_path_upload_pruner(resources), GuardPost(resources.guards, settings.orphan_age), _webhooks(resources)],
     )
 
 
@@ -249,21 +256,21 @@ def _webhooks(resources: Resources) -> WebhookRelay:
 
 
 def _readiness_of(worker: Worker) -> Callable[[], Readiness]:
-    def ask() -> Readiness:
+    def read() -> Readiness:
         state = worker.state()
         return Readiness(state["ready"], state["reason"], tuple(state["models"]), tuple(state["warnings"]))
 
-    return ask
+    return read
 
 
-def _with_warnings(ask: Callable[[], Readiness], guards: Sequence[StorageGuard]) -> Callable[[], Readiness]:
-    """What workers elsewhere say, and what this process sees of its own storage."""
+def _with_warnings(read: Callable[[], Readiness], guards: Sequence[StorageGuard]) -> Callable[[], Readiness]:
+    """Return the readiness of remote workers with the storage warnings of this process added."""
 
-    def ask_with_warnings() -> Readiness:
-        said = ask()
-        return replace(said, warnings=tuple(dict.fromkeys([*said.warnings, *troubles(guards)])))
+    def read_with_warnings() -> Readiness:
+        readiness = read()
+        return replace(readiness, warnings=tuple(dict.fromkeys([*readiness.warnings, *troubles(guards)])))
 
-    return ask_with_warnings
+    return read_with_warnings
 
 
 def _make_folders(settings: Settings) -> None:
@@ -273,16 +280,16 @@ def _make_folders(settings: Settings) -> None:
 
 
 def _make_folder(folder: Path, names: str) -> None:
-    """Make it, and see that this user may write in it: what nobody can repair later is said at the start."""
+    """Make the folder, and check that this user may write in it: an error that stays is reported at the start."""
     try:
         make_private_folder(folder)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        if error.errno not in FULL:  # a full disk is told to those who bring something
+        if error.errno not in FULL:  # a full disk is reported to clients that upload
             raise _unwritable(folder, names, error) from error
 
 
-def _take_presence(settings: Settings) -> ProcessLock:
+def _take_process_lock(settings: Settings) -> ProcessLock:
     try:
         return ProcessLock(settings.processes)
     except OSError as error:

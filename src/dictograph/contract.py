@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Contract(StrEnum):
-    """Through which a job came in; its limits, model and shapes follow from it."""
+    """The API contract of a job's request; it decides the limits, the model and the shapes of answers."""
 
     NATIVE = "native"
     GATEWAY = "gateway"
@@ -20,12 +20,12 @@ class Contract(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JobLimits:
-    """What a contract allows a job, frozen when it is created. None: what the service allows.
+    """The limits of a contract for a job, frozen when it is created. None: the service's limit.
 
     Args:
-        max_bytes: the most bytes of its audio as it comes.
+        max_bytes: the most bytes of its audio, as received.
         max_audio: the most seconds of audio.
-        max_attempts: so many failed attempts without a new window in between, and it is dead.
+        max_attempts: the number of failed attempts, without a new window in between, after which it is dead.
     """
 
     max_bytes: int | None = None
@@ -33,20 +33,20 @@ class JobLimits:
     max_attempts: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Those that are set, as JSON."""
+        """Return the limits that are set, as JSON."""
         values = {"max_bytes": self.max_bytes, "max_audio": self.max_audio, "max_attempts": self.max_attempts}
         return {name: value for name, value in values.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where to listen: `authority` is HOST:PORT, and `first` the contract that wins there."""
+    """An address to listen on: `authority` is HOST:PORT, and `first` the contract that has priority there."""
 
     authority: str
     first: Contract = Contract.NATIVE
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """Of HOST:PORT or CONTRACT@HOST:PORT."""
+        """Return the address of HOST:PORT or CONTRACT@HOST:PORT."""
         contract, at, authority = text.rpartition("@")
         return cls(authority, Contract(contract) if at else Contract.NATIVE)

@@ -1,4 +1,4 @@
-"""The data folder, and what lies in it: closed to the other users of the machine."""
+"""The data folder and its contents: closed to the other users of the machine."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from dictograph.store.backends.dialects import file_of
 
 log = logging.getLogger(__name__)
 
-#: What Dictograph and the operator of a service put into the data folder. One with other names in it is somebody's
-#: home or project too, and not only ours to close.
+#: The names that Dictograph and the operator of a service put into the data folder. A folder with other names in it is
+#: a home or a project too, so it is not closed.
 _OURS = ("dictograph.*", "blobs", "scratch", "uploads", "processes", "models", "config.ini", "lost+found", ".*")
 
 
 def close_data_folder(settings: Settings) -> None:
-    """Take the rights of others to the data folder and what we made in it from them, and say so in the log.
+    """Take the rights of other users to the data folder and to our files in it, and log it.
 
-    Earlier versions left them to the umask. A group keeps what it was given. What lies elsewhere, or belongs to
-    another user, stays as it is; so do stored objects, which lie in a folder that nobody enters then.
+    Earlier versions left these rights to the umask. A group keeps the rights that it was given. Files in other places,
+    or of another user, stay as they are. Stored objects do too: they are in a folder that others can no longer enter.
     """
     folder = settings.data_dir
     try:
-        closed = [folder] if _is_ours_alone(folder) and close_to_others(folder) else []
+        closed = [folder] if _has_only_our_names(folder) and close_to_others(folder) else []
         closed += [path for path in places(settings) if _is_beneath(path, folder) and _close(path, folder)]
     except OSError as error:
         log.warning("what others may read in %s cannot be changed: %s", folder, error)
@@ -36,14 +36,14 @@ def close_data_folder(settings: Settings) -> None:
 
 
 def places(settings: Settings) -> Iterator[Path]:
-    """Return the files and folders that hold what nobody else should read, there or not."""
+    """Return the files and folders that others should not read, whether they exist or not."""
     yield from (settings.storage, settings.scratch, settings.path_uploads, settings.processes)
     if (file := file_of(settings.database)) is not None:
         yield from (file.with_name(file.name + suffix) for suffix in ("", "-wal", "-shm"))
 
 
 def readable_by_others(settings: Settings) -> list[Path]:
-    """Return what other users of this machine can get at now. Raises OSError."""
+    """Return the files and folders that other users of this machine can reach now. Raises OSError."""
     return [path for path in (settings.data_dir, *places(settings)) if path.exists() and _can_be_reached(path)]
 
 
@@ -59,5 +59,5 @@ def _is_beneath(path: Path, folder: Path) -> bool:
     return path != folder and path.is_relative_to(folder)
 
 
-def _is_ours_alone(folder: Path) -> bool:
+def _has_only_our_names(folder: Path) -> bool:
     return all(any(fnmatch(path.name, name) for name in _OURS) for path in folder.iterdir())

@@ -1,4 +1,4 @@
-"""Making the database, or bringing it up to date: only where somebody asked for it."""
+"""Create the database, or bring it up to date. Only explicit commands do this."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ from dictograph.store.backends.dialects import check_writable, file_of, is_there
 from dictograph.store.migrate import upgrade
 
 _BELONGS_TO_ANOTHER = (
-    "There is no database, but the storage belongs to one. Look whether its folder is mounted and the settings name "
+    "There is no database, but the storage belongs to one. Check whether its folder is mounted and the settings name "
     "the right one, or restore a backup. To begin with an empty one all the same, run `dictograph db upgrade --init`"
 )
 
 
 def prepare_database(settings: Settings, *, init: bool = False) -> str:
-    """Make the database if there is none, bring it to this version's schema, and return its revision.
+    """Create the database if there is none, migrate it to this version's schema, and return its revision.
 
-    Only the start of a service, `dictograph db upgrade` and what was told `--init` may call this.
+    Only the start of a service, `dictograph db upgrade` and commands with `--init` may call this.
 
     Args:
         settings: the settings.
-        init: make it also where the storage belongs to a database.
+        init: create it even when the storage belongs to a database.
 
     Raises:
-        DatabaseMissing: there is none, and the storage belongs to one: it is not mounted, or another one is named.
-        DatabaseUnavailable, StorageFull: it cannot be, or may only be read: that would break down with the first job.
-        StorageUnavailable: the storage cannot be asked.
+        DatabaseMissing: there is none, but the storage belongs to one: its folder is not mounted, or the settings name
+            another one.
+        DatabaseUnavailable, StorageFull: it cannot be created or written to; the first job would fail.
+        StorageUnavailable: the storage cannot be read.
         OSError: its folder cannot be made.
     """
     if not init and not is_there(settings.database) and _storage_is_owned(settings.storage):

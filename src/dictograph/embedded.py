@@ -1,7 +1,7 @@
-"""Transcription without a service: a whole one, wired as ever, that lives in a temporary folder.
+"""Transcription without a running service: a complete application in this process, on a temporary folder.
 
-So the command line and Python programs get the same pipeline, with the same results, as a server's
-clients; nothing of it is left afterwards.
+So the command line and Python programs get the same pipeline, with the same results, as a server's clients. Nothing
+is left afterwards.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ class JobFailed(DictographError):
 
     def __init__(self, record: ErrorRecord) -> None:
         super().__init__(record.message)
-        self.code = record.code  # type: ignore[misc] # this error speaks for another
+        self.code = record.code  # type: ignore[misc] # the code of the job's error
         self.stage = Stage(record.stage) if record.stage else None  # type: ignore[misc] # as above
 
 
 @asynccontextmanager
 async def local_application(settings: Settings) -> AsyncIterator[Application]:
-    """A running application on a temporary data folder, which may read any path of this machine."""
+    """Yield a running application on a temporary data folder. It may read any path of this machine."""
     with temporary_data_folder() as folder:
         here = {
             "data_dir": folder,
@@ -51,7 +51,7 @@ async def local_application(settings: Settings) -> AsyncIterator[Application]:
             "path_upload_dir": None,
             "path_roots": [Path("/")],
             "crash_at": "",
-            "weights_patience": 0.0,  # somebody sits there and waits
+            "weights_patience": 0.0,  # a person is waiting
             "shutdown_grace": 0.0,  # nobody is left to give a job back to
         }
         async with open_application(settings.model_copy(update=here), worker=True, in_place=True) as application:
@@ -79,15 +79,15 @@ def transcribe(path: str | Path, *, settings: Settings | Mapping[str, Any] | Non
 
     async def run() -> Transcript:
         async with local_application(effective) as application:
-            order = JobRequest(check_options(options, strict=True))
-            accepted = await application.services.intake.path(order, file)
+            request = JobRequest(check_options(options, strict=True))
+            accepted = await application.services.intake.path(request, file)
             return await unless_the_worker_dies(application, finished(application, accepted.job.id))
 
     return run_in_own_loop(run)
 
 
 async def unless_the_worker_dies(application: Application, work: Coroutine[Any, Any, T]) -> T:
-    """What comes of `work`, which waits for jobs. Raises LostWorker when nobody is left who could run them."""
+    """Return the result of `work`, which waits for jobs. Raises LostWorker when the worker has died."""
     assert application.worker is not None
     task, death = asyncio.create_task(work), asyncio.create_task(application.worker.died())
     try:
@@ -102,7 +102,7 @@ async def unless_the_worker_dies(application: Application, work: Coroutine[Any, 
 
 
 async def finished(application: Application, job_id: str) -> Transcript:
-    """Wait for a job's end; its transcript. Raises JobFailed."""
+    """Wait for a job's end and return its transcript. Raises JobFailed."""
     services = application.services
     job = await services.jobs.wait_until_ended(None, job_id, _FOREVER_S)
     if job.status is not JobStatus.COMPLETED:
@@ -113,9 +113,9 @@ async def finished(application: Application, job_id: str) -> Transcript:
 
 
 def run_in_own_loop(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run a coroutine on an event loop and in a thread of its own, whether or not the caller is inside of a loop.
+    """Run a coroutine on a new event loop in a new thread, whether or not the caller is inside a loop.
 
-    What is raised in the caller while it waits (Ctrl-C, the time limit of a signal handler) ends the work first.
+    An exception in the caller while it waits (Ctrl-C, the time limit of a signal handler) ends the work first.
     """
     outcome: Future[T] = Future()
     interrupted: Future[None] = Future()
@@ -132,19 +132,19 @@ def run_in_own_loop(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         wait([outcome])
     except BaseException:
         interrupted.set_result(None)
-        if thread.ident is not None:  # else it has not begun, and finds that it is not to
+        if thread.ident is not None:  # else the thread never started
             wait([outcome])
         raise
     return outcome.result()
 
 
 async def _unless_interrupted(work: Coroutine[Any, Any, T], interrupted: Future[None]) -> T:
-    """Return what comes of `work`, which is cancelled as soon as its caller was interrupted."""
+    """Return the result of `work`, which is cancelled when its caller is interrupted."""
     task = asyncio.ensure_future(work)
     loop = asyncio.get_running_loop()
 
     def cancel(_: Future[None]) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: it was over in the same moment
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the work ended in the same moment
             loop.call_soon_threadsafe(task.cancel)
 
     interrupted.add_done_callback(cancel)

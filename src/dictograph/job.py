@@ -1,4 +1,4 @@
-"""A job and its state machine, and nothing else.
+"""A job and its state machine.
 
 pending ──claim──▶ processing ──complete──▶ completed
    ▲ │                 │ │ └────fail──────▶ failed ──retry──▶ pending
@@ -21,7 +21,7 @@ from dictograph.contract import Contract, JobLimits
 
 LOCAL_OWNER = "local"
 
-#: What this version supports of what rows may need of their worker; "" needs nothing that not every version has.
+#: The needs of rows that this version supports; "" means nothing beyond what every version supports.
 KNOWN_NEEDS = frozenset({""})
 
 
@@ -39,7 +39,7 @@ class JobStatus(StrEnum):
         return self in (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
 
 
-#: Every change of state there is.
+#: All changes of state.
 TRANSITIONS: Mapping[JobStatus, frozenset[JobStatus]] = {
     JobStatus.PENDING: frozenset({JobStatus.PROCESSING, JobStatus.CANCELLED, JobStatus.FAILED}),
     JobStatus.PROCESSING: frozenset({JobStatus.PENDING, JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED}),
@@ -50,7 +50,7 @@ TRANSITIONS: Mapping[JobStatus, frozenset[JobStatus]] = {
 
 
 class Options(BaseModel):
-    """What a client may ask of a transcription. Frozen with the job when it is created.
+    """The options of a transcription. They are frozen with the job when it is created.
 
     This is the one list of options: the command line, HTTP, the OpenAPI document, `dictograph.transcribe` and the
     tables of the documentation are made from it.
@@ -92,11 +92,11 @@ class Options(BaseModel):
     vad_speech_pad_ms: int = Field(200, ge=0, le=2_000, description="Milliseconds kept before and after speech.")
 
     def normalised(self) -> dict[str, Any]:
-        """The options as a canonical JSON object: equal requests have equal ones."""
+        """Return the options as a canonical JSON object: equal requests have equal objects."""
         return self.model_dump(mode="json")
 
     def asked(self) -> dict[str, Any]:
-        """Return those that differ from their default, as a canonical JSON object.
+        """Return the options that differ from their default, as a canonical JSON object.
 
         So a request that uses no new option is the same to every version. A default is never changed without a new
         version of the rules (`audio.rules`).
@@ -105,7 +105,7 @@ class Options(BaseModel):
 
 
 class SourceKind(StrEnum):
-    """Where a job's audio comes from."""
+    """The source of a job's audio."""
 
     UPLOAD = "upload"
     URL = "url"
@@ -151,7 +151,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class ErrorRecord:
-    """The error a job ended with, or that its last attempt ended with."""
+    """The error that ended a job, or its last attempt."""
 
     code: str
     message: str
@@ -160,11 +160,11 @@ class ErrorRecord:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job as the store knows it. Times are aware and in UTC, lengths in seconds.
+    """A job as the store has it. Times are aware and in UTC, lengths in seconds.
 
-    What a later version wrote and this one does not know is kept as it is stored: options and limits by their names
-    in `unknown_options` and `unknown_limits`, a contract and a kind of source as plain text. `needs` names what its
-    worker must support, and `put_off_for` what the last worker that put it off did not know.
+    Values of a later version that this one does not know are kept as they are stored: options and limits by their
+    names in `unknown_options` and `unknown_limits`, a contract and a kind of source as plain text. `needs` names the
+    features that its worker must support. `put_off_for` names those that the last worker that put it off did not know.
     """
 
     id: str
@@ -208,7 +208,7 @@ class Job:
 
     @property
     def unsupported(self) -> list[str]:
-        """What this version does not know of what is asked, in words; empty when it can run the job."""
+        """Return in words what this version does not know of the request; empty when it can run the job."""
         found = [f"the option {name}" for name in sorted(self.unknown_options)]
         found += [f"the limit {name}" for name in sorted(self.unknown_limits)]
         if self.audio is None and not isinstance(self.source.kind, SourceKind):
@@ -217,19 +217,19 @@ class Job:
 
     @property
     def waits_for(self) -> str | None:
-        """What a waiting job asks of its worker that those which looked at it, or this version, do not know."""
+        """Return the needs of a waiting job that the workers that checked it, or this version, do not know."""
         if self.status is not JobStatus.PENDING:
             return None
         return self.put_off_for or (None if self.needs in KNOWN_NEEDS else self.needs)
 
     @property
     def all_options(self) -> dict[str, Any]:
-        """The options with their defaults, and those that this version does not know."""
+        """Return the options with their defaults, and those that this version does not know."""
         return {**self.options.normalised(), **self.unknown_options}
 
     @property
     def progress(self) -> float:
-        """How much of the audio is done, 0–1; 1 only when the job is completed."""
+        """Return the done part of the audio, 0–1; 1 only when the job is completed."""
         if self.status is JobStatus.COMPLETED:
             return 1.0
         if not self.duration:
@@ -238,12 +238,12 @@ class Job:
 
     @property
     def dead(self) -> bool:
-        """Whether the retry budget is spent."""
+        """Return whether the retry budget is spent."""
         return self.status is JobStatus.FAILED and self.failures >= self.max_attempts
 
 
 def backoff_seconds(failures: int, base: float, cap: float, chance: random.Random) -> float:
-    """Seconds to wait before the next attempt: exponential, capped, with full jitter above a half.
+    """Return the seconds to wait before the next attempt: exponential, capped, with full jitter above a half.
 
     The jitter keeps jobs that failed together from coming back together (Brooker, "Exponential
     Backoff and Jitter", AWS Architecture Blog, 2015: "equal jitter").

@@ -1,4 +1,4 @@
-"""A process that serves until it is told to stop: the API, a worker, or both."""
+"""Run a process that serves until a signal stops it: the API, a worker, or both."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Say = Callable[[str], None]
 
 
 class AgentDied(DictographError):
-    """A part of the process has died; whoever supervises it should start it anew."""
+    """A part of the process has died. The supervisor of the process should restart it."""
 
     code = "agent_died"
 
@@ -46,11 +46,11 @@ async def run(settings: Settings, *, api: bool, worker: bool, say: Say) -> signa
         settings: the effective settings.
         api: listen for HTTP.
         worker: claim and run jobs.
-        say: called with what a person should see.
+        say: called with lines for a person.
 
     Raises:
-        AgentDied: a part has died, and so all was stopped.
-        SettingsError, DatabaseUnavailable, …: it cannot start.
+        AgentDied: a part has died, so the process was stopped.
+        SettingsError, DatabaseUnavailable, …: the process cannot start.
     """
     stop: asyncio.Future[signal.Signals] = asyncio.get_running_loop().create_future()
     for number in stop_signals():
@@ -85,7 +85,7 @@ def _stop(stop: asyncio.Future[signal.Signals], number: signal.Signals) -> None:
 def _tasks(
     application: Application, stop: asyncio.Future[signal.Signals], sockets: Sequence[socket.socket], say: Say
 ) -> list[asyncio.Task[Any]]:
-    """What runs until one of them ends. Without sockets nothing is listened for."""
+    """Start the tasks of the process; it stops when one of them ends. Without sockets there is no HTTP server."""
     tasks: list[asyncio.Task[Any]] = [asyncio.create_task(asyncio.wait([stop]), name="stop")]
     if sockets:
         tasks.append(asyncio.create_task(_listen(application, sockets, say), name="http"))
@@ -94,7 +94,7 @@ def _tasks(
 
 
 async def _until_first(tasks: Sequence[asyncio.Task[Any]], application: Application, say: Say) -> None:
-    """Wait until one of these ends, then let the server end in good order."""
+    """Wait until one of the tasks ends, then stop the server in good order."""
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
@@ -118,9 +118,9 @@ async def _listen(application: Application, sockets: Sequence[socket.socket], sa
     keys = await application.resources.database.read(any_keys)
 
     def started(authorities: Sequence[str]) -> None:
-        true = [Address(authority, one.first) for authority, one in zip(authorities, addresses, strict=True)]
-        say(banner(settings, true, application.engine_in_words(), keys=keys))
-        log_listening(settings.profile, true)
+        actual = [Address(authority, one.first) for authority, one in zip(authorities, addresses, strict=True)]
+        say(banner(settings, actual, application.engine_in_words(), keys=keys))
+        log_listening(settings.profile, actual)
 
     apps = {first: create_app(application.services, settings, first) for first in {one.first for one in addresses}}
     await serve(

@@ -1,10 +1,10 @@
-"""A text as its readers measure it: how many words it has, and how long it takes to read."""
+"""Statistics of a text: the number of its words, and the time to read it."""
 
 from __future__ import annotations
 
 import unicodedata
 
-#: What a person reads in a minute, silently and with ease.
+#: The words that a person reads in a minute, silently and with ease.
 WORDS_PER_MINUTE = 220
 
 _LETTER, _FIGURE, _JOIN, _BREAK = "a", "0", "'", " "
@@ -13,28 +13,28 @@ _ALPHABETIC = frozenset("LM")  # letters, and the marks that belong to them in m
 
 
 def count_words(text: str) -> int:
-    """The alphabetic tokens: `don't` is one, `7` and `3rd` are none, and a hyphen stands between two."""
+    """Count the alphabetic tokens: `don't` is one, `7` and `3rd` are none, and a hyphen separates two."""
     tokens = text.translate(_Kinds()).split()
     return sum(1 for token in tokens if _FIGURE not in token and _LETTER in token)
 
 
 def reading_minutes(words: int) -> float:
-    """The minutes that so many words take to read, to two decimals."""
+    """Return the minutes to read this number of words, to two decimals."""
     return round(words / WORDS_PER_MINUTE, 2)
 
 
 class _Kinds(dict[int, str]):
-    """Code points by what they are in a token; each is looked up once."""
+    """The kind of each code point in a token; each is looked up once."""
 
     def __missing__(self, code: int) -> str:
         self[code] = kind = _kind(chr(code))
         return kind
 
 
-def _kind(sign: str) -> str:
-    if sign in _APOSTROPHES:
+def _kind(character: str) -> str:
+    if character in _APOSTROPHES:
         return _JOIN
-    category = unicodedata.category(sign)
+    category = unicodedata.category(character)
     if category[0] in _ALPHABETIC:
         return _LETTER
     return _FIGURE if category[0] == "N" else _BREAK

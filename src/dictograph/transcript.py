@@ -1,4 +1,4 @@
-"""What comes out: words, segments, a transcript. Times are seconds from the start of the original audio."""
+"""The results: words, segments, a transcript. Times are seconds from the start of the original audio."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Word:
 
     @classmethod
     def from_dict(cls, shape: Mapping[str, Any]) -> Word:
-        """Return a stored word. What this version does not know of it is left out; what is not there is empty."""
+        """Return a stored word. Unknown fields are left out; missing fields are empty."""
         return cls(
             start=shape.get("start") or 0.0,
             end=shape.get("end") or 0.0,
@@ -32,7 +32,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of speech with its text and the engine's figures for it.
+    """A part of the speech with its text and the engine's figures for it.
 
     `avg_logprob` is the mean log-probability of its tokens, `compression_ratio` the length of the
     text over its zlib length (repetition shows as a high one), `no_speech_prob` the probability
@@ -51,7 +51,7 @@ class Segment:
     tokens: tuple[int, ...] = ()
 
     def shifted(self, seconds: float) -> Segment:
-        """The same segment, `seconds` later."""
+        """Return the same segment, `seconds` later."""
         return replace(
             self,
             start=_tidy(self.start + seconds),
@@ -67,7 +67,7 @@ class Segment:
 
     @classmethod
     def from_dict(cls, shape: Mapping[str, Any]) -> Segment:
-        """Return a stored segment. What this version does not know of it is left out; what is not there is empty."""
+        """Return a stored segment. Unknown fields are left out; missing fields are empty."""
         return cls(
             start=shape.get("start") or 0.0,
             end=shape.get("end") or 0.0,
@@ -83,7 +83,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class JobWarning:
-    """Something that a reader of the transcript should know, with the seconds it concerns."""
+    """A warning for the reader of a transcript, with the seconds that it concerns."""
 
     code: str
     message: str
@@ -95,13 +95,13 @@ class JobWarning:
 
     @classmethod
     def from_dict(cls, shape: Mapping[str, Any]) -> JobWarning:
-        """Return a stored warning. What this version does not know of it is left out; what is not there is empty."""
+        """Return a stored warning. Unknown fields are left out; missing fields are empty."""
         return cls(shape.get("code") or "", shape.get("message") or "", shape.get("start"), shape.get("end"))
 
 
 @dataclass(frozen=True, slots=True)
 class TranscriptHead:
-    """All of a transcript but its segments, so that these can be streamed."""
+    """A transcript without its segments, so that these can be streamed."""
 
     language: str | None = None
     language_probability: float | None = None
@@ -122,7 +122,7 @@ class Transcript:
 
     @property
     def text(self) -> str:
-        """The words alone, segments joined by one space."""
+        """Return the plain text, segments joined by one space."""
         return join_text(self.segments)
 
     @property
@@ -135,15 +135,15 @@ class Transcript:
 
     @property
     def duration(self) -> float:
-        """Seconds of audio, silence included."""
+        """Return the seconds of audio, silence included."""
         return self.head.duration
 
 
 def join_text(segments: Iterable[Segment]) -> str:
-    """The segments' text, joined by single spaces; empty ones leave no gap."""
+    """Return the segments' text, joined by single spaces; empty ones leave no gap."""
     return " ".join(text for segment in segments if (text := segment.text.strip()))
 
 
 def _tidy(seconds: float) -> float:
-    # Milliseconds are finer than any engine's times; rounding keeps sums free of float dust.
+    # Milliseconds are finer than any engine's times; rounding removes the float error of sums.
     return round(seconds, 3)

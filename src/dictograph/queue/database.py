@@ -1,5 +1,4 @@
-"""The embedded queue: the database itself. It wakes workers of other processes where it can (PostgreSQL); on SQLite
-they look by themselves."""
+"""The embedded queue: the database itself. On PostgreSQL it wakes workers of other processes; on SQLite they poll."""
 
 from __future__ import annotations
 
@@ -14,17 +13,17 @@ class DatabaseQueue:
     """Wakes the workers of this process, and is woken by the database when another process has work."""
 
     def __init__(self, database: Database) -> None:
-        self._bell = asyncio.Event()
-        database.on_wake(self._bell.set)
+        self._wake = asyncio.Event()
+        database.on_wake(self._wake.set)
 
     async def send(self, message_id: str, payload: dict[str, Any]) -> None:  # noqa: ARG002 - any wake-up is the same
-        self._bell.set()
+        self._wake.set()
 
     async def heard(self, timeout: float) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
-                await self._bell.wait()
-        self._bell.clear()
+                await self._wake.wait()
+        self._wake.clear()
 
     async def close(self) -> None:
-        self._bell.set()
+        self._wake.set()

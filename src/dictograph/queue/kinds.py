@@ -1,4 +1,4 @@
-"""The kinds of queue there are, by the URL. Nothing else asks which one is in use."""
+"""The supported kinds of queue, chosen by the URL. No other module depends on which one is in use."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def open_queue(url: str, database: Database) -> Queue:
-    """Return the queue at a URL. Raises ValueError when there is no such kind, or the URL cannot be one of it."""
+    """Return the queue at a URL. Raises ValueError when there is no such kind, or the URL does not fit it."""
     return _kind_of(url)(database)
 
 
 def check_queue_url(url: str) -> str:
-    """Return the URL as it is. Raises ValueError, as `open_queue`."""
+    """Return the URL unchanged. Raises ValueError like `open_queue`."""
     _kind_of(url)
     return url
 
@@ -29,7 +29,7 @@ def _in_database(database: Database) -> Queue:
     return DatabaseQueue(database)
 
 
-#: A further kind is entered here, and in what a person is told.
+#: To add a kind, add it here and to `_WAYS`, the list for error messages.
 _KINDS: Mapping[str, Callable[[Database], Queue]] = {"database": _in_database}
 _WAYS = ("`database:`",)
 

@@ -1,14 +1,14 @@
-"""Everything that can go wrong, as one tree.
+"""All errors of Dictograph, as one tree of classes.
 
 DictographError
-├── RequestError                 what a caller asked for cannot be done (stage VALIDATION)
+├── RequestError                 a request cannot be fulfilled (stage VALIDATION)
 │   ├── InvalidRequest           ├── InvalidOption          ├── ModelNotAllowed
 │   ├── NotFound                 ├── PathNotAllowed         ├── UploadTooLarge
 │   ├── UploadIncomplete         ├── EmptyUpload            ├── JobStateConflict
 │   ├── IdempotencyMismatch      ├── IdempotencyInProgress
 │   ├── HostNotAllowed           ├── OriginNotAllowed       ├── Unauthorized
 │   ├── ScopeMissing             ├── KeyNotUsable           └── TooManyRequests
-├── FetchError                   the audio cannot be brought here (stage DOWNLOAD)
+├── FetchError                   the audio cannot be fetched (stage DOWNLOAD)
 │   ├── AddressNotAllowed        ├── SourceNotFound         ├── SourceTooLarge
 │   ├── SourceChanged            ├── FetchTimeout           └── FetchFailed
 ├── DecodeError                  the bytes cannot be turned into samples (stage DECODE)
@@ -17,27 +17,26 @@ DictographError
 │   ├── DecoderOutOfMemory       ├── DecoderLost            ├── ListenerFailed
 │   └── SandboxUnavailable
 ├── TranscribeError              the samples cannot be turned into text (stage TRANSCRIBE)
-│   ├── ModelUnavailable         it cannot be had; ModelOutOfReach: which may pass
+│   ├── ModelUnavailable         its weights are not available; ModelOutOfReach: for a reason that may pass
 │   ├── UnsupportedByEngine      ├── EngineFailed           ├── EngineCrashed
 │   ├── EngineTimeout            ├── EngineOutOfMemory      └── ModelTooLarge
 ├── PublishError                 a result cannot be delivered (stage PUBLISH)
-├── LostWorker                   the worker went away in the middle of an attempt
+├── LostWorker                   the worker died in the middle of an attempt
 ├── UnexpectedError              a fault of Dictograph itself
-├── JobFailed                    (local.py) to a caller who waited: the job ended without a transcript
-├── AgentDied                    (serving.py) a part of the process has died, and so it stops
-├── BackupFailed                 a backup cannot be made, or not be put back
+├── JobFailed                    (embedded.py) for a caller that waited: the job ended without a transcript
+├── AgentDied                    (run_server.py) a part of the process has died, and so the process stops
+├── BackupFailed                 a backup cannot be made or restored
 ├── StorageFull, StorageUnavailable, ServerBusy
-├── DatabaseUnavailable          it cannot be reached, or refuses
+├── DatabaseUnavailable          the database cannot be reached, or refuses the operation
 │   ├── DatabaseMissing          └── DatabaseReplaced
 ├── SettingsError                the service cannot start as it is configured
 └── LeaseLost                    internal: this worker no longer owns the job
 
-Each class carries a stable `code` that clients may test for, the `stage` it belongs to (or None),
-whether another attempt may help (`retryable`), and the HTTP `status` it is answered with. The
-message is written for the person who reads it: what was wrong, and what to do. `param` names the
-option, field or header that was at fault, where one was. `detail` is what only the operator may know, such as hosts
-and folders: `str(error)` has it, for logs and the command line; no client is shown it. `in_doubt` says that the
-database was lost in the middle of a commit: what was to be written may be there all the same.
+Each class has a stable `code` that clients may test for, the `stage` it belongs to (or None), whether another attempt
+may help (`retryable`), and the HTTP `status` of its answer. The message is for people: it says what was wrong, and what
+to do. `param` names the option, field or header that was wrong, if there is one. `detail` is for the operator only, for
+example hosts and folders. `str(error)` contains it, for logs and the command line; clients never see it. `in_doubt`
+says that the connection to the database was lost during a commit: the rows may have been written or not.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ from typing import Any, ClassVar
 
 
 class Stage(StrEnum):
-    """Where on a job's way an error happened."""
+    """The step of a job in which an error happened."""
 
     VALIDATION = "VALIDATION"
     DOWNLOAD = "DOWNLOAD"
@@ -76,7 +75,7 @@ class DictographError(Exception):
         return f"{self.message.removesuffix('.')} ({self.detail})." if self.detail else self.message
 
     def as_dict(self) -> dict[str, Any]:
-        """The one JSON shape of every error."""
+        """Return the error as a JSON object; every error has the same shape."""
         shape: dict[str, Any] = {"code": self.code, "message": self.message}
         if self.stage is not None:
             shape["stage"] = self.stage.value
@@ -86,7 +85,7 @@ class DictographError(Exception):
 
 
 class RequestError(DictographError):
-    """The request cannot be fulfilled as it stands."""
+    """The request cannot be fulfilled in this form."""
 
     code = "invalid_request"
     stage = Stage.VALIDATION
@@ -94,7 +93,7 @@ class RequestError(DictographError):
 
 
 class InvalidRequest(RequestError):
-    """The request is not of the documented form."""
+    """The request does not have the documented form."""
 
     status = 422
 
@@ -114,14 +113,14 @@ class ModelNotAllowed(RequestError):
 
 
 class NotFound(RequestError):
-    """There is no such thing, or it belongs to somebody else."""
+    """The requested thing does not exist, or belongs to another owner."""
 
     code = "not_found"
     status = 404
 
 
 class PathNotAllowed(RequestError):
-    """The path is outside the allowed roots, or is not there: the answer is the same."""
+    """The path is outside the allowed roots, or there is no such file; the answer is the same for both."""
 
     code = "path_not_allowed"
 
@@ -134,7 +133,7 @@ class UploadTooLarge(RequestError):
 
 
 class UploadIncomplete(RequestError):
-    """The upload ended before it was whole."""
+    """The upload ended before it was complete."""
 
     code = "upload_incomplete"
 
@@ -181,14 +180,14 @@ class OriginNotAllowed(RequestError):
 
 
 class Unauthorized(RequestError):
-    """The caller must say who it is: with a key that is valid now."""
+    """The caller must send a key that is valid now."""
 
     code = "unauthorized"
     status = 401
 
 
 class ScopeMissing(RequestError):
-    """The key is valid, but not for this."""
+    """The key is valid, but does not allow this."""
 
     code = "scope_missing"
     status = 403
@@ -202,13 +201,13 @@ class KeyNotUsable(RequestError):
 
 
 class TooManyRequests(RequestError):
-    """The caller has used up what it may do in a while, or have waiting at once."""
+    """The caller has reached its limit of requests, of new jobs or of waiting jobs."""
 
     code = "too_many_requests"
     status = 429
 
     def __init__(self, message: str, *, retry_after: float = 1.0, param: str | None = None) -> None:
-        """`retry_after` in seconds."""
+        """Say when to try again: `retry_after` in seconds."""
         super().__init__(message, param=param)
         self.retry_after = retry_after
 
@@ -243,7 +242,7 @@ class SourceTooLarge(FetchError):
 
 
 class SourceChanged(FetchError):
-    """The file was changed while it was read."""
+    """The file was changed while Dictograph read it."""
 
     code = "source_changed"
     status = 422
@@ -284,7 +283,7 @@ class NoAudioStream(DecodeError):
 
 
 class CorruptAudio(DecodeError):
-    """The file claims a known format but nothing in it can be decoded."""
+    """The file claims a known format, but nothing in it can be decoded."""
 
     code = "corrupt_audio"
 
@@ -303,7 +302,7 @@ class DecoderCrashed(DecodeError):
 
 
 class DecoderLost(DecoderCrashed):
-    """The decoder process went with the server that makes decoders: no fault of the audio."""
+    """The decoder process ended together with the fork server; the audio is not the cause."""
 
 
 class DecoderTimeout(DecodeError):
@@ -314,7 +313,7 @@ class DecoderTimeout(DecodeError):
 
 
 class DecoderOutOfMemory(DecodeError):
-    """The decoder process outgrew its memory."""
+    """The decoder process used more memory than it may."""
 
     code = "decoder_out_of_memory"
     retryable = True
@@ -329,7 +328,7 @@ class ListenerFailed(DecodeError):
 
 
 class SandboxUnavailable(DecodeError):
-    """The process that would work on the audio cannot be confined as DICTOGRAPH_SANDBOX demands."""
+    """The decoder process cannot be confined as `DICTOGRAPH_SANDBOX` demands."""
 
     code = "sandbox_unavailable"
     status = 500
@@ -343,27 +342,27 @@ class TranscribeError(DictographError):
 
 
 class ModelUnavailable(TranscribeError):
-    """The model's weights are not here and cannot be had as things stand."""
+    """The model's weights are not here and cannot be downloaded."""
 
     code = "model_unavailable"
     status = 503
 
 
 class ModelOutOfReach(ModelUnavailable):
-    """The model's weights are not here, for a reason that may pass: the hub is silent, the disk is full."""
+    """The model's weights are not here for a reason that may pass: Hugging Face does not answer, the disk is full."""
 
     retryable = True
 
 
 class ModelTooLarge(TranscribeError):
-    """The model needs more memory than all models together may have."""
+    """The model needs more memory than all models together may use."""
 
     code = "model_too_large"
     status = 503
 
 
 class UnsupportedByEngine(TranscribeError):
-    """The engine cannot do what was asked; it is never done silently in another way."""
+    """The engine cannot do what the request demands; it never does something else silently."""
 
     code = "unsupported_by_engine"
     status = 422
@@ -377,7 +376,7 @@ class EngineFailed(TranscribeError):
 
 
 class EngineCrashed(TranscribeError):
-    """The engine process died on this job's window."""
+    """The engine process died while it transcribed a window of this job."""
 
     code = "engine_crashed"
     retryable = True
@@ -391,7 +390,7 @@ class EngineTimeout(TranscribeError):
 
 
 class EngineOutOfMemory(TranscribeError):
-    """The engine process outgrew its memory, or the machine's."""
+    """The engine process used more memory than it may, or than the machine has."""
 
     code = "engine_out_of_memory"
     retryable = True
@@ -405,20 +404,20 @@ class PublishError(DictographError):
 
 
 class LostWorker(DictographError):
-    """The worker that ran the job went away before the end."""
+    """The worker that ran the job died before the end."""
 
     code = "worker_lost"
     retryable = True
 
 
 class UnexpectedError(DictographError):
-    """A fault of Dictograph itself; another attempt can only help."""
+    """A fault of Dictograph itself; another attempt may help."""
 
     retryable = True
 
 
 class StorageFull(DictographError):
-    """There is no room left for this."""
+    """There is not enough space left on the disk."""
 
     code = "storage_full"
     retryable = True
@@ -426,7 +425,7 @@ class StorageFull(DictographError):
 
 
 class StorageUnavailable(DictographError):
-    """The storage cannot be reached, or refuses."""
+    """The storage cannot be reached, or refuses the operation."""
 
     code = "storage_unavailable"
     retryable = True
@@ -434,7 +433,7 @@ class StorageUnavailable(DictographError):
 
 
 class DatabaseUnavailable(DictographError):
-    """The database cannot be reached, or refuses."""
+    """The database cannot be reached, or refuses the operation."""
 
     code = "database_unavailable"
     retryable = True
@@ -442,19 +441,19 @@ class DatabaseUnavailable(DictographError):
 
 
 class DatabaseMissing(DatabaseUnavailable):
-    """The file of the database is not there; none is made in its place."""
+    """The file of the database is not there; Dictograph does not create another one in its place."""
 
     code = "database_missing"
 
 
 class DatabaseReplaced(DatabaseUnavailable):
-    """Another file lies where the database was opened; nothing is written to it."""
+    """Another file is in the place of the database that was opened; nothing is written to it."""
 
     code = "database_replaced"
 
 
 class ServerBusy(DictographError):
-    """Too many of these at once; try again shortly."""
+    """Too many requests of this kind run at once; try again shortly."""
 
     code = "server_busy"
     retryable = True
@@ -462,7 +461,7 @@ class ServerBusy(DictographError):
 
 
 class BackupFailed(DictographError):
-    """A backup cannot be made or restored; what was there before is as it was."""
+    """A backup cannot be made or restored; nothing that existed before was changed."""
 
     code = "backup_failed"
 
@@ -474,18 +473,18 @@ class SettingsError(DictographError):
 
 
 class LeaseLost(DictographError):
-    """This worker no longer owns the job; whatever it was about to write is void."""
+    """This worker no longer owns the job; nothing that it writes now counts."""
 
     code = "lease_lost"
 
 
 def kinds(base: type[DictographError] = DictographError) -> Iterator[type[DictographError]]:
-    """A class and all beneath it."""
+    """Yield a class and all its subclasses."""
     yield base
     for child in base.__subclasses__():
         yield from kinds(child)
 
 
 def kind_of(code: str) -> type[DictographError]:
-    """The class that an error of this code has, or is nearest to."""
+    """Return the first class with this code, else `DictographError`."""
     return next((kind for kind in kinds() if kind.code == code), DictographError)

@@ -1,4 +1,4 @@
-"""Every knob, in one typed model, and where each value came from.
+"""All settings in one typed model, and where each value came from.
 
 Values are taken, strongest first, from: the command line, the file that it names with `--config`, the environment
 (`DICTOGRAPH_*`), the file `.env` in the working folder, a TOML file (`DICTOGRAPH_CONFIG`, else `dictograph.toml` in the
@@ -41,181 +41,220 @@ class Settings(ContractSettings):
     # --- where things are
     listen: Addresses = Field(
         ["127.0.0.1:8000"],
-        description="Addresses to serve on, separated by commas. A contract before an `@` wins where several claim a "
-        "path, as in `gateway@127.0.0.1:5000`.",
+        description="Addresses to serve on, separated by commas. With a contract and an `@` before it, as in "
+        "`gateway@127.0.0.1:5000`, paths that several contracts have belong to this contract there.",
     )
     data_dir: Folder = Field(
         default_factory=_default_data_dir,
-        description="The folder for everything that is not elsewhere by its own setting.",
+        description="The folder for everything that has no folder of its own by another setting.",
     )
     database_url: DatabaseUrl = Field(
         "",
         description="`sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME`; empty: SQLite in the data folder.",
     )
     database_pool: int = Field(
-        10, ge=2, le=500, description="Connections of a process to PostgreSQL, at most; one more listens for news."
+        10,
+        ge=2,
+        le=500,
+        description="The most connections of one process to PostgreSQL; one more is used for notifications.",
     )
     storage_url: StorageUrl = Field(
         "",
         description="A folder (`./NAME` if its name has a colon), or `file:///FOLDER`; empty: `blobs` in the data "
         "folder.",
     )
-    queue_url: QueueUrl = Field("database:", description="How workers hear of jobs: `database:`.")
+    queue_url: QueueUrl = Field("database:", description="How workers are notified of new jobs: `database:`.")
     scratch_dir: Folder | None = Field(
-        None, description="Decoded audio while a job runs; empty: `scratch` in the data folder."
+        None, description="The folder for decoded audio while a job runs; empty: `scratch` in the data folder."
     )
-    models_dir: Folder | None = Field(None, description="Where weights are kept; empty: Hugging Face's own cache.")
+    models_dir: Folder | None = Field(
+        None, description="The folder for weights of models; empty: Hugging Face's own cache."
+    )
 
     # --- engines
     engine: str = Field(
-        "auto", description="`whisper`, `sphinx`, or `auto`: whisper where its weights can be had, else sphinx."
+        "auto", description="`whisper`, `sphinx`, or `auto`: whisper if its weights are available, else sphinx."
     )
     model: str = Field(
         "small", description="Whisper size, repository id, or the path of a folder with a converted model."
     )
-    models: Listed = Field([], description="Further models that may be asked for over HTTP, separated by commas.")
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where models run.")
+    models: Listed = Field([], description="Further models that requests may name, separated by commas.")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where models run; `auto`: on a GPU if there is one."
+    )
     compute_type: str = Field("auto", description="CTranslate2's compute type; `auto`: int8 on CPU, float16 on a GPU.")
     engine_threads: int = Field(
-        0, ge=0, le=256, description="Threads of one engine process; 0: the cores of the machine, or of its container."
+        0,
+        ge=0,
+        le=256,
+        description="Threads of one engine process; 0: the number of cores of the machine, or of its container.",
     )
-    batch_size: int = Field(0, ge=0, le=64, description="Windows decoded together; 0: what suits the device.")
-    engine_idle: Seconds = Field(900, description="A model unused for so long is unloaded; 0: never.")
+    batch_size: int = Field(
+        0, ge=0, le=64, description="How many windows are transcribed together; 0: a number that suits the device."
+    )
+    engine_idle: Seconds = Field(900, description="A model that was unused for this time is unloaded; 0: never.")
     engine_memory: Bytes = Field(
         0,
-        description="Resident memory of an engine process; 0: three quarters of the machine's, or of its container's.",
+        description="The most resident memory of one engine process; 0: three quarters of the machine's, or of its "
+        "container's.",
     )
     models_memory: Bytes = Field(
         0,
-        description="Resident memory of all processes with a model together; 0: three quarters of the machine's, or of "
-        "its container's. Where the next model does not fit, the one unused for longest is unloaded.",
+        description="The most resident memory of all processes with a model together; 0: three quarters of the "
+        "machine's, or of its container's. If the next model does not fit, the model that was unused for the longest "
+        "time is unloaded.",
     )
     engine_timeout: Seconds = Field(
-        120, description="The least time that a batch is given; long batches get more, by measured speed."
+        120, description="The least time that a batch may take; long batches may take more, by the measured speed."
     )
-    extra_engines: Paired = Field(
-        {}, description="Engines of your own: NAME=package.module:factory, separated by commas."
-    )
+    extra_engines: Paired = Field({}, description="Your own engines: NAME=package.module:factory, separated by commas.")
 
     # --- limits
     max_upload: Bytes = Field(4 * 2**30, gt=0, description="The largest upload or download.")
     max_audio: Seconds = Field(24 * 3600, gt=0, description="The longest audio, measured on decoded samples.")
     fetch_allow: Listed = Field(
-        [], description="Networks (`10.0.0.0/8`) and `HOST:PORT` that URLs may lead to beside public addresses."
+        [],
+        description="Networks (`10.0.0.0/8`) and `HOST:PORT` from which audio may be downloaded, in addition to public "
+        "addresses; separated by commas.",
     )
     fetch_timeout: Seconds = Field(
-        1800, gt=0, description="The longest that one download may take, or the copy of a file named by its path."
+        1800,
+        gt=0,
+        description="The most time for one download, or for copying one file that a request named by its path.",
     )
     path_roots: Folders = Field(
-        [], description="Folders whose files may be named by `path`, separated by commas; none: no path is taken."
+        [],
+        description="Folders whose files a request may name by `path`, separated by commas; empty: paths are refused.",
     )
     allowed_hosts: Listed = Field(
-        [], description="Host names, beside the loopback ones and those listened on, that requests may be addressed to."
+        [],
+        description="Host names that requests may use for this service, in addition to loopback names and the "
+        "addresses it listens on; separated by commas.",
     )
     allowed_origins: Listed = Field(
-        [], description="Origins of web pages that may call this service, as in `https://app.example.org`."
+        [],
+        description="Origins of web pages that may call this service, as in `https://app.example.org`; separated by "
+        "commas.",
     )
     storage_reserve: Bytes = Field(
-        32 * 2**20, description="So much of each disk is left free by uploads and decoded audio: the database needs it."
+        32 * 2**20,
+        description="Space on each disk that uploads and decoded audio leave free, since the database needs it.",
     )
-    header_timeout: Seconds = Field(20, gt=0, description="The time that a client has for the headers of a request.")
+    header_timeout: Seconds = Field(20, gt=0, description="The most time for a client to send a request's headers.")
     unread_timeout: Seconds = Field(
-        60, gt=0, description="A client that takes next to nothing of what it is sent for so long is given up."
+        60, gt=0, description="A client that reads almost nothing of its answer for this time is disconnected."
     )
     upload_idle_timeout: Seconds = Field(
-        60, gt=0, description="A client that sends nothing for so long in the middle of a body is given up."
+        60, gt=0, description="A client that sends nothing for this time in the middle of a body is disconnected."
     )
     upload_min_rate: Bytes = Field(
-        1024, description="Bytes a second that a client must send while it is waited for, over 30 s; 0: any rate."
+        1024,
+        description="The lowest rate of a body, in bytes a second, measured over 30 s of waiting for the client; "
+        "0: any rate.",
     )
     max_connections_per_client: int = Field(
-        0, ge=0, description="Connections that one address may have at once; 0: as many as there is room for."
+        0, ge=0, description="The most connections of one address at once; 0: as many as the process can have."
     )
-    decoder_memory: Bytes = Field(2**30, gt=0, description="Resident memory of a decoder process.")
-    decoder_timeout: Seconds = Field(60, gt=0, description="A decoder without progress for so long is ended.")
+    decoder_memory: Bytes = Field(2**30, gt=0, description="The most resident memory of one decoder process.")
+    decoder_timeout: Seconds = Field(
+        60, gt=0, description="A decoder process that makes no progress for this time is ended."
+    )
     sandbox: Literal["auto", "required", "off"] = Field(
         "auto",
-        description="Whether child processes are confined: `auto` as far as this kernel can, with a warning about what "
-        "it cannot; `required` decodes nothing without Landlock and seccomp; `off` not at all.",
+        description="Whether child processes are confined. `auto`: as far as this kernel can, with a warning about "
+        "what it cannot; `required`: nothing is decoded without Landlock and seccomp; `off`: not at all.",
     )
 
     # --- how jobs are run
     concurrency: int = Field(8, ge=1, le=256, description="Jobs that one worker runs at once; they share the engine.")
-    lease: Seconds = Field(30, ge=1, description="A worker that has not been heard of for so long has lost its jobs.")
-    poll_interval: Seconds = Field(2, gt=0, description="How often a worker with free slots looks for jobs unasked.")
-    max_attempts: int = Field(
-        3, ge=1, le=100, description="Failed attempts without a new window in between before a job is dead."
+    lease: Seconds = Field(
+        30, ge=1, description="A worker that has not renewed its leases for this time has lost its jobs."
     )
-    retry_base: Seconds = Field(2, description="Wait before the second attempt; it doubles with each.")
+    poll_interval: Seconds = Field(
+        2, gt=0, description="How often a worker with free slots looks for jobs without a notification."
+    )
+    max_attempts: int = Field(
+        3, ge=1, le=100, description="A job is dead after this number of failures without a new window in between."
+    )
+    retry_base: Seconds = Field(2, description="The wait before the second attempt; it doubles with each attempt.")
     retry_max: Seconds = Field(300, description="The longest wait between two attempts.")
     weights_patience: Seconds = Field(
         600,
-        description="Jobs wait so long for weights that cannot be had for a reason that may pass (a hub that does not "
-        "answer, a full disk), before they fail; and the attempts of those that found no room in the storage, or not "
-        "their audio, are spread over it. 0: nothing waits, not for room either.",
+        description="How long jobs wait for weights that are missing for a reason that may pass (Hugging Face does not "
+        "answer, the disk is full), before they fail. The attempts of jobs for which the storage had no space, or did "
+        "not have their audio, are spread over this time too. 0: no job waits, not for space either.",
     )
-    shutdown_grace: Seconds = Field(20, description="Time for a stopping service to reach the next window of its jobs.")
+    shutdown_grace: Seconds = Field(
+        20, description="The time in which a service that stops may reach the next window of its jobs."
+    )
 
     # --- how long things are kept
-    audio_retention: Seconds = Field(7 * 86400, description="Audio is removed so long after its job ended; 0: kept.")
+    audio_retention: Seconds = Field(
+        7 * 86400, description="Audio is removed this time after its job ended; 0: it is kept."
+    )
     result_retention: Seconds = Field(
-        0, description="Jobs are removed with all they have so long after they ended; 0: kept."
+        0,
+        description="Jobs are removed, with their transcripts and everything else, this time after they ended; 0: they "
+        "are kept.",
     )
     event_retention: Seconds = Field(
-        7 * 86400, description="Events are removed so long after their job ended; 0: kept."
+        7 * 86400, description="Events are removed this time after their job ended; 0: they are kept."
     )
     orphan_age: Seconds = Field(
         3600,
         gt=0,
-        description="Stored objects are removed when they are so old, and it has been known for as long that no job "
-        "names them.",
+        description="A stored file without a job is removed when it is older than this, and has been known for this "
+        "time to have no job.",
     )
 
-    # --- what is said
+    # --- logs
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="The least level that is logged."
+        "info", description="The lowest level that is logged."
     )
-    log_format: Literal["text", "json"] = Field("text", description="Log lines for people, or one JSON object a line.")
+    log_format: Literal["text", "json"] = Field(
+        "text", description="`text`: log lines for people; `json`: one JSON object on each line."
+    )
 
     # --- for tests
     crash_at: str = Field(
         "",
-        description="For tests: the crash point to die at, as `window.committed`, or `window.committed:3`.",
+        description="For tests: the crash point at which the process dies, as in `window.committed` or "
+        "`window.committed:3`.",
     )
 
     @property
     def database(self) -> str:
-        """The database's URL, with the default filled in."""
+        """Return the database's URL, with the default filled in."""
         return self.database_url or f"sqlite:///{self.data_dir / 'dictograph.db'}"
 
     @property
     def objects_url(self) -> str:
-        """The URL of the storage, or its folder, with the default filled in."""
+        """Return the URL of the storage, or its folder, with the default filled in."""
         return self.storage_url or str(self.data_dir / "blobs")
 
     @property
     def storage(self) -> Path:
-        """The folder of stored objects."""
+        """Return the folder of stored objects."""
         return folder_of(self.objects_url)
 
     @property
     def scratch(self) -> Path:
-        """The folder of decoded audio."""
+        """Return the folder of decoded audio."""
         return self.scratch_dir or self.data_dir / "scratch"
 
     @property
     def path_uploads(self) -> Path:
-        """The folder of the path contract's uploads."""
+        """Return the folder of the path contract's uploads."""
         return self.path_upload_dir or self.data_dir / "uploads"
 
     @property
     def processes(self) -> Path:
-        """The folder of lock files, one for each live process."""
+        """Return the folder of lock files, one for each live process."""
         return self.data_dir / "processes"
 
     @property
     def offered_models(self) -> list[str]:
-        """The models that may be named over HTTP, the configured one first."""
+        """Return the models that requests may name, the configured one first."""
         return list(dict.fromkeys([self.model, *self.models]))
 
 
@@ -224,8 +263,8 @@ class Loaded:
     """Settings with the origin of each value ("default", "environment", the name of a file, …).
 
     Args:
-        warnings: a sentence for each name in a file that means nothing here.
-        later: names of older systems that are accepted, and wait for parts which are not there yet.
+        warnings: a sentence for each name in a file that has no meaning here.
+        later: names of older systems that are accepted, and have no effect until a later release.
     """
 
     settings: Settings
@@ -245,11 +284,11 @@ def load(
     Args:
         overrides: values of the command line, by field name; None values count as not given.
         environment: variables to use in place of `os.environ`.
-        folder: where `.env`, `dictograph.toml` and `config.ini` are looked for, by default the working folder.
-        named_file: a file of variables that go before those of the environment, or a TOML file.
+        folder: where to look for `.env`, `dictograph.toml` and `config.ini`, by default the working folder.
+        named_file: a file of variables that are stronger than those of the environment, or a TOML file.
 
     Raises:
-        SettingsError: for an unknown name or a bad value, naming it and where it stands.
+        SettingsError: for an unknown name or a bad value; the message names it and its place.
     """
     sources = Sources.of(os.environ if environment is None else environment, folder or Path.cwd(), named_file)
     stated = merged(own_layers(overrides or {}, sources, Settings.model_fields))
@@ -266,6 +305,6 @@ def _validated(layer: Layer, stated: Layer) -> Settings:
         field = str(first["loc"][0])
         reason = first["msg"].removeprefix("Value error, ")
         origin = layer.origins[field]
-        # What an older system's name says is told by that name.
+        # A value that was given by an older system's name is reported by that name.
         name = f"{variable(field)} (from {origin})" if field in stated.values else origin
         raise SettingsError(f"{name} cannot be {redacted(repr(first['input']))}: {reason}.") from error

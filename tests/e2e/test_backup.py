@@ -123,7 +123,7 @@ def test_a_damaged_object_is_counted_and_never_saved(tmp_path: Path) -> None:
         stored = next((one.data / "blobs").rglob("*-audio"))
         stored.write_bytes(stored.read_bytes()[:-1] + b"x")
         code, said = place.run("backup", backup)
-    assert (code, "1 were gone or damaged" in said) == (0, True), said
+    assert (code, "1 were missing or damaged" in said) == (0, True), said
     assert not list((backup / "blobs").rglob("*-audio"))
 
 

@@ -1,4 +1,4 @@
-"""`dictograph backup` and `dictograph restore`: a service with all it has, saved and brought back."""
+"""`dictograph backup` and `dictograph restore`: the database and the audio of a service, saved and restored."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 def backup(folder: Path, data_dir: Path | None) -> None:
     """Save the database and the audio.
 
-    They go into FOLDER, while the service runs or not. Into the same FOLDER again, only what is new is copied.
-    A PostgreSQL database is saved by `pg_dump`. Settings and models are not saved.
+    They are saved in FOLDER. The service may run meanwhile. If FOLDER has a backup already, only new files are
+    copied. A PostgreSQL database is saved by `pg_dump`. Settings and models are not saved.
     """
     settings = service_settings(data_dir=data_dir)
-    check_there(settings, "look where the service keeps it")
+    check_there(settings, "find out where the service keeps it")
     summary = save_all(settings, folder)
-    click.echo(f"Saved in {folder}: the database, {_told(summary)}.")
+    click.echo(f"Saved in {folder}: the database, {_in_words(summary)}.")
 
 
 @click.command()
 @click.argument("folder", type=_FOLDER)
 @option("data_dir")
 def restore(folder: Path, data_dir: Path | None) -> None:
-    """Bring a backup back.
+    """Restore a backup.
 
-    What `dictograph backup` saved in FOLDER goes to where the settings say; there must be no database yet. Jobs
-    that were running when it was saved go on when the service has been started and their leases have run out,
-    from their last finished window.
+    The backup in FOLDER is copied to the places that the settings name. There must be no database yet. Jobs that
+    were running when the backup was made continue after their last finished window, once the service has been
+    started and their leases have expired.
     """
     settings = service_settings(data_dir=data_dir)
     summary = restore_all(settings, folder)
-    click.echo(f"Restored to {redacted(settings.database)} and {settings.storage}: {_told(summary)}.")
+    click.echo(f"Restored to {redacted(settings.database)} and {settings.storage}: {_in_words(summary)}.")
 
 
-def _told(summary: Summary) -> str:
-    told = f"{summary.objects} audio files ({size(summary.bytes)}, {summary.copied} of them copied now)"
+def _in_words(summary: Summary) -> str:
+    text = f"{summary.objects} audio files ({size(summary.bytes)}, {summary.copied} of them copied now)"
     if summary.missing:
-        told += f"; {summary.missing} were gone or damaged"
-    return told
+        text += f"; {summary.missing} were missing or damaged"
+    return text

@@ -1,4 +1,4 @@
-"""`--config`, an option of all commands: which file of settings it names."""
+"""`--config`, an option of all commands, which names a file of settings."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-#: Under what name the file that --config names is kept while a command runs.
+#: The name under which the file of --config is kept while a command runs.
 _CONFIG = "dictograph.config"
 
 
 def remember_config(context: click.Context, _: click.Parameter, file: Path | None) -> None:
-    """Keep which file of settings `--config` names, for when they are read."""
+    """Keep the file that `--config` names until the settings are read."""
     if file is not None:
         context.meta[_CONFIG] = file.expanduser().absolute()
 

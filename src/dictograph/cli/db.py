@@ -15,15 +15,15 @@ from dictograph.store import migrate
 def db() -> None:
     """Bring the database up to date.
 
-    `serve`, `api` and `worker` do so when they start; these commands are for doing it apart.
+    `serve`, `api` and `worker` do so when they start. With these commands you do it without starting them.
     """
 
 
 @db.command()
-@click.option("--init", is_flag=True, help="Make an empty one also where the storage belongs to a database.")
+@click.option("--init", is_flag=True, help="Create an empty database even if the storage belongs to another database.")
 @option("profile", "data_dir")
 def upgrade(init: bool, profile: str | None, data_dir: str | None) -> None:
-    """Create the database, or bring it to this version's schema. May be repeated, and run twice at once."""
+    """Create the database, or bring it to this version's schema. Repeating it, or running it twice at once, is safe."""
     settings = service_settings(profile=profile, data_dir=data_dir)
     revision = prepare_database(settings, init=init)
     click.echo(f"{redacted(settings.database)} is at {revision}, the newest.")
@@ -32,7 +32,7 @@ def upgrade(init: bool, profile: str | None, data_dir: str | None) -> None:
 @db.command()
 @option("profile", "data_dir")
 def current(profile: str | None, data_dir: str | None) -> None:
-    """Show the database's revision, and whether it is this version's. Exit code 1: it is older, or newer."""
+    """Show the database's revision. Exit code 1: it is older or newer than this version needs."""
     settings = service_settings(profile=profile, data_dir=data_dir)
     check_there(settings)
     revision, newest = migrate.current(settings.database), migrate.head()

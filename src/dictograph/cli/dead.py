@@ -1,4 +1,4 @@
-"""`dictograph dead`: jobs whose retries are spent."""
+"""`dictograph dead`: jobs that have failed too often."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _MOST = 10_000
 
 @click.group()
 def dead() -> None:
-    """List, show, replay jobs whose retries are spent.
+    """List, show, replay jobs that have failed too often.
 
-    Of the service at --server, else of the database in the data folder.
+    The jobs are those of the service at --server, else those of the database in the data folder.
 
     \b
     dictograph dead list
@@ -28,11 +28,11 @@ def dead() -> None:
 
 
 @dead.command("list")
-@click.option("--limit", type=click.IntRange(1, _MOST), default=20, show_default=True, help="At most so many.")
+@click.option("--limit", type=click.IntRange(1, _MOST), default=20, show_default=True, help="The most jobs to list.")
 @option("as_json")
 @place_options
 def list_(limit: int, as_json: bool, server: str | None, data_dir: Path | None) -> None:
-    """List the dead, newest first, with what they died of."""
+    """List dead jobs, newest first, with their errors."""
     found = with_client(Place(server, data_dir), lambda client: client.list((), limit, dead=True))
     click.echo(json.dumps(found, indent=2) if as_json else dead_list(found))
 
@@ -42,7 +42,7 @@ def list_(limit: int, as_json: bool, server: str | None, data_dir: Path | None) 
 @option("as_json")
 @place_options
 def show(id: str, as_json: bool, server: str | None, data_dir: Path | None) -> None:
-    """Show all about a dead job."""
+    """Show everything about a dead job."""
     job = with_client(Place(server, data_dir), lambda client: client.show(id))
     click.echo(json.dumps(job, indent=2) if as_json else job_page(job))
     if not job["dead"]:
@@ -52,10 +52,10 @@ def show(id: str, as_json: bool, server: str | None, data_dir: Path | None) -> N
 
 @dead.command()
 @click.argument("ids", metavar="ID...", nargs=-1)
-@click.option("--all", "everyone", is_flag=True, help="All the dead.")
+@click.option("--all", "everyone", is_flag=True, help="Run all dead jobs again.")
 @place_options
 def replay(ids: tuple[str, ...], everyone: bool, server: str | None, data_dir: Path | None) -> None:
-    """Run dead jobs again, from their last stored window, with all their retries."""
+    """Run dead jobs again, after their last finished window, with their full number of attempts."""
     if bool(ids) == everyone:
         raise click.UsageError("Name the jobs, or give --all.")
     place = Place(server, data_dir)

@@ -24,7 +24,8 @@ _id = click.argument("id")
 def jobs() -> None:
     """List, show, watch, cancel, retry, delete jobs.
 
-    Of the service at --server, else of the database in the data folder (whether a service runs on it or not).
+    The jobs are those of the service at --server, else those of the database in the data folder (no service needs to
+    run).
 
     \b
     dictograph jobs list --status processing --server http://127.0.0.1:8000
@@ -34,9 +35,12 @@ def jobs() -> None:
 
 @jobs.command("list")
 @click.option(
-    "--status", "statuses", type=click.Choice([s.value for s in JobStatus]), multiple=True, help="Only these."
+    *("--status", "statuses"),
+    type=click.Choice([s.value for s in JobStatus]),
+    multiple=True,
+    help="Only jobs with this status; may be repeated.",
 )
-@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="At most so many.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="The most jobs to list.")
 @option("as_json")
 @place_options
 def list_(statuses: tuple[str, ...], limit: int, as_json: bool, server: str | None, data_dir: Path | None) -> None:
@@ -50,7 +54,7 @@ def list_(statuses: tuple[str, ...], limit: int, as_json: bool, server: str | No
 @option("as_json")
 @place_options
 def show(id: str, as_json: bool, server: str | None, data_dir: Path | None) -> None:
-    """Show all about a job."""
+    """Show everything about a job."""
     job = with_client(Place(server, data_dir), lambda client: client.show(id))
     click.echo(json.dumps(job, indent=2) if as_json else job_page(job))
 
@@ -60,10 +64,10 @@ def show(id: str, as_json: bool, server: str | None, data_dir: Path | None) -> N
 @option("as_json")
 @place_options
 def watch(id: str, as_json: bool, server: str | None, data_dir: Path | None) -> None:
-    """Show a job's text as it comes, until it has ended.
+    """Show a job's text as it comes, until the job has ended.
 
-    Text goes to stdout, a line per segment, progress to stderr; with --json each event is a line.
-    Exit code 0: it is completed, 1: it is not.
+    The text goes to stdout, one line for each segment; progress goes to stderr. With --json each event is one line.
+    Exit code 0: the job is completed, 1: it is not.
     """
     if not with_client(Place(server, data_dir), lambda client: watch_job(client, id, as_json=as_json)):
         raise click.exceptions.Exit(1)
@@ -73,7 +77,7 @@ def watch(id: str, as_json: bool, server: str | None, data_dir: Path | None) -> 
 @_ids
 @place_options
 def cancel(ids: tuple[str, ...], server: str | None, data_dir: Path | None) -> None:
-    """Stop jobs. What they have so far is kept, and `retry` goes on from there."""
+    """Stop jobs. Their text so far is kept, and `retry` continues after it."""
     do_to_each(Place(server, data_dir), ids, "cancelled", lambda client, job_id: client.cancel(job_id))
 
 
@@ -81,7 +85,7 @@ def cancel(ids: tuple[str, ...], server: str | None, data_dir: Path | None) -> N
 @_ids
 @place_options
 def retry(ids: tuple[str, ...], server: str | None, data_dir: Path | None) -> None:
-    """Run failed or cancelled jobs again, from where they were."""
+    """Run failed or cancelled jobs again, after their last finished window."""
     do_to_each(Place(server, data_dir), ids, "pending", lambda client, job_id: client.retry(job_id))
 
 
@@ -96,7 +100,7 @@ def delete(ids: tuple[str, ...], server: str | None, data_dir: Path | None) -> N
 def do_to_each(
     place: Place, ids: tuple[str, ...], done: str, act: Callable[[JobClient, str], Awaitable[Shape | None]]
 ) -> None:
-    """Do something to each job and say so; one that it cannot be done to keeps no other from it."""
+    """Do something to each job and say so. If it fails for one job, the others are done all the same."""
 
     async def work(client: JobClient) -> bool:
         return all([await _done(client, id, done, act) for id in ids])

@@ -1,4 +1,4 @@
-"""`dictograph keys`: who may call."""
+"""`dictograph keys`: the keys of those who may call the service."""
 
 from __future__ import annotations
 
@@ -30,31 +30,34 @@ from dictograph.store.keys import Key, KeyRates
 T = TypeVar("T")
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
-#: A number that may have been meant in days; nothing is nothing in all units.
+#: A number without a unit, which the user may have meant in days; 0 needs no unit.
 _BARE = re.compile(r"\s*\d*[1-9]\d*(\.\d*)?\s*|\s*0*\.\d*[1-9]\d*\s*")
-_MAKE_ONE = "make one for a service to come with `dictograph keys create --init`"
+_MAKE_ONE = "create one before the service's first start with `dictograph keys create --init`"
 _seconds = TypeAdapter[float](Seconds)
 
 
 class _Time(click.ParamType[float]):
-    """A length of time (`90d`) in seconds, or the date up to which it is."""
+    """A duration (`90d`), or the date at which it ends; converted to seconds."""
 
     name = "time"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
         if isinstance(value, str) and _BARE.fullmatch(value):
-            self.fail(f"{value!r} has no unit: say 90d, 12h or 90s.", param, ctx)
+            self.fail(f"{value!r} has no unit: give 90d, 12h or 90s.", param, ctx)
         try:
             if isinstance(value, str) and _DATE.match(value):
                 end = datetime.fromisoformat(value)
                 value = ((end if end.tzinfo else end.replace(tzinfo=UTC)) - datetime.now(UTC)).total_seconds()
             return _seconds.validate_python(value)
         except (ValueError, ValidationError):
-            self.fail(f"{value!r} is neither a length of time (90d, 12h) nor a date to come (2030-01-31).", param, ctx)
+            self.fail(f"{value!r} is neither a duration (90d, 12h) nor a date in the future (2030-01-31).", param, ctx)
 
 
 _expires = click.option(
-    "--expires", "lives", type=_Time(), metavar="TIME", help="Good for so long (`90d`), or up to a date; else for ever."
+    *("--expires", "lives"),
+    type=_Time(),
+    metavar="TIME",
+    help="How long the key is valid (`90d`), or a date up to which it is; else for ever.",
 )
 
 
@@ -62,8 +65,8 @@ _expires = click.option(
 def keys() -> None:
     """Create, list, revoke, rotate keys.
 
-    A service with a key lets nobody in without one. These commands work on the database of the settings; a service
-    that runs on it heeds them at once.
+    Once there is a key, the service refuses every caller without one. These commands work on the database of the
+    settings; a service that runs on it obeys them at once.
 
     \b
     dictograph keys create --owner alice --name laptop
@@ -77,9 +80,9 @@ def keys() -> None:
     default=LOCAL_OWNER,
     show_default=True,
     metavar="NAME",
-    help="Whose jobs it makes and sees; `local` has those that were made without keys.",
+    help="The owner whose jobs the key creates and sees; jobs created without a key belong to `local`.",
 )
-@click.option("--name", default="", metavar="TEXT", help="What it is for, for people.")
+@click.option("--name", default="", metavar="TEXT", help="A note for people: what the key is for.")
 @click.option(
     "--scope",
     "scopes",
@@ -87,13 +90,20 @@ def keys() -> None:
     multiple=True,
     default=("transcribe", "read"),
     show_default=True,
-    help="What it is good for; may be repeated.",
+    help="What the key allows; may be repeated.",
 )
 @_expires
-@click.option("--rate", "rates", multiple=True, metavar="RATE", help="Requests, as `600/minute`; may be repeated.")
-@click.option("--job-rate", "job_rates", multiple=True, metavar="RATE", help="New jobs, as `100/hour`.")
-@click.option("--webhook-url", metavar="URL", help="Where the ends of its jobs are told.")
-@click.option("--init", is_flag=True, help="Make the database if there is none yet, before the service's first start.")
+@click.option(
+    *("--rate", "rates"), multiple=True, metavar="RATE", help="The most requests, as in `600/minute`; may be repeated."
+)
+@click.option(
+    *("--job-rate", "job_rates"),
+    multiple=True,
+    metavar="RATE",
+    help="The most new jobs, as in `100/hour`; may be repeated.",
+)
+@click.option("--webhook-url", metavar="URL", help="The URL that is called when one of the key's jobs ends.")
+@click.option("--init", is_flag=True, help="Create the database if there is none: before the service's first start.")
 @option("data_dir", "as_json")
 def create(
     owner: str,
@@ -107,9 +117,9 @@ def create(
     data_dir: Path | None,
     as_json: bool,
 ) -> None:
-    """Make a key, and show it: this once.
+    """Create a key and show it. It is shown only once.
 
-    Without --rate and --job-rate what the settings say holds.
+    Without --rate and --job-rate the limits of the settings apply.
     """
     wanted = KeyRequest(
         owner, name, [Scope(scope) for scope in scopes], lives, KeyRates(rates or None, job_rates or None), webhook_url
@@ -124,7 +134,7 @@ def create(
 @click.option("--owner", metavar="NAME", help="Only those of this owner.")
 @option("data_dir", "as_json")
 def list_(owner: str | None, data_dir: Path | None, as_json: bool) -> None:
-    """List all keys, oldest first, also those that are good no more. Nobody can see the keys themselves."""
+    """List all keys, oldest first, also those that are no longer valid. The keys themselves cannot be shown."""
     found = _ask(service_settings(data_dir=data_dir), lambda client: client.list(owner))
     click.echo(json.dumps([_shape(key) for key in found], indent=2) if as_json else _listed(found))
 
@@ -133,7 +143,7 @@ def list_(owner: str | None, data_dir: Path | None, as_json: bool) -> None:
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
 @option("data_dir")
 def revoke(ids: tuple[str, ...], data_dir: Path | None) -> None:
-    """End keys: from the next request on they are refused, and with them the tickets that they were used for."""
+    """End keys. From the next request on they are refused, and so are the tickets that were created with them."""
 
     async def work(client: Keys) -> bool:
         return all([await _revoked(client, id) for id in ids])
@@ -145,14 +155,19 @@ def revoke(ids: tuple[str, ...], data_dir: Path | None) -> None:
 @keys.command()
 @click.argument("id")
 @click.option(
-    "--overlap", type=_Time(), default="1d", show_default=True, metavar="TIME", help="The old one is good so long yet."
+    "--overlap",
+    type=_Time(),
+    default="1d",
+    show_default=True,
+    metavar="TIME",
+    help="How long the old key is still valid.",
 )
 @_expires
 @option("data_dir", "as_json")
 def rotate(id: str, overlap: float, lives: float | None, data_dir: Path | None, as_json: bool) -> None:
-    """Make a key that stands for the same as this one, and show it: this once. The old one ends a little later.
+    """Replace a key by a new one with the same owner, scopes and limits, and show it. It is shown only once.
 
-    Without --expires it lives as long as the old one did.
+    The old key ends later: see --overlap. Without --expires the new key is valid for as long as the old one was.
     """
     _show_new(_ask(service_settings(data_dir=data_dir), lambda client: client.rotate(id, overlap, lives)), as_json)
 
@@ -186,7 +201,7 @@ async def _revoked(client: Keys, id: str) -> bool:
 
 
 def _show_new(issued: Issued, as_json: bool) -> None:
-    """The key to stdout, for `$(…)` and files; what a person should know to stderr."""
+    """Print the key to stdout, for `$(…)` and files, and the information for people to stderr."""
     if as_json:
         click.echo(json.dumps({"key": issued.secret, **_shape(issued.key)}, indent=2))
         return
@@ -201,7 +216,7 @@ def _show_new(issued: Issued, as_json: bool) -> None:
 
 def _listed(found: Sequence[Key]) -> str:
     if not found:
-        return "There are no keys: whoever reaches this service from its own machine may use it."
+        return "There are no keys: every user of the service's own machine may use it."
     titles = ("ID", "OWNER", "NAME", "SCOPES", "STATE", "EXPIRES", "LAST USED")
     rows = [
         (

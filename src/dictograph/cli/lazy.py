@@ -13,7 +13,7 @@ import click
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A command: where it is ("package.module:name"), what it does in a few words, under which heading."""
+    """A command: where it is ("package.module:name"), a summary in a few words, and its heading."""
 
     target: str
     summary: str
@@ -21,7 +21,7 @@ class Entry:
 
 
 class LazyGroup(click.Group):
-    """Its commands are `entries`, listed under their headings in the order given."""
+    """A group whose commands are `entries`, listed under their headings in the given order."""
 
     entries: Mapping[str, Entry] = {}
 
@@ -49,7 +49,7 @@ class LazyGroup(click.Group):
 
 @contextmanager
 def _nothing_collected() -> Iterator[None]:
-    """What is imported stays: to look through it for garbage, now or ever, takes time (a fifth of the imports')."""
+    """Switch garbage collection off: imported modules stay, and checking them takes a fifth of the imports' time."""
     gc.disable()
     try:
         yield

@@ -1,4 +1,4 @@
-"""`dictograph`: the commands there are, and what becomes of an error."""
+"""`dictograph`: its commands, and how an error ends one of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dictograph.cli.config_file import remember_config
 from dictograph.cli.lazy import Entry, LazyGroup
 from dictograph.errors import DictographError, ModelUnavailable, RequestError, SettingsError
 
-#: What a script can tell from the exit code.
+#: The exit codes, for scripts.
 OK, FAILED, USAGE, NOT_SET_UP, INTERRUPTED = 0, 1, 2, 3, 130
 
 _HERE = "Without a server"
@@ -28,20 +28,22 @@ class _Commands(LazyGroup):
         "transcribe": Entry(
             "dictograph.cli.transcribe.command:transcribe", "Turn files, URLs or stdin into text.", _HERE
         ),
-        "serve": Entry("dictograph.cli.serve:serve", "Run the service: HTTP and worker in one.", _SERVER),
-        "api": Entry("dictograph.cli.serve:api", "Run the HTTP half alone.", _SERVER),
-        "worker": Entry("dictograph.cli.serve:worker", "Run the working half alone.", _SERVER),
+        "serve": Entry("dictograph.cli.serve:serve", "Run the service: HTTP API and worker in one process.", _SERVER),
+        "api": Entry("dictograph.cli.serve:api", "Run only the HTTP API, without a worker.", _SERVER),
+        "worker": Entry("dictograph.cli.serve:worker", "Run only a worker, without the HTTP API.", _SERVER),
         "jobs": Entry("dictograph.cli.jobs:jobs", "List, show, watch, cancel, retry, delete jobs.", _JOBS),
-        "dead": Entry("dictograph.cli.dead:dead", "List, show, replay jobs whose retries are spent.", _JOBS),
-        "workers": Entry("dictograph.cli.workers:workers", "Show the workers that live, and what they run.", _JOBS),
-        "webhooks": Entry("dictograph.cli.webhooks:webhooks", "List, repeat, test webhooks; their secrets.", _UPKEEP),
+        "dead": Entry("dictograph.cli.dead:dead", "List, show, replay jobs that have failed too often.", _JOBS),
+        "workers": Entry("dictograph.cli.workers:workers", "Show the workers that run, and their jobs.", _JOBS),
+        "webhooks": Entry(
+            "dictograph.cli.webhooks:webhooks", "List, resend, test webhooks; show their secrets.", _UPKEEP
+        ),
         "keys": Entry("dictograph.cli.keys:keys", "Create, list, revoke, rotate keys.", _UPKEEP),
         "doctor": Entry("dictograph.cli.doctor.command:doctor", "Check everything, and say what to do.", _UPKEEP),
         "settings": Entry("dictograph.cli.settings:settings", "Show the effective settings.", _UPKEEP),
         "models": Entry("dictograph.cli.models:models", "List, pull, verify speech models.", _UPKEEP),
         "backup": Entry("dictograph.cli.backup:backup", "Save the database and the audio.", _UPKEEP),
-        "restore": Entry("dictograph.cli.backup:restore", "Bring a backup back.", _UPKEEP),
-        "storage": Entry("dictograph.cli.storage:storage", "Show, adopt the stored audio.", _UPKEEP),
+        "restore": Entry("dictograph.cli.backup:restore", "Restore a backup.", _UPKEEP),
+        "storage": Entry("dictograph.cli.storage:storage", "Show or adopt the stored audio.", _UPKEEP),
         "db": Entry("dictograph.cli.db:db", "Bring the database up to date.", _UPKEEP),
     }
 
@@ -57,8 +59,9 @@ Exit codes:
   3    a setting is wrong, or the model is not available
   130  interrupted
 
-`dictograph COMMAND --help` says more about each. Settings come from the command line, the file of
---config, DICTOGRAPH_* variables, .env, and dictograph.toml, in this order: see `dictograph settings --explain`.
+`dictograph COMMAND --help` says more about each command. Settings come from the command line, the file that
+--config names, DICTOGRAPH_* variables, .env, and dictograph.toml; the first of them that has a value wins.
+`dictograph settings --explain` shows where each value comes from.
 """,
 )
 @click.version_option(__version__, prog_name="dictograph")
@@ -67,16 +70,16 @@ Exit codes:
     type=click.Path(path_type=Path),
     callback=remember_config,
     expose_value=False,
-    help="A file of settings as the service's unit reads it (NAME=VALUE), or a TOML file.",
+    help="Read settings from this file: NAME=VALUE lines, as in the service's settings file, or TOML.",
 )
 def cli() -> None:
     """Dictograph turns audio into text and loses nothing on the way.
 
     \b
-    A file to text, here and now, without a server:
+    Turn a file into text now, without a server:
       dictograph transcribe interview.mp3
     \b
-    A service on http://127.0.0.1:8000 that keeps its jobs across restarts:
+    Run a service on http://127.0.0.1:8000 that keeps its jobs across restarts:
       dictograph serve
     """
 
@@ -100,12 +103,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def complain(error: DictographError, about: str = "") -> None:
-    """One line on stderr: what was wrong, and what to do."""
+    """Print one line to stderr: what was wrong, and what to do."""
     click.echo(f"dictograph: {f'{about}: ' if about else ''}{error}", err=True)
 
 
 def exit_code(error: DictographError) -> int:
-    """The exit code that tells this kind of error."""
+    """Return the exit code of this kind of error."""
     match error:
         case SettingsError() | ModelUnavailable():
             return NOT_SET_UP

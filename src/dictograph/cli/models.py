@@ -24,8 +24,8 @@ from dictograph.settings.model import Settings
 def models() -> None:
     """List, pull, verify speech models.
 
-    The models are Whisper's; the engine `sphinx` ships its own. A service fetches the weights of its
-    models by itself, so `pull` is for preparing a machine: before it goes offline, say.
+    These are Whisper's models; the engine `sphinx` is installed with its own. A service downloads the weights of its
+    models by itself. Use `pull` to prepare a machine, for example before it goes offline.
 
     A MODEL is a size (`tiny`, `small`, `large-v3-turbo`, …), a repository id (`owner/name`), or a folder.
     """
@@ -34,7 +34,7 @@ def models() -> None:
 @models.command("list")
 @option("as_json")
 def list_(as_json: bool) -> None:
-    """List the models that the settings offer, and all whose weights are here."""
+    """List the models of the settings, and all models whose weights are here."""
     found = list_models(effective())
     if as_json:
         click.echo(json.dumps([_shape(model) for model in found], indent=2))
@@ -46,9 +46,9 @@ def list_(as_json: bool) -> None:
 @models.command()
 @click.argument("names", metavar="MODEL...", nargs=-1)
 def pull(names: tuple[str, ...]) -> None:
-    """Fetch weights into the cache; without a MODEL, those that a service would fetch when it starts.
+    """Download weights; without a MODEL, those that a service would download when it starts.
 
-    What is here and undamaged is not fetched again, and a fetch that was interrupted goes on where it stopped.
+    Weights that are here and undamaged are not downloaded again. An interrupted download continues where it stopped.
 
     \b
     dictograph models pull small large-v3-turbo
@@ -68,9 +68,9 @@ def pull(names: tuple[str, ...]) -> None:
 @click.argument("names", metavar="MODEL...", nargs=-1)
 @option("as_json")
 def verify(names: tuple[str, ...], as_json: bool) -> None:
-    """Read every byte of the weights and compare checksums; without a MODEL, of the configured ones.
+    """Read every byte of the weights and compare checksums; without a MODEL, of the configured models.
 
-    The network is not asked. Exit code 3: something is missing or damaged.
+    The network is not used. Exit code 3: something is missing or damaged.
     """
     settings = effective()
     verified = [asyncio.run(verify_model(settings, name)) for name in names or _fetched(settings)]
@@ -84,7 +84,7 @@ def verify(names: tuple[str, ...], as_json: bool) -> None:
 
 
 def _fetched(settings: Settings) -> list[str]:
-    """The configured model, and those of the profiles."""
+    """Return the configured model, and those of the profiles."""
     return list(dict.fromkeys([settings.model, *(one for one in fetched_at_once(settings) if not is_folder(one))]))
 
 

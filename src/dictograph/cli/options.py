@@ -15,18 +15,18 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _OPTIONS = {
     "data_dir": click.option(
-        "--data-dir", type=click.Path(file_okay=False, path_type=Path), help="The folder for everything it keeps."
+        "--data-dir", type=click.Path(file_okay=False, path_type=Path), help="The folder of the database and the audio."
     ),
     "profile": click.option(
-        "--profile", metavar="NAMES", help="Older systems to stand in for: `gateway`, `backend`, `path`, with commas."
+        "--profile", metavar="NAMES", help="Older systems to replace: `gateway`, `backend`, `path`, with commas."
     ),
     "engine": click.option("--engine", help="`whisper`, `sphinx`, or `auto`."),
-    "model": click.option("--model", help="Whisper size, repository id, or a folder with a converted model."),
+    "model": click.option("--model", help="Whisper size, repository id, or folder with a converted model."),
     "device": click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where models run."),
     "log_level": click.option(
-        "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="The least level logged."
+        "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="The lowest level that is logged."
     ),
-    "as_json": click.option("--json", "as_json", is_flag=True, help="Say it as JSON, for scripts."),
+    "as_json": click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts."),
 }
 
 
@@ -42,10 +42,10 @@ def option(*names: str) -> Callable[[F], F]:
 
 
 def effective(**overrides: object) -> Settings:
-    """The settings with what the command line says; None values were not said."""
+    """Return the settings, with the values of the command line; None means not given."""
     return explained(**overrides).settings
 
 
 def explained(**overrides: object) -> Loaded:
-    """`effective`, with where each value came from."""
+    """Return the settings as `effective` does, and where each value came from."""
     return load(overrides, named_file=named_config())

@@ -1,4 +1,4 @@
-"""`dictograph serve`, `api`, `worker`: processes that run until they are told to stop."""
+"""`dictograph serve`, `api`, `worker`: processes that run until a signal stops them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 
 _listening = (
     click.option("--listen", metavar="HOST:PORT", multiple=True, help="Address to serve on; may be repeated."),
-    click.option("--port", type=click.IntRange(0, 65535), help="Port to serve on, 0: any that is free."),
-    click.option("--insecure", is_flag=True, default=None, help="Serve other addresses than loopback without keys."),
+    click.option("--port", type=click.IntRange(0, 65535), help="Port to serve on; 0: any free port."),
+    click.option("--insecure", is_flag=True, default=None, help="Serve addresses other than loopback without keys."),
 )
 _working = option("engine", "model", "device")
 _common = option("profile", "data_dir", "log_level")
@@ -37,11 +37,12 @@ def _with_listening(command: Callable[..., Any]) -> Callable[..., Any]:
 @_working
 @_common
 def serve(listen: tuple[str, ...], port: int | None, **overrides: Any) -> None:
-    """Run the service: HTTP and worker in one.
+    """Run the service: HTTP API and worker in one process.
 
-    Prepares the database, says where it listens and with which engine it works, and runs until Ctrl-C or SIGTERM.
-    Jobs that are under way then go back to the queue, and go on where they were at the next start. SIGHUP does the
-    same, and its exit code 129 has a supervisor start the service again; under `nohup` it is ignored.
+    It prepares the database, says at which address it listens and which engine it uses, and runs until Ctrl-C or
+    SIGTERM. Running jobs then go back to the queue, and continue after their last finished window at the next start.
+    SIGHUP does the same with exit code 129, so that a supervisor starts the service again; under `nohup` SIGHUP is
+    ignored.
 
     \b
     dictograph serve --port 8080
@@ -55,27 +56,27 @@ def serve(listen: tuple[str, ...], port: int | None, **overrides: Any) -> None:
 @_with_listening
 @_common
 def api(listen: tuple[str, ...], port: int | None, **overrides: Any) -> None:
-    """Run the HTTP half alone.
+    """Run only the HTTP API, without a worker.
 
-    It takes jobs in and answers for them; a `dictograph worker` on the same database runs them.
+    It accepts jobs and answers requests about them; a `dictograph worker` on the same database runs them.
     """
     _run(listen_to(listen, port, overrides), api=True, worker=False)
 
 
 @click.command()
-@click.option("--concurrency", type=click.IntRange(1, 256), help="Jobs that are run at once.")
+@click.option("--concurrency", type=click.IntRange(1, 256), help="The number of jobs that run at once.")
 @_working
 @_common
 def worker(**overrides: Any) -> None:
-    """Run the working half alone.
+    """Run only a worker, without the HTTP API.
 
-    It runs the jobs that a `dictograph api` on the same database takes in. There may be many.
+    It runs the jobs that a `dictograph api` on the same database accepts. Several workers may run at once.
     """
     _run(explained(**overrides), api=False, worker=True)
 
 
 def listen_to(listen: tuple[str, ...], port: int | None, overrides: dict[str, Any]) -> Loaded:
-    """The settings with the addresses of the command line; `port` alone is a port for all addresses there are."""
+    """Return the settings with the addresses of the command line; `port` replaces the port of all addresses."""
     loaded = explained(listen=list(listen) or None, **overrides)
     if port is None:
         return loaded
@@ -91,5 +92,5 @@ def _run(loaded: Loaded, *, api: bool, worker: bool) -> None:
     if loaded.later:
         log.warning("accepted, and not in force before its part is there: %s", "; ".join(loaded.later))
     ended_by = asyncio.run(run_server.run(settings, api=api, worker=worker, say=click.echo))
-    if ended_by is signal.SIGHUP:  # whoever supervises the process shall start it again, with the settings as they are
+    if ended_by is signal.SIGHUP:  # the supervisor shall start the process again, with the settings of that moment
         raise click.exceptions.Exit(128 + ended_by)

@@ -1,4 +1,4 @@
-"""The database of the service that a command works on: which one that is, and whether a service lives on it."""
+"""The database that a command works on: which one it is, and whether a service runs on it."""
 
 from __future__ import annotations
 
@@ -16,20 +16,22 @@ from dictograph.settings.model import Loaded, Settings, load
 from dictograph.store.backends.dialects import file_of, is_there
 from dictograph.store.migrate import check_known, current, head
 
-#: Where the unit of the service has its settings (docs/how-to/service.md).
+#: The settings file of the service's unit (docs/how-to/service.md).
 UNIT_FILE = Path("/etc/dictograph.env")
 
 _PLACES = ("data_dir", "database_url")
 
 
 def service_settings(**overrides: object) -> Settings:
-    """Return the settings of the service that is meant: `service_loaded` without the origins."""
+    """Return the settings of the service: `service_loaded` without the origins."""
     return service_loaded(**overrides).settings
 
 
 def service_loaded(**overrides: object) -> Loaded:
-    """Return the settings with what the command line says; where nothing names a data folder or a database, those of
-    the system's service, which is then said. Values that are None were not said."""
+    """Return the settings, with the values of the command line; None means not given.
+
+    If nothing names a data folder or a database, these are the settings of the system's service, and a message says so.
+    """
     loaded = explained(**overrides)
     named = any(not loaded.origins[place].startswith("default") for place in _PLACES)
     if named or named_config() is not None or not os.access(UNIT_FILE, os.R_OK):
@@ -39,44 +41,44 @@ def service_loaded(**overrides: object) -> Loaded:
 
 
 def say_database(settings: Settings) -> None:
-    """Say on stderr which database it is, and warn where no process lives on it: it may be the wrong one."""
+    """Say on stderr which database it is, and warn if no process runs on it: it may be the wrong one."""
     file = file_of(settings.database)
     place = redacted(settings.database) if file is None else str(file)
     warning = "" if _is_lived_on(settings, file) else "; no process of this machine runs on it: is it the service's?"
     click.echo(f"dictograph: database {place}{warning}", err=True)
 
 
-def check_there(settings: Settings, otherwise: str = "make one with `dictograph db upgrade`") -> None:
-    """See whether the database is there, and say which it is. It is not made by looking.
+def check_there(settings: Settings, otherwise: str = "create one with `dictograph db upgrade`") -> None:
+    """Check that the database is there, and say which one it is. The check does not create it.
 
     Args:
         settings: the settings.
-        otherwise: what else can be done where there is none.
+        otherwise: what else the user can do if there is none.
 
     Raises:
         DatabaseMissing: it is not there.
     """
     if not is_there(settings.database):
         raise DatabaseMissing(
-            f"There is no database {file_of(settings.database)}, and none was made. Name the folder of the service's "
-            f"with --data-dir or the file of its settings with `dictograph --config FILE …`, or {otherwise}."
+            f"There is no database {file_of(settings.database)}, and none was made. Name the service's data folder "
+            f"with --data-dir, or its settings file with `dictograph --config FILE …`, or {otherwise}."
         )
     say_database(settings)
 
 
 def check_database(settings: Settings, otherwise: str = "ask a service with --server") -> None:
-    """See whether the database is there and of this version: `check_there`, and it is not migrated either.
+    """Check that the database is there, as `check_there` does, and has this version's schema. It is not migrated.
 
     Raises:
         DatabaseMissing: it is not there.
-        DatabaseUnavailable: it is not of this version, or cannot be asked.
+        DatabaseUnavailable: it has another version's schema, or cannot be read.
     """
     check_there(settings, otherwise)
     revision = current(settings.database)
     check_known(revision)
     if revision != head():
         raise DatabaseUnavailable(
-            f"{redacted(settings.database)} is at {revision or 'no revision'}, not at {head()} as it should be: "
+            f"{redacted(settings.database)} is at {revision or 'no revision'}, but this version needs {head()}: "
             "run `dictograph db upgrade`."
         )
 
@@ -87,4 +89,4 @@ def _is_lived_on(settings: Settings, file: Path | None) -> bool:
             file is not None and bool(data_dirs_sharing(settings.processes, file))
         )
     except OSError:
-        return True  # what another user's processes hold cannot be seen
+        return True  # the locks of another user's processes cannot be seen

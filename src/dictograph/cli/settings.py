@@ -1,4 +1,4 @@
-"""`dictograph settings`: what is in force, and who said so."""
+"""`dictograph settings`: the values in force, and where each came from."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from dictograph.settings.model import Loaded, Settings, variable
 
 
 @click.command()
-@click.option("--explain", is_flag=True, help="Say of each where its value came from, and what it is for.")
+@click.option("--explain", is_flag=True, help="Show for each setting what it is for, and where its value came from.")
 @option("profile", "as_json")
 def settings(explain: bool, profile: str | None, as_json: bool) -> None:
     """Show the effective settings.
 
-    In the form of an .env file; passwords are masked.
+    They are printed in the form of an .env file, with passwords masked.
 
-    Where several places say something, the first of these counts: the command line, the environment (DICTOGRAPH_…),
-    the file .env in the working folder, the TOML file (DICTOGRAPH_CONFIG, else dictograph.toml in the working folder),
-    the names that older systems had, the defaults of profiles, those of Dictograph.
+    If several places have a value, the first of these wins: the command line, the file that --config names, the
+    environment (DICTOGRAPH_…), the file .env in the working folder, the TOML file (DICTOGRAPH_CONFIG, else
+    dictograph.toml in the working folder), the names of older systems, the defaults of profiles, Dictograph's defaults.
 
     \b
     dictograph settings --explain
@@ -41,7 +41,7 @@ def settings(explain: bool, profile: str | None, as_json: bool) -> None:
             click.echo(f"# {field.description}\n# from: {loaded.origins[name]}")
         click.echo(f"{variable(name)}={value}" + ("\n" if explain else ""))
     if explain and loaded.later:
-        click.echo("# Accepted, and not in force before the part in brackets is there:")
+        click.echo("# Accepted, but without effect until a later release has the part in brackets:")
         click.echo("\n".join(f"#   {name}" for name in loaded.later))
 
 

@@ -1,4 +1,4 @@
-"""`dictograph storage`: whose the stored audio is."""
+"""`dictograph storage`: to which database the stored audio belongs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What there is to know of a place. `marker` is what it says itself; `unnamed`: files that no job names."""
+    """The state of a storage place. `marker`: the marker in it; `unnamed`: the number of files that no job names."""
 
     place: str
     where: str
@@ -40,20 +40,20 @@ class _Seen:
 
 @click.group()
 def storage() -> None:
-    """Show, adopt the stored audio.
+    """Show or adopt the stored audio.
 
-    A storage belongs to one database. Stored files that its jobs do not name are removed after
-    DICTOGRAPH_ORPHAN_AGE. Where the storage belongs to another database, or this one was restored from a backup,
-    they are not, until you have said that it is this one's.
+    A storage belongs to one database. Stored files without a job in this database are removed after
+    DICTOGRAPH_ORPHAN_AGE. If the storage belongs to another database, or this database was restored from a backup,
+    no such file is removed until you say with `adopt` that the storage belongs to this database.
     """
 
 
 @storage.command()
 @option("as_json", "profile", "data_dir")
 def show(as_json: bool, profile: str | None, data_dir: Path | None) -> None:
-    """Show whose the storage is, and how many files in it no job names. Nothing is changed.
+    """Show to which database the storage belongs, and how many of its files have no job. Nothing is changed.
 
-    Exit code 1: it is not this database's own.
+    Exit code 1: the storage does not belong to this database.
     """
     settings = service_settings(profile=profile, data_dir=data_dir)
     seen = _with_guards(settings, _look)
@@ -69,10 +69,10 @@ def show(as_json: bool, profile: str | None, data_dir: Path | None) -> None:
 @storage.command()
 @option("profile", "data_dir")
 def adopt(profile: str | None, data_dir: Path | None) -> None:
-    """Say that the storage is this database's own.
+    """Make the storage belong to this database.
 
-    Do this after a restore, or when another database used the storage and does no more. What no job of this database
-    names is removed from then on, after DICTOGRAPH_ORPHAN_AGE: copy it before, if it is needed.
+    Do this after a restore, or when another database used the storage and no longer does. From then on files without
+    a job in this database are removed after DICTOGRAPH_ORPHAN_AGE: first copy those that you need.
     """
     settings = service_settings(profile=profile, data_dir=data_dir)
     for one in _with_guards(settings, _adopt):

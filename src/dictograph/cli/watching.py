@@ -1,4 +1,4 @@
-"""A job's events as a person watches them."""
+"""A job's events, shown to a person as they come."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ENDS = {"completed", "failed", "cancelled", "deleted"}
 
 
 async def watch_job(client: JobClient, job_id: str, *, as_json: bool) -> bool:
-    """Show the events until the job has ended; whether it is completed."""
+    """Show the events until the job has ended, and return whether it is completed."""
     end = ""
     with ProgressBars() as bars:
         async with aclosing(client.events(job_id)) as events:
@@ -43,6 +43,6 @@ def _show(bars: ProgressBars, job_id: str, kind: str, data: Shape) -> None:
         case "retrying" | "failed":
             bars.say(f"dictograph: {kind}: {data['error']['message']}")
         case "restarted":
-            bars.say(f"dictograph: all is done again: {data['reason']}")
+            bars.say(f"dictograph: the text so far is invalid, the job starts again: {data['reason']}")
         case "cancelled" | "deleted":
             bars.say(f"dictograph: the job is {kind}")

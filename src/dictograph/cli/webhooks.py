@@ -1,4 +1,4 @@
-"""`dictograph webhooks`: what was told to receivers, telling it again, what it is signed with."""
+"""`dictograph webhooks`: the delivery log, sending again, and the secrets that sign webhooks."""
 
 from __future__ import annotations
 
@@ -30,30 +30,37 @@ from dictograph.webhooks.sender import WebhookSender
 T = TypeVar("T")
 
 _WIDTH = 50
-_START_IT = "start the service, which makes it"
-_owner = click.option("--owner", default=LOCAL_OWNER, show_default=True, help="Whose webhooks they sign.")
+_START_IT = "start the service, which creates it"
+_owner = click.option(
+    "--owner", default=LOCAL_OWNER, show_default=True, help="The owner whose secrets sign the webhooks."
+)
 _data_dir = click.option("--data-dir", type=click.Path(file_okay=False, path_type=Path), help="The data folder.")
 
 
 @click.group()
 def webhooks() -> None:
-    """List, repeat, test webhooks; their secrets.
+    """List, resend, test webhooks; show their secrets.
 
-    In the database of the settings, or of --data-dir, whether a service runs on it or not. Only workers send.
+    These commands work on the database of the settings, or of --data-dir; no service needs to run. But only workers
+    send webhooks.
     """
 
 
 @webhooks.command()
-@click.option("--job", "job_id", help="Only of this job.")
-@click.option("--state", type=click.Choice([state.value for state in DeliveryState]), help="Only these.")
-@click.option("--owner", help="Only of this owner.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="At most so many.")
+@click.option("--job", "job_id", help="Only webhooks of this job.")
+@click.option(
+    "--state", type=click.Choice([state.value for state in DeliveryState]), help="Only webhooks in this state."
+)
+@click.option("--owner", help="Only webhooks of this owner.")
+@click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="The most webhooks to list."
+)
 @option("as_json")
 @_data_dir
 def deliveries(
     job_id: str | None, state: str | None, owner: str | None, limit: int, as_json: bool, data_dir: Path | None
 ) -> None:
-    """List what was told to receivers, or is to be told, newest first."""
+    """List the webhooks that were sent or will be sent, newest first."""
     wanted = Wanted(job_id, DeliveryState(state) if state else None, limit=limit)
     page = _ask(service_settings(data_dir=data_dir), lambda asked: asked.deliveries(owner, wanted))
     if as_json:
@@ -67,7 +74,7 @@ def deliveries(
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
 @_data_dir
 def redeliver(ids: tuple[str, ...], data_dir: Path | None) -> None:
-    """Tell it again, whatever became of it before. Receivers know it by the same webhook-id."""
+    """Send webhooks again, in whatever state they are. The webhook-id stays the same, so receivers recognise them."""
 
     async def work(asked: Webhooks) -> bool:
         return all([await _again(asked, id) for id in ids])
@@ -81,7 +88,7 @@ def redeliver(ids: tuple[str, ...], data_dir: Path | None) -> None:
 @_owner
 @_data_dir
 def test(url: str, owner: str, data_dir: Path | None) -> None:
-    """Send a `webhook.test` to a URL now, once, and say what it answered."""
+    """Send a `webhook.test` to a URL now, once, and show the answer's status."""
     settings = service_settings(data_dir=data_dir)
     sender = WebhookSender(AllowList.parse(settings.webhook_allow, ALLOWED_BY), settings.webhook_timeout)
     outcome = _ask(settings, lambda asked: asked.ping(owner, url, sender))
@@ -93,7 +100,7 @@ def test(url: str, owner: str, data_dir: Path | None) -> None:
 
 @webhooks.group()
 def secret() -> None:
-    """Show and rotate what webhooks are signed with."""
+    """Show and rotate the secrets that sign webhooks."""
 
 
 @secret.command()
@@ -101,7 +108,7 @@ def secret() -> None:
 @option("as_json")
 @_data_dir
 def show(owner: str, as_json: bool, data_dir: Path | None) -> None:
-    """Show the secrets in force, the current one first; the first time, one is made."""
+    """Show the secrets in force, the current one first. The first call creates one."""
     _show(_ask(service_settings(data_dir=data_dir), lambda asked: asked.secrets(owner)), as_json)
 
 
@@ -109,12 +116,12 @@ def show(owner: str, as_json: bool, data_dir: Path | None) -> None:
 @_owner
 @click.option(
     "--overlap", type=click.FloatRange(0, LONGEST_OVERLAP_S / 3600), default=OVERLAP_S / 3600, show_default=True,
-    help="Hours for which the secrets before it sign beside the new one; 0 if they have become known.",
+    help="Hours in which the old secrets still sign, together with the new one; 0 if others know the old ones.",
 )  # fmt: skip
 @option("as_json")
 @_data_dir
 def rotate(owner: str, overlap: float, as_json: bool, data_dir: Path | None) -> None:
-    """Make a new secret. For a while webhooks carry the signatures of both."""
+    """Create a new secret. For some time webhooks have the signatures of the old and the new one."""
     _show(_ask(service_settings(data_dir=data_dir), lambda asked: asked.rotate(owner, overlap * 3600)), as_json)
 
 

@@ -1,4 +1,4 @@
-"""`dictograph workers`: who works, and at what."""
+"""`dictograph workers`: the workers, and their jobs."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _WIDTH = 60
 @option("as_json")
 @place_options
 def workers(as_json: bool, server: str | None, data_dir: Path | None) -> None:
-    """Show the workers that live, and what they run.
+    """Show the workers that run, and their jobs.
 
-    Of the service at --server, else of the database in the data folder. A worker that was killed on another machine
-    may be shown for some seconds more.
+    The workers are those of the service at --server, else those of the database in the data folder. A worker that was
+    killed on another machine may still be shown for some seconds.
     """
     found = with_client(Place(server, data_dir), lambda client: client.workers())
     click.echo(json.dumps(found, indent=2) if as_json else _listed(found))

@@ -143,7 +143,7 @@ def test_a_command_shows_its_key_from_a_file_or_the_environment(
     assert [job["id"] for job in json.loads(cli(*ask)[1])] == [made["id"]]
     monkeypatch.setenv("DICTOGRAPH_KEY", "dg_nobody_x")
     code, _, err = cli(*ask)
-    assert (code, "is not good there" in err, "Put it into" in err) == (1, True, False)
+    assert (code, "does not accept this key" in err, "Put it into" in err) == (1, True, False)
     monkeypatch.setenv("DICTOGRAPH_KEY", secret)
     code, out, _ = cli("jobs", "watch", made["id"], "--server", server.base)
     assert (code, out != "") == (0, True)

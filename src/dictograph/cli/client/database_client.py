@@ -1,4 +1,4 @@
-"""Jobs of a data folder, by the service functions on its database; a service may be running or not."""
+"""The jobs of a data folder, by the service's functions on its database; no service needs to run."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from dictograph.settings.model import Settings
 from dictograph.store.database import Database
 from dictograph.store.tail import Tail
 
-#: Whoever may read the database is its operator, and sees everybody's jobs.
+#: A user who may read the database is its operator, and sees the jobs of all owners.
 _OPERATOR = None
 
 
 @asynccontextmanager
 async def database_client(settings: Settings) -> AsyncIterator[DatabaseClient]:
-    """A desk at the database of the settings, which is neither made nor migrated.
+    """Open a client for the database of the settings, which is neither created nor migrated.
 
     Raises:
-        DatabaseUnavailable: it is not there, or not of this version.
+        DatabaseUnavailable: it is not there, or has another version's schema.
     """
     await asyncio.to_thread(check_database, settings)
     database = Database.open(settings.database, settings.database_pool)
@@ -44,7 +44,7 @@ async def database_client(settings: Settings) -> AsyncIterator[DatabaseClient]:
 
 
 class DatabaseClient:
-    """See Desk."""
+    """A `JobClient` on the database."""
 
     def __init__(self, database: Database, tail: Tail, blobs: Blobs) -> None:
         stopping = asyncio.Event()

@@ -28,14 +28,14 @@ class ServerUnreachable(DictographError):
 
 
 class ServerSaysNo(DictographError):
-    """The service answered with an error, whose message this is."""
+    """The service answered with an error; the message is the service's."""
 
     code = "server_error"
 
 
 @asynccontextmanager
 async def http_client(url: str, key: str = "") -> AsyncIterator[HttpClient]:
-    """A desk at the service at `url`; `key` is shown to it, if there is one."""
+    """Open a client for the service at `url`; it sends `key`, if there is one."""
     base = url if "://" in url else f"http://{url}"
     try:
         client = httpx.AsyncClient(base_url=base, timeout=_TIMEOUT_S, headers={"x-api-key": key} if key else {})
@@ -46,7 +46,7 @@ async def http_client(url: str, key: str = "") -> AsyncIterator[HttpClient]:
 
 
 class HttpClient:
-    """See Desk."""
+    """A `JobClient` over HTTP."""
 
     def __init__(self, client: httpx.AsyncClient, base: str) -> None:
         self._client = client
@@ -109,7 +109,7 @@ class HttpClient:
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise ServerUnreachable(f"No service answers at {self._base}: {error or type(error).__name__}.") from error
         except ValueError as error:
-            raise ServerUnreachable(f"What answers at {self._base} is not Dictograph: {error}.") from error
+            raise ServerUnreachable(f"The server at {self._base} is not Dictograph: {error}.") from error
 
 
 def _path(job_id: str) -> str:
@@ -125,10 +125,10 @@ def _refusal(answer: httpx.Response) -> DictographError:
 
 
 def _about_keys(answer: httpx.Response, message: str) -> str:
-    """What to do about a key, going by whether one was sent: the service says the same of all that are not good."""
+    """Return what to do about the key. The service gives the same answer for every key that is not valid."""
     if "x-api-key" not in answer.request.headers:
         return f"{message} Put it into DICTOGRAPH_KEY, or give --key-file."
     return (
-        "The key that was given is not good there: it is unknown, has expired or was revoked "
-        "(`dictograph keys list` says which). The gateway's API_KEY is for its uploads alone."
+        "The service does not accept this key: it is unknown, has expired or was revoked "
+        "(`dictograph keys list` says which). The gateway's API_KEY is valid for its uploads only."
     )

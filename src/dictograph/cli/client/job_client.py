@@ -1,4 +1,4 @@
-"""Where jobs are looked after: a server over HTTP, or the database itself. Both give the API's shapes."""
+"""Access to jobs: a service over HTTP, or the database itself. Both return the API's JSON objects."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from dictograph.cli.text.job_text import Shape
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: Under what name --key-file is kept while a command runs; and how much of the file is read.
+#: The name under which --key-file is kept while a command runs, and how many characters of the file are read.
 _KEY_FILE, _KEY_LENGTH = "dictograph.key_file", 1024
 
 
 class JobClient(Protocol):
-    """What can be asked about jobs; a job is a JSON object as `GET /v1/transcriptions/{id}` gives it.
+    """Reads and changes jobs; a job is a JSON object as in the answer of `GET /v1/transcriptions/{id}`.
 
-    All raise a DictographError: NotFound, JobStateConflict, or that the other side cannot be asked.
+    All methods raise a DictographError: NotFound, JobStateConflict, or that the service or database cannot be reached.
     """
 
     async def list(self, statuses: Sequence[str], limit: int, *, dead: bool) -> list[Shape]: ...
@@ -35,7 +35,7 @@ class JobClient(Protocol):
     async def workers(self) -> Sequence[Shape]: ...
 
     def events(self, job_id: str) -> AsyncGenerator[tuple[str, Shape], None]:
-        """All of a job's events, by type and data, until it has ended."""
+        """Yield all of a job's events, by type and data, until the job has ended."""
         ...
 
 
@@ -58,37 +58,37 @@ class Place:
 
 
 def with_client(place: Place, work: Callable[[JobClient], Awaitable[T]]) -> T:
-    """Open the desk, work at it, close it."""
+    """Open a client, work with it, and close it."""
 
     async def run() -> T:
-        async with place.client() as desk:
-            return await work(desk)
+        async with place.client() as client:
+            return await work(client)
 
     return asyncio.run(run())
 
 
 def place_options(command: F) -> F:
-    """`--server`, with a file for its key, and `--data-dir`."""
-    server = click.option("--server", metavar="URL", help="Ask this service; else the database of the settings.")
+    """Add `--server`, with a file for its key, and `--data-dir`."""
+    server = click.option("--server", metavar="URL", help="The service to ask; else the database of the settings.")
     key = click.option(
         "--key-file",
         type=click.Path(path_type=Path),
         callback=_remember_key,
         expose_value=False,
-        help="A file with the key for --server; else DICTOGRAPH_KEY.",
+        help="A file with the key for --server; else the key is DICTOGRAPH_KEY.",
     )
     folder = click.option("--data-dir", type=click.Path(file_okay=False, path_type=Path), help="The data folder.")
     return server(key(folder(command)))
 
 
 def _remember_key(context: click.Context, _: click.Parameter, file: Path | None) -> None:
-    """Keep which file it is for when a service is asked."""
+    """Keep the name of the key's file until a service is asked."""
     if file is not None:
         context.meta[_KEY_FILE] = file
 
 
 def _key() -> str:
-    """The key for a service. It is no option: the arguments of a process can be seen by everybody on the machine."""
+    """Return the key for a service. It is not an option: every user of the machine can see a process's arguments."""
     context = click.get_current_context(silent=True)
     if context is None or _KEY_FILE not in context.meta:
         return effective().key

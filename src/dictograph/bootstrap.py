@@ -119,7 +119,7 @@ async def open_application(
             database=resources.database,
             blobs=resources.blobs,
             tail=resources.tail,
-            offer=resources.catalog,
+            models=resources.catalog,
             settings=settings,
             crash=resources.crash,
             process_id=resources.process_lock.id,

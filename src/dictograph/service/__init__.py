@@ -1,1 +1,1 @@
-"""What can be done with jobs: take in, look up, follow, cancel, retry, delete. Knows no HTTP."""
+"""The operations on jobs: accept, read, follow, cancel, retry, delete. No module here knows HTTP."""

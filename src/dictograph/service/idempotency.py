@@ -1,4 +1,4 @@
-"""An Idempotency-Key while its request is received: reserved, renewed, and free again if no job comes of it."""
+"""An Idempotency-Key while its request is received: it is reserved, renewed, and released if no job is made."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from dictograph.store.idempotency import SILENT_S, Known
 
 log = logging.getLogger(__name__)
 
-#: Some renewals may fail before the key counts as nobody's.
+#: Some renewals may fail before the reservation ends.
 _RENEW_S = SILENT_S / 4
 
 
 class IdempotencyReservation:
-    """A lease on the key of one request, for as long as the context lasts; without a key all of this does nothing.
+    """A lease on the key of one request, while the context lasts. Without a key all methods do nothing.
 
-    A reservation that is not renewed ends after SILENT_S: its process is gone, or could not say that no job came of
-    it. `job_id` is the id of the job that is to come, and `known` what the key was used for before.
+    A reservation that is not renewed ends after SILENT_S: its process has ended, or could not release the key.
+    `job_id` is the id that a new job gets. `known` is the earlier use of the key, if there is one.
     """
 
     def __init__(self, database: Database, process_id: str, owner: str, key: str | None) -> None:
@@ -44,7 +44,7 @@ class IdempotencyReservation:
         """Reserve the key.
 
         Raises:
-            IdempotencyInProgress: another request has it.
+            IdempotencyInProgress: another request has reserved it.
         """
         if self.key is not None:
             self.known = await self._database.write(self.take)
@@ -57,14 +57,14 @@ class IdempotencyReservation:
             await run_to_completion(self._release(self.key, self._renewing))
 
     def take(self, conn: Connection) -> Known | None:
-        """Reserve the key, still or again, in the transaction that makes the job: the lease may have ended meanwhile,
-        and the key be another request's."""
+        """Reserve the key once more, in the transaction that makes the job. The lease may have ended meanwhile, and
+        another request may have the key."""
         if self.key is None:
             return None
         return idempotency.begin(conn, self.owner, self.key, self._process_id, self.job_id)
 
     def settle(self, conn: Connection, job_id: str, mark: str) -> None:
-        """Let the key stand for this job, which may be another than was to come. Set `settled` after the commit."""
+        """Record this job under the key; it may be an earlier job. Set `settled` after the commit."""
         if self.key is not None:
             idempotency.settle(conn, self.owner, self.key, job_id, mark)
 
@@ -76,7 +76,7 @@ class IdempotencyReservation:
                 await self._database.write(renew)
 
     async def _release(self, key: str, renewing: asyncio.Task[None]) -> None:
-        """Free the key, unless it stands for a job. If that cannot be written, the lease ends by itself."""
+        """Release the key, unless a job is recorded under it. If the write fails, the lease ends by itself."""
         renewing.cancel()
         await asyncio.gather(renewing, return_exceptions=True)
         if self.settled:

@@ -1,4 +1,4 @@
-"""The way in: an upload, a URL or a path becomes a job that is not lost any more."""
+"""Make jobs: an upload, a URL or a path becomes a job that is stored durably."""
 
 from __future__ import annotations
 
@@ -34,28 +34,28 @@ from dictograph.store.jobs.read import get_job
 
 
 class ModelResolver(Protocol):
-    """Says without waiting whether an engine and model can be asked for: engine.catalog.Catalog."""
+    """Tells without waiting whether an engine and model can be requested: models.catalog.Catalog."""
 
     def resolve(self, engine: str, model: str | None, contract: Contract = Contract.NATIVE) -> tuple[str, str]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The job of a request. `created` is False when an earlier request made it: one with the same key, or one that
-    this one joins."""
+    """The job of a request. `created` is False when an earlier request made the job: a request with the same key, or
+    an equal request that this one joins."""
 
     job: Job
     created: bool
 
 
 class Intake:
-    """Takes jobs in. A job that was returned is committed durably, with its audio.
+    """Makes jobs. A returned job is committed durably, with its audio.
 
-    Beside what is said below, all ways in raise:
+    Beside the errors of each method, all methods that make a job raise:
         InvalidOption, ModelNotAllowed: this service has no such engine or model.
-        InvalidRequest: the `webhook_url` leads to where nobody may be called.
-        IdempotencyInProgress, IdempotencyMismatch: the key is in use, or was used for something else.
-        TooManyRequests: the owner has as many jobs that wait or run as it may.
+        InvalidRequest: webhooks may not be sent to the address in `webhook_url`.
+        IdempotencyInProgress, IdempotencyMismatch: the key is in use, or was used for another request.
+        TooManyRequests: the owner's jobs that wait or run have reached the limit.
         DatabaseUnavailable, StorageFull, StorageUnavailable.
     """
 
@@ -63,14 +63,14 @@ class Intake:
         self,
         database: Database,
         blobs: Blobs,
-        offer: ModelResolver,
+        models: ModelResolver,
         settings: Settings,
         crash: CrashPoints,
         process_id: str,
     ) -> None:
         self._database = database
         self._blobs = blobs
-        self._offer = offer
+        self._models = models
         self._settings = settings
         self._crash = crash
         self._process_id = process_id
@@ -78,14 +78,14 @@ class Intake:
 
     @property
     def max_upload(self) -> int:
-        """The most bytes of one upload."""
+        """Return the most bytes of one upload."""
         return self._settings.max_upload
 
     def check(self, order: JobRequest) -> None:
-        """Whether the order could be accepted, as far as that can be told at once."""
+        """Check the request, as far as that is possible without the audio or the database."""
         check_key(order.key)
         try:
-            self._offer.resolve(order.options.engine, order.options.model, order.contract)
+            self._models.resolve(order.options.engine, order.options.model, order.contract)
         except DictographError as error:
             error.param = error.param or ("model" if order.options.model else "engine")
             raise
@@ -96,10 +96,10 @@ class Intake:
     async def begin_upload(
         self, owner: str, key: str | None = None, max_bytes: int | None = None
     ) -> AsyncIterator[JobUpload]:
-        """Begin an upload: bytes first, what to do with them at the end, as forms come.
+        """Begin an upload. The bytes come first, and the job's options at the end: a form has any order of fields.
 
-        `max_bytes` is what its contract allows; None: as much as the service takes. What was stored is removed at the
-        end of the context, and the key free again, unless `finish` made a job.
+        `max_bytes` is the limit of its contract; None: the limit of the service. Unless `finish` made a job, the end
+        of the context removes the stored bytes and releases the key.
         """
         check_key(key)
         limit = min(max_bytes or self.max_upload, self.max_upload)
@@ -110,7 +110,7 @@ class Intake:
             yield upload
 
     async def upload(self, order: JobRequest, filename: str, file: BinaryIO) -> Accepted:
-        """Take in an open file, which may be a pipe without end. One that is unbuffered keeps no process from ending.
+        """Make a job of an open file, which may be an endless pipe. An unbuffered file keeps no process from ending.
 
         Raises:
             EmptyUpload, UploadTooLarge.
@@ -122,27 +122,28 @@ class Intake:
             return await upload.finish(filename, order)
 
     async def url(self, order: JobRequest, url: str, filename: str | None = None) -> Accepted:
-        """Take in a URL, which a worker will fetch. Without a name the job gets that of the URL.
+        """Make a job of a URL, which a worker fetches later. Without `filename` the job is named after the URL.
 
         Raises:
-            InvalidRequest: it is not one that could be fetched.
+            InvalidRequest: a URL of this form cannot be fetched.
         """
         self.check(order)
         name = name_of_url(check_url(url))
         return await self._reference(order, display_name(filename) if filename else name, Source(SourceKind.URL, url))
 
     async def path(self, order: JobRequest, path: str, roots: Sequence[Path] | None = None) -> Accepted:
-        """Take in a file of this machine, which a worker will read; `roots`: those of the settings, if none are given.
+        """Make a job of a file on this machine, which a worker reads later. `roots` are the allowed folders; None:
+        those of the settings.
 
         Raises:
-            PathNotAllowed: it is not beneath an allowed root, or not there.
+            PathNotAllowed: the file is not beneath an allowed root, or does not exist.
         """
         self.check(order)
         await asyncio.to_thread(_check_path, path, self._settings.path_roots if roots is None else roots)
         return await self._reference(order, display_name(path), Source(SourceKind.PATH, path))
 
     async def stored(self, order: JobRequest, filename: str, object_name: str) -> Accepted:
-        """Take in an object of our storage, which a worker will copy.
+        """Make a job of an object in the storage, which a worker copies later.
 
         Raises:
             NotFound: there is no such object.
@@ -160,7 +161,8 @@ class Intake:
         source: Source,
         audio: StoredAudio | None = None,
     ) -> Accepted:
-        """Write the job's row, or find the job that the same request made before. To be run to its end."""
+        """Write the job's row, or find the job that the same request made before. The caller lets it run to its end,
+        also when the request is cancelled."""
         mark = fingerprint(order, source, audio.sha256 if audio else "")
         if reservation.known is not None:
             return await self._repeated(order.owner, reservation.known, mark)
@@ -244,11 +246,11 @@ class JobUpload(UploadSession):
         self._reservation = reservation
 
     async def finish(self, filename: str, order: JobRequest) -> Accepted:
-        """Make the job of the bytes, which are all here, or find the one that the same request made before. Runs to
-        its end, whatever becomes of the client.
+        """Make the job once all bytes have been written, or find the job that the same request made before. It runs to
+        its end, even if the client disconnects.
 
         Raises:
-            EmptyUpload: there were no bytes.
+            EmptyUpload: no bytes were written.
         """
         order = replace(order, owner=self._reservation.owner, key=self._reservation.key)
         self._intake.check(order)
@@ -259,7 +261,7 @@ class JobUpload(UploadSession):
         with self.writing_row():
             source = Source(SourceKind.UPLOAD)
             accepted = await self._intake.create(self._reservation, order, filename, source, audio)
-        # Where another job has these bytes, its own are not needed.
+        # If another job has the same bytes, these are not needed.
         self.decide(kept=accepted.created)
         return accepted
 
@@ -267,7 +269,7 @@ class JobUpload(UploadSession):
 def _joined(conn: Connection, new: NewJob, mark: Mark | None) -> Job | None:
     if mark is None:
         return None
-    # A sampled transcript is another one each time: whoever asks again wants that.
+    # With a temperature above 0 each transcript differs, and a client that repeats its request wants a new one.
     return find_joined(conn, new.owner, mark.now, mark.before, repeatable=new.options.temperature == 0)
 
 

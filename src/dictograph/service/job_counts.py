@@ -1,4 +1,4 @@
-"""How many jobs there are in each state."""
+"""Count the jobs in each state."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from dictograph.service.single_flight import SingleFlight
 from dictograph.store.database import Database
 from dictograph.store.jobs.read import counts, live_counts
 
-#: After a count that took t seconds, the next one comes no sooner than this times t; one that took
-#: next to no time is not kept.
+#: After a count that took t seconds, the next count is made no sooner than this times t. A count that took less than
+#: `_NO_TIME_S` seconds is not kept.
 _REST = 20.0
 _NO_TIME_S = 0.05
 
@@ -23,7 +23,7 @@ _MOST_OWNERS = 1024
 
 @dataclass(frozen=True, slots=True)
 class _Counted:
-    """Numbers of jobs by state; good until the (monotonic) time `until`."""
+    """The number of jobs by state; valid until the (monotonic) time `until`."""
 
     counts: Mapping[JobStatus, int]
     until: float
@@ -32,9 +32,8 @@ class _Counted:
 class JobCounter:
     """Counts jobs.
 
-    What waits and what runs is counted each time. The other states take a look at every job there ever
-    was: however many those are, that takes only a small part of the time, and their numbers may be as
-    much older.
+    Jobs that wait or run are counted at each call. To count the other states, the database reads all jobs. This takes
+    a small, fixed share of the time at most: the more jobs there are, the older these numbers may be.
     """
 
     def __init__(self, database: Database) -> None:
@@ -43,7 +42,7 @@ class JobCounter:
         self._counting: SingleFlight[str | None, _Counted] = SingleFlight(self._count)
 
     async def counts(self, owner: str | None) -> Mapping[JobStatus, int]:
-        """The numbers of the owner's jobs (None: everybody's); all states are there."""
+        """Return the number of the owner's jobs (None: of all jobs) in each state, also where it is 0."""
         known = self._known.get(owner)
         if known is None or time.monotonic() > known.until:
             self._known.pop(owner, None)

@@ -1,4 +1,4 @@
-"""What can be asked of a job, and done to it."""
+"""Read jobs, wait for them, and change them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from dictograph.store.texts import texts
 
 log = logging.getLogger(__name__)
 
-#: Waits are begun anew after so long without news (s).
+#: A wait that sees no change for this time (s) is begun again.
 _LONG_S = 3600.0
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -34,7 +34,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Which jobs to list, newest first. Times are aware; no statuses means all of them."""
+    """The filter of a list of jobs, newest first. Times carry a time zone; no statuses means all of them."""
 
     statuses: Sequence[JobStatus] = ()
     created_after: datetime | None = None
@@ -45,16 +45,16 @@ class Listing:
 
 
 class Jobs:
-    """The jobs of an owner. Owner None is the operator, who sees and may do everything.
+    """The jobs of an owner. Owner None is the operator, who may see and change all jobs.
 
-    All methods raise DatabaseUnavailable; those that name a job raise NotFound when it is not
-    there, or somebody else's.
+    All methods raise DatabaseUnavailable. Methods that take a job's id raise NotFound when there is no such job, or
+    when it has another owner.
     """
 
     def __init__(
         self, database: Database, blobs: Blobs, tail: Tail, stopping: asyncio.Event, max_pending: int = 0
     ) -> None:
-        """`max_pending` jobs of one owner may wait and run at once; 0: any number."""
+        """Keep the parts. `max_pending` jobs of one owner may wait and run at once; 0: any number."""
         self._database = database
         self._max_pending = max_pending
         self._blobs = blobs
@@ -66,10 +66,10 @@ class Jobs:
         return await self._database.read(lambda conn: get_job(conn, owner, job_id))
 
     async def page(self, owner: str | None, listing: Listing) -> Page:
-        """A page of jobs.
+        """Return a page of jobs.
 
         Raises:
-            InvalidRequest: the cursor is not one of this list, or a time is out of range.
+            InvalidRequest: the cursor belongs to another list, or a time is out of range.
         """
         after, before = _in_utc(listing.created_after), _in_utc(listing.created_before)
         return await self._database.read(
@@ -87,8 +87,8 @@ class Jobs:
         """Run a failed or cancelled job again, from its last committed window.
 
         Raises:
-            JobStateConflict: it is neither.
-            TooManyRequests: its owner has as many that wait or run as it may.
+            JobStateConflict: the job is neither failed nor cancelled.
+            TooManyRequests: the owner's jobs that wait or run have reached the limit.
         """
         check_id(job_id)
 
@@ -101,7 +101,7 @@ class Jobs:
         return await self._database.write(again)
 
     async def remove(self, owner: str | None, job_id: str) -> None:
-        """Remove a job with its audio, transcript and events, in whatever state it is."""
+        """Remove a job with its audio, transcript and events, in any state."""
         check_id(job_id)
         job = await self._database.write(lambda conn: control.remove(conn, owner, job_id))
         if job.audio is None:
@@ -109,11 +109,11 @@ class Jobs:
         try:
             await self._blobs.delete(job.audio.name)
         except (OSError, DictographError):
-            # The row is gone, so the job is; the sweeper tries again with what no row names.
+            # The row is removed, and so is the job. The pruner tries again: it removes objects that no row names.
             log.warning("the audio of job %s could not be removed yet", job.id, exc_info=True)
 
     async def wait_until_ended(self, owner: str | None, job_id: str, seconds: float) -> Job:
-        """The job once it has ended, or as it is when the time is up or the service stops."""
+        """Return the job when it has ended, or its state when the time is up or the service stops."""
         deadline = time.monotonic() + seconds
         async with watching(self._tail, self._stopping, check_id(job_id)) as watch:
             while True:
@@ -125,13 +125,13 @@ class Jobs:
                     return job
 
     def watching(self, job_id: str) -> AbstractAsyncContextManager[JobWatch]:
-        """Wait for news of a job, for as long as the context lasts; it need not be there yet."""
+        """Watch a job for changes while the context lasts. The job need not exist yet."""
         return watching(self._tail, self._stopping, check_id(job_id))
 
     async def changes(self, owner: str | None, job_id: str) -> AsyncGenerator[Job, None]:
-        """The job as it is, and again whenever something has happened to it, until it has ended or the service stops.
+        """Yield the job now and after each change, until it has ended or the service stops.
 
-        What happens meanwhile is told together: a slow taker misses steps, and never the end.
+        Changes between two reads are given as one: a slow reader misses steps, but never the end.
         """
         async with watching(self._tail, self._stopping, check_id(job_id)) as watch:
             while True:
@@ -139,18 +139,18 @@ class Jobs:
                 yield job
                 if job.status.ended:
                     return
-                while (news := await watch.wait(job.last_seq, _LONG_S)) is WaitResult.QUIET:
+                while (result := await watch.wait(job.last_seq, _LONG_S)) is WaitResult.QUIET:
                     pass
-                if news is WaitResult.STOPPING:
+                if result is WaitResult.STOPPING:
                     return
 
     async def texts(self, jobs: Sequence[Job]) -> dict[str, str | None]:
-        """The texts of these jobs, by id; None while there is none."""
+        """Return the texts of these jobs, by id; None while a job has no text."""
         return await self._database.read(lambda conn: texts(conn, [job.id for job in jobs]))
 
 
 def check_id(job_id: str) -> str:
-    """A string that could be a job's id; one that cannot names no job. Raises NotFound."""
+    """Return the string if it has the form of a job's id. Raises NotFound if not."""
     if not _ID.fullmatch(job_id):
         raise NotFound("There is no such job.")
     return job_id

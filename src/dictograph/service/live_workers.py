@@ -1,4 +1,4 @@
-"""The workers that live, and what they are at."""
+"""The live workers, and the jobs that they run."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from sqlalchemy import Connection
 
 from dictograph.store.workers import GONE_AFTER_S, HeldJob, WorkerState, held_jobs, list_alive
 
-#: Of more jobs than this at once nothing is told.
+#: The most running jobs that are read; the others are left out.
 _MOST_JOBS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class LiveWorker:
-    """A worker: how many jobs it runs, and those of them that the one who asks may know of."""
+    """A worker: the number of jobs that it runs, and those of them that the caller may see."""
 
     worker: WorkerState
     running: int
@@ -23,7 +23,7 @@ class LiveWorker:
 
 
 def live_workers(conn: Connection, owner: str | None) -> list[LiveWorker]:
-    """All workers that were heard of lately, with the owner's jobs (None: everybody's) that they are at."""
+    """Return all workers with a recent heartbeat, and the owner's jobs (None: all jobs) that they run."""
     held = held_jobs(conn, _MOST_JOBS)
     return [
         _with_jobs(one, [job for job in held if job.worker_id == one.id], owner)

@@ -1,4 +1,4 @@
-"""Names for people: a file name as a client gave it, made safe to show."""
+"""File names as clients gave them, made safe to show to people."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _UNNAMED = "audio"
 
 
 def display_name(given: str) -> str:
-    """The last part of a path or name, without what could mislead a reader or a terminal.
+    """Return the last part of a path or name, without characters that could mislead a reader or a terminal.
 
-    Control and format characters (among them those that turn the direction of writing), half
-    surrogate pairs and unassigned code points go; at most 255 characters stay, the suffix among them.
+    Control and format characters (among them those that change the direction of writing), half surrogate pairs and
+    unassigned code points are removed. At most 255 characters stay; the suffix is kept.
     """
     last = given.replace("\\", "/").rstrip("/").rpartition("/")[2]
     clean = "".join(sign for sign in last if not unicodedata.category(sign).startswith("C"))
@@ -22,7 +22,7 @@ def display_name(given: str) -> str:
 
 
 def name_of_url(url: str) -> str:
-    """The name of the file that a URL leads to, as far as the URL tells."""
+    """Return the file name in the path of a URL."""
     return display_name(unquote(urlsplit(url).path, errors="replace"))
 
 

@@ -1,4 +1,4 @@
-"""Where a job stands in the queue, and how long it will still take: computed when asked, never stored."""
+"""A job's position in the queue and the time to its end: computed at each call, never stored."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from dictograph.store.jobs.read import list_jobs, live_counts, queue_order, queu
 _FRESH_S = 1.0
 _PACE_FRESH_S = 10.0
 _PACE_JOBS = 20
-#: So many places of the queue are kept, from its head on.
+#: The most positions of the queue that are kept, from its head on.
 _MOST = 16384
-#: After a reading of the queue that took t seconds, the next one comes no sooner than this times t.
+#: After a read of the queue that took t seconds, the next read is made no sooner than this times t.
 _REST = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class QueueEstimate:
-    """`position` is 1 for the next job, None when it does not wait. `eta` is seconds to its end, None
-    when nothing has been measured to tell it from."""
+    """An estimate for one job. `position` is 1 for the next job, None when the job does not wait. `eta` is the number
+    of seconds to its end, None while nothing has been measured."""
 
     position: int | None = None
     eta: float | None = None
@@ -35,28 +35,28 @@ class QueueEstimate:
 
 @dataclass(frozen=True, slots=True)
 class _Pace:
-    """What the last completed jobs took on average (s), and how many run at once."""
+    """The average time of the last completed jobs (s), and the number of jobs that run at once."""
 
     seconds: float | None
-    lanes: int
+    running: int
 
     def eta(self, position: int) -> float | None:
-        return None if self.seconds is None else round(ceil(position / self.lanes) * self.seconds, 1)
+        return None if self.seconds is None else round(ceil(position / self.running) * self.seconds, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """The places of the jobs that waited at some time; good until the (monotonic) time `until`."""
+    """The positions of the waiting jobs at one time; valid until the (monotonic) time `until`."""
 
     places: Mapping[str, int]
     until: float
 
 
 class QueueEstimates:
-    """Answers about many jobs, each a second or two old, so that any number of askers cost little.
+    """Estimates for many jobs. Each is a second or two old, so that any number of callers cost little.
 
-    The order of the queue is read once for all of them. Only jobs that are new, or far behind in a
-    very long queue, are looked up one by one.
+    The order of the queue is read once for all callers. Only jobs that are new, or far back in a very long queue, are
+    read one by one.
     """
 
     def __init__(self, database: Database) -> None:
@@ -72,7 +72,7 @@ class QueueEstimates:
         return (await self.of_all([job]))[job.id]
 
     async def of_all(self, jobs: Iterable[Job]) -> Mapping[str, QueueEstimate]:
-        """The outlook of each job, by its id."""
+        """Return the estimate of each job, by its id."""
         return {
             job.id: await self._of_waiting(job) if job.status is JobStatus.PENDING else _of_running(job) for job in jobs
         }
@@ -97,7 +97,7 @@ class QueueEstimates:
     async def _read_order(self, _: None) -> _Order:
         began = time.monotonic()
         ids = await self._database.read(lambda conn: queue_order(conn, _MOST))
-        # However long the queue is, reading it takes a small part of the time.
+        # A long queue too is read for only a small share of the time.
         until = began + max(_FRESH_S, _REST * (time.monotonic() - began))
         self._order = _Order({id: place for place, id in enumerate(ids, 1)}, until)
         return self._order
@@ -121,7 +121,7 @@ class QueueEstimates:
 
 
 def eta_seconds(done: float, duration: float | None, started: datetime | None, at: datetime) -> float | None:
-    """Seconds to the end of the audio at the speed so far, as it was known at the time `at`."""
+    """Return the seconds to the end of the audio at the speed so far, as known at the time `at`."""
     elapsed = (at - started).total_seconds() if started else 0.0
     if not duration or done <= 0 or elapsed <= 0:
         return None

@@ -1,4 +1,4 @@
-"""The readiness of a process without a worker: that of the workers elsewhere, as they last announced it."""
+"""The readiness of a process without a worker: that of the workers in other processes, from their last heartbeat."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from dictograph.store.workers import GONE_AFTER_S, WorkerState, list_alive
 
 log = logging.getLogger(__name__)
 
-_LOOK_S = 1.0
+_INTERVAL_S = 1.0
 
 
 class RemoteWorkers:
-    """Looks the living workers up once a second, so that asking costs nothing."""
+    """Reads the live workers once a second, so that a call costs nothing."""
 
     name = "workers elsewhere"
 
@@ -25,7 +25,7 @@ class RemoteWorkers:
         self._known = Readiness(ready=False, reason="starting")
 
     def ask(self) -> Readiness:
-        """Ready when one worker is; else the reason of the one that is nearest to it."""
+        """Return ready when one worker is ready; else the reason that a worker gives."""
         return self._known
 
     async def run(self) -> None:
@@ -38,7 +38,7 @@ class RemoteWorkers:
                 self._known = Readiness(ready=False, reason=SILENT)
             except (DatabaseUnavailable, StorageFull) as error:
                 self._known = Readiness(ready=False, reason=error.message)
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_INTERVAL_S)
 
 
 def _of(workers: list[WorkerState]) -> Readiness:

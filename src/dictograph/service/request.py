@@ -1,4 +1,4 @@
-"""What a client asks for: options, metadata, a URL, a key; each checked before anything is stored."""
+"""A client's request: options, metadata, a URL, a key. Each is checked before anything is stored."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _METADATA_DEPTH = 16
 _URL_LENGTH = 4096
 _KEY_LENGTH = 255
 
-#: The options of the versions whose digests had all of them, at their default or not.
+#: Earlier versions put all of these options into the digest, also those at their default.
 _ONCE_WHOLE = (
     "engine", "model", "language", "task", "prompt", "hotwords", "beam_size", "temperature", "word_timestamps",
     "vad_filter", "vad_threshold", "vad_min_silence_duration_ms", "vad_min_speech_duration_ms", "vad_speech_pad_ms",
@@ -29,15 +29,15 @@ _ONCE_WHOLE = (
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """What is to be done with the audio, whichever way it comes in.
+    """How to transcribe the audio, for audio from any source.
 
     Args:
-        owner: whose job it will be.
+        owner: the owner of the job.
         key: the Idempotency-Key.
-        contract: through which it came, and `limits` what that allows.
-        key_id: the API key that it came with.
-        webhook_url: where its end is told, in place of what the key says.
-        joins: whether an equal order of the same owner that is under way, or was just done, is this one too.
+        contract: the contract through which the request came; `limits` are that contract's limits.
+        key_id: the id of the request's API key.
+        webhook_url: the receiver of the end of the job, in place of the key's receiver.
+        joins: whether this request gets the job of an equal request of the same owner that runs or has just ended.
     """
 
     options: Options = field(default_factory=lambda: Options.model_validate({}))
@@ -53,10 +53,10 @@ class JobRequest:
 
 
 def check_options(given: Mapping[str, Any], *, strict: bool) -> Options:
-    """The options of a request. `strict` takes numbers and booleans only as such, not as text.
+    """Return the options of a request. `strict` refuses numbers and booleans that are given as text.
 
     Raises:
-        InvalidOption: naming the first one that is unknown or has a bad value.
+        InvalidOption: an option is unknown or has a bad value; the error names the first one.
     """
     try:
         options = Options.model_validate(dict(given), strict=strict)
@@ -66,7 +66,7 @@ def check_options(given: Mapping[str, Any], *, strict: bool) -> Options:
         if first["type"] == "extra_forbidden":
             message = f"There is no option {name!r}. The options are {', '.join(Options.model_fields)}."
         else:
-            message = f"The option {name} cannot be {_shown(first['input'])}: {_told(first['msg'])}."
+            message = f"The option {name} cannot be {_shown(first['input'])}: {_as_clause(first['msg'])}."
         raise InvalidOption(message, param=name) from error
     for name, value in options.model_dump().items():
         if isinstance(value, str) and "\0" in value:
@@ -75,10 +75,10 @@ def check_options(given: Mapping[str, Any], *, strict: bool) -> Options:
 
 
 def check_metadata(given: object) -> dict[str, Any]:
-    """The client's own data, a JSON object that is kept with the job and given back.
+    """Return the client's own data: a JSON object that is kept with the job and returned with it.
 
     Raises:
-        InvalidRequest: it is no object, too large or too deep, or has what cannot be stored.
+        InvalidRequest: it is no object, it is too large or nested too deeply, or a value in it cannot be stored.
     """
     if not isinstance(given, dict):
         raise InvalidRequest("`metadata` must be a JSON object.", param="metadata")
@@ -96,7 +96,7 @@ def check_metadata(given: object) -> dict[str, Any]:
 
 
 def check_url(url: str, param: str = "url") -> str:
-    """A URL that could be fetched, by its form; whether it may be is decided when it is.
+    """Return the URL if its form allows to fetch it. Whether its address is allowed is checked when it is fetched.
 
     Raises:
         InvalidRequest: it is not http or https, names no host, or carries a user and password.
@@ -120,7 +120,7 @@ def check_url(url: str, param: str = "url") -> str:
 
 
 def check_key(key: str | None) -> str | None:
-    """An Idempotency-Key.
+    """Return the Idempotency-Key.
 
     Raises:
         InvalidRequest: it is empty, too long, or not plain printable ASCII.
@@ -134,32 +134,33 @@ def check_key(key: str | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """The digest of a request, equal for equal ones. `before` is the one that earlier versions made: a request that is
-    sent again after an upgrade is still the same."""
+    """The digest of a request; equal requests have equal digests. `before` is the digest that earlier versions made:
+    so a request that is sent again after an upgrade is still recognised."""
 
     now: str
     before: str
 
     def is_of(self, stored: str) -> bool:
-        """Whether a digest that was stored is of this request."""
+        """Return whether a stored digest is that of this request."""
         return stored in (self.now, self.before)
 
 
 def fingerprint(order: JobRequest, source: Source, sha256: str = "") -> Mark:
-    """What makes two requests the same: the source, the bytes of an upload, options and metadata."""
-    told = [] if order.webhook_url is None else [order.webhook_url]
-    return _mark(order.options, [str(source.kind), source.location, sha256], [order.metadata, *told])
+    """Return the digest by which a repeated request is recognised: of the source, an upload's bytes, options and
+    metadata."""
+    receiver = [] if order.webhook_url is None else [order.webhook_url]
+    return _mark(order.options, [str(source.kind), source.location, sha256], [order.metadata, *receiver])
 
 
 def dedup_key(order: JobRequest, sha256: str, defaults: Sequence[str]) -> Mark:
-    """What makes two requests one job: owner, contract, the upload's bytes, what is to be done with them, and by what
-    it is done where they name nothing."""
+    """Return the digest by which two requests become one job: of the owner, contract, upload's bytes, options,
+    metadata, and of the default engine and model, which are used where the options name none."""
     whose = ["join", order.owner, order.contract.value, sha256]
     return _mark(order.options, whose, [order.metadata, *defaults])
 
 
 def _mark(options: Options, before: Sequence[Any], after: Sequence[Any]) -> Mark:
-    """The digest of what is asked. Options at their default are left out: so one that comes with an upgrade changes
+    """Return the digest of a request. Options at their default are left out: so a new option in a later version changes
     nothing for requests that do not use it."""
     whole = options.normalised()
     every = {name: whole[name] for name in _ONCE_WHOLE}
@@ -172,7 +173,7 @@ def _digest(parts: Sequence[Any]) -> str:
 
 
 def _depth(value: object) -> int:
-    """How deep a JSON value is nested; counting stops above the limit, so no nesting can exhaust the stack."""
+    """Return how deep a JSON value is nested. Counting stops above the limit, so no nesting can exhaust the stack."""
     level, depth = [value], 0
     while level and depth <= _METADATA_DEPTH:
         depth += 1
@@ -197,5 +198,5 @@ def _shown(value: object) -> str:
     return shown if len(shown) <= 60 else shown[:57] + "…"
 
 
-def _told(message: str) -> str:
+def _as_clause(message: str) -> str:
     return message[:1].lower() + message[1:].rstrip(".")

@@ -1,4 +1,4 @@
-"""All service functions together, as the API, compatible surfaces and the command line use them."""
+"""All service functions together, for the API, the compatible surfaces and the command line."""
 
 from __future__ import annotations
 
@@ -54,17 +54,17 @@ class Services:
         database: Database,
         blobs: Blobs,
         tail: Tail,
-        offer: ModelResolver,
+        models: ModelResolver,
         settings: Settings,
         crash: CrashPoints,
         process_id: str,
         readiness: Callable[[], Readiness],
         stopping: asyncio.Event,
     ) -> Services:
-        """Wire them. `offer` is the engines' catalogue, `process_id` the id of this process's
-        presence; setting `stopping` ends all streams and waits at once."""
+        """Build all services. `models` is the engines' catalogue, `process_id` the id of this process's lock. Setting
+        `stopping` ends all streams and waits at once."""
         queue_estimates = QueueEstimates(database)
-        intake = Intake(database, blobs, offer, settings, crash, process_id)
+        intake = Intake(database, blobs, models, settings, crash, process_id)
         return cls(
             authentication=Authentication(database, settings),
             intake=intake,

@@ -1,4 +1,4 @@
-"""Work that is carried to its end although the caller is cancelled in the middle of it."""
+"""Run work to its end although the caller is cancelled meanwhile."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-# The loop holds its tasks only weakly; whoever was cancelled twice no longer holds them at all.
+# The loop holds its tasks only weakly, and a caller that was cancelled twice no longer holds its task.
 _running: set[asyncio.Task[Any]] = set()
 
 
 async def run_to_completion(work: Coroutine[Any, Any, T]) -> T:
-    """Await `work`. A cancellation is raised only after it has ended, and cuts nothing in two."""
+    """Await `work`. A cancellation is raised only after `work` has ended, so it never stops halfway."""
     task = asyncio.ensure_future(work)
     _running.add(task)
     task.add_done_callback(_running.discard)
@@ -22,5 +22,5 @@ async def run_to_completion(work: Coroutine[Any, Any, T]) -> T:
     except asyncio.CancelledError:
         await asyncio.wait([task])
         if not task.cancelled():
-            task.exception()  # seen: the cancellation is what the caller hears of
+            task.exception()  # retrieved, so that asyncio does not log it: the caller gets the cancellation
         raise

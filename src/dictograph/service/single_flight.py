@@ -1,4 +1,4 @@
-"""The same question asked by many at once: answered once, for all of them."""
+"""Equal calls at the same time: run once, with one result for all callers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ Answer = TypeVar("Answer")
 
 
 class SingleFlight(Generic[Key, Answer]):
-    """Asks a question for whoever comes first; those who come before the answer get the same one.
+    """Runs the call for the first caller; callers that come before its end get the same result.
 
-    The answer may be as old as the wait for it. It, or the error, is not kept.
+    The result may be as old as the call took. Neither the result nor the error is kept.
     """
 
     def __init__(self, ask: Callable[[Key], Awaitable[Answer]]) -> None:
@@ -24,8 +24,8 @@ class SingleFlight(Generic[Key, Answer]):
         task = self._asked.get(key)
         if task is None:
             task = self._asked[key] = asyncio.ensure_future(self._answer(key))
-            task.add_done_callback(_look_at)
-        # Whoever is cancelled takes the answer from nobody else.
+            task.add_done_callback(_retrieve_error)
+        # The cancellation of one caller does not cancel the call for the others.
         return await asyncio.shield(task)
 
     async def _answer(self, key: Key) -> Answer:
@@ -35,7 +35,7 @@ class SingleFlight(Generic[Key, Answer]):
             del self._asked[key]
 
 
-def _look_at(task: asyncio.Task[Answer]) -> None:
-    # asyncio complains of an error that nobody heard: all who asked may be gone.
+def _retrieve_error(task: asyncio.Task[Answer]) -> None:
+    # Retrieve the error, else asyncio logs it: all callers may have been cancelled.
     if not task.cancelled():
         task.exception()

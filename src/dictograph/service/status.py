@@ -1,4 +1,4 @@
-"""How the service does: ready or not and why, what waits, what runs, and who works."""
+"""The status of the service: ready or not and why, waiting and running jobs, and the workers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dictograph.store.database import Database
 from dictograph.store.jobs.read import unsupported_count
 from dictograph.store.workers import GONE_AFTER_S, WorkerState, list_alive, supported_needs
 
-#: A database that does not answer for so long (s) is not there, for those who ask whether we are ready.
+#: A database that does not answer within this time (s) makes the service not ready.
 PATIENCE_S = 5.0
 SILENT = f"The database has not answered for {PATIENCE_S:.0f} s."
 
@@ -25,7 +25,7 @@ SILENT = f"The database has not answered for {PATIENCE_S:.0f} s."
 @dataclass(frozen=True, slots=True)
 class Readiness:
     """Whether inference has been proved to work, else the reason; and the models and warnings, as
-    `engine.catalog.Catalog.describe` and `warnings` give them."""
+    `models.catalog.Catalog.describe` and `warnings` give them."""
 
     ready: bool
     reason: str = ""
@@ -35,8 +35,8 @@ class Readiness:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Figures of the service. `uptime` is this process's, in seconds; `unsupported` is the number of jobs that wait
-    since no worker supports what they ask."""
+    """Figures of the service. `uptime` is that of this process (s). `unsupported` is the number of jobs that wait
+    because no worker supports their options."""
 
     uptime: float
     readiness: Readiness
@@ -46,25 +46,26 @@ class Status:
 
 
 class StatusService:
-    """Answers how the service does; `readiness` is asked each time."""
+    """Gives the status of the service; `readiness` is called each time."""
 
     def __init__(self, database: Database, blobs: Blobs, readiness: Callable[[], Readiness]) -> None:
         self._database = database
         self._blobs = blobs
         self._readiness = readiness
-        self._tally = JobCounter(database)
+        self._job_counter = JobCounter(database)
         self._started = time.monotonic()
 
     def models(self) -> Sequence[Mapping[str, Any]]:
-        """The models that can be asked for, as far as it is known without waiting."""
+        """Return the models that can be requested, as far as they are known without waiting."""
         return self._readiness().models
 
     async def readiness(self) -> Readiness:
-        """Whether inference has been proved to work, there is room for uploads, and the database answers."""
-        said = self._readiness()
-        if said.ready and (trouble := await self._trouble()):
-            return replace(said, ready=False, reason=trouble)
-        return said
+        """Return ready if inference has been proved to work, the disk has space for uploads, and the database
+        answers."""
+        readiness = self._readiness()
+        if readiness.ready and (trouble := await self._trouble()):
+            return replace(readiness, ready=False, reason=trouble)
+        return readiness
 
     async def _trouble(self) -> str:
         try:
@@ -78,12 +79,12 @@ class StatusService:
         return ""
 
     async def workers(self, owner: str | None) -> list[LiveWorker]:
-        """The workers that live, with the owner's jobs (None: everybody's) that they are at."""
+        """Return the live workers, with the owner's jobs (None: all jobs) that they run."""
         return await self._database.read(lambda conn: live_workers(conn, owner))
 
     async def status(self, owner: str | None) -> Status:
-        """Figures of the service, with the counts of the owner's jobs (None: everybody's)."""
-        numbers = await self._tally.counts(owner)
+        """Return the figures of the service, with the counts of the owner's jobs (None: of all jobs)."""
+        numbers = await self._job_counter.counts(owner)
         workers = await self._database.read(lambda conn: list_alive(conn, GONE_AFTER_S))
         needs = supported_needs(workers)
         unsupported = await self._database.read(lambda conn: unsupported_count(conn, owner, needs))

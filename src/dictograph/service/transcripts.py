@@ -1,4 +1,4 @@
-"""The transcript of a job, whole or as far as it has come, a page of windows at a time."""
+"""The transcript of a job, complete or as far as it has come, read a page of windows at a time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PAGE = 64
 
 @dataclass(frozen=True, slots=True)
 class OpenTranscript:
-    """A transcript that is being read. `segments` reads the database as it goes, in the caller's thread."""
+    """A transcript that is being read. `segments` reads the database page by page, in the caller's thread."""
 
     head: TranscriptHead
     segments: Iterator[Segment]
@@ -32,10 +32,10 @@ class Transcripts:
         self._database = database
 
     async def open(self, owner: str | None, job_id: str) -> OpenTranscript:
-        """The transcript as it is now: windows that are committed later are not part of it.
+        """Return the transcript as it is now: windows that are committed later are not part of it.
 
         Raises:
-            NotFound: there is no such job; the iterator raises it too, if the job goes meanwhile.
+            NotFound: there is no such job. The iterator raises it too, if the job is removed meanwhile.
         """
         check_id(job_id)
         job = await self._database.read(lambda conn: get_job(conn, owner, job_id))
@@ -43,7 +43,7 @@ class Transcripts:
 
 
 def head_of(job: Job) -> TranscriptHead:
-    """All of a job's transcript but its segments."""
+    """Return a job's transcript without its segments."""
     return TranscriptHead(
         language=job.language,
         language_probability=job.language_probability,

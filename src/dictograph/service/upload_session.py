@@ -1,4 +1,4 @@
-"""One upload while it comes in: counted, hashed, stored, and gone without a trace unless something needs it."""
+"""One upload while it is received: it is counted, hashed and stored, and removed unless something needs it."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ _BLOCK = 256 * 1024
 
 
 class UploadState(Enum):
-    """What is known of an upload's object: it decides whether the object is removed when the session ends."""
+    """The state of an upload's object. It decides whether the end of the session removes the object."""
 
-    RECEIVING = auto()  # bytes come; the object has no name yet
+    RECEIVING = auto()  # bytes are received; the object has no name yet
     STORED = auto()  # the object has its name, and no row names it
-    IN_DOUBT = auto()  # its row is being written, or nobody can tell whether it was
+    IN_DOUBT = auto()  # its row is being written, or it is unknown whether it was written
     KEPT = auto()  # it stays
 
 
 class UploadSession:
-    """The bytes of one upload on their way to an object. Leaving the context removes what is not to stay.
+    """The bytes of one upload on their way to an object. The end of the context removes the object unless it is kept.
 
-    An object in doubt stays: the sweeper removes it if there is no row. `name` is the object's, and `limit` the most
-    bytes that are taken.
+    An object in doubt stays: the pruner removes it if there is no row. `name` is that of the object, and `limit` the
+    most bytes that are accepted.
     """
 
     def __init__(self, blobs: Blobs, name: str, limit: int, *, hash_only: bool = False) -> None:
-        """With `hash_only` nothing is stored."""
+        """Begin a session. With `hash_only` nothing is stored."""
         self.name = name
         self.size = 0
         self.state = UploadState.RECEIVING
@@ -53,11 +53,11 @@ class UploadSession:
         await run_to_completion(self._discard())
 
     async def write(self, data: bytes) -> None:
-        """Take some bytes.
+        """Write some bytes.
 
         Raises:
             UploadTooLarge: these are too many; none of them was stored.
-            StorageFull, StorageUnavailable: there is no room or right.
+            StorageFull, StorageUnavailable: there is no space, or no permission.
         """
         self.size += len(data)
         check_size(self.size, self.limit)
@@ -66,10 +66,10 @@ class UploadSession:
             await self._flush()
 
     async def store(self) -> StoredAudio:
-        """Give the object its name, now that all bytes are here: its file and folder are synced.
+        """Give the object its name after all bytes were written: its file and folder are synced.
 
         Raises:
-            EmptyUpload: there were none.
+            EmptyUpload: no bytes were written.
             StorageFull, StorageUnavailable.
         """
         if not self.size:
@@ -80,8 +80,8 @@ class UploadSession:
 
     @contextmanager
     def writing_row(self) -> Iterator[None]:
-        """Write the row that names the object within this context. The object is in doubt from its beginning, also
-        where it is cut off (the loop closes); an error says whether the row was written all the same."""
+        """Write the row that names the object within this context. From its beginning the object is in doubt, also
+        if the context is interrupted (the loop closes). An error tells whether the row may have been written."""
         self.state = UploadState.IN_DOUBT
         try:
             yield
@@ -91,7 +91,7 @@ class UploadSession:
             raise
 
     def decide(self, *, kept: bool) -> None:
-        """Say whether the object stays, now that it is known."""
+        """Set whether the object stays, as soon as that is known."""
         self.state = UploadState.KEPT if kept else UploadState.STORED
 
     async def _flush(self) -> BlobWriter:
@@ -109,12 +109,12 @@ class UploadSession:
             elif self.state is UploadState.STORED:
                 await self._blobs.delete(self.name)
         except (OSError, DictographError):
-            # The sweeper removes what no row names; the client must hear of what went wrong first.
+            # The pruner removes objects that no row names. The client must get the first error, not this one.
             log.warning("the remains of an upload could not be removed", exc_info=True)
 
 
 class HashOnlyWriter:
-    """Hashes an upload whose job exists already: only its digest is wanted, to compare it."""
+    """Hashes an upload whose job exists already: only the digest is needed, to compare it."""
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()

@@ -1,4 +1,4 @@
-"""What can be asked about webhooks: the delivery log, telling again, what they are signed with, trying a receiver."""
+"""Operations on webhooks: the delivery log, redelivery, the signing secrets, and a test of a receiver."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from dictograph.webhooks.delivery import Delivery
 from dictograph.webhooks.payload import body_of, ping_payload
 from dictograph.webhooks.sender import Outcome, WebhookSender
 
-#: Where receivers beside public addresses are permitted.
+#: The setting that allows receivers at addresses that are not public.
 ALLOWED_BY = "DICTOGRAPH_WEBHOOK_ALLOW"
 
-#: So long an old secret signs beside the new one, unless somebody says otherwise, and at most (s).
+#: For how long an old secret signs beside the new one (s): by default, and at most.
 OVERLAP_S = 24 * 3600.0
 LONGEST_OVERLAP_S = 30 * 24 * 3600.0
 
@@ -29,7 +29,7 @@ _ID = re.compile(r"[0-9a-f-]{36}")
 
 
 def check_receiver(url: str, allow: AllowList, param: str = "webhook_url") -> str:
-    """A URL that webhooks may be sent to, as far as its form tells. A name is looked up when it is called.
+    """Return the URL if its form allows to send webhooks to it. A host name is resolved when the webhook is sent.
 
     Raises:
         InvalidRequest: it is not http or https, carries credentials, or names an address that is not public.
@@ -45,7 +45,7 @@ def check_receiver(url: str, allow: AllowList, param: str = "webhook_url") -> st
 
 
 class Webhooks:
-    """The webhooks of an owner. Owner None is the operator, who sees everybody's.
+    """The webhooks of an owner. Owner None is the operator, who sees the webhooks of all owners.
 
     All methods raise DatabaseUnavailable.
     """
@@ -54,32 +54,32 @@ class Webhooks:
         self._database = database
 
     async def deliveries(self, owner: str | None, wanted: Wanted) -> DeliveryPage:
-        """A page of the log. Raises InvalidRequest for a cursor of another list."""
+        """Return a page of the log. Raises InvalidRequest for a cursor of another list."""
         return await self._database.read(lambda c: delivery_log.list_deliveries(c, owner, wanted))
 
     async def redeliver(self, owner: str | None, id: str) -> Delivery:
-        """Tell it again. Raises NotFound when it is not there, or somebody else's."""
+        """Send the delivery again. Raises NotFound when there is no such delivery, or it has another owner."""
         if not _ID.fullmatch(id):
             raise NotFound("There is no such delivery.")
         return await self._database.write(lambda c: delivery_log.redeliver(c, owner, id))
 
     async def secrets(self, owner: str) -> list[Secret]:
-        """What the owner's webhooks are signed with, the one to use first; the first time one is made."""
+        """Return the secrets that sign the owner's webhooks, the current one first. The first call makes one."""
         return await self._database.write(lambda c: receiver_secrets.ensure_secrets(c, owner))
 
     async def rotate(self, owner: str, overlap_s: float = OVERLAP_S) -> list[Secret]:
-        """Make a new secret; those before it go on signing beside it for so many seconds."""
+        """Make a new secret. The earlier secrets sign beside it for `overlap_s` seconds."""
         return await self._database.write(lambda c: receiver_secrets.rotate(c, owner, overlap_s))
 
     async def ping(self, owner: str, url: str, sender: WebhookSender) -> Outcome:
-        """Send a `webhook.test` now, once. Raises InvalidRequest for a URL that cannot be."""
+        """Send a `webhook.test` now, once. Raises InvalidRequest for a URL that is not allowed."""
         check_receiver(url, sender.allow, "url")
         keys = [one.secret for one in await self.secrets(owner)]
         return await sender.post(url, f"msg_{uuid4().hex}", body_of(ping_payload(datetime.now(UTC))), keys)
 
 
 def _literal(target: Target) -> list[str]:
-    """The addresses that a host means without being looked up."""
+    """Return the addresses that a host means without DNS."""
     if target.host == "localhost" or target.host.endswith(".localhost"):
         return ["127.0.0.1"]
     try:

@@ -86,7 +86,7 @@ class Live:
             database=database,
             blobs=self.blobs,
             tail=self.tail,
-            offer=OfferOfTwo(),
+            models=OfferOfTwo(),
             settings=settings,
             crash=CrashPoints(settings.crash_at),
             process_id="test",

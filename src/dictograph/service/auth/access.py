@@ -1,4 +1,4 @@
-"""Who a request acts for, and what that caller may do."""
+"""The caller of a request, and what that caller may do."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dictograph.store.keys import KeyRates
 
 
 class Scope(StrEnum):
-    """What a key is good for: to make jobs and change them, to read them, or to operate the service. `admin` may do
-    both others too, and see how the service does as a whole; jobs it sees none but its owner's, like every key."""
+    """What a key allows: to make and change jobs, to read jobs, or to operate the service. `admin` includes the other
+    two, and also reads the status of the whole service. Like every key it sees only the jobs of its owner."""
 
     TRANSCRIBE = "transcribe"
     READ = "read"
@@ -23,14 +23,14 @@ ALL_SCOPES = frozenset(Scope)
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Somebody who is known.
+    """An authenticated caller.
 
     Args:
-        owner: whose jobs it makes and sees.
+        owner: the owner of the jobs that it makes and sees.
         scopes: what it may do.
-        key_id: the key it came with; None for those who need no key.
-        client: for whom its calls are counted: a key or an address.
-        rates: what it may do in a while.
+        key_id: the id of its key; None where no key is needed.
+        client: the key or address under which its calls are counted.
+        rates: the rate limits of its key.
     """
 
     owner: str
@@ -40,9 +40,9 @@ class Caller:
     rates: KeyRates = field(default_factory=KeyRates)
 
     def may(self, scope: Scope) -> bool:
-        """Whether the caller has this scope; `admin` has all."""
+        """Return whether the caller has this scope; `admin` has all."""
         return scope in self.scopes or Scope.ADMIN in self.scopes
 
 
-#: Who calls a service that has no keys, from the machine it runs on.
+#: The caller of a service that has no keys, from the same machine.
 LOCAL_CALLER = Caller(LOCAL_OWNER)

@@ -1,4 +1,4 @@
-"""Finds out who calls: by key, by ticket, or because there is nobody to tell apart."""
+"""Authenticate callers: by key, by ticket, or without either where no key is needed."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from dictograph.store.keys import TOUCHED_EVERY_S, Key, any_keys, find_key, look
 
 log = logging.getLogger(__name__)
 
-#: Keys and tickets that are not good, from one address. A key of ours that is good is never refused for those.
+#: The limit of invalid keys and tickets from one address. A valid key is never refused because of them.
 _FAILURES = ("30/minute",)
 _FAILED = "keys that are not valid"
 
-#: Noting that a key was used may take so long (s); the request does not wait for longer.
+#: The most time that a request waits until the use of its key is stored (s).
 _TOUCH_S = 1.0
-#: Of so many keys at most the last use is remembered here.
+#: The most keys whose last use is remembered here.
 _MOST_KEYS = 4096
 
 _NEEDED = "A valid key is needed: send it as `X-API-Key`, or as `Authorization: Bearer`."
@@ -40,7 +40,7 @@ _NEEDED = "A valid key is needed: send it as `X-API-Key`, or as `Authorization: 
 _READ = frozenset({Scope.READ})
 _USE = frozenset({Scope.READ, Scope.TRANSCRIBE})
 
-#: Whose routes need no key where DICTOGRAPH_ANONYMOUS has this name, and what may then be done there.
+#: The contracts whose routes need no key where DICTOGRAPH_ANONYMOUS has this name, and the scopes allowed there.
 _ANONYMOUS = {
     Contract.GATEWAY: ("gateway-read", _READ),
     Contract.BACKEND: ("backend", _USE),
@@ -49,12 +49,12 @@ _ANONYMOUS = {
 
 
 class Authentication:
-    """Who calls, and how often.
+    """Authenticates callers, and counts their calls.
 
-    A key that is missing, malformed, unknown, expired or revoked is refused in the same words. Whatever was given
-    is looked for by its hash, in one question to the database.
+    A key that is missing, malformed, unknown, expired or revoked is refused in the same words. A given key is searched
+    by its hash, in one query.
 
-    All methods raise DatabaseUnavailable: then nobody knows who is who.
+    All methods raise DatabaseUnavailable: without the database no caller can be authenticated.
     """
 
     def __init__(self, database: Database, settings: Settings, rates: Rates | None = None) -> None:
@@ -63,16 +63,16 @@ class Authentication:
         self._rates = rates or Rates()
         self._gateway_key = hash_of(settings.gateway_api_key) if settings.gateway_api_key else None
         self._has_keys = self._gateway_key is not None
-        self._looking: SingleFlight[None, bool] = SingleFlight(lambda _: database.read(any_keys))
+        self._any_keys: SingleFlight[None, bool] = SingleFlight(lambda _: database.read(any_keys))
         self._touched: dict[str, float] = {}
         self.tickets = Tickets(database)
 
     async def caller(self, credentials: RequestCredentials) -> Caller:
-        """Who this is.
+        """Return the caller with these credentials.
 
         Raises:
-            Unauthorized: it must say who it is, and did not.
-            TooManyRequests: it has called too often, or given too much that is not good.
+            Unauthorized: a key is needed, and no valid one was given.
+            TooManyRequests: the caller has called too often, or given too many invalid keys or tickets.
         """
         caller = await self._holder(credentials)
         if caller is None and await self.is_keyless(credentials):
@@ -82,9 +82,9 @@ class Authentication:
         return await self._counted(caller)
 
     async def guest(self, credentials: RequestCredentials, contract: Contract, scope: Scope) -> Caller:
-        """Who this is on a contract's own routes: without a key the contract's own owner, where that is allowed.
+        """Return the caller on a contract's own routes: without a key the contract's own owner, where that is allowed.
 
-        Raises as `caller`.
+        Raises the errors of `caller`.
         """
         if contract is Contract.BACKEND:
             await self._rates.take("requests", f"backend {credentials.client}", _backend_rates(self._settings))
@@ -96,12 +96,12 @@ class Authentication:
         return await self._counted(caller)
 
     async def knows(self, credentials: RequestCredentials, contract: Contract) -> bool:
-        """Whether what it shows is good, for whatever job a ticket may be. Counts for nothing if it is.
+        """Return whether the given key or ticket is valid; a ticket may be for any job. A valid one is not counted.
 
         Raises:
-            TooManyRequests: it has given too much that is not.
+            TooManyRequests: the client has given too many invalid keys or tickets.
         """
-        if not credentials.shows_something:
+        if not credentials.has_key_or_ticket:
             return False
         if credentials.keys:
             known = await self._contract_holder(credentials, contract) is not None
@@ -112,23 +112,23 @@ class Authentication:
         return known
 
     def is_open(self, contract: Contract, scope: Scope) -> bool:
-        """Whether the contract's own routes may be used so without a key."""
+        """Return whether the contract's own routes may be used with this scope and without a key."""
         name, scopes = _ANONYMOUS.get(contract, ("", frozenset[Scope]()))
         return name in self._settings.anonymous and scope in scopes
 
     async def is_keyless(self, credentials: RequestCredentials) -> bool:
-        """Whether it needs no key, since there are none. Then none that it gives is looked at either: many clients
-        cannot be made to send nothing."""
+        """Return whether the client needs no key because the service has none. Then a given key is not checked either:
+        many clients cannot be set to send no key."""
         return (credentials.loopback or self._settings.insecure) and not await self.has_keys()
 
     async def has_keys(self) -> bool:
-        """Whether there is a key, or ever was: then nobody is let in without one."""
+        """Return whether there is a key, or ever was: then each caller needs one."""
         if not self._has_keys:
-            self._has_keys = await self._looking(None)
+            self._has_keys = await self._any_keys(None)
         return self._has_keys
 
     async def count_job(self, caller: Caller) -> None:
-        """The caller is about to make a job. Raises TooManyRequests."""
+        """Count a job that the caller is about to make. Raises TooManyRequests."""
         rates = self._settings.create_rate_limit if caller.rates.jobs is None else caller.rates.jobs
         await self._rates.take("jobs", caller.client, rates)
 
@@ -138,8 +138,9 @@ class Authentication:
         return caller
 
     async def _needs_none(self, credentials: RequestCredentials, contract: Contract, scope: Scope) -> bool:
-        """Whether a contract's routes are open to it. Where there are keys, whoever shows one must show a good one."""
-        if self.is_open(contract, scope) and not (credentials.shows_something and await self.has_keys()):
+        """Return whether a contract's routes are open to the client without a key. Where the service has keys, a key
+        that is given must be valid."""
+        if self.is_open(contract, scope) and not (credentials.has_key_or_ticket and await self.has_keys()):
             return True
         return await self.is_keyless(credentials)
 
@@ -149,7 +150,8 @@ class Authentication:
         return await self._holder(credentials)
 
     async def _has_gateway_key(self, credentials: RequestCredentials) -> bool:
-        """Somebody chose it, so it may be guessed: who has failed too often is not listened to for a while."""
+        """Return whether the gateway's key was given. The operator chose that key, so it may be guessed: after too many
+        failures from one address it is not compared for a while."""
         if self._gateway_key is None or len(credentials.keys) != 1:
             return False
         if not await self._rates.has_room(_FAILED, credentials.client, _FAILURES):
@@ -162,7 +164,7 @@ class Authentication:
         return None if credentials.ticket is None else await self._by_ticket(credentials, credentials.ticket)
 
     async def _by_key(self, credentials: RequestCredentials) -> Caller | None:
-        given = hash_of("\n".join(sorted(credentials.keys)))  # two that differ are together a key that nobody has
+        given = hash_of("\n".join(sorted(credentials.keys)))  # two different keys together match no stored key
         key = await self._database.read(lambda conn: find_key(conn, given))
         if key is None or not key.live:
             return None
@@ -176,15 +178,15 @@ class Authentication:
         return replace(_caller(opened[1]), scopes=_READ)
 
     async def _opens(self, ticket: str) -> tuple[TicketClaims, Key] | None:
-        """What a ticket says and the key behind it, while both are good."""
-        stub = await self.tickets.read(ticket)
-        if stub is None:
+        """Return the claims of a ticket and the key behind it, while both are valid."""
+        claims = await self.tickets.read(ticket)
+        if claims is None:
             return None
-        key = await self._database.read(lambda conn: _key_of(conn, stub))
-        return None if key is None or not key.live else (stub, key)
+        key = await self._database.read(lambda conn: _key_of(conn, claims))
+        return None if key is None or not key.live else (claims, key)
 
     async def _refused(self, credentials: RequestCredentials) -> Unauthorized:
-        if credentials.shows_something:
+        if credentials.has_key_or_ticket:
             await self._rates.take(_FAILED, credentials.client, _FAILURES)
         return Unauthorized(_NEEDED)
 
@@ -207,11 +209,11 @@ def _caller(key: Key) -> Caller:
     return Caller(key.owner, scopes, key.id, f"key {key.id}", key.rates)
 
 
-def _key_of(conn: Connection, stub: TicketClaims) -> Key | None:
-    """The key that a ticket was got with, while the ticket lasts."""
-    if stub.key_id is None or read_clock(conn) >= stub.expires_at:
+def _key_of(conn: Connection, claims: TicketClaims) -> Key | None:
+    """Return the key with which a ticket was requested, while the ticket is valid."""
+    if claims.key_id is None or read_clock(conn) >= claims.expires_at:
         return None
-    return look_up(conn, stub.key_id)
+    return look_up(conn, claims.key_id)
 
 
 def _backend_rates(settings: Settings) -> Sequence[str]:

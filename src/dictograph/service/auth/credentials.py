@@ -1,4 +1,4 @@
-"""What a connection shows of itself, before anybody knows who it is."""
+"""The credentials of a connection, before they are checked."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RequestCredentials:
-    """What a connection shows of itself.
+    """The credentials of a connection.
 
     Args:
-        client: its address, or its network where one client has a whole one.
-        loopback: whether it came to an address that only this machine reaches.
-        keys: the keys that it gave; all must be the same.
-        ticket: a ticket, where one may be used.
-        job_id: the job that it asks for, if it asks for one.
+        client: its address, or its network where one client has a whole network.
+        loopback: whether it was made to an address that only this machine reaches.
+        keys: the given keys; all must be equal.
+        ticket: the given ticket, where one may be used.
+        job_id: the job that is requested, if there is one.
     """
 
     client: str
@@ -24,6 +24,6 @@ class RequestCredentials:
     job_id: str | None = None
 
     @property
-    def shows_something(self) -> bool:
-        """Whether it gave a key or ticket, good or not."""
+    def has_key_or_ticket(self) -> bool:
+        """Return whether a key or ticket was given, valid or not."""
         return bool(self.keys) or self.ticket is not None

@@ -1,12 +1,11 @@
-"""Keys: made, listed, revoked, rotated.
+"""Make, list, revoke and rotate keys.
 
-A key is `dg_`, the id of its row, `_` and 32 random bytes in base 62: whoever finds one knows what it is (so do
-scanners for leaked secrets), and its id, which is no secret, says which one to revoke. It is shown once, when it
-is made.
+A key is `dg_`, the id of its row, `_` and 32 random bytes in base 62. People and scanners for leaked secrets recognise
+a key by its form. The id is no secret; it tells which key to revoke. A key is shown once, when it is made.
 
-What is stored is its SHA-256. A slow hash, as passwords need, would protect nothing: those are guessed from lists
-of what people choose, but nobody guesses 256 random bits, and each request would pay for it. Looking for the hash
-also takes care of timing: how far two hashes agree says nothing about how far two keys do.
+The database stores the SHA-256 of a key. A slow hash, as for passwords, would protect nothing: passwords are guessed
+from lists, but 256 random bits cannot be guessed, and each request would take longer. The search by hash also
+prevents timing attacks: the number of equal bytes of two hashes tells nothing about the two keys.
 """
 
 from __future__ import annotations
@@ -36,21 +35,21 @@ _ID_SIGNS = 12
 _ID_DIGITS = string.digits + string.ascii_lowercase
 _NAME_LENGTH = 200
 
-#: A key by its id: the whole of it, or the id alone.
+#: A whole key, or the id of a key alone.
 _NAMED = re.compile(rf"{PREFIX}([0-9a-z]{{{_ID_SIGNS}}})_.*|([0-9a-z]{{1,{_ID_SIGNS}}})")
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRequest:
-    """A key that somebody wants.
+    """A key to make.
 
     Args:
-        owner: whose jobs it makes and sees.
-        name: what people call it.
-        scopes: what it is good for.
-        lives: for how long (s); None: until it is revoked.
-        rates: what it may do in a while, in place of the settings.
-        webhook_url: where the ends of its jobs are told.
+        owner: the owner of the jobs that it makes and sees.
+        name: its name for people.
+        scopes: what it allows.
+        lives: its lifetime (s); None: until it is revoked.
+        rates: its rate limits, in place of those of the settings.
+        webhook_url: the receiver of the ends of its jobs.
     """
 
     owner: str = LOCAL_OWNER
@@ -63,49 +62,49 @@ class KeyRequest:
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A new key. `secret` is what its client sends; nobody can find it out later."""
+    """A new key. The client sends `secret`; the secret cannot be read again later."""
 
     key: Key
     secret: str
 
 
 class Keys:
-    """What an operator does with keys."""
+    """The operations of an operator on keys."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def create(self, wanted: KeyRequest) -> Issued:
+    async def create(self, request: KeyRequest) -> Issued:
         """Make a key.
 
         Raises:
             InvalidRequest: the owner, name, a rate or the URL cannot be used.
         """
-        _check(wanted)
+        _check(request)
         id, secret = _made()
         new = NewKey(
             id=id,
             hash=hash_of(secret),
-            owner=wanted.owner,
-            name=wanted.name,
-            scopes=[scope.value for scope in dict.fromkeys(wanted.scopes)],
-            rates=wanted.rates,
-            webhook_url=wanted.webhook_url,
-            lives=wanted.lives,
+            owner=request.owner,
+            name=request.name,
+            scopes=[scope.value for scope in dict.fromkeys(request.scopes)],
+            rates=request.rates,
+            webhook_url=request.webhook_url,
+            lives=request.lives,
         )
         return Issued(await self._database.write(lambda conn: store.create_key(conn, new)), secret)
 
     async def list(self, owner: str | None = None) -> list[Key]:
-        """All keys, or an owner's, oldest first."""
+        """Return all keys, or those of an owner, oldest first."""
         return await self._database.read(lambda conn: store.list_keys(conn, owner))
 
     async def revoke(self, id: str) -> Key:
-        """End a key, from the next request on. `id` is its id, or the whole key. Raises NotFound."""
+        """Revoke a key, from the next request on. `id` is its id, or the whole key. Raises NotFound."""
         known = id_of(id)
         return await self._database.write(lambda conn: store.revoke_key(conn, known))
 
     async def rotate(self, id: str, overlap: float, lives: float | None = None) -> Issued:
-        """Make a key that stands for the same; the old one, named by its id or as a whole, is good for another
+        """Make a key with the same rights. The old key, given by its id or as a whole, stays valid for another
         `overlap` seconds.
 
         Raises:
@@ -118,12 +117,13 @@ class Keys:
 
 
 def hash_of(secret: str) -> str:
-    """What is stored of a key: its SHA-256, in hexadecimal."""
+    """Return the SHA-256 of a key, in hexadecimal; only this is stored."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def id_of(text: str) -> str:
-    """The id in a whole key, or the id that was given. Raises NotFound, without the text if it may be a secret."""
+    """Return the id in a whole key, or the given id. Raises NotFound; the message never repeats the text, which may be
+    a secret."""
     found = _NAMED.fullmatch(text)
     if found is None:
         raise NotFound("That is not the id of a key: `dictograph keys list` shows them.")
@@ -139,17 +139,17 @@ def _made() -> tuple[str, str]:
     return id, f"{PREFIX}{id}_{signs}"
 
 
-def _check(wanted: KeyRequest) -> None:
-    if not wanted.owner:
+def _check(request: KeyRequest) -> None:
+    if not request.owner:
         raise InvalidRequest("A key needs an owner.", param="owner")
-    for param, text in (("owner", wanted.owner), ("name", wanted.name)):
+    for param, text in (("owner", request.owner), ("name", request.name)):
         if len(text) > _NAME_LENGTH or not text.isprintable():
             raise InvalidRequest(f"`{param}` must be at most {_NAME_LENGTH} printable characters.", param=param)
-    if not wanted.scopes:
+    if not request.scopes:
         raise InvalidRequest("A key needs a scope.", param="scope")
-    if wanted.webhook_url is not None:
-        check_url(wanted.webhook_url, "webhook_url")
-    for rate in (*(wanted.rates.requests or ()), *(wanted.rates.jobs or ())):
+    if request.webhook_url is not None:
+        check_url(request.webhook_url, "webhook_url")
+    for rate in (*(request.rates.requests or ()), *(request.rates.jobs or ())):
         try:
             check_rate(rate)
         except ValueError as error:

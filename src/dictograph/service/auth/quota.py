@@ -1,4 +1,4 @@
-"""How many jobs of one owner may wait and run at once."""
+"""The limit of jobs of one owner that wait or run at once."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from sqlalchemy import Connection
 from dictograph.errors import TooManyRequests
 from dictograph.store.jobs.read import live_counts
 
-#: Nobody knows when one of them will have ended; a client that asks so often (s) costs next to nothing.
+#: When a job will end is unknown; a client that tries again after this time (s) costs very little.
 _AGAIN_S = 30.0
 
 
 def check_quota(conn: Connection, owner: str, most: int) -> None:
-    """Whether the owner may have one more; `most` 0: any number. Belongs into the transaction that makes it wait.
+    """Check that the owner may have one more job; `most` 0: any number. Call it in the transaction that makes the job
+    wait.
 
-    On PostgreSQL such transactions run side by side: those of one moment do not see each other, and a few more come in.
+    On PostgreSQL these transactions run at the same time and do not see each other, so a few more jobs may get in.
 
     Raises:
         TooManyRequests.

@@ -1,8 +1,7 @@
-"""Where moving windows of rates are kept: in this process, in bounded room, by a clock that nobody can set.
+"""Keep the moving windows of rates: in this process, in bounded memory, by a clock that cannot be set.
 
-The storage that comes with `limits` looks at every client it knows, each in a thread, whenever one of them calls:
-the more there are, the more each call costs. This one drops what has not been used for longest, and each call
-costs the same.
+The storage of `limits` checks every client that it knows, each in a thread, at each call: the more clients, the more
+each call costs. This storage drops the least recently used client, and each call costs the same.
 """
 
 from __future__ import annotations
@@ -13,13 +12,13 @@ from collections.abc import Callable
 
 from limits.aio.storage import MovingWindowSupport, Storage
 
-#: So many clients are remembered, and so many of their calls, at most: about 20 MB.
+#: The most clients and calls that are remembered: about 20 MB.
 _CLIENTS = 16_384
 _CALLS = 250_000
 
 
 class RateMemory(Storage, MovingWindowSupport):
-    """When each client called, as far as it still counts."""
+    """The times of each client's calls, as long as they count."""
 
     STORAGE_SCHEME = None
 
@@ -36,7 +35,7 @@ class RateMemory(Storage, MovingWindowSupport):
         return ValueError
 
     def now(self) -> float:
-        """The time by which windows begin, in seconds."""
+        """Return the time of the clock that windows are measured by (s)."""
         return self._clock()
 
     def __len__(self) -> int:
@@ -50,7 +49,7 @@ class RateMemory(Storage, MovingWindowSupport):
         self._held += amount
         self._times[key] = times
         self._times.move_to_end(key)
-        self._make_room()
+        self._evict()
         return True
 
     async def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
@@ -82,7 +81,7 @@ class RateMemory(Storage, MovingWindowSupport):
         self._held -= len(self._times.pop(key, ()))
 
     def _counting(self, key: str, expiry: int) -> deque[float]:
-        """The calls of this client that are younger than `expiry` seconds."""
+        """Return the times of this client's calls that are younger than `expiry` seconds."""
         times = self._times.get(key)
         if times is None:
             return deque()
@@ -94,7 +93,7 @@ class RateMemory(Storage, MovingWindowSupport):
             del self._times[key]
         return times
 
-    def _make_room(self) -> None:
+    def _evict(self) -> None:
         while len(self._times) > 1 and (len(self._times) > self._clients or self._held > self._calls):
             _, times = self._times.popitem(last=False)
             self._held -= len(times)

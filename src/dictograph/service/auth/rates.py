@@ -1,6 +1,6 @@
-"""How often a client may do something: so many times in any minute, hour or day (a moving window).
+"""Rate limits: the number of calls of a client in any minute, hour or day (a moving window).
 
-Counted in each process by itself: two that serve side by side let through twice as much.
+Each process counts by itself: two processes that serve at the same time allow twice the number.
 """
 
 from __future__ import annotations
@@ -16,18 +16,17 @@ from dictograph.service.auth.rate_memory import RateMemory
 
 
 class Rates:
-    """Counts what clients do, each thing under a name of its own."""
+    """Counts the calls of clients, separately for each kind of call."""
 
     def __init__(self, memory: RateMemory | None = None) -> None:
         self._memory = RateMemory() if memory is None else memory
         self._limiter = MovingWindowRateLimiter(self._memory)
 
     async def take(self, what: str, client: str, rates: Sequence[str]) -> None:
-        """Count one `what` of a client, if none of its rates (`600/minute`) is used up. What is refused counts
-        for nothing.
+        """Count one `what` of a client, if none of its rates (`600/minute`) is used up. A refused call is not counted.
 
         Raises:
-            TooManyRequests: with the seconds until the next is free.
+            TooManyRequests: a rate is used up; the error has the seconds until the next call is allowed.
         """
         items = [item for rate in rates for item in _parsed(rate)]
         for item in items:
@@ -37,7 +36,7 @@ class Rates:
             await self._limiter.hit(item, what, client)
 
     async def has_room(self, what: str, client: str, rates: Sequence[str]) -> bool:
-        """Whether `take` would count one more."""
+        """Return whether `take` would count one more."""
         items = [item for rate in rates for item in _parsed(rate)]
         return all([await self._limiter.test(item, what, client) for item in items])
 

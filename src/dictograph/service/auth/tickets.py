@@ -1,8 +1,9 @@
-"""Tickets: a right to read that is good for a minute, for what can carry no header: WebSockets and EventSources
-of a browser. They may stand in a URL, where a key must not: what leaks from a log is worth nothing soon after.
+"""Tickets: a right to read that is valid for a minute. WebSockets and EventSources of a browser need them, because
+they cannot send a header. A ticket may be part of a URL, where a key must not be: a ticket that leaks from a log is
+soon invalid.
 
-A ticket is signed, not stored: `dt_`, what it says, and an HMAC over that with a secret that all processes on
-the database share.
+A ticket is signed, not stored: `dt_`, its claims, and an HMAC of the claims with a secret that all processes on the
+database share.
 """
 
 from __future__ import annotations
@@ -21,18 +22,18 @@ from dictograph.store.clock import as_datetime, read_clock
 from dictograph.store.database import Database
 from dictograph.store.secrets import server_secret
 
-#: How long a ticket is good for (s).
+#: How long a ticket is valid (s).
 LIFETIME_S = 60
 
 _PREFIX = "dt_"
 _LENGTH = 512
-#: The name of the secret that they are signed with.
+#: The name of the secret that signs tickets.
 _SIGNED_WITH = "tickets"
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What a client gets."""
+    """A ticket as the client gets it."""
 
     text: str
     expires_at: datetime
@@ -40,8 +41,9 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class TicketClaims:
-    """What a ticket says. `key_id` is that of the key it was got with, None where none is needed; `job_id` is the
-    one job it is good for, None for all; `expires_at` is by the database's clock (s since 1970)."""
+    """The claims of a ticket. `key_id` is that of the key with which it was requested, None where no key is needed.
+    `job_id` is the one job that it is valid for, None for all. `expires_at` is by the database's clock (s since
+    1970)."""
 
     key_id: str | None
     job_id: str | None
@@ -49,25 +51,26 @@ class TicketClaims:
 
 
 class Tickets:
-    """Gives tickets and reads them."""
+    """Issues tickets and reads them."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._secret: bytes | None = None
 
     async def issue(self, key_id: str | None, job_id: str | None) -> Ticket:
-        """A ticket for whoever has this key."""
+        """Return a ticket for the holder of this key."""
         secret = await self._signing()
         now = await self._database.read(read_clock)
-        stub = TicketClaims(key_id, job_id, int(now) + LIFETIME_S)
-        said = json.dumps([stub.key_id, stub.job_id, stub.expires_at], separators=(",", ":")).encode()
-        return Ticket(f"{_PREFIX}{_text(said)}.{_text(_sign(secret, said))}", as_datetime(stub.expires_at))
+        claims = TicketClaims(key_id, job_id, int(now) + LIFETIME_S)
+        payload = json.dumps([claims.key_id, claims.job_id, claims.expires_at], separators=(",", ":")).encode()
+        return Ticket(f"{_PREFIX}{_text(payload)}.{_text(_sign(secret, payload))}", as_datetime(claims.expires_at))
 
     async def read(self, text: str) -> TicketClaims | None:
-        """What a ticket says; None if it is not one of ours. Whether it is still good is for the caller to see."""
+        """Return the claims of a ticket; None if its signature is not ours. The caller checks that it has not
+        expired."""
         secret = await self._signing()
-        said, _, signature = text[: _LENGTH + 1].removeprefix(_PREFIX).partition(".")
-        given, right = _bytes(said), _bytes(signature)
+        payload, _, signature = text[: _LENGTH + 1].removeprefix(_PREFIX).partition(".")
+        given, right = _bytes(payload), _bytes(signature)
         if len(text) > _LENGTH or not hmac.compare_digest(_sign(secret, given), right):
             return None
         key_id, job_id, expires_at = json.loads(given)
@@ -83,8 +86,8 @@ def _own_secret(conn: Connection) -> str:
     return server_secret(conn, _SIGNED_WITH)
 
 
-def _sign(secret: bytes, said: bytes) -> bytes:
-    return hmac.digest(secret, b"ticket:" + said, hashlib.sha256)
+def _sign(secret: bytes, payload: bytes) -> bytes:
+    return hmac.digest(secret, b"ticket:" + payload, hashlib.sha256)
 
 
 def _text(data: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Transcripts by mail, through the operator's mail server."""
+"""Send transcripts by mail, through the operator's mail server."""
 
 from __future__ import annotations
 
@@ -21,39 +21,39 @@ log = logging.getLogger(__name__)
 _TIMEOUT_S = 15.0
 _AT_ONCE = 2
 
-#: What one client may have sent, and what one address may get: who may ask for mail without a key, and says to whom,
-#: could have the operator's server send whatever was spoken to all the world.
+#: The most mails that one client may have sent, and that one address may get. A client without a key chooses the
+#: address and, by its audio, the text: without limits it could send spam through the operator's server.
 _PER_CLIENT = ("10/minute", "200/day")
 _PER_ADDRESS = ("10/hour",)
 
-#: Good enough to keep out what is no address or would be several: whether it exists, only its server knows. `=?` would
-#: begin an encoded word, which stands in the header for something else (RFC 2047).
+#: Enough to refuse a text that is no address, or several addresses. Only the receiving server knows whether the address
+#: exists. `=?` would begin an encoded word, which means another text in a header (RFC 2047).
 _ADDRESS = re.compile(r"(?!.*=\?)[^\s@<>,;:\"()\[\]\\]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """How it went: `reason` says why nothing was sent."""
+    """The outcome: `reason` is why nothing was sent."""
 
     success: bool
     reason: str = ""
 
 
 class Mailer:
-    """Sends mail, or says why it cannot. `url` is as `smtp://USER:PASSWORD@HOST:587`, or `smtps://…` for TLS from the
-    first byte on; empty: there is no mail server."""
+    """Sends mail, or returns why it cannot. `url` has the form `smtp://USER:PASSWORD@HOST:587`, or `smtps://…` for TLS
+    from the first byte on; empty: there is no mail server."""
 
     def __init__(self, url: str, sender: str) -> None:
         self._url = url
         self._sender = sender
-        self._turn = asyncio.Semaphore(_AT_ONCE)
+        self._slots = asyncio.Semaphore(_AT_ONCE)
         self._rates = Rates()
 
     async def send(self, to: str, subject: str, text: str, *, client: str) -> Sent:
-        """Send a text; what goes wrong on the way is an answer, and a line in the log. `client` is who asked for it.
+        """Send a text. A failure to send is returned and logged, not raised. `client` is the one that requested it.
 
         Raises:
-            InvalidRequest: this is no address.
+            InvalidRequest: `to` is no mail address.
         """
         if not _ADDRESS.fullmatch(to) or not to.isprintable():
             raise InvalidRequest("`email` must be one e-mail address.", param="email")
@@ -66,7 +66,7 @@ class Mailer:
             return Sent(False, error.message)
         try:
             message = _message(self._sender, to, subject, text)
-            async with self._turn:
+            async with self._slots:
                 await asyncio.to_thread(_deliver, self._url, message)
         except smtplib.SMTPRecipientsRefused:
             return Sent(False, "The mail server does not take mail for this address.")
@@ -78,8 +78,8 @@ class Mailer:
 
 def _message(sender: str, to: str, subject: str, text: str) -> EmailMessage:
     message = EmailMessage()
-    # Names of files that an older system has kept may have anything in them, and the end of a line ends a header; in
-    # anybody's names an encoded word may hide one (RFC 2047), which Pythons before 3.11.10 and 3.12.5 write out.
+    # File names kept by an older system may contain any character, and a line end would end the header. An encoded word
+    # in a name may hide a line end (RFC 2047), and Python before 3.11.10 and 3.12.5 writes it out.
     subject = "".join(sign if sign.isprintable() else " " for sign in subject).replace("=?", "= ?")
     message["From"], message["To"], message["Subject"] = sender, to, subject
     message["Date"], message["Message-ID"] = formatdate(), make_msgid(domain="dictograph.invalid")
@@ -88,7 +88,8 @@ def _message(sender: str, to: str, subject: str, text: str) -> EmailMessage:
 
 
 def _deliver(url: str, message: EmailMessage) -> None:
-    """Runs in a thread; every step of it is timed. A password is said only inside of TLS, or on this machine."""
+    """Deliver the message; runs in a thread, and each step has a time limit. A password is sent only inside TLS, or on
+    this machine."""
     parts = urlsplit(url)
     host, tls = parts.hostname or "", ssl.create_default_context()
     if parts.scheme == "smtps":

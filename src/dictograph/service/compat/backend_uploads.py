@@ -1,7 +1,7 @@
-"""Addresses to upload to: made for one object each, signed, good for a while; the object waits for a job to be made.
+"""Upload addresses: each is made for one object, signed, and valid for a limited time. The object waits for its job.
 
-The signature covers what the upload was announced as. Whoever has an address may upload to it; all processes on a
-database sign with the same secret, so that each knows the addresses of the others.
+The signature covers the announced upload. Each client that has an address may upload to it. All processes on a
+database sign with the same secret, so each accepts the addresses of the others.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ _GONE = "There is no upload of this address, or no longer."
 
 
 class UploadForbidden(RequestError):
-    """The address to upload to is not one of ours, was changed, or has expired."""
+    """The upload address is not one of ours, was changed, or has expired."""
 
     code = "upload_forbidden"
     status = 403
 
 
 class UploadSizeMismatch(RequestError):
-    """The upload has not as many bytes as were announced for its address."""
+    """The upload does not have the number of bytes that was announced for its address."""
 
     code = "upload_size_mismatch"
     status = 400
 
 
 class Uploads:
-    """Makes addresses, takes in what is uploaded to them, and finds it again.
+    """Makes addresses, stores the uploads to them, and finds the uploads again.
 
-    All methods raise DatabaseUnavailable, and those that store StorageFull and StorageUnavailable.
+    All methods raise DatabaseUnavailable. Methods that store also raise StorageFull and StorageUnavailable.
     """
 
     def __init__(self, database: Database, blobs: Blobs, settings: Settings) -> None:
@@ -55,15 +55,15 @@ class Uploads:
     async def offer(
         self, owner: str, contract: Contract, filename: str, content_type: str, size: int
     ) -> tuple[UploadSlot, str]:
-        """Room for one object of so many bytes, and the signature of its address."""
+        """Return a slot for one object of `size` bytes, and the signature of its address."""
         new = NewUploadSlot(str(uuid4()), owner, contract, display_name(filename), content_type, size, self._lifetime)
         slot = await self._database.write(lambda conn: create_slot(conn, new))
         return slot, await self._signature(slot)
 
     async def find(self, owner: str, slot_id: str) -> UploadSlot:
-        """An address of this owner, or one that somebody without a key has got: of theirs the id is the right to them.
+        """Return a slot of this owner, or one that was requested without a key: for those the id is enough.
 
-        Raises NotFound when there is no such address.
+        Raises NotFound when there is no such slot.
         """
         found = await self._database.read(lambda conn: find_slot(conn, slot_id))
         if found is None or found[0].owner not in (owner, found[0].contract):
@@ -71,10 +71,10 @@ class Uploads:
         return found[0]
 
     async def open(self, slot_id: str, expires: str, signature: str) -> UploadSlot:
-        """The slot of a signed address.
+        """Return the slot of a signed address.
 
         Raises:
-            UploadForbidden: the address is not one that was given, or not any more.
+            UploadForbidden: the address was not issued by us, or has expired.
         """
         found = await self._database.read(lambda conn: find_slot(conn, slot_id))
         given = signature.encode("utf-8", "backslashreplace")
@@ -90,18 +90,18 @@ class Uploads:
         return slot
 
     def begin_upload(self, slot: UploadSlot, max_bytes: int) -> SlotUpload:
-        """Begin the slot's object: bytes first, then `fill`. What fills no slot is removed at the end."""
+        """Begin the slot's object: the bytes first, then `fill`. An object that fills no slot is removed at the end."""
         return SlotUpload(slot, self._blobs, max_bytes)
 
     async def fill(self, upload: SlotUpload) -> StoredAudio:
-        """Put the object, whose bytes are all here, into the slot: it is there for all to see, at once and whole. The
-        same upload may come again.
+        """Put the object into the slot after all bytes were written. Other processes see it complete or not at all. The
+        same upload may be sent again.
 
         Raises:
-            EmptyUpload: there were no bytes.
-            UploadSizeMismatch: there were fewer than were announced.
+            EmptyUpload: no bytes were written.
+            UploadSizeMismatch: fewer bytes were written than announced.
             JobStateConflict: another file was uploaded before.
-            NotFound: the slot is gone.
+            NotFound: the slot was removed.
         """
         return await run_to_completion(self._fill(upload))
 
@@ -119,17 +119,17 @@ class Uploads:
     async def _signature(self, slot: UploadSlot) -> str:
         if self._secret is None:
             self._secret = (await self._database.write(lambda conn: server_secret(conn, _PURPOSE))).encode()
-        said = ["PUT", slot.id, slot.content_type, str(slot.announced_size), expiry(slot)]
-        return hmac.new(self._secret, "\n".join(said).encode(), hashlib.sha256).hexdigest()
+        signed = ["PUT", slot.id, slot.content_type, str(slot.announced_size), expiry(slot)]
+        return hmac.new(self._secret, "\n".join(signed).encode(), hashlib.sha256).hexdigest()
 
 
 def expiry(slot: UploadSlot) -> str:
-    """When its address expires, as it stands in it: seconds since 1970."""
+    """Return when the slot's address expires, in the form that the address has: seconds since 1970."""
     return f"{slot.expires_at:.0f}"
 
 
 def check_announced(slot: UploadSlot, size: int) -> None:
-    """Raise UploadSizeMismatch when an upload of so many bytes is not the one that was announced."""
+    """Raise UploadSizeMismatch when an upload of `size` bytes differs from the announced size."""
     if size != slot.announced_size:
         raise UploadSizeMismatch(
             f"The upload has {size} bytes, and {slot.announced_size} were announced for this address. Send exactly the "
@@ -138,14 +138,14 @@ def check_announced(slot: UploadSlot, size: int) -> None:
 
 
 class SlotUpload(UploadSession):
-    """One upload on its way into its slot: exactly as many bytes as were announced."""
+    """One upload to a slot: exactly the announced number of bytes."""
 
     def __init__(self, slot: UploadSlot, blobs: Blobs, max_bytes: int) -> None:
         super().__init__(blobs, f"{slot.id}/{uuid4().hex[:12]}-upload", max_bytes)
         self.slot = slot
 
     async def write(self, data: bytes) -> None:
-        """Take some bytes.
+        """Write some bytes.
 
         Raises:
             UploadTooLarge, UploadSizeMismatch: these are too many.
@@ -156,7 +156,7 @@ class SlotUpload(UploadSession):
         await super().write(data)
 
     async def store(self) -> StoredAudio:
-        """Give the object its name. Raises UploadSizeMismatch when there are fewer bytes than were announced."""
+        """Give the object its name. Raises UploadSizeMismatch when fewer bytes were written than announced."""
         if self.size:
             check_announced(self.slot, self.size)
         return await super().store()

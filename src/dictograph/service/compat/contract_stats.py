@@ -1,4 +1,4 @@
-"""What the jobs of a contract are doing, for any number of those who ask all the time."""
+"""The state of a contract's jobs, for any number of clients that poll it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from dictograph.store.database import Database
 
 log = logging.getLogger(__name__)
 
-#: An answer is good for so long (s), and longer if it took long to get: this times that.
+#: An answer is valid for this time (s), and longer if the query took long: `_REST` times the query's time.
 _FRESH_S = 0.05
 _REST = 20.0
 
-#: Who asks gets an older answer when there is no newer one after so long (s).
+#: A caller gets an older answer when there is no newer one after this time (s).
 _PATIENCE_S = 3.0
 
 
@@ -35,36 +35,36 @@ class _Known:
 
 
 class ContractStats:
-    """Answers within seconds whatever the database does, and costs it little however many ask."""
+    """Answers within seconds even if the database does not, and costs the database little for any number of callers."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._since = datetime.now(UTC)
         self._started = time.monotonic()
         self._known: dict[Contract, _Known] = {}
-        self._asking: SingleFlight[Contract, Traffic] = SingleFlight(self._ask)
+        self._querying: SingleFlight[Contract, Traffic] = SingleFlight(self._query)
 
     @property
     def uptime(self) -> float:
-        """Seconds since this process counts."""
+        """Return the seconds since this process began to count."""
         return time.monotonic() - self._started
 
     async def of(self, contract: Contract, *, newer_than: datetime | None = None) -> Traffic:
-        """The contract's jobs: what waits and runs, and what has ended since this process was started.
+        """Return the contract's jobs: those that wait and run, and those that have ended since this process started.
 
-        `newer_than` is for those who know that something happened then.
+        `newer_than` is for callers that know of a change at that time.
         """
         known = self._known.get(contract)
         if known is not None and known.is_good(newer_than):
             return known.traffic
         try:
             async with asyncio.timeout(_PATIENCE_S):
-                return await self._asking(contract)
+                return await self._querying(contract)
         except (TimeoutError, DictographError) as error:
             log.warning("the state of the %s's jobs is not known at the moment: %s", contract, error or "no answer")
             return known.traffic if known is not None else Traffic()
 
-    async def _ask(self, contract: Contract) -> Traffic:
+    async def _query(self, contract: Contract) -> Traffic:
         read_at, began = datetime.now(UTC), time.monotonic()
         found = await self._database.read(lambda conn: traffic(conn, contract, self._since))
         now = time.monotonic()

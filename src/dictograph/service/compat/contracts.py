@@ -1,4 +1,4 @@
-"""What a contract gives its jobs: limits, a model, defaults of options; frozen into each of them when it is created."""
+"""The limits, model and default options of a contract's jobs. They are frozen into each job when it is created."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WHISPER = "whisper"
 
 
 def limits_of(settings: Settings, contract: Contract) -> JobLimits:
-    """What jobs that come in through this contract may be."""
+    """Return the limits of jobs of this contract."""
     match contract:
         case Contract.GATEWAY:
             return JobLimits(max_bytes=settings.gateway_max_upload)
@@ -25,13 +25,13 @@ def limits_of(settings: Settings, contract: Contract) -> JobLimits:
 
 
 def options_of(settings: Settings, contract: Contract, given: Mapping[str, Any] | None = None) -> Options:
-    """The options of a job of this contract: what the client gave over what the contract says.
+    """Return the options of a job of this contract: the client's options override the contract's defaults.
 
-    A model that the contract or the client names means engine `whisper`. One that a client of the backend names is
-    not heeded where the operator said so.
+    A model named by the contract or the client means engine `whisper`. A model named by a client of the backend
+    contract is ignored where the operator has set so.
 
     Raises:
-        InvalidOption: naming the first that is unknown or has a bad value.
+        InvalidOption: an option is unknown or has a bad value; the error names the first one.
     """
     options = {**_defaults(settings, contract), **(given or {})}
     if contract is Contract.BACKEND and settings.backend_modes == ["none"]:

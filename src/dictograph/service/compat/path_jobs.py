@@ -1,4 +1,4 @@
-"""Transcriptions by path, as the path contract has them: a path is sent, and asked for again by itself."""
+"""Transcriptions by path, for the path contract: a client sends a path, and later polls by the same path."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dictograph.store.database import Database
 
 
 class Paths:
-    """Takes paths in, and knows the newest job of each. All methods raise DatabaseUnavailable."""
+    """Makes jobs of paths, and finds the newest job of a path. All methods raise DatabaseUnavailable."""
 
     def __init__(self, database: Database, intake: Intake, settings: Settings) -> None:
         self._database = database
@@ -26,12 +26,12 @@ class Paths:
         self._roots = roots_of(settings)
 
     async def transcribe(self, order: JobRequest, path: str) -> Job:
-        """Take in a file of this machine.
+        """Make a job of a file on this machine.
 
         Raises:
-            PathNotAllowed: it lies under no root, whether or not it is there.
-            NotFound: under a root, there is no file that can be read.
-            ModelNotAllowed, InvalidOption: this service has not what the contract is set to.
+            PathNotAllowed: the path lies under no root, whether or not the file exists.
+            NotFound: the path lies under a root, but there is no readable file.
+            ModelNotAllowed, InvalidOption: this service does not have the contract's engine or model.
         """
         if refusal := why_never(path, self._roots):
             raise PathNotAllowed(refusal, param="path")
@@ -46,7 +46,7 @@ class Paths:
             raise NotFound("There is no readable file at this path.", param="path") from error
 
     async def newest(self, owner: str, path: str) -> tuple[Job, str]:
-        """The owner's newest job of the path, and its text once it is completed.
+        """Return the owner's newest job of the path, and its text once it is completed.
 
         Raises:
             NotFound: there is none.
@@ -55,12 +55,12 @@ class Paths:
 
 
 def roots_of(settings: Settings) -> list[Path]:
-    """The folders whose files may be named: those of the settings, and that of the uploads."""
+    """Return the folders whose files may be named: those of the settings, and that of the uploads."""
     return [*settings.path_roots, settings.path_uploads]
 
 
 def is_writable_text(text: str) -> bool:
-    """Whether a database can keep it as it is: no NUL, no half of a surrogate pair."""
+    """Return whether a database can store the text unchanged: it has no NUL and no half of a surrogate pair."""
     try:
         return "\0" not in text and bool(text.encode())
     except UnicodeEncodeError:
@@ -68,7 +68,7 @@ def is_writable_text(text: str) -> bool:
 
 
 def roots_hint(settings: Settings) -> list[str]:
-    """What to say at the start while no folder may be read: the line to set."""
+    """Return the lines for the start while no folder may be read: they name the setting."""
     if settings.path_roots:
         return []
     return [
@@ -78,7 +78,7 @@ def roots_hint(settings: Settings) -> list[str]:
 
 
 def root_troubles(settings: Settings) -> list[str]:
-    """A sentence for each folder of the settings that no file can be read from now."""
+    """Return a sentence for each folder of the settings from which no file can be read now."""
     return [
         f"{root} ({variable('path_roots')}) {trouble}, so no path beneath it is taken."
         for root in settings.path_roots

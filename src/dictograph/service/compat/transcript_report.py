@@ -1,4 +1,4 @@
-"""A transcript for its reader: the whole text, figures of it, and prompts for a language model."""
+"""A transcript for its reader: the complete text, its figures, and prompts for a language model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dictograph.text_stats import count_words, reading_minutes
 
 @dataclass(frozen=True, slots=True)
 class TranscriptReport:
-    """A completed job's text. `language` is what the text is in, as far as that is known; minutes have two decimals."""
+    """A completed job's text. `language` is that of the text, if it is known. Minutes have two decimals."""
 
     text: str
     language: str | None
@@ -28,7 +28,7 @@ class TranscriptReport:
 
 
 class TranscriptReports:
-    """Reads the texts of completed jobs. Those who want the same one at the same time share the work."""
+    """Reads the texts of completed jobs. Callers that read the same text at the same time share the work."""
 
     def __init__(self, database: Database, library: Library) -> None:
         self._database = database
@@ -36,28 +36,28 @@ class TranscriptReports:
         self._texts: SingleFlight[str, str | None] = SingleFlight(self._text)
 
     async def of(self, job: Job) -> TranscriptReport:
-        """The job's text with all that is said of it.
+        """Return the job's text with its figures and prompts.
 
         Raises:
-            JobStateConflict: it is not completed.
-            NotFound: it is gone.
+            JobStateConflict: the job is not completed.
+            NotFound: the job was removed.
         """
         if job.status is not JobStatus.COMPLETED:
             raise JobStateConflict(f"The job is {job.status}; there are prompts once it is completed.")
         text = await self._texts(job.id)
         if text is None:
             raise NotFound(f"There is no job {job.id}.")
-        return await asyncio.to_thread(self._read, job, text)
+        return await asyncio.to_thread(self._report, job, text)
 
     def choose_language(self, language: str | None) -> str:
-        """The language in which prompts for a text in `language` are written."""
+        """Return the language of the prompts for a text in `language`."""
         return self._library.choose(language)
 
-    def prompts(self, reading: TranscriptReport, instead: str) -> dict[str, str]:
-        """The prompts with something else where the transcript would be."""
-        return self._library.write(reading.language, instead, reading.words)
+    def prompts(self, report: TranscriptReport, instead: str) -> dict[str, str]:
+        """Return the prompts with the text `instead` in place of the transcript."""
+        return self._library.write(report.language, instead, report.words)
 
-    def _read(self, job: Job, text: str) -> TranscriptReport:
+    def _report(self, job: Job, text: str) -> TranscriptReport:
         words, language = count_words(text), "en" if job.options.task == "translate" else job.language
         return TranscriptReport(
             text,

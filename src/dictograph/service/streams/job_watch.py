@@ -1,4 +1,4 @@
-"""Waiting for news of a job: until something happened, time is up, the job is gone, or the service stops."""
+"""Wait for a change of a job: until it has changed, the time is up, the job was removed, or the service stops."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dictograph.store.tail import Follower, Tail
 
 
 class WaitResult(Enum):
-    """What ended a wait."""
+    """The reason why a wait ended."""
 
     CHANGED = "changed"
     GONE = "gone"
@@ -20,7 +20,7 @@ class WaitResult(Enum):
 
 
 class ShutdownSignal:
-    """Tells any number of those who wait that the service stops, at the cost of one task for all of them."""
+    """Wakes any number of waiters when the service stops. One task serves all of them."""
 
     def __init__(self, event: asyncio.Event) -> None:
         self._event = event
@@ -32,16 +32,16 @@ class ShutdownSignal:
 
     @contextmanager
     def waking(self, waiter: asyncio.Future[None]) -> Iterator[None]:
-        """Have `waiter` done, while the context lasts, when the service stops."""
+        """Complete `waiter` when the service stops, while the context lasts."""
         if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._tell(), name="stopping")
+            self._task = asyncio.get_running_loop().create_task(self._wake_all(), name="stopping")
         self._waiters.add(waiter)
         try:
             yield
         finally:
             self._waiters.discard(waiter)
 
-    async def _tell(self) -> None:
+    async def _wake_all(self) -> None:
         await self._event.wait()
         for waiter in self._waiters:
             _wake(waiter)
@@ -55,14 +55,14 @@ class JobWatch:
         self._stopping = stopping
 
     async def wait(self, after: int, seconds: float) -> WaitResult:
-        """Wait at most so long for an event after `after`.
+        """Wait at most `seconds` for an event after `after`.
 
-        There may be thousands who wait: each costs a future and a timer, no task.
+        Thousands may wait at once: each wait costs a future and a timer, no task.
         """
         return await self._wait(lambda: self._follower.has_news(after), seconds)
 
     async def wait_until_there(self, seconds: float) -> WaitResult:
-        """Wait at most so long for a job that is not there to come."""
+        """Wait at most `seconds` until a job exists that does not exist yet."""
         return await self._wait(lambda: self._follower.has_news(0) and not self._follower.gone, seconds)
 
     async def _wait(self, has_come: Callable[[], bool], seconds: float) -> WaitResult:
@@ -85,7 +85,7 @@ class JobWatch:
 
 @asynccontextmanager
 async def watching(tail: Tail, stopping: ShutdownSignal, job_id: str) -> AsyncIterator[JobWatch]:
-    """Watch a job for as long as the context lasts; `stopping` ends all waits."""
+    """Watch a job while the context lasts; `stopping` ends all waits."""
     async with tail.follow(job_id) as follower:
         yield JobWatch(follower, stopping)
 

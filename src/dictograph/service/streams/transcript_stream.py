@@ -1,4 +1,4 @@
-"""A transcript while it grows: each window's segments as soon as they are committed, to the job's end."""
+"""A transcript while its job runs: each window's segments as soon as they are committed, to the job's end."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PAGE = 16
 
 @dataclass(frozen=True, slots=True)
 class TranscriptUpdate:
-    """What has come since the last one; without segments it is a sign of life. `ended`: nothing follows."""
+    """The segments since the last update; without segments it is a heartbeat. `ended`: no update follows."""
 
     job: Job
     segments: tuple[Segment, ...]
@@ -33,7 +33,7 @@ class TranscriptUpdate:
 
 
 class TranscriptStream:
-    """Follows transcripts. Each reader takes them at its own pace, a page of windows at a time."""
+    """Follows transcripts. Each caller reads at its own pace, a page of windows at a time."""
 
     def __init__(self, database: Database, tail: Tail, stopping: asyncio.Event) -> None:
         self._database = database
@@ -41,20 +41,21 @@ class TranscriptStream:
         self._stopping = ShutdownSignal(stopping)
 
     async def follow(self, owner: str | None, job_id: str, quiet: float) -> AsyncGenerator[TranscriptUpdate, None]:
-        """The job's transcript from its beginning, then as it grows; a sign of life after `quiet` seconds of nothing.
+        """Yield the job's transcript from its beginning, then each new part. After `quiet` seconds without one, yield a
+        heartbeat.
 
         Raises:
-            NotFound: there is no such job, or no longer.
+            NotFound: there is no such job, or it was removed.
             ServerBusy: the service stops.
-            UnexpectedError: what was given is void, since the job is done again from its beginning.
+            UnexpectedError: the yielded text is no longer valid, because the job runs again from its beginning.
         """
         next_index = 0
         async with watching(self._tail, self._stopping, check_id(job_id)) as watch:
             while True:
-                ask = partial(_page, owner=owner, job_id=job_id, next_index=next_index)
-                job, page = await self._database.read(ask)
+                query = partial(_page, owner=owner, job_id=job_id, next_index=next_index)
+                job, page = await self._database.read(query)
                 if job.windows_done < next_index:
-                    raise UnexpectedError("The audio was read anew and is transcribed again: ask again for the text.")
+                    raise UnexpectedError("The audio was read anew and is transcribed again: query again for the text.")
                 next_index += len(page)
                 ended = job.status.ended and next_index >= job.windows_done
                 if page or ended:
@@ -63,10 +64,10 @@ class TranscriptStream:
                     return
                 if next_index < job.windows_done:
                     continue
-                news = await watch.wait(job.last_seq, quiet)
-                if news is WaitResult.STOPPING:
+                result = await watch.wait(job.last_seq, quiet)
+                if result is WaitResult.STOPPING:
                     raise ServerBusy("The service is stopping; the job goes on later. Ask again for its text.")
-                if news is WaitResult.QUIET:
+                if result is WaitResult.QUIET:
                     yield TranscriptUpdate(job, (), ended=False)
 
 

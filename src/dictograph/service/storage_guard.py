@@ -1,8 +1,9 @@
-"""Whether this database may remove what it does not name from a place of stored files: only from its own.
+"""Check that a place of stored files belongs to this database before files that no row names are removed from it.
 
-A wrong, empty database names nothing; that of another service names other files; one that was restored does not know
-the newest. So both the database and the place carry an identity and a counter, raised at each sweep, in the database
-first: killed in between, the database is one ahead, and that is well. It is the place that must never be ahead.
+A wrong, empty database names no files. The database of another service names other files. A restored database does
+not name the newest files. So both the database and the place carry an identity and a counter. Each sweep raises the
+counter, in the database first. If the process is killed in between, the database is one ahead, which is harmless. The
+place must never be ahead.
 """
 
 from __future__ import annotations
@@ -24,19 +25,19 @@ from dictograph.store.storage_marks import Mark
 
 log = logging.getLogger(__name__)
 
-#: To look whether rows name all that lies in a place without a marker is to look at all there is (s).
+#: The check that rows name all files in a place without a marker reads all files, so it runs at most this often (s).
 _SCAN_S = 600.0
 
 _BATCH = 500
 
-#: What an operator can do.
+#: The advice to the operator.
 ADOPT = "Look with `dictograph storage show`; if it shall be this one's, run `dictograph storage adopt`."
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a database and a place stand to each other. `trouble` says why nothing is removed; empty: all is well.
-    `foreign`: the place is somebody else's."""
+    """The relation of a database and a place. `trouble` is the reason why nothing is removed; empty: there is none.
+    `foreign`: the place belongs to another database."""
 
     mark: Mark
     marker: Marker | None = None
@@ -45,7 +46,7 @@ class Standing:
 
 
 class StorageGuard:
-    """Knows whether a place belongs to this database, and counts its sweeps."""
+    """Checks that a place belongs to this database, and counts its sweeps."""
 
     def __init__(self, database: Database, place: Place, clock: Callable[[], float] = time.monotonic) -> None:
         self.place = place
@@ -56,15 +57,17 @@ class StorageGuard:
         self.trouble = ""
 
     async def stamp_if_new(self) -> None:
-        """Call the place this database's own if it has no marker and holds nothing of ours: nobody is harmed then."""
+        """Mark the place as this database's own if it has no marker and no stored files: then no other database loses
+        anything."""
         if not await self.place.notes.notes() and await self._is_new():
             await self._stamp()
 
     async def check(self) -> bool:
-        """Look whether the place is this database's own; what is not is said once, and by `trouble` as long as it is.
+        """Return whether the place is this database's own. If not, the reason is logged once, and `trouble` keeps it
+        while it lasts.
 
         Raises:
-            DatabaseUnavailable, StorageUnavailable, OSError: it cannot be told.
+            DatabaseUnavailable, StorageUnavailable, OSError: the database or the place cannot be read.
         """
         standing = await self.standing()
         if standing.trouble and not standing.marker and not await self._has_notes() and await self._may_stamp():
@@ -76,17 +79,18 @@ class StorageGuard:
         return not standing.trouble
 
     async def standing(self) -> Standing:
-        """Return how the database and the place stand to each other; nothing is changed.
+        """Return the relation of the database and the place; nothing is changed.
 
         Raises:
-            DatabaseUnavailable, StorageUnavailable, OSError: it cannot be told.
+            DatabaseUnavailable, StorageUnavailable, OSError: the database or the place cannot be read.
         """
-        notes = await self.place.notes.notes()  # first: the row is raised first, and must not seem to be behind
+        notes = await self.place.notes.notes()  # read first: a sweep raises the row first, so it cannot seem behind
         mark = await self._database.read(lambda conn: storage_marks.mark_of(conn, self.place.name))
         return self._compared(mark, notes)
 
     async def begin_sweep(self, interval_s: float) -> bool:
-        """Count a sweep, here and there; False: the place is not ours, or a sweep began in the last `interval_s`."""
+        """Count a sweep, in the database and in the place. Return False if the place is not this database's own, or if
+        a sweep began in the last `interval_s` seconds."""
         if not await self.check():
             return False
         mark = await self._database.write(lambda c: storage_marks.begin_sweep(c, self.place.name, interval_s))
@@ -103,12 +107,13 @@ class StorageGuard:
         return True
 
     async def sweep_again(self) -> None:
-        """Have the sweep that was begun made again at the next turn: it was broken off."""
+        """Have the interrupted sweep made again at the next interval."""
         number = self._sweep
         await self._database.write(lambda c: storage_marks.sweep_again(c, self.place.name, number))
 
     async def adopt(self) -> None:
-        """Call the place this database's own, whatever it says. All that nothing names has its whole time anew."""
+        """Mark the place as this database's own, whatever its marker is. The age of files that no row names is counted
+        from the beginning again."""
         standing = await self.standing()
         counter = standing.marker.counter if standing.marker else 0
         name = self.place.name
@@ -163,7 +168,7 @@ class StorageGuard:
         return await self._is_empty() and not await self.place.must_hold_files(self._database)
 
     async def _may_stamp(self) -> bool:
-        """Whether nothing of ours lies there, or rows name it: the service is new, or was upgraded."""
+        """Return whether the place has no stored files, or rows name them: the service is new, or was upgraded."""
         if await self._is_empty():
             return await self._is_new()
         if self._clock() < self._next_scan:
@@ -181,7 +186,7 @@ class StorageGuard:
         await self.place.notes.write_note(name, Marker.now(mark.identity, mark.counter).encode())
 
     async def _warn_its_owner(self, mark: Mark) -> None:
-        """Say to the database that the place belongs to, if it lives, that files of this one lie there too."""
+        """Leave a note for the database that owns the place: this database stores files there too."""
         name = other_name(mark.identity)
         if name not in await self.place.notes.notes():
             await self._write(mark, name)
@@ -201,7 +206,7 @@ def guards_of(settings: Settings, database: Database, blobs: Blobs) -> tuple[Sto
 
 
 def troubles(guards: Iterable[StorageGuard]) -> list[str]:
-    """Return what an operator should hear of: a sentence for each place that is not this database's own."""
+    """Return a sentence for the operator for each place that is not this database's own."""
     return [_in_words(guard.trouble) for guard in guards if guard.trouble]
 
 
@@ -210,12 +215,13 @@ def _in_words(trouble: str) -> str:
 
 
 def _kind(trouble: str) -> str:
-    """A trouble without its figures: they change with each sweep of the other database, and it is the same trouble."""
+    """Return a trouble without its figures. The figures change with each sweep of the other database, but the trouble
+    is the same."""
     return trouble.rpartition(" (")[0] or trouble
 
 
 def _marker_in(notes: Mapping[str, bytes]) -> tuple[Marker | None, bool]:
-    """The owner's marker, and whether there is one that cannot be read."""
+    """Return the owner's marker, and whether there is a marker that cannot be read."""
     if OWNER not in notes:
         return None, False
     try:

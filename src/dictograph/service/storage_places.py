@@ -1,4 +1,4 @@
-"""The places of stored files, as far as whose they are is told from what lies there."""
+"""The places of stored files, and which database names the files in them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from dictograph.store.compat import path_jobs
 from dictograph.store.database import Database
 from dictograph.store.jobs import prune
 
-#: Since ever, and of files from the future too.
+#: Files of any age, also those with a time in the future.
 _ANY_AGE = -math.inf
 
-#: What is still coming in, or was left of it, has no row yet.
+#: An unfinished upload, or the rest of one, has no row yet.
 _UNFINISHED = ".part"
 
 _BATCH = 500
@@ -32,7 +32,7 @@ class Place(Protocol):
     notes: Notes
 
     def objects(self) -> AsyncIterator[list[str]]:
-        """The names of all files there that are ours by the form of their names, some at a time."""
+        """Yield the names of all files there whose names have our form, some at a time."""
         ...
 
     async def unnamed(self, database: Database, names: list[str]) -> list[str]:
@@ -40,7 +40,7 @@ class Place(Protocol):
         ...
 
     async def are_ours(self, database: Database) -> bool:
-        """Return whether the database names what lies there, as that of an upgraded service does."""
+        """Return whether the database names the files there, as that of an upgraded service does."""
         ...
 
     async def has_named(self, database: Database) -> bool:
@@ -53,12 +53,12 @@ class Place(Protocol):
 
 
 class StoragePlace:
-    """The stored audio: each whole object has a row soon after it was written."""
+    """The stored audio: each complete object gets a row soon after it was written."""
 
     name, title = storage_marks.STORAGE, "storage"
 
     def __init__(self, blobs: Blobs, where: str) -> None:
-        """`where` is the place, for people."""
+        """Keep the storage. `where` is the place, in words for people."""
         self._blobs = blobs
         self.notes: Notes = blobs
         self.where = where
@@ -70,7 +70,7 @@ class StoragePlace:
         return await database.read(lambda conn: prune.unnamed(conn, names))
 
     async def are_ours(self, database: Database) -> bool:
-        """See Place. Asked twice: what is being taken in has its row a moment later."""
+        """See Place. The database is queried twice: an upload that just ended gets its row a moment later."""
         suspects: list[str] = []
         async for names in self.objects():
             suspects += await self.unnamed(database, [name for name in names if not name.endswith(_UNFINISHED)])
@@ -86,7 +86,7 @@ class StoragePlace:
 
 
 class UploadsPlace:
-    """The uploads of the path contract: a row names one only once its transcription was asked for."""
+    """The uploads of the path contract: a row names an upload only after its transcription was requested."""
 
     name, title = storage_marks.PATH_UPLOADS, "folder of path uploads"
 

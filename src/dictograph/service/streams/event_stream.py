@@ -1,4 +1,4 @@
-"""A job's events as a stream: those that are stored, then live, without a gap and without an end before its end."""
+"""A job's events as a stream: first the stored events, then live events, without a gap, to the job's end."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from dictograph.store.events import Event, read_events
 from dictograph.store.jobs.read import get_job
 from dictograph.store.tail import Tail
 
-#: While a job waits its place in the queue is looked up so often (s), and told when it has changed.
+#: While a job waits, its position in the queue is read at this interval (s), and sent when it has changed.
 QUEUE_INTERVAL_S = 2.0
-#: After so long without anything, None is given, for a sign of life to the client (s).
+#: After this time without an event (s) None is yielded, as a heartbeat for the client.
 QUIET_S = 15.0
 
-#: So many events are read together. What a client does not take waits here: a window's words are 10 KiB.
+#: The number of events in one read. They stay in memory until a slow client reads them: a window's words are 10 KiB.
 _PAGE = 10
 
 
 @dataclass(frozen=True, slots=True)
 class StreamEvent:
-    """An event for a client. `seq` is None for what is not stored, and so not resumed after."""
+    """An event for a client. `seq` is None for an event that is not stored; a client cannot resume after it."""
 
     seq: int | None
     type: str
@@ -40,7 +40,7 @@ class StreamEvent:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Stands in for events that are kept no longer: the job as it was after the event `seq`."""
+    """Replaces events that are no longer stored: the job as it was after the event `seq`."""
 
     seq: int
     job: Job
@@ -50,9 +50,9 @@ StreamItem = StreamEvent | Snapshot | None
 
 
 class EventStreams:
-    """Opens streams. Each reads the log at its client's pace: a slow one holds a page of it, no more.
+    """Opens streams. Each reads the log at its client's pace: a slow client holds one page in memory, not more.
 
-    Those who want the same page at the same time get it from one reading.
+    Streams that read the same page at the same time share one query.
     """
 
     def __init__(
@@ -60,13 +60,13 @@ class EventStreams:
     ) -> None:
         self._database = database
         self._tail = tail
-        self._outlooks = queue_estimates
+        self._queue_estimates = queue_estimates
         self._stopping = ShutdownSignal(stopping)
         self._pages = SingleFlight(self._page)
 
     @property
     def stopping(self) -> bool:
-        """Whether streams end because the service stops, and not because nothing follows."""
+        """Return whether streams end because the service stops, and not because the job has ended."""
         return self._stopping.is_set()
 
     async def start_of(self, owner: str | None, job_id: str, after: int) -> int | None:
@@ -82,20 +82,20 @@ class EventStreams:
         return None if job.status.ended and after >= job.last_seq else min(after, job.last_seq)
 
     async def follow(self, owner: str | None, job_id: str, after: int = 0) -> AsyncGenerator[StreamItem, None]:
-        """The job's events after `after`, until the job has ended, is deleted, or the service stops.
+        """Yield the job's events after `after`, until the job has ended, is deleted, or the service stops.
 
-        None is a sign of life. `queue` tells of a waiting job's place, `deleted` that the job is gone.
+        None is a heartbeat. `queue` gives a waiting job's position, and `deleted` that the job was removed.
         """
         async with watching(self._tail, self._stopping, check_id(job_id)) as watch:
             stream = _Stream(self, watch, owner, job_id, after)
             try:
-                async for told in stream.run():
-                    yield told
+                async for item in stream.run():
+                    yield item
             except NotFound:
                 yield StreamEvent(None, "deleted", {})
 
     async def read(self, owner: str | None, job_id: str, after: int) -> tuple[Job, list[Event]]:
-        """The job and some of its events, of one moment. Raises NotFound."""
+        """Return the job and some of its events, from one transaction. Raises NotFound."""
         job, events = await self._pages((job_id, after))
         if owner is not None and job.owner != owner:
             raise NotFound(f"There is no job {job_id}.")
@@ -110,63 +110,64 @@ class EventStreams:
         return await self._database.read(query)
 
     async def queue_estimate(self, job: Job) -> QueueEstimate:
-        return await self._outlooks.of(job)
+        return await self._queue_estimates.of(job)
 
 
 class _Stream:
-    """One client's reading of one job's log."""
+    """One client's stream of one job's log."""
 
-    def __init__(self, following: EventStreams, watch: JobWatch, owner: str | None, job_id: str, after: int) -> None:
-        self._following = following
+    def __init__(self, streams: EventStreams, watch: JobWatch, owner: str | None, job_id: str, after: int) -> None:
+        self._streams = streams
         self._watch = watch
         self._owner, self._job_id = owner, job_id
         self._seq = after
         self._place = QueueEstimate()
         self._quiet = 0.0
-        self._news = WaitResult.QUIET
+        self._result = WaitResult.QUIET
 
     async def run(self) -> AsyncGenerator[StreamItem, None]:
         while True:
-            job, events = await self._following.read(self._owner, self._job_id, self._seq)
-            for told in self._stored(job, events):
-                yield told
+            job, events = await self._streams.read(self._owner, self._job_id, self._seq)
+            for item in self._stored(job, events):
+                yield item
             if self._seq < job.last_seq:
                 continue
-            self._seq = job.last_seq  # a client that resumes after an event that never was
+            self._seq = job.last_seq  # the client resumed after an event that does not exist
             if job.status.ended:
                 return
-            async for told in self._until_news(job):
-                yield told
-            if self._news is WaitResult.STOPPING:
+            async for item in self._until_change(job):
+                yield item
+            if self._result is WaitResult.STOPPING:
                 return
 
-    async def _until_news(self, job: Job) -> AsyncGenerator[StreamItem, None]:
-        """While nothing happens: the place in the queue when it has changed, and signs of life."""
-        self._news = WaitResult.QUIET
-        while self._news is WaitResult.QUIET:
+    async def _until_change(self, job: Job) -> AsyncGenerator[StreamItem, None]:
+        """Wait for a change of the job. Meanwhile yield its position in the queue when that has changed, and
+        heartbeats."""
+        self._result = WaitResult.QUIET
+        while self._result is WaitResult.QUIET:
             if place := await self._new_place(job):
                 yield place
-            self._news = await self._watch.wait(self._seq, self._patience(job))
-            if self._news is WaitResult.QUIET and self._is_long_quiet(job):
+            self._result = await self._watch.wait(self._seq, self._patience(job))
+            if self._result is WaitResult.QUIET and self._is_long_quiet(job):
                 yield None
 
     def _stored(self, job: Job, events: list[Event]) -> list[StreamItem]:
-        """What was read, with a snapshot in place of what is missing before it."""
-        told: list[StreamItem] = []
+        """Return the events that were read, with a snapshot in place of missing events before them."""
+        items: list[StreamItem] = []
         first = events[0].seq if events else job.last_seq + 1
         if first > self._seq + 1:
-            told.append(Snapshot(first - 1, job))
+            items.append(Snapshot(first - 1, job))
             self._seq = first - 1
-        told += [StreamEvent(event.seq, event.type, _with_eta(event, job)) for event in events]
-        if told:
+        items += [StreamEvent(event.seq, event.type, _with_eta(event, job)) for event in events]
+        if items:
             self._quiet = 0.0
         self._seq = events[-1].seq if events else self._seq
-        return told
+        return items
 
     async def _new_place(self, job: Job) -> StreamEvent | None:
         if job.status is not JobStatus.PENDING:
             return None
-        place = await self._following.queue_estimate(job)
+        place = await self._streams.queue_estimate(job)
         if place == self._place or place.position is None:
             return None
         self._place, self._quiet = place, 0.0

@@ -64,8 +64,10 @@ def number(value: int) -> bytes:
 EBML = element(b"\x1a\x45\xdf\xa3", element(b"\x42\x82", b"matroska"), element(b"\x42\x87", number(4)))
 
 
-def track(at: int, codec: bytes = b"A_PCM/INT/LIT", rate: float = RATE, channels: int = 1) -> bytes:
-    """A Matroska track of sound, numbered `at`."""
+def track(
+    at: int, codec: bytes = b"A_PCM/INT/LIT", rate: float = RATE, channels: int = 1, encodings: bytes = b""
+) -> bytes:
+    """A Matroska track of sound, numbered `at`; `encodings` is what was done to its blocks."""
     audio = (
         element(b"\xb5", struct.pack(">d", rate))
         + element(b"\x9f", number(channels))
@@ -78,6 +80,7 @@ def track(at: int, codec: bytes = b"A_PCM/INT/LIT", rate: float = RATE, channels
         element(b"\x83", number(2)),
         element(b"\x86", codec),
         element(b"\xe1", audio),
+        encodings,
     )
 
 

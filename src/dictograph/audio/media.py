@@ -26,6 +26,7 @@ from dictograph.audio.containers import (
     why_not_audio,
 )
 from dictograph.audio.trailing_audio import goes_on, unread
+from dictograph.audio.unreadable_tracks import why_unreadable
 from dictograph.child.loop import ChildError
 from dictograph.errors import CorruptAudio, NoAudioStream, UnsupportedFormat
 
@@ -112,6 +113,8 @@ def open_media(file: FileIO) -> Media:
     codec.thread_count = 1
     codec.options = dict(_DECODER_OPTIONS.get(codec.codec.name, {}))
     name = main_name(container.format.name)
+    if (reason := why_unreadable(file, name, container.metadata)) is not None:
+        raise ChildError(UnsupportedFormat.code, reason)
     body = os.pread(file.fileno(), HEAD_SIZE, tag_size(head))
     return Media(
         file=file,

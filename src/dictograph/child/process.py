@@ -146,7 +146,7 @@ class Child:
     async def stream(self, request: Frame, *, timeout: float) -> AsyncGenerator[Frame, None]:
         """The frames that answer `request`, with at most `timeout` seconds before each.
 
-        Raises a ChildTrouble. After any but ChildFailed the process is gone; so it is when the
+        Raises a ChildFailure. After any but ChildFailed the process is gone; so it is when the
         caller stops listening in the middle, since the pipe then holds half an answer.
         """
         async with self._turn:

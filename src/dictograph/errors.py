@@ -26,7 +26,8 @@ DictographError
 ├── JobFailed                    (embedded.py) for a caller that waited: the job ended without a transcript
 ├── AgentDied                    (run_server.py) a part of the process has died, and so the process stops
 ├── BackupFailed                 a backup cannot be made or restored
-├── StorageFull, StorageUnavailable, ServerBusy
+├── StorageFull, ServerBusy
+├── StorageUnavailable           ScratchRemoved: the folder of decoded audio, under a running job
 ├── DatabaseUnavailable          the database cannot be reached, or refuses the operation
 │   ├── DatabaseMissing          └── DatabaseReplaced
 ├── SettingsError                the service cannot start as it is configured
@@ -430,6 +431,10 @@ class StorageUnavailable(DictographError):
     code = "storage_unavailable"
     retryable = True
     status = 503
+
+
+class ScratchRemoved(StorageUnavailable):
+    """The scratch folder was removed while a job ran; the job is not the cause."""
 
 
 class DatabaseUnavailable(DictographError):

@@ -26,6 +26,7 @@ from dictograph.errors import (
     LeaseLost,
     ModelOutOfReach,
     NotFound,
+    ScratchRemoved,
     StorageFull,
     StorageUnavailable,
     UnexpectedError,
@@ -52,7 +53,7 @@ log = logging.getLogger(__name__)
 
 #: Errors that are no job's fault: the job is released and the attempt is not counted, as long as there were fewer
 #: attempts than this multiple of the budget.
-_OUTAGE = (DatabaseUnavailable, DecoderLost)
+_OUTAGE = (DatabaseUnavailable, DecoderLost, ScratchRemoved)
 _OUTAGES = 10
 
 #: Errors that are no job's fault and may pass with time: its attempts are spread over the policy's patience.
@@ -89,6 +90,7 @@ class Runner:
         self.lease = claim.lease
         self._on_commit = on_commit
         self._folder = context.scratch / f"{self.job.id}-{self.lease.attempt}"
+        self._has_folder = False
         self._under_way: asyncio.Task[Any] | None = None
         self._stopped: Outcome | None = None
         self._hurry = asyncio.Event()
@@ -161,13 +163,22 @@ class Runner:
             return Lost()
         except ReleaseRequested:
             return Released()
-        except DictographError as error:
-            return self._stopped or (Released() if self._is_outage(error) else Failed(error))
-        except Exception as error:
-            log.exception("job %s: an unexpected error", self.job.id)
-            text = f"A fault of Dictograph itself ({type(error).__name__}); its log has more."
-            return self._stopped or Failed(UnexpectedError(text))
+        except Exception as error:  # noqa: BLE001 - any fault ends the attempt, and is logged below
+            return self._stopped or self._outcome_of(error)
         return Completed()
+
+    def _outcome_of(self, error: Exception) -> Outcome:
+        if self._has_lost_its_folder():
+            error = ScratchRemoved("The scratch folder was removed while the job ran.", detail=str(self._folder))
+            log.warning("job %s: %s", self.job.id, error)
+        if not isinstance(error, DictographError):
+            log.error("job %s: an unexpected error", self.job.id, exc_info=error)
+            text = f"A fault of Dictograph itself ({type(error).__name__}); its log has more."
+            return Failed(UnexpectedError(text))
+        return Released() if self._is_outage(error) else Failed(error)
+
+    def _has_lost_its_folder(self) -> bool:
+        return self._has_folder and not self._folder.is_dir()
 
     def _is_outage(self, error: DictographError) -> bool:
         """Return whether an error is not the job's fault. After very many attempts it counts as the job's."""
@@ -262,6 +273,7 @@ class Runner:
     async def _transcribe(self, audio: StoredAudio | None, dispatcher: EngineDispatcher) -> None:
         context = self._context
         await asyncio.to_thread(make_private_folder, self._folder)
+        self._has_folder = True
         async with contextlib.AsyncExitStack() as stack:
             source: Path | SourceFile
             if audio is None:

@@ -14,6 +14,7 @@ from dictograph.audio.decoder_client import check_room_for_samples
 from dictograph.blobs.objects import Blobs
 from dictograph.errors import StorageFull, StorageUnavailable
 from dictograph.runtime.outage_log import OutageLog
+from dictograph.runtime.private_files import make_private_folder
 from dictograph.store.database import Database
 from dictograph.store.jobs.read import needs_stored_audio
 from dictograph.worker.fetching import HOLDS_NOTHING
@@ -84,8 +85,19 @@ class StorageHealth:
 
     async def _check(self) -> None:
         await self._check_room()
-        await asyncio.to_thread(check_room_for_samples, self._scratch, self._reserve)
+        await asyncio.to_thread(self._check_scratch)
         await self._check_mounted()
+
+    def _check_scratch(self) -> None:
+        """Check that decoded audio can be written. A scratch folder that was removed is made again."""
+        if not self._scratch.is_dir():
+            log.warning("the scratch folder %s was removed; it is made again", self._scratch)
+            try:
+                make_private_folder(self._scratch)
+            except OSError as error:
+                reason = f"The scratch folder {self._scratch} was removed, and cannot be made again: {error.strerror}."
+                raise StorageUnavailable(reason) from error
+        check_room_for_samples(self._scratch, self._reserve)
 
     async def _check_room(self) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from dictograph.job import Job, JobStatus
 from dictograph.settings.model import load
 from dictograph.store.events import read_events
 from tests.audio_files import write_noise
-from tests.integration.worker.worker_driver import PLAIN, application, until, upload
+from tests.integration.worker.worker_driver import PLAIN, application, behave, until, upload
 
 
 async def _accepted(folder: Path, *files: Path) -> list[Job]:
@@ -88,3 +89,48 @@ def test_a_storage_that_is_new_and_empty_stands_in_nobodys_way(folder: Path) -> 
             assert (await _ended(opened, job)).status is JobStatus.COMPLETED
 
     asyncio.run(test())
+
+
+def test_a_scratch_folder_that_is_removed_is_made_again(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    audio = write_noise(folder / "a.wav", 10, 1)
+    scratch = folder / "data" / "scratch"
+
+    async def test() -> None:
+        async with application(folder) as opened:
+            first = await _ended(opened, (await opened.services.intake.path(PLAIN, str(audio))).job)
+            await asyncio.to_thread(shutil.rmtree, scratch)
+
+            async def made_again() -> bool:
+                return scratch.is_dir() and any(scratch.iterdir())
+
+            await until(made_again)
+            second = await _ended(opened, (await opened.services.intake.path(PLAIN, str(audio))).job)
+            assert [(job.status, job.attempt) for job in (first, second)] == [(JobStatus.COMPLETED, 1)] * 2
+
+    asyncio.run(test())
+    assert f"the scratch folder {scratch}" in caplog.text
+
+
+@pytest.mark.parametrize("max_attempts", [1, 3])
+def test_a_scratch_folder_that_is_removed_under_a_job_costs_it_nothing(
+    folder: Path, caplog: pytest.LogCaptureFixture, max_attempts: int
+) -> None:
+    audio = write_noise(folder / "a.wav", 300, 1)
+    behave(folder, delay=0.3, max_batch=1)
+
+    async def test() -> None:
+        async with application(folder, max_attempts=max_attempts) as opened:
+            job = (await opened.services.intake.path(PLAIN, str(audio))).job
+
+            async def begun() -> bool:
+                return (await opened.services.jobs.get(None, job.id)).windows_done > 1
+
+            await until(begun)
+            await asyncio.to_thread(shutil.rmtree, folder / "data" / "scratch")
+            behave(folder)
+            done = await _ended(opened, job)
+            assert (done.status, done.failures, done.error) == (JobStatus.COMPLETED, 0, None)
+            assert done.attempt > 1
+
+    asyncio.run(test())
+    assert "The scratch folder was removed while the job ran" in caplog.text

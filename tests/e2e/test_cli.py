@@ -133,7 +133,7 @@ def test_the_doctor_finds_a_healthy_machine_healthy(shell: Shell) -> None:
         "settings",
         "libraries",
         "database",
-        *("sharing", "processes", "privacy"),
+        *("sharing", "processes", "privacy", "owner", "waiting"),
         "clock",
         "storage",
         "scratch",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import random
 import resource
 import socket
@@ -214,11 +213,7 @@ def nothing_is_left(one: Service) -> None:
     named = {name for (name,) in one.rows("SELECT audio_name FROM transcription_job WHERE audio_name IS NOT NULL")}
 
     def stored() -> set[str]:
-        return {
-            str(Path(folder, f).relative_to(one.data / "blobs"))
-            for folder, _, files in os.walk(one.data / "blobs")
-            for f in files
-        }
+        return {str(path.relative_to(one.data / "blobs")) for path in files_below(one.data / "blobs")}
 
     eventually(lambda: stored() == named, 10, "stored objects that no job names")
     eventually(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 
 from tests.audio_files import write_noise
+from tests.files import files_below
 from tests.hostile import bombs, boxes
 from tests.hostile.false_headers import MATROSKAS, WAVES
 from tests.hostile.mutations import mutations
@@ -108,5 +108,4 @@ def works_as_ever(one: Service, folder: Path) -> None:
 
 
 def files_of(one: Service, part: str) -> Iterator[Path]:
-    for folder, _, names in os.walk(one.data / part):
-        yield from (Path(folder, name) for name in names)
+    yield from files_below(one.data / part)

@@ -13,6 +13,7 @@ from pydantic_core import CoreSchema
 
 from dictograph import __version__
 from dictograph.job import ErrorRecord, Job, JobStatus, Options, Source, SourceKind
+from dictograph.runtime.redaction import without_folders
 from dictograph.service.queue_estimate import QueueEstimate
 from dictograph.service.status import Readiness, Status
 from dictograph.store.workers import WorkerState
@@ -238,12 +239,18 @@ def job_view(job: Job, queue_estimate: QueueEstimate) -> JobView:
 
 
 def models_view(readiness: Readiness) -> list[ModelView]:
-    return [ModelView.model_validate(dict(model)) for model in readiness.models]
+    """Return the models. Clients learn no folder of the machine from the reasons; the log has them."""
+    return [ModelView.model_validate(dict(model) | {"reason": _shown(model["reason"])}) for model in readiness.models]
+
+
+def _shown(reason: str | None) -> str | None:
+    return without_folders(reason) if reason else reason
 
 
 def ready_view(readiness: Readiness) -> ReadyView:
     models = models_view(readiness)
-    return ReadyView(ready=readiness.ready, reason=readiness.reason, warnings=list(readiness.warnings), models=models)
+    warnings = [without_folders(warning) for warning in readiness.warnings]
+    return ReadyView(ready=readiness.ready, reason=without_folders(readiness.reason), warnings=warnings, models=models)
 
 
 def status_view(status: Status, version: str) -> StatusView:
@@ -251,7 +258,7 @@ def status_view(status: Status, version: str) -> StatusView:
         version=version,
         uptime_seconds=round(status.uptime, 1),
         ready=status.readiness.ready,
-        reason=status.readiness.reason,
+        reason=without_folders(status.readiness.reason),
         queue_length=status.counts[JobStatus.PENDING],
         unsupported=status.unsupported,
         running=status.counts[JobStatus.PROCESSING],

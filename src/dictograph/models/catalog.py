@@ -16,6 +16,7 @@ from dictograph.models.hardware import Hardware, find_hardware
 from dictograph.models.managed_model import Checking, Fetching, ManagedModel, OnDemand, Ready, Unavailable
 from dictograph.models.registry import AUTO, SPHINX, WHISPER, ModelRegistry
 from dictograph.models.selection import EngineSelection, Pending, own_choice, whisper_choice
+from dictograph.runtime.redaction import without_folders
 from dictograph.settings.model import Settings
 from dictograph.transcript import JobWarning
 
@@ -68,7 +69,9 @@ class Catalog:
             managed.ask()
             is_own = own_model(self._settings, contract) in managed.names
             if isinstance(managed.state, Unavailable) and not managed.state.may_pass and not is_own:
-                raise ModelNotAllowed(f"The model {managed.name} is unavailable here: {managed.state.reason}.")
+                reason = managed.state.reason
+                message = f"The model {without_folders(managed.name)} is unavailable here: {without_folders(reason)}."
+                raise ModelNotAllowed(message, detail=reason)
         return engine, model
 
     async def prepare(self, on_change: Callable[[], None]) -> None:

@@ -6,6 +6,7 @@ A group is let in where it was let into the folder above. So an operator who giv
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -41,6 +42,8 @@ def make_private_folder(folder: Path, group: int | None = None) -> None:
     """
     if folder.is_dir():
         return
+    if folder.parent.exists() and not folder.parent.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
     make_private_folder(folder.parent)
     try:
         folder.mkdir(_OWNER)

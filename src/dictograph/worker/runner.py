@@ -298,7 +298,12 @@ class Runner:
         self._context.crash.reach(Point.JOB_COMPLETING)
 
     def _without_folders(self, message: str) -> str:
-        """Remove the machine's folders from a message to clients, except the path that the client named."""
+        """Remove the machine's folders from a message to clients, except the path that the client named.
+
+        Without a service the reader is the user of the machine, and needs them.
+        """
+        if self._context.sources.in_place:
+            return message
         source = self.job.source
         return without_folders(message, source.location if source.kind is SourceKind.PATH else "")
 

@@ -205,7 +205,7 @@ def test_an_unknown_job(backend: Backend, audio: Path) -> None:
 def test_a_fault_says_nothing_of_what_it_was(backend: Backend, audio: Path) -> None:
     job = backend.done(audio)["id"]
     with closing(sqlite3.connect(urlsplit(backend.service.database).path)) as database:
-        database.execute("UPDATE transcription_job SET options = '{\"no\": 1}' WHERE id = ?", (job,))
+        database.execute("UPDATE transcription_job SET creation_date = 'never' WHERE id = ?", (job,))
         database.commit()
         answer = requests.get(f"{backend.base}/api/v1/job/status/{job}", timeout=30)
         database.execute("DELETE FROM transcription_job WHERE id = ?", (job,))

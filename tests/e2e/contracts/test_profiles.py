@@ -15,6 +15,7 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
+from dictograph.job import Options
 from tests.e2e.contracts.spoken import short
 from tests.service import TINY, Service, eventually
 
@@ -83,7 +84,8 @@ def old(folder: Path, profile: str, *ports: int, **settings: Any) -> Iterator[Se
 def frozen(one: Service, contract: str) -> list[tuple[Any, ...]]:
     query = "SELECT limits, max_attempts, options FROM transcription_job WHERE contract = ?"
     return [
-        (json.loads(limits), attempts, json.loads(options)) for limits, attempts, options in one.rows(query, contract)
+        (json.loads(limits), attempts, Options.model_validate(json.loads(options)).model_dump())
+        for limits, attempts, options in one.rows(query, contract)
     ]
 
 

@@ -1,1 +1,1 @@
-"""The service over HTTP: native routes, events as SSE and WebSocket, and who may call."""
+"""The service over HTTP: native routes, events as SSE and WebSocket, and access control."""

@@ -1,4 +1,4 @@
-"""Who calls: resolved once for each request, asked for by the routes."""
+"""Callers: resolved once for each request; the routes ask for them."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from dictograph.service.auth.access import Caller, Scope
 from dictograph.service.auth.authentication import Authentication
 from dictograph.service.auth.credentials import RequestCredentials
 
-#: More than this of a key is not read: nobody has one so long.
+#: Only this many characters of a key are read. No real key is longer.
 _KEY_LENGTH = 1024
 
-#: What looks like a key in a URL: by its name, or by itself.
+#: How a key in a URL is recognised: by its parameter's name, or by its own form.
 _KEY_NAMES = frozenset({"api_key", "apikey", "api-key", "x-api-key", "access_token"})
 _KEY_FORM = re.compile(r"dg_[0-9a-z]{12}_[0-9A-Za-z]{43}")
 
 
 def remember(state: State, authentication: Authentication) -> None:
-    """Have the parameters of an application's routes ask this one."""
+    """Store the authentication that the parameters of the application's routes use."""
     state.authentication = authentication
 
 
 async def caller_of(connection: HTTPConnection) -> Caller:
-    """The caller of a request or WebSocket.
+    """Return the caller of a request or WebSocket.
 
     Raises:
-        Unauthorized: it must say who it is, and did not.
+        Unauthorized: the caller must identify itself, and did not.
         TooManyRequests, DatabaseUnavailable.
-        RequestError: it put a key into the URL.
+        RequestError: the caller put a key into the URL.
     """
     return await _authentication(connection).caller(credentials_of(connection))
 
@@ -43,8 +43,9 @@ async def caller_of(connection: HTTPConnection) -> Caller:
 async def guest_of(
     connection: HTTPConnection, contract: Contract, scope: Scope, *, makes_job: bool | None = None
 ) -> Caller:
-    """The caller of a contract's own route: that of its key; without one the contract's own owner, where that is
-    allowed. `makes_job` says whether the call counts as a job that is made; by default, if the scope is TRANSCRIBE.
+    """Return the caller of a contract's own route: the key's caller. Without a key it is the contract's own owner,
+    where that is allowed. `makes_job`: whether the call counts as a job that is made; by default it does if the scope
+    is TRANSCRIBE.
 
     Raises what `caller_of` does, and ScopeMissing.
     """
@@ -55,14 +56,14 @@ async def guest_of(
 
 
 def require_scope(caller: Caller, scope: Scope) -> Caller:
-    """The caller, if it may do this. Raises ScopeMissing."""
+    """Return the caller, if it has the scope. Raises ScopeMissing."""
     if not caller.may(scope):
         raise ScopeMissing(f"This key may not do that: it lacks the scope `{scope}`.")
     return caller
 
 
 def credentials_of(connection: HTTPConnection) -> RequestCredentials:
-    """What the connection shows of itself. Raises RequestError for a key in the URL."""
+    """Return the credentials that the connection carries. Raises RequestError for a key in the URL."""
     _check_query(connection)
     job_id = connection.path_params.get("job_id")
     return RequestCredentials(
@@ -81,7 +82,7 @@ def _authentication(connection: HTTPConnection) -> Authentication:
 
 
 def _keys(connection: HTTPConnection) -> frozenset[str]:
-    """The keys that are given. What `Authorization` has of another scheme is meant for somebody else: a proxy."""
+    """Return the given keys. `Authorization` of another scheme is not for this service, but for a proxy."""
     given = connection.headers.getlist("x-api-key")
     for value in connection.headers.getlist("authorization"):
         scheme, _, credentials = value.strip().partition(" ")
@@ -91,7 +92,8 @@ def _keys(connection: HTTPConnection) -> frozenset[str]:
 
 
 def _takes_tickets(connection: HTTPConnection) -> bool:
-    """WebSockets, and what is read of one job. Before a route is found everything that is read: it may be that."""
+    """Tell whether a ticket may be used: for WebSockets, and for reading one job. Before a route is found, every read
+    counts: it may be one of a job."""
     if connection.scope["type"] == "websocket":
         return True
     parameters = connection.scope.get("path_params")
@@ -126,8 +128,8 @@ async def _admin(connection: HTTPConnection) -> Caller:
     return require_scope(await caller_of(connection), Scope.ADMIN)
 
 
-#: A route's parameter of one of these types has the caller, who may do that: read jobs, change them, make one
-#: (which is counted), operate the service.
+#: A route's parameter of one of these types is the caller, after a check of its scope. The caller may read jobs,
+#: change them, make one (which is counted), or operate the service.
 Reader = Annotated[Caller, Depends(_reader)]
 Changer = Annotated[Caller, Depends(_changer)]
 Creator = Annotated[Caller, Depends(_creator)]

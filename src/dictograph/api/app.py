@@ -1,4 +1,4 @@
-"""The application: the contracts' routes inside, the guard around them, the envelope around all."""
+"""The application: the contracts' routes inside, HostOriginMiddleware around them, ResponseMiddleware around all."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ as `events`, each a frame `{"seq", "type", "data"}`, and closes with 1000 after 
 """
 
 
-#: The contracts beside the native one, in the order in which they are asked for a path.
+#: The contracts beside the native one, in the order in which they are checked for a path.
 _OTHERS: Sequence[Callable[[Parts], Surface]] = (
     gateway.surface,
     gateway.sockets,
@@ -47,13 +47,13 @@ _OTHERS: Sequence[Callable[[Parts], Surface]] = (
 
 
 def create_app(services: Services, settings: Settings, first: Contract = Contract.NATIVE) -> FastAPI:
-    """All contracts over the service functions. Where several claim a path it is that of `first`, else the native."""
+    """Return the application with all contracts. If several contracts have a path, `first` gets it, else the native."""
     app = FastAPI(
         title="Dictograph",
         version=__version__,
         description=_ABOUT,
-        openapi_url=None,  # the backend's contract has a say in who sees it
-        docs_url=None,  # its pages load scripts from elsewhere
+        openapi_url=None,  # the backend's contract decides who may see it
+        docs_url=None,  # FastAPI's pages load scripts from other hosts
         redoc_url=None,
         redirect_slashes=False,
     )
@@ -77,9 +77,9 @@ def create_app(services: Services, settings: Settings, first: Contract = Contrac
 
 
 def surfaces_of(services: Services, settings: Settings, first: Contract = Contract.NATIVE) -> list[Surface]:
-    """All surfaces, in the order in which they are asked for a path."""
+    """Return all surfaces, in the order in which they are checked for a path."""
     parts = Parts(services, settings, BodyRatePolicy(settings.upload_idle_timeout, settings.upload_min_rate))
-    if first is Contract.PATH:  # it has a word for all that it does not know, and so is served beside the native alone
+    if first is Contract.PATH:  # it answers every unknown path itself, so only the native contract is served beside it
         return [paths.standalone_surface(parts), _native(parts), paths.fallback_surface()]
     surfaces = [_native(parts), *(make(parts) for make in _OTHERS)]
     ordered = sorted(surfaces, key=lambda surface: surface.contract is not first)
@@ -102,7 +102,7 @@ def _native(parts: Parts) -> Surface:
 
 
 class _HeadAsGet:
-    """Answers HEAD as GET; the server leaves the body out. Streams of events have no end to wait for."""
+    """Answers HEAD as GET, without the body. Event streams are left out: they have no end to wait for."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

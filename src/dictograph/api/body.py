@@ -23,11 +23,11 @@ _JSON_BYTES = 64 * 1024
 async def receive_upload(
     request: Request, pace: BodyRatePolicy, intake: Intake, caller: Caller, key: str | None
 ) -> Accepted:
-    """Take in a native upload, its file going into storage as it comes."""
+    """Receive a native upload. Its file goes into storage as it arrives."""
     form = UploadForm(request, pace, intake.max_upload)
     async with intake.begin_upload(caller.owner, key) as upload:
         filename = await form.read_fields()
-        _order_of_fields(form.fields)  # what is wrong with them is said before the file is read
+        _order_of_fields(form.fields)  # errors in the fields are reported before the file is read
         await form.read_file(upload)
         order = replace(_order_of_fields(form.fields), key_id=caller.key_id)
         return await upload.finish(filename, order)
@@ -36,7 +36,7 @@ async def receive_upload(
 async def receive_reference(
     request: Request, pace: BodyRatePolicy, intake: Intake, caller: Caller, key: str | None
 ) -> Accepted:
-    """Take in a URL or path, named in JSON."""
+    """Receive a URL or path, named in JSON."""
     given = parse_json(await read_body(request, pace))
     if not isinstance(given, dict):
         raise InvalidRequest("The body must be a JSON object.")
@@ -63,7 +63,7 @@ async def receive_reference(
 
 
 def _order_of_fields(fields: Mapping[str, str]) -> JobRequest:
-    """Options and metadata of a form's fields; an empty field is one that was left out."""
+    """Return the options and metadata of a form's fields. An empty field counts as one that was left out."""
     given = {name: value for name, value in fields.items() if value != ""}
     text = given.pop("metadata", None)
     metadata = {} if text is None else check_metadata(parse_json(text.encode(), param="metadata"))
@@ -80,7 +80,7 @@ def _webhook_url(given: object) -> str | None:
 
 
 async def read_body(request: Request, pace: BodyRatePolicy) -> bytes:
-    """A small body. Raises UploadTooLarge, and what the pace does."""
+    """Read a small body. Raises UploadTooLarge, and what `BodyRatePolicy.iter_body` does."""
     body = bytearray()
     async for data in pace.iter_body(request):
         body += data
@@ -90,7 +90,7 @@ async def read_body(request: Request, pace: BodyRatePolicy) -> bytes:
 
 
 def parse_json(text: bytes, param: str | None = None) -> Any:
-    """What the JSON says. Raises MalformedBody."""
+    """Return the parsed JSON. Raises MalformedBody."""
     try:
         return json.loads(text.decode(), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""Errors over HTTP: one JSON shape for all of them, whatever raised them."""
+"""Errors over HTTP: one JSON shape for every error."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class MalformedBody(RequestError):
 
 
 class Json(JSONResponse):
-    """JSON that can carry whatever a client sent, half a surrogate pair too (as its escape)."""
+    """JSON that can carry any text of a client. Half a surrogate pair is written as its escape."""
 
     def render(self, content: Any) -> bytes:
         text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -77,29 +77,29 @@ class Json(JSONResponse):
 
 
 def error_response(error: DictographError, headers: Mapping[str, str] | None = None) -> Json:
-    """The answer for an error."""
+    """Return the answer for an error."""
     return Json({"error": error.as_dict()}, error.status, {**headers_of(error), **(headers or {})})
 
 
 def headers_of(error: DictographError) -> dict[str, str]:
-    """What a client should know beside the body: when to come again, how to say who it is."""
+    """Return what a client should know beside the body: when to try again, and how to identify itself."""
     if isinstance(error, TooManyRequests):
         return {"retry-after": str(max(1, math.ceil(error.retry_after)))}
     if isinstance(error, EncodedBody):
-        return {"accept-encoding": "identity"}  # RFC 7694: which of the two 415 there are
+        return {"accept-encoding": "identity"}  # RFC 7694: this tells the two kinds of 415 apart
     if error.status == 503:
         return {"retry-after": "5"}
     return {"www-authenticate": "Bearer"} if error.status == 401 else {}
 
 
 def unexpected() -> Json:
-    """The answer for a fault of ours: what it was stands in the log, not here."""
+    """Return the answer for a fault of ours. The fault itself is in the log, not in the answer."""
     message = "Something went wrong inside of Dictograph. The log has the details under this answer's x-request-id."
     return Json({"error": {"code": "internal_error", "message": message}}, 500)
 
 
 def handle_errors(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
-    """Give every error of the application the one shape. `routes` are those that an address may have."""
+    """Give every error of the application the one shape. `routes` are all routes of the application."""
 
     async def of_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -114,7 +114,7 @@ def handle_errors(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
 
 
 async def _ours(request: Request, error: Exception) -> Response:
-    """Of a request, or of a handshake for a WebSocket: then it is refused with this as its HTTP answer."""
+    """Answer an error of a request or of a WebSocket's handshake. This HTTP answer then refuses the handshake."""
     assert isinstance(error, DictographError)
     if error.status >= 500:
         method = request.scope.get("method", "WebSocket")
@@ -140,7 +140,7 @@ def _of_http(error: HTTPException, headers: Mapping[str, str]) -> Json:
 
 
 def _allowed(request: Request, routes: Sequence[BaseRoute]) -> list[str]:
-    """All methods of the address: several routes may share it, and each knows only its own."""
+    """Return all methods of the address. Several routes may share it, and each knows only its own methods."""
     methods = set[str]()
     for route in routes:
         match, _ = route.matches(dict(request.scope))

@@ -9,7 +9,7 @@ from dictograph.api.views import job_view
 from dictograph.service.queue_estimate import QueueEstimate
 from dictograph.service.streams.event_stream import Snapshot, StreamEvent, StreamItem
 
-#: A browser that lost its stream comes back after so many milliseconds.
+#: Milliseconds after which a browser that lost its stream connects again.
 _RETRY_MS = 2000
 
 SSE_HEAD = f"retry: {_RETRY_MS}\n\n".encode()
@@ -17,7 +17,7 @@ SSE_ALIVE = b": alive\n\n"
 
 
 def sse(told: StreamItem) -> bytes:
-    """The record of an event; what has no number carries no id, so the client resumes after the last that had."""
+    """Return an event's record. One without a number has no id: the client resumes after the last that had one."""
     event = _event(told)
     if event is None:
         return SSE_ALIVE
@@ -26,7 +26,7 @@ def sse(told: StreamItem) -> bytes:
 
 
 def frame(told: StreamItem) -> str | None:
-    """The text of a WebSocket frame; None when there is nothing to say, since pings keep it alive."""
+    """Return the text of a WebSocket frame; None when there is no event, since pings keep the connection alive."""
     event = _event(told)
     if event is None:
         return None

@@ -1,4 +1,4 @@
-"""Whom a service would be open to: looked at before it begins to listen."""
+"""Who could reach the service: checked before it begins to listen."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from dictograph.settings.model import Settings
 
 
 async def check_exposure(addresses: Sequence[Address], authentication: Authentication, settings: Settings) -> None:
-    """Whether these addresses may be listened on: those that others reach only if there is a key, or if it was said
-    in so many words that none is needed.
+    """Check that the service may listen on these addresses. One that other machines reach needs a key, or a setting
+    that says expressly that no key is needed.
 
     Raises:
-        SettingsError: naming the first that may not, and what to do.
+        SettingsError: naming the first address that is not allowed, and what to do.
         DatabaseUnavailable.
     """
     others = reached_by_others(addresses)
@@ -29,5 +29,5 @@ async def check_exposure(addresses: Sequence[Address], authentication: Authentic
 
 
 def reached_by_others(addresses: Sequence[Address]) -> list[str]:
-    """Those of the addresses that other machines reach."""
+    """Return those of the addresses that other machines reach."""
     return [one.authority for one in addresses if not is_loopback(one.authority.rpartition(":")[0])]

@@ -1,4 +1,4 @@
-"""JSON bodies: bounded, read after it is known who calls, and described in the document."""
+"""JSON bodies: bounded in size, read once the caller is known, and described in the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Body = TypeVar("Body", bound=BaseModel)
 
 
 async def receive_json(request: Request, pace: BodyRatePolicy, model: type[Body], *, required: bool = True) -> Body:
-    """The request's body; one that need not be there may be empty or null, which stands for no field at all.
+    """Return the request's body. One that is not required may be empty or null: it then has no fields.
 
     Raises:
-        InvalidRequest, RequestValidationError: it is not of the form.
-        UploadTooLarge, and what the pace does.
+        InvalidRequest, RequestValidationError: the body does not fit the model.
+        UploadTooLarge, and what `BodyRatePolicy.iter_body` does.
     """
     text = await read_body(request, pace)
     try:
@@ -37,7 +37,7 @@ async def receive_json(request: Request, pace: BodyRatePolicy, model: type[Body]
 
 
 def json_body(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
-    """How such a body stands in the document."""
+    """Return how this body is described in the OpenAPI document."""
     schema = model.model_json_schema()
     shape = schema if required else {"anyOf": [schema, {"type": "null"}]}
     return {"requestBody": {"required": required, "content": {"application/json": {"schema": shape}}}}

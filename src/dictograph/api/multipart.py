@@ -1,4 +1,4 @@
-"""A multipart form while it arrives: fields are collected, the one file's bytes are passed on at once."""
+"""A multipart form while it arrives: fields are collected, the file's bytes are passed on at once."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from dictograph.errors import InvalidRequest, UploadIncomplete
 _MAX_FIELDS = 64
 _MAX_FIELD_BYTES = 64 * 1024
 _MAX_HEADER_BYTES = 8 * 1024
-#: Everything of the body that is not the file's bytes: fields, headers, boundaries, what is around them.
+#: Everything of the body that is not the file's bytes: fields, headers, boundaries, and the bytes around them.
 _MAX_BESIDE_BYTES = 1024 * 1024
-#: Lines that begin with the boundary. A form has one for each part; more are in the file, where none may be (RFC 2046,
-#: section 5.1.1), and have the parser look at every byte by itself: hundreds of times its work.
+#: Lines that begin with the boundary. A form has one for each part. If there are more, they are in the file, where none
+#: may be (RFC 2046, section 5.1.1). They make the parser check every byte by itself: hundreds of times the work.
 _MAX_DELIMITERS = 1024
 
-#: A parameter of a header, its value quoted or not; a quote that nobody closes goes to the end.
+#: A parameter of a header, its value quoted or not. A quote that is not closed goes to the end.
 _PARAMETER = re.compile(r';\s*([^\s;="]+)\s*=\s*("(?:[^"\\]|\\.)*"?|[^;]*)')
-#: A value that says how it is encoded (RFC 8187).
+#: A value that names its encoding (RFC 8187).
 _EXTENDED = re.compile(r"(utf-8|iso-8859-1)'[^']*'((?:%[0-9a-f]{2}|[ -$&-~])+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class FormRules:
-    """What a contract's form is like.
+    """The form that a contract expects.
 
     Args:
         file: the name of the part that is the file.
-        repeated: whether a field may come several times, as `name[]` does for a list; else that is refused.
+        repeated: whether a field may come several times, as `name[]` does for a list. If not, the form is refused.
     """
 
     file: str = "file"
@@ -47,7 +47,7 @@ NATIVE_RULES = FormRules()
 
 @dataclass(frozen=True, slots=True)
 class FileStart:
-    """The file's part begins; `fields` is what has come before it."""
+    """The file's part begins. `fields` are the fields before it."""
 
     filename: str
     fields: Mapping[str, str]
@@ -64,7 +64,7 @@ class MultipartReader:
     """Reads a multipart/form-data body piece by piece.
 
     `values` are the fields' values, in the order in which they came. Every method raises MalformedBody, InvalidRequest
-    or UploadIncomplete, saying what is wrong with the form.
+    or UploadIncomplete, with a message about the fault in the form.
     """
 
     def __init__(self, content_type: str, rules: FormRules = NATIVE_RULES) -> None:
@@ -95,16 +95,16 @@ class MultipartReader:
 
     @property
     def ended(self) -> bool:
-        """Whether all fields have come."""
+        """Tell whether all fields have come."""
         return self._ended
 
     @property
     def fields(self) -> dict[str, str]:
-        """The fields, each with its last value."""
+        """Return the fields, each with its last value."""
         return {name: values[-1] for name, values in self.values.items()}
 
     def feed(self, data: bytes) -> Iterator[FileStart | FileChunk]:
-        """Take a piece of the body; gives what it brings of the file."""
+        """Parse a piece of the body, and yield the parts of the file in it."""
         self._count_delimiters(data)
         try:
             self._parser.write(data)
@@ -117,7 +117,7 @@ class MultipartReader:
         yield from found
 
     def finish(self) -> str:
-        """The body has ended; returns the file's name."""
+        """Return the file's name, once the body has ended."""
         if not self._ended:
             raise UploadIncomplete("The upload ended before its form did: its closing boundary is missing.")
         if self.filename is None:
@@ -228,10 +228,10 @@ def _boundary(content_type: str) -> bytes:
 
 
 def _filename(disposition: str, options: Mapping[bytes, bytes]) -> str | None:
-    """The file's name; None for a part that is no file.
+    """Return the file's name; None for a part that is no file.
 
-    `filename*` is not meant for forms (RFC 7578, section 4.2). Standard clients send it all the same for names that
-    ASCII has no letters for: alone, or beside a `filename` that is written as mail writes it.
+    `filename*` is not meant for forms (RFC 7578, section 4.2). Standard clients still send it for names with letters
+    that are not ASCII: alone, or beside a `filename` that is encoded as in mail.
     """
     if (extended := _extended_filename(disposition)) is not None:
         return extended

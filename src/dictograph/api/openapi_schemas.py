@@ -1,4 +1,4 @@
-"""What the OpenAPI document says beyond what FastAPI finds out by itself."""
+"""The parts of the OpenAPI document that FastAPI does not derive by itself."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ _METADATA = "Your own data, kept with the job and given back: a JSON object of a
 
 
 def problems(*statuses: int, public: bool = False) -> Responses:
-    """The error answers of an operation, beside those that can always come. A public one asks for no key."""
+    """Return an operation's error answers, with those that can always come. A public operation needs no key."""
     always = {403, 500, 503} if public else {400, 401, 403, 429, 500, 503}
     return {status: {"model": ProblemView, "description": _SAID[status]} for status in sorted({*statuses, *always})}
 
 
 def creation_body() -> dict[str, Any]:
-    """The two bodies of POST /v1/transcriptions."""
+    """Return the two bodies of POST /v1/transcriptions."""
     return {
         "requestBody": {
             "required": True,
@@ -61,13 +61,13 @@ def creation_body() -> dict[str, Any]:
 
 
 def transcript_content() -> dict[str, Any]:
-    """The media types of a transcript."""
+    """Return the media types of a transcript."""
     texts = {kind.media_type: {"schema": {"type": "string"}} for kind in FORMATS.values()}
     return texts | {"application/json": {"schema": {"type": "object"}}}
 
 
 def event_content() -> dict[str, Any]:
-    """The records of an event stream."""
+    """Return the schema of an event stream's records."""
     types = [
         "created", "started", "engine", "language", "plan", "warning", "segments", "restarted", "retrying", "released",
         "retried", "completed", "failed", "cancelled", "queue", "snapshot", "deleted",
@@ -127,7 +127,7 @@ def _json_schema() -> dict[str, Any]:
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema of an option in a form, where leaving it out is the only way to say null."""
+    """Return the schema of an option in a form. There, null can only be given by leaving the option out."""
     if "anyOf" not in schema:
         return schema
     rest = {name: value for name, value in schema.items() if name not in ("anyOf", "default")}

@@ -28,13 +28,13 @@ log = logging.getLogger(__name__)
 #: Web pages of any origin.
 ANY_ORIGIN = "*"
 
-#: Makes the answer for an error: one of ours, a request that is not of the documented form, or a fault of ours.
+#: Makes the answer for an error: a DictographError, a request that is not of the documented form, or (None) our fault.
 Render = Callable[[Request, DictographError | RequestValidationError | None], Response]
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a surface is made of. `pace` is asked of clients that send bodies."""
+    """What a surface is made of. `pace` is the least rate at which clients must send bodies."""
 
     services: Services
     settings: Settings
@@ -43,9 +43,12 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """A contract's routes. `origins`: the web pages that may call them, beside those of the settings; ANY_ORIGIN for
-    all. `methods` are allowed to such pages. `changing`: paths where a GET changes something, so that other pages may
-    not even ask. `refusal` makes the answer for other pages and for unknown hosts."""
+    """A contract's routes.
+
+    `origins` are the web pages that may call the routes, beside those of the settings; ANY_ORIGIN means all pages.
+    `methods` are the methods that these pages may use. `changing` are paths where a GET changes something: other pages
+    may not call them at all. `refusal` makes the answer for other pages and for unknown hosts.
+    """
 
     contract: Contract
     routers: Sequence[APIRouter]
@@ -59,12 +62,12 @@ class Surface:
         object.__setattr__(self, "routes", [route for router in self.routers for route in router.routes])
 
     def owns(self, scope: Scope) -> bool:
-        """Whether one of its routes has this path, whatever the method."""
+        """Tell whether one of its routes has this path, with any method."""
         return any(route.matches(scope)[0] is not Match.NONE for route in self.routes)
 
 
 def route_class(render: Render) -> type[APIRoute]:
-    """A class of routes whose errors are answered by `render`; None stands for a fault of ours, which is logged."""
+    """Return a class of routes whose errors `render` answers. It gets None for a fault of ours, which is logged."""
 
     class Translated(APIRoute):
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

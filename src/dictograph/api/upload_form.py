@@ -1,4 +1,4 @@
-"""The form of an upload as it comes: the fields before its file, the file into its session, the fields after it."""
+"""The form of an upload as it arrives: the fields before its file, the file into its session, the fields after it."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from dictograph.api.server.body_rate import BodyRatePolicy
 from dictograph.errors import UploadTooLarge
 from dictograph.service.upload_session import UploadSession
 
-#: What a form has around its file: more is refused before a byte of it is read.
+#: Bytes that a form may have beside its file. More is refused before the body is read.
 _FORM_BYTES = 1024 * 1024
 
 
 class UploadForm(MultipartReader):
-    """A multipart form that is read from its request, in two steps: what is wrong with the fields before the file can
-    be said before the file is read. Both raise what Form and Pace do.
+    """A multipart form that is read from its request in two steps. So errors in the fields before the file can be
+    reported before the file is read. Both steps raise what MultipartReader and BodyRatePolicy do.
     """
 
     def __init__(self, request: Request, pace: BodyRatePolicy, limit: int, rules: FormRules = NATIVE_RULES) -> None:
-        """The file may have `limit` bytes.
+        """Begin with the request's headers. The file may have `limit` bytes.
 
         Raises:
             MalformedBody, UnsupportedMediaType: the request has no form.
-            UploadTooLarge: the length that is announced is too much.
+            UploadTooLarge: the announced length is too large.
         """
         super().__init__(request.headers.get("content-type", ""), rules)
         _check_announced(request, limit)
@@ -31,7 +31,7 @@ class UploadForm(MultipartReader):
         self._file_bytes: list[bytes] = []
 
     async def read_fields(self) -> str:
-        """Read up to the file; returns the file's name. More fields may follow it.
+        """Read up to the file, and return the file's name. More fields may follow it.
 
         Raises:
             InvalidRequest: there is no file.
@@ -42,7 +42,7 @@ class UploadForm(MultipartReader):
         return self.finish() if self.filename is None else self.filename
 
     async def read_file(self, upload: UploadSession, head: bytes = b"") -> None:
-        """Read the rest of the form, its file into `upload`. `head` stands before the file's bytes, if it has any.
+        """Read the rest of the form, its file into `upload`. `head` is written before the file's bytes, if it has any.
 
         Raises:
             UploadTooLarge, UploadIncomplete, StorageFull, StorageUnavailable.
@@ -56,7 +56,7 @@ class UploadForm(MultipartReader):
         self.finish()
 
     async def _read(self) -> bool:
-        """Take the next piece of the body; False at its end."""
+        """Read the next piece of the body. Return False at its end."""
         piece = await anext(self._pieces, None)
         found = [] if piece is None else self.feed(piece)
         self._file_bytes = [one.data for one in found if isinstance(one, FileChunk)]

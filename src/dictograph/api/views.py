@@ -27,7 +27,7 @@ Moment = Annotated[
     datetime, PlainSerializer(_iso, return_type=str), WithJsonSchema({"type": "string", "format": "date-time"})
 ]
 
-#: When a model was made is not known here, and clients of OpenAI's want a number: 2022-09-21.
+#: The day on which a model was made is not known here, but OpenAI's clients need a number. This is 2022-09-21.
 MODELS_CREATED = 1_663_718_400
 
 _EXAMPLE_ID = "0b5a3a3e-6c0c-4f5e-9d35-0d6f0f6f2f57"
@@ -203,7 +203,7 @@ class StatusView(BaseModel):
 
 
 def job_view(job: Job, queue_estimate: QueueEstimate) -> JobView:
-    """A job as clients see it."""
+    """Return a job as clients see it."""
     frozen, here = job.frozen, f"/v1/transcriptions/{job.id}"
     return JobView(
         id=job.id,
@@ -269,7 +269,7 @@ def status_view(status: Status, version: str) -> StatusView:
 
 
 def models_memory_view(states: Iterable[Mapping[str, Any]]) -> ModelsMemoryView | None:
-    """Of these workers together; None when none of them tells of it."""
+    """Return the memory of these workers together; None when none of them reports it."""
     told = [memory for state in states if isinstance(memory := state.get("models_memory"), Mapping)]
     if not told:
         return None
@@ -291,7 +291,7 @@ def _worker_view(worker: WorkerState) -> WorkerView:
 def _source_view(source: Source) -> SourceView:
     if source.kind is SourceKind.URL:
         return SourceView(kind=source.kind, url=without_secrets(source.location), path=None)
-    # An object's name is an affair of the storage.
+    # An object's name is internal to the storage.
     return SourceView(kind=source.kind, url=None, path=source.location if source.kind is SourceKind.PATH else None)
 
 
@@ -300,9 +300,9 @@ def _error_view(error: ErrorRecord) -> ErrorView:
 
 
 def without_secrets(url: str) -> str:
-    """Signed URLs carry their signature in the query; it is nobody's business but the worker's."""
+    """Return the URL without user, query and fragment. A signature is in the query: only the worker needs it."""
     try:
         parts = urlsplit(url)
-    except ValueError:  # an older system's, which was never looked at
+    except ValueError:  # an older system's URL, which was never checked
         return url.partition("?")[0].partition("#")[0].rpartition("@")[2]
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

@@ -20,10 +20,10 @@ _LONG_S = 3600.0
 
 
 async def until_ended(services: Services, job: Job, request: Request) -> Job:
-    """The job once it has ended, however long that takes.
+    """Return the job once it has ended. The wait has no limit.
 
     Raises:
-        ClientDisconnect: nobody waits any more. The job goes on.
+        ClientDisconnect: the client has gone. The job goes on.
         ServerBusy: the service stops. The job goes on later.
         NotFound: the job was deleted.
     """
@@ -33,15 +33,15 @@ async def until_ended(services: Services, job: Job, request: Request) -> Job:
 
 
 async def wait_for_end(services: Services, job: Job, seconds: float) -> Job:
-    """The job once it has ended, or as it is after so long. Raises ServerBusy, NotFound."""
+    """Return the job once it has ended, or as it is after `seconds`. Raises ServerBusy, NotFound."""
     return job if job.status.ended else await _wait(services, job, seconds)
 
 
 async def kept_alive(
     services: Services, job: Job, seconds: float, answer: AsyncGenerator[bytes, None]
 ) -> AsyncGenerator[bytes, None]:
-    """A JSON answer to come, once the job is completed; a space now and after each `seconds` until then. White space
-    before a value is no part of it (RFC 8259, section 2). Raises what `until_ended_or` and `check_completed` do."""
+    """Yield a JSON answer once the job is completed. Until then, yield a space now and after each `seconds`. White
+    space before a value is no part of it (RFC 8259, section 2). Raises what `wait_for_end` and `check_completed` do."""
     async with aclosing(answer):
         while not job.status.ended:
             yield b" "
@@ -52,8 +52,8 @@ async def kept_alive(
 
 
 async def abort_on_error(job: Job, answer: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    """An answer that has begun, so that no status can tell of an error: the connection is cut instead, and the client
-    comes again. Raises BrokenOff."""
+    """Yield an answer that has begun. Its status can no longer report an error, so the connection is cut instead, and
+    the client tries again. Raises BrokenOff."""
     async with aclosing(answer):
         try:
             async for block in answer:
@@ -63,7 +63,7 @@ async def abort_on_error(job: Job, answer: AsyncGenerator[bytes, None]) -> Async
 
 
 def check_completed(job: Job) -> None:
-    """Raises what the job has failed with, or JobStateConflict when it was cancelled."""
+    """Raise the error of a failed job, or JobStateConflict when the job was cancelled."""
     if job.status is JobStatus.COMPLETED:
         return
     if job.error is None:
@@ -72,7 +72,7 @@ def check_completed(job: Job) -> None:
 
 
 async def cancel_on_disconnect(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """What comes of `work`; it is given up when the client closes its connection. Raises ClientDisconnect."""
+    """Return the result of `work`. Cancel it when the client closes its connection. Raises ClientDisconnect."""
     working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_until_gone(request))
     try:
         await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)

@@ -1,4 +1,4 @@
-"""How slowly a client may send a body: it is given up when nothing comes, and when next to nothing comes."""
+"""How slowly a client may send a body. It is given up when nothing arrives, or next to nothing."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from starlette.requests import ClientDisconnect, Request
 from dictograph.api.error_responses import EncodedBody, RequestTimeout, UploadTooSlow
 from dictograph.errors import UploadIncomplete
 
-#: Over so many seconds of waiting a client's rate is measured.
+#: A client's rate is measured over this many seconds of waiting.
 WINDOW_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class BodyRatePolicy:
-    """What is asked of a client that sends a body.
+    """The least rate at which a client must send a body.
 
     Args:
-        idle_timeout: the most seconds in which nothing comes.
-        min_rate: bytes a second, while it is the client that is waited for; 0: any rate.
+        idle_timeout: the most seconds in which nothing may arrive.
+        min_rate: bytes a second, measured only while the service waits for the client; 0: any rate.
     """
 
     idle_timeout: float = 60.0
     min_rate: int = 1024
 
     async def iter_body(self, request: Request) -> AsyncIterator[bytes]:
-        """The body as it comes.
+        """Yield the body as it arrives.
 
         Raises:
-            EncodedBody: it would have to be decoded first.
+            EncodedBody: the body would have to be decoded first.
             RequestTimeout: nothing came for too long.
             UploadTooSlow: too little came for too long.
             UploadIncomplete: the client has gone.
@@ -44,7 +44,7 @@ class BodyRatePolicy:
             piece = await self._next(stream)
             if piece is None:
                 return
-            # Only waiting counts: what the service takes to put a piece away is not the client's fault.
+            # Only waiting counts: the time that the service takes to store a piece is not the client's fault.
             waited, size = waited + time.monotonic() - began, size + len(piece)
             if waited >= WINDOW_S:
                 self._check(size / waited)
@@ -69,7 +69,7 @@ class BodyRatePolicy:
 
 
 def _check_encoding(request: Request) -> None:
-    """Nothing is decompressed: what is stored would be larger by any factor than what was sent."""
+    """Refuse encoded bodies. If they were decompressed, the stored file could be any number of times larger."""
     for coding in ",".join(request.headers.getlist("content-encoding")).split(","):
         if coding.strip().lower() not in ("", "identity"):
             raise EncodedBody(

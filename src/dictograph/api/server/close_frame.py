@@ -1,4 +1,4 @@
-"""Where a WebSocket's client begins to close, found in its bytes before anybody acts on them."""
+"""The first close frame of a WebSocket's client, found in its bytes before they are parsed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MORE_LENGTH = {126: 2, 127: 8}
 
 
 class CloseFrameSplitter:
-    """Follows a client's frames (RFC 6455, section 5.2) and divides its bytes at the first that closes."""
+    """Follows a client's frames (RFC 6455, section 5.2) and divides its bytes at the first close frame."""
 
     def __init__(self) -> None:
         self._head = bytearray()
@@ -20,9 +20,9 @@ class CloseFrameSplitter:
         self._sizes: list[int] = []
 
     def divide(self, data: bytes, most: int | None = None) -> tuple[bytes, bytes]:
-        """Return what comes before the close frame, and what comes from there on; that is empty while there is none.
+        """Return the bytes before the close frame, and the bytes from there on. The rest is empty if there is none.
 
-        With `most`, the rest may also begin with the frame after so many; `begins_with_close` tells which it is.
+        With `most`, the rest may also begin after this number of frames. `begins_with_close` tells which it is.
         """
         at, self._sizes = 0, []
         while at < len(data):
@@ -39,7 +39,7 @@ class CloseFrameSplitter:
 
     @property
     def sizes(self) -> list[int]:
-        """The payloads' sizes, in bytes, of the frames whose heads ended in the latest bytes."""
+        """Return the payloads' sizes, in bytes, of the frames whose heads ended in the latest bytes."""
         return self._sizes
 
     def _end_of_head(self) -> None:

@@ -1,4 +1,4 @@
-"""A client's connection: HTTP/1.1 or a WebSocket, with limits on what it may cost."""
+"""A client's connection: HTTP/1.1 or a WebSocket, with limits on the resources it may use."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from dictograph.errors import DictographError, RequestError, ServerBusy
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """What connections may cost.
+    """The resources that connections may use.
 
     Args:
         headers_timeout: seconds that a client may take for a request's line and headers.
-        per_client: connections that one address may have; 0: as many as there is room for.
-        most: connections that all may have.
-        unread_timeout: seconds that a client may take next to nothing of what it is sent.
+        per_client: connections that one address may have; 0: no limit but `most`.
+        most: connections of all clients together.
+        unread_timeout: seconds in which a client may read next to nothing of what it is sent.
     """
 
     headers_timeout: float = 20.0
@@ -39,10 +39,11 @@ class ConnectionLimits:
 
 
 class Connection(LingeringClose, WriteTimeoutMixin, H11Protocol):
-    """HTTP/1.1 that gives a client only so long for the head of each request ("slowloris"), takes no more
-    connections than there is room for, and has the one shape of errors for what is no HTTP at all.
+    """HTTP/1.1 with a time limit on the head of each request ("slowloris") and a limit on the number of connections.
+    Bytes that are no HTTP get an answer in the one shape of errors, too.
 
-    Chunks are read by turns, a few at a time, so that a client that sends many small ones delays only itself.
+    Chunks are read in turns (see ReadTurns), a few at a time. So a client that sends many small chunks delays only
+    itself.
     """
 
     def __init__(self, *args: Any, limits: ConnectionLimits, turns: ReadTurns, **more: Any) -> None:
@@ -69,7 +70,7 @@ class Connection(LingeringClose, WriteTimeoutMixin, H11Protocol):
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             error = self._parser.fault or RequestError("The request is no HTTP/1.1 that can be understood.")
             self.transport.write(_plain(error_response(error, {"connection": "close"})))
-        # else it is in the middle of an answer; there is no room for another
+        # else an answer has begun, and no other can be written
         self._drop_request()
         self.close_lingering()
 
@@ -80,10 +81,10 @@ class Connection(LingeringClose, WriteTimeoutMixin, H11Protocol):
         super().handle_websocket_upgrade(event)
         socket = self.transport.get_protocol()
         if isinstance(socket, Socket) and not socket.handshake_initiated:
-            # Its parser has stricter limits than ours, and says nothing when they are overstepped.
+            # Its parser has stricter limits than ours, and sends no answer when they are exceeded.
             self._end(RequestError("The request for a WebSocket cannot be understood."))
         elif isinstance(socket, Socket) and (rest := self.conn.trailing_data[0]):
-            socket.data_received(rest)  # what came together with the request
+            socket.data_received(rest)  # bytes that came together with the request
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -93,7 +94,7 @@ class Connection(LingeringClose, WriteTimeoutMixin, H11Protocol):
         self._read(in_turn=False)
 
     def _read(self, *, in_turn: bool) -> None:
-        """Read as much as one step allows; what is left waits for the next, and the client waits meanwhile."""
+        """Read as much as one step allows. The rest waits for the next step, and the client waits meanwhile."""
         self._parser.begin_step(in_turn=in_turn)
         super().handle_events()
         if self._handed_over or self.transport.is_closing():
@@ -116,7 +117,7 @@ class Connection(LingeringClose, WriteTimeoutMixin, H11Protocol):
             self._watch()
 
     def _drop_request(self) -> None:
-        """Whatever answers the request is told that its client has gone."""
+        """Tell the application that answers the request that its client has gone."""
         if self.cycle is not None:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
@@ -138,7 +139,7 @@ class Connection(LingeringClose, WriteTimeoutMixin, H11Protocol):
         self.transport.close()
 
     def _watch(self) -> None:
-        """Between requests the time runs; within one it does not: bodies have a limit of their own."""
+        """Run the timer between requests, not within one: bodies have their own limit."""
         if self._handed_over:
             return
         if self.cycle is not None and not self.cycle.response_complete:
@@ -157,7 +158,7 @@ def _client(connection: Any) -> str:
 
 
 def _plain(answer: Response) -> bytes:
-    """An answer as it is written when there is no request that it would belong to."""
+    """Return an answer's bytes, as they are written when no request belongs to it."""
     line = f"HTTP/1.1 {answer.status_code} {HTTPStatus(answer.status_code).phrase}\r\n".encode()
     head = b"".join(b"%b: %b\r\n" % header for header in answer.raw_headers)
     return line + head + b"\r\n" + bytes(answer.body)

@@ -1,23 +1,23 @@
-"""How many connections there is room for. Beside them, descriptors are needed for everything else."""
+"""The number of connections that the limit of open files allows. Everything else needs descriptors, too."""
 
 from __future__ import annotations
 
 import resource
 
-#: More than this is no use to one process.
+#: More connections than this are of no use to one process.
 _MOST = 8192
 
-#: Descriptors that the database, the children and what they work on get in any case.
+#: Descriptors that are kept for the database, the child processes and their files.
 _KEPT = 128
 
-#: A connection may hold an open file as well: its upload.
+#: Descriptors of one connection: it may have an open file as well, its upload.
 _EACH = 2
 
 
 def raise_fd_limit() -> int:
-    """Raise the process's limit of open files as far as that is of use; returns how many connections it leaves.
+    """Raise the process's limit of open files as far as that is of use. Return the number of connections it allows.
 
-    Without a limit on connections, whoever opens enough of them takes the last descriptor from the
+    Without a limit on connections, a client that opens enough of them takes the last descriptor from the
     jobs that run.
     """
     wanted = _MOST * _EACH + _KEPT
@@ -29,5 +29,5 @@ def raise_fd_limit() -> int:
 
 
 def connections_within(files: int) -> int:
-    """How many connections a process may have that may have so many files open."""
+    """Return the number of connections for a process that may have `files` files open."""
     return max(16, min(_MOST, (files - _KEPT) // _EACH))

@@ -1,12 +1,12 @@
-"""Who may call: a Host allow-list against DNS rebinding, an Origin check against other people's web pages.
+"""Host and Origin checks: a Host allow-list against DNS rebinding, an Origin check against other web pages.
 
 A web page can make a browser send requests to a service on loopback, and by DNS rebinding even read the
-answers. The first is met by the Origin that browsers add to all unsafe requests and WebSockets, the
-second by the Host, which then names the page's own domain.
+answers. The Origin, which browsers add to all unsafe requests and WebSockets, stops the first. The Host stops the
+second: with DNS rebinding it names the page's own domain.
 
-No page has a key. So whoever shows one may call the service by any name; and so may everybody on an address that
-others reach, as soon as there are keys, or on routes that need none there: a page learns nothing by a strange
-name that its visitor's network does not tell to all it has.
+No page has a key. So a caller with a valid key may call the service by any name. On an address that other machines
+reach, every caller may do so, as soon as there are keys, or on routes that need none there: by a strange name a page
+learns nothing that every machine in its visitor's network could not read as well.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from dictograph.settings.model import Settings
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-#: What may be asked under any name.
+#: The path that may be called under any name.
 _HEALTH = "/health"
 
 _PORTS = {"http": 80, "https": 443}
@@ -39,7 +39,7 @@ _EXPOSED = "location, x-request-id, x-transcript-complete, idempotency-replayed,
 
 
 class HostOriginMiddleware:
-    """Lets through what may come; around everything else of the application."""
+    """Lets allowed requests through to the application, and refuses the others."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class HostOriginMiddleware:
         origins: frozenset[str],
         surfaces: Sequence[Surface] = (),
     ) -> None:
-        """`origins` may call everything; a surface may allow more of them its own routes."""
+        """Keep the allow-lists. `origins` may call everything; a surface may allow more origins for its own routes."""
         self._app = app
         self._authentication = authentication
         self._hosts = hosts
@@ -78,15 +78,15 @@ class HostOriginMiddleware:
         if shared:
             send = _sharing(send, headers["origin"])
         elif origin is None and surface is not None and ANY_ORIGIN in surface.origins:
-            send = _sharing(send, ANY_ORIGIN)  # so that whoever keeps the answer may hand it to any page
+            send = _sharing(send, ANY_ORIGIN)  # so that a cache may give the answer to any page
         await self._app(scope, receive, send)
 
     async def _check_host(self, given: str, scope: Scope, surface: Surface | None) -> None:
         if scope["path"] == _HEALTH and scope["type"] == "http":
-            return  # it tells nothing, and what watches a service calls it by whatever name it has there
+            return  # it reveals nothing, and monitoring calls a service by any name
         host = host_of(given)
-        # The address that was connected to is a number, and no page can have a number for its name
-        # unless it came from there.
+        # The address of this end of the connection is a number. A page can have this number as its name only if it
+        # came from there.
         here = (scope.get("server") or ("",))[0]
         if host and (host in self._hosts or host == here or await self._may_call_by_any_name(scope, surface)):
             return
@@ -106,18 +106,18 @@ class HostOriginMiddleware:
 
 
 def known_hosts(settings: Settings) -> frozenset[str]:
-    """The names that requests may be addressed to."""
+    """Return the names that requests may be addressed to."""
     named = [*(Address.parse(one).authority for one in settings.listen), *settings.allowed_hosts]
     return _LOOPBACK | {host for name in named if (host := host_of(name)) not in ("0.0.0.0", "::", "")}
 
 
 def known_origins(origins: Iterable[str]) -> frozenset[str]:
-    """Origins in the form in which they are compared."""
+    """Return origins in the form in which they are compared."""
     return frozenset(origin for given in origins if (origin := _origin(given)) is not None and origin != "null")
 
 
 def host_of(authority: str) -> str:
-    """The host of HOST, HOST:PORT or [ADDRESS]:PORT, in small letters; empty when there is none."""
+    """Return the host of HOST, HOST:PORT or [ADDRESS]:PORT, in small letters; empty when there is none."""
     try:
         return (urlsplit(f"//{authority}").hostname or "").rstrip(".")
     except ValueError:
@@ -125,7 +125,7 @@ def host_of(authority: str) -> str:
 
 
 def _origin(given: str | None) -> str | None:
-    """An Origin as scheme://host:port with the port always there; "null" for what is none."""
+    """Return an Origin as scheme://host:port, always with the port; "null" for a value that is no origin."""
     if given is None:
         return None
     try:
@@ -139,7 +139,7 @@ def _origin(given: str | None) -> str | None:
 
 
 def _changes(scope: Scope, surface: Surface | None) -> bool:
-    """Whether it may change something. A WebSocket counts as that: whoever opens it can read from it."""
+    """Tell whether the request may change something. A WebSocket counts: a page that opens it can read from it."""
     if scope["type"] != "http" or scope["method"] in _UNSAFE:
         return True
     return surface is not None and scope["path"] in surface.changing and scope["method"] != "OPTIONS"
@@ -158,8 +158,8 @@ def _check_origin(origin: str | None, headers: Headers) -> None:
 
 
 def _same_origin(origin: str, host: str) -> str:
-    """This service's origin as a page of it would send it. The scheme is the page's: a proxy in front
-    may speak TLS where we do not."""
+    """Return this service's origin as one of its own pages would send it. The scheme is the page's: a proxy in front
+    may use TLS where we do not."""
     scheme = origin.partition(":")[0]
     return _origin(f"{scheme}://{host}") or ""
 

@@ -10,11 +10,11 @@ import h11
 from dictograph.api.server.piece_meter import PieceMeter
 from dictograph.errors import DictographError, RequestError
 
-#: So many events at most are read in one step: 5 µs each for the smallest chunks.
+#: The most events that are read in one step: 5 µs each for the smallest chunks.
 _EVENTS = 64
 
-#: h11 gets so many bytes at a time. It looks at the size of a head, or of the trailers behind a body, only while their
-#: end has not come: what comes whole could have any size.
+#: The number of bytes that h11 gets at a time. It checks the size of a head, or of the trailers behind a body, only
+#: while their end has not come. A head that came whole could have any size.
 _SLICE = 16 * 1024
 
 #: The most lines of a head. Every line costs as much as 1 KiB of a body.
@@ -24,10 +24,10 @@ _END_OF_HEAD = re.compile(rb"\n\r?\n")
 
 
 class StepwiseParser(h11.Connection):
-    """h11's parser for a server, which is given bytes as they come and reads only as many as a step allows.
+    """h11's parser for a server. It takes bytes as they arrive, and reads only as many as a step allows.
 
-    When the step's events are used up, `next_event` says NEED_DATA, and `has_more` tells that bytes are left.
-    `fault` is what is wrong with a request beyond HTTP's grammar; `next_event` raises for it what h11 raises.
+    When the step's events are used up, `next_event` returns NEED_DATA, and `has_more` is true if bytes are left.
+    `fault` is a fault of the request beyond HTTP's grammar; `next_event` then raises what h11 raises.
     """
 
     def __init__(self, max_head: int) -> None:
@@ -42,7 +42,7 @@ class StepwiseParser(h11.Connection):
 
     @property
     def trailing_data(self) -> tuple[bytes, bool]:
-        """All bytes that nobody has read, and whether the client has ended."""
+        """Return all bytes that were not read, and whether the client has ended."""
         data, ended = super().trailing_data
         return data + bytes(self._waiting), ended
 
@@ -50,8 +50,8 @@ class StepwiseParser(h11.Connection):
         self._waiting += data
 
     def begin_step(self, *, in_turn: bool) -> None:
-        """Allow another step. Chunks, trailers, and requests that came together with the one before, are read by turns:
-        nothing of them is without `in_turn`."""
+        """Allow another step. Chunks, trailers, and requests that came together with the one before, are read in turns
+        (see ReadTurns): without `in_turn`, nothing of them is read."""
         self.has_more = False
         self._is_pipelined = self._is_pipelined and not in_turn
         self._events_left = 0 if (self._is_chunked or self._is_pipelined) and not in_turn else _EVENTS

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-#: How long what the client still sends is thrown away, in seconds.
+#: Seconds for which the bytes that the client still sends are thrown away.
 LINGER_S = 2.0
 
 
 class LingeringClose:
-    """For a protocol whose last words a client should be able to read.
+    """For a protocol whose last message a client should be able to read.
 
     A socket that is closed with bytes unread is reset, and the client may never see what was written last. So our half
-    is closed first, and what still comes is thrown away unread until the client closes too, or for LINGER_S seconds.
+    is closed first. Bytes that still arrive are thrown away unread, until the client closes too, or for LINGER_S
+    seconds.
     """
 
     transport: asyncio.Transport

@@ -1,4 +1,4 @@
-"""How small the pieces are in which a client sends: each costs as much as a large one."""
+"""The size of the pieces in which a client sends. A small piece costs as much as a large one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 
 from dictograph.api.error_responses import AbsurdChunking
 
-#: After this many pieces their mean size is looked at.
+#: After this many pieces their mean size is checked.
 PIECES = 2048
 
 #: The least mean size, in bytes. 20 ms of speech at 8 kbit/s are 20 bytes.
@@ -14,10 +14,10 @@ LEAST_MEAN = 16
 
 
 class PieceMeter:
-    """Counts pieces of a body (chunks) or of a conversation (frames).
+    """Counts pieces of a body (chunks) or of a WebSocket session (frames).
 
-    `at_rest` is how many seconds so many pieces may take to be harmless, however small they are; None: any number is
-    too many. A conversation may last for days, and pings are small.
+    `at_rest`, in seconds: if PIECES pieces take this long or longer, they are harmless, however small they are. None:
+    no time is long enough. A WebSocket session may last for days, and pings are small.
     """
 
     def __init__(self, at_rest: float | None = None) -> None:
@@ -27,7 +27,7 @@ class PieceMeter:
         self._since = time.monotonic()
 
     def add(self, size: int, ends: bool = True) -> None:
-        """Count `size` bytes; `ends` tells whether their piece ends with them. Raises AbsurdChunking."""
+        """Count `size` bytes. `ends`: whether their piece ends with them. Raises AbsurdChunking."""
         self._bytes += size
         self._pieces += ends
         if self._pieces < PIECES:
@@ -41,6 +41,6 @@ class PieceMeter:
             )
 
     def begin(self) -> None:
-        """Count anew: another body begins."""
+        """Begin to count anew, for another body."""
         self._pieces = self._bytes = 0
         self._since = time.monotonic()

@@ -1,4 +1,4 @@
-"""Turns at reading: clients whose bytes take long to read wait for each other, and nobody else waits for them."""
+"""Turns at reading: clients whose bytes take long to read wait for each other. No other client waits for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every answer has around it: an id, safe headers, no traceback; and an end that clients can hear."""
+"""What every answer gets: an id, safe headers, no traceback, and an end that clients can detect."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dictograph.api.error_responses import unexpected
 
 log = logging.getLogger(__name__)
 
-#: How long a client that was refused in the middle of its upload is listened to, in seconds.
+#: Seconds for which the service still reads from a client that was refused in the middle of its upload.
 LINGER_S = 5.0
 
 
@@ -24,7 +24,7 @@ _ABNORMAL = 1006
 
 
 class BrokenOff(Exception):
-    """An answer has begun and cannot be brought to its end: the client must not take what it has for all."""
+    """An answer has begun and cannot be completed. The client must not take what it has for the whole answer."""
 
 
 _SAFE = {
@@ -37,7 +37,7 @@ _SAFE = {
 
 
 class ResponseMiddleware:
-    """Around the whole application."""
+    """Wraps the whole application: sets the headers of every answer, and answers for faults of ours."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -50,7 +50,7 @@ class ResponseMiddleware:
         try:
             await self._app(scope, exchange.receive, exchange.send)
         except BrokenOff as error:
-            # Without its end the server closes the connection: that is what the client is to see.
+            # An answer without its end makes the server close the connection. The client is meant to see that.
             log.warning("request %s: %s %s: %s", exchange.id, scope.get("method", "WebSocket"), scope["path"], error)
         except WebSocketDisconnect:
             log.debug("request %s: WebSocket %s: its client has gone", exchange.id, scope["path"])
@@ -92,7 +92,7 @@ class _Exchange:
             message = {"type": "http.response.body", "body": b""}
         try:
             await self._send(message)
-        except OSError as error:  # by ASGI's words: the client has gone
+        except OSError as error:  # by the ASGI specification: the client has gone
             raise WebSocketDisconnect(_ABNORMAL) from error
 
     @property

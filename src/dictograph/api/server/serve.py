@@ -1,4 +1,4 @@
-"""The HTTP server: several addresses in one process, with limits on what a connection may cost."""
+"""The HTTP server: several addresses in one process, with limits on the resources of a connection."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dictograph.api.server.read_turns import ReadTurns
 from dictograph.api.server.websocket import Socket
 from dictograph.errors import SettingsError
 
-#: How long requests may go on after the end was called for (s).
+#: Seconds for which requests may go on after a stop was requested.
 GRACE_S = 5
 
 _MAX_HEADER_BYTES = 32 * 1024
@@ -28,7 +28,7 @@ _MAX_FRAME_BYTES = 4 * 1024
 _UNSENT_MS = 120_000
 _UNSENT_BYTES = 128 * 1024
 _BACKLOG = 1024
-# So many connections at most are taken before the first of them is looked at.
+# The most connections that are accepted before the first of them is handled.
 _TAKEN_TOGETHER = 128
 
 
@@ -39,14 +39,14 @@ async def serve(
     stop_event: asyncio.Event,
     limits: ConnectionLimits | None = None,
 ) -> None:
-    """Serve `app` on all addresses (HOST:PORT, where port 0 is any free one; or a `listening_socket`, which it closes
-    at the end) until `stop_event` is set. Several applications are one for each address.
+    """Serve `app` on all addresses until `stop_event` is set. An address is HOST:PORT, where port 0 is any free port,
+    or a `listening_socket`, which is closed at the end. A sequence of applications has one for each address.
 
-    `on_started` gets the addresses with their true ports once connections are taken. Streams end by
-    the `stopping` event of the services, which should be the same one. No signal is touched.
+    `on_started` gets the addresses with their true ports, once connections are accepted. Streams end by
+    the `stopping` event of the services, which should be the same event. No signal handler is changed.
 
     Raises:
-        SettingsError: an address cannot be listened on; the message names it.
+        SettingsError: the server cannot listen on an address; the message names it.
     """
     with ExitStack() as stack:
         sockets = [stack.enter_context(_taken(address)) for address in addresses]
@@ -67,7 +67,7 @@ async def serve(
 def _by_port(app: ASGIApp | Sequence[ASGIApp], sockets: Sequence[socket.socket]) -> ASGIApp:
     if not isinstance(app, Sequence):
         return app
-    apps = {one.getsockname()[1]: face for one, face in zip(sockets, app, strict=True)}
+    apps = {one.getsockname()[1]: served for one, served in zip(sockets, app, strict=True)}
 
     async def by_port(scope: Scope, receive: Receive, send: Send) -> None:
         await apps[scope["server"][1]](scope, receive, send)
@@ -80,7 +80,7 @@ def _taken(address: str | socket.socket) -> socket.socket:
 
 
 def listening_socket(address: str) -> socket.socket:
-    """A socket that listens on HOST:PORT. Raises SettingsError, with what to do."""
+    """Return a socket that listens on HOST:PORT. Raises SettingsError, with what to do."""
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -92,11 +92,11 @@ def listening_socket(address: str) -> socket.socket:
         if family == socket.AF_INET6:
             one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
-            # Accepted sockets inherit it: a client that takes nothing of what it is sent for so long is
-            # cut off by the kernel, whatever we are waiting for.
+            # Accepted sockets inherit it. The kernel cuts off a client that takes nothing of what it is sent for this
+            # time, whatever we are waiting for.
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNSENT_MS)
         if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-            # So does this: for a client that does not read, the kernel holds no megabytes that were never sent.
+            # They inherit this, too: the kernel keeps no megabytes of unsent data for a client that does not read.
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
         one.bind((host, int(port)))
         one.listen(_BACKLOG)
@@ -111,7 +111,7 @@ def listening_socket(address: str) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn without its hold on the process's signals: those belong to whoever runs us."""
+    """Uvicorn without its handlers of the process's signals: the signals belong to the program that runs us."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""Clients that ask and then do not read: what they are sent waits in bounded room, and not for ever."""
+"""Clients that send requests and do not read the answers: unsent bytes are bounded in size and in time."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import socket
 import struct
 from typing import Any
 
-#: Close at once and forget what was not sent: otherwise the kernel keeps it, and offers it for minutes.
+#: Close at once and drop unsent bytes. Otherwise the kernel keeps them, and tries to send them for minutes.
 _FORGET = struct.pack("ii", 1, 0)
 
 
 class WriteTimeoutMixin:
-    """For a protocol whose transport is full: the client is given up when it takes next to nothing for too long.
+    """For a protocol whose transport is full: the client is given up when it reads next to nothing for too long.
 
     The transport calls `pause_writing` when more than 64 KiB wait, and `resume_writing` once most of it
-    is gone. Writers wait in between, so that no more is held for a client than that.
+    is gone. Writers wait in between, so that no more than that is kept for a client.
     """
 
     transport: asyncio.Transport

@@ -1,4 +1,4 @@
-"""Answers that come bit by bit, and stop costing anything as soon as their client has gone."""
+"""Streamed answers. They use no resources once their client has gone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BLOCK = 32 * 1024
 
 
 class Stream(StreamingResponse):
-    """A streamed answer whose source is closed with it, not when the collector comes round."""
+    """A streamed answer that closes its source at its end, and does not leave that to the garbage collector."""
 
     def __init__(
         self, content: AsyncGenerator[bytes, None], media_type: str, headers: Mapping[str, str] | None = None
@@ -27,7 +27,7 @@ class Stream(StreamingResponse):
 
 
 async def in_blocks(pieces: Iterator[str]) -> AsyncGenerator[bytes, None]:
-    """Pieces of text, made in a thread, as UTF-8 in blocks worth a trip to the thread and back."""
+    """Yield pieces of text, made in a thread, as UTF-8. Blocks are large enough to be worth the switch of threads."""
     while block := await run_in_threadpool(_block, pieces):
         yield block
 

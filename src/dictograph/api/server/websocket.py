@@ -1,4 +1,4 @@
-"""A client's WebSocket: nothing that it sends goes unheard, and it can make us keep only so much."""
+"""A client's WebSocket: every message is answered, and the memory that a client can use is bounded."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from dictograph.api.server.piece_meter import PieceMeter
 from dictograph.api.server.read_turns import ReadTurns
 from dictograph.api.server.slow_reader import WriteTimeoutMixin
 
-#: So much may wait to be sent to a client when it asks for another pong, in bytes.
+#: The most bytes that may wait to be sent to a client when it sends another ping.
 _MOST_UNSENT = 256 * 1024
 
-#: So many messages may wait to be looked at before more frames are read.
+#: While this many messages wait for the application, no more frames are read.
 _MOST_WAITING = 64
 
-#: So many frames at most are read in one step, from so many bytes: a frame costs 5 µs.
+#: The most frames, and the most bytes, that are read in one step: a frame costs 5 µs.
 _FRAMES = 64
 _SLICE = 16 * 1024
 
-#: So many pieces may a message have.
+#: The most fragments of a message.
 _MOST_FRAGMENTS = 1024
 
-#: Frames as small as those of keepalives may come at this rate for ever: 2,048 in a minute.
+#: Frames as small as keepalives may come at this rate without end: 2,048 in a minute.
 _AT_REST_S = 60.0
 
 #: A close frame has no more bytes.
@@ -43,12 +43,12 @@ _ABNORMAL = 1006
 
 
 class Socket(LingeringClose, WriteTimeoutMixin, WebSocketsSansIOProtocol):
-    """A WebSocket whose client may say its piece, and hang up at once, and still gets its answer.
+    """A WebSocket whose client may send a message, close at once, and still get its answer.
 
-    What comes before the handshake is answered waits for that. A close frame, or the end of what the client sends,
-    waits until the application asks for the next message: then it has answered all those before.
+    Bytes that arrive before the handshake is answered wait for that. A close frame, or the end of the client's bytes,
+    waits until the application asks for the next message: then it has answered all earlier messages.
 
-    Frames are read by turns, a few at a time, and none while the application has enough messages to look at.
+    Frames are read in turns (see ReadTurns), a few at a time, and none while enough messages wait for the application.
     """
 
     def __init__(self, *args: Any, unread_timeout: float, turns: ReadTurns, **more: Any) -> None:
@@ -76,7 +76,7 @@ class Socket(LingeringClose, WriteTimeoutMixin, WebSocketsSansIOProtocol):
         else:
             self.transport.pause_reading()
 
-    def eof_received(self) -> bool:  # type: ignore[override] # True: what is still to be sent can be sent
+    def eof_received(self) -> bool:  # type: ignore[override] # True: bytes that wait can still be sent
         self._at_end = True
         self._end_if_idle()
         return not self.is_lingering
@@ -93,10 +93,10 @@ class Socket(LingeringClose, WriteTimeoutMixin, WebSocketsSansIOProtocol):
 
     async def send(self, message: Any) -> None:
         if self.close_sent and message["type"] == "websocket.send":
-            raise ClientDisconnected  # we have given the connection up since, say for pings without an answer
+            raise ClientDisconnected  # we have closed the connection meanwhile, for example because pings got no answer
         await super().send(message)
         if message["type"] == "websocket.http.response.body" and self.close_sent:
-            self.handshake_complete = True  # a refusal is an answer: uvicorn takes it for none, and says so in the log
+            self.handshake_complete = True  # a refusal is an answer; uvicorn would log that there was none
         self._go_on()
 
     def handle_ping(self) -> None:
@@ -106,7 +106,7 @@ class Socket(LingeringClose, WriteTimeoutMixin, WebSocketsSansIOProtocol):
             super().handle_ping()
 
     def _go_on(self) -> None:
-        """Have the rest read when its turn has come, once there is room for more messages; the client waits for it."""
+        """Ask for a turn to read the rest, once more messages may wait. Until then the client waits."""
         if not self.handshake_complete or self.is_lingering or self.transport.is_closing():
             return
         if not self._unread:
@@ -124,7 +124,7 @@ class Socket(LingeringClose, WriteTimeoutMixin, WebSocketsSansIOProtocol):
             self._read()
 
     def _read(self) -> None:
-        """Read as many frames as one step allows, or what comes behind the close frame."""
+        """Read as many frames as one step allows, or the bytes from the close frame on."""
         try:
             if not self._is_closing:
                 self._read_frames()
@@ -138,7 +138,7 @@ class Socket(LingeringClose, WriteTimeoutMixin, WebSocketsSansIOProtocol):
         self._go_on()
 
     def _read_frames(self) -> None:
-        """Hand some frames to the parser, but no close frame. Raises AbsurdChunking."""
+        """Give some frames to the parser, but no close frame. Raises AbsurdChunking."""
         frames, rest = self._ending.divide(bytes(self._unread[:_SLICE]), _FRAMES)
         del self._unread[: len(frames)]
         for size in self._ending.sizes:
@@ -160,12 +160,12 @@ class Socket(LingeringClose, WriteTimeoutMixin, WebSocketsSansIOProtocol):
         self.close_lingering()
 
     def _end_if_idle(self) -> None:
-        # Once we have closed there is nobody left who asks for messages, and the client's reply ends the handshake.
+        # Once we have closed, the application asks for no more messages, and the client's reply ends the handshake.
         if self.close_sent or (self._listening and self.queue.empty() and not self._unread):
             self._end()
 
     def _end(self) -> None:
-        """Everything is answered: what was put off can be done."""
+        """Handle the close frame or the end that was put off: every message is answered."""
         if self._close and not self.transport.is_closing():
             close, self._close = bytes(self._close), bytearray()
             super().data_received(close)
@@ -173,7 +173,7 @@ class Socket(LingeringClose, WriteTimeoutMixin, WebSocketsSansIOProtocol):
             self._say_goodbye()
 
     def _say_goodbye(self) -> None:
-        """The client has hung up without a close frame, and may still listen."""
+        """Close a connection whose client ended without a close frame. It may still read."""
         if self.conn.state is State.OPEN:
             self.conn.send_close(_NORMAL)
             self.transport.write(b"".join(self.conn.data_to_send()))

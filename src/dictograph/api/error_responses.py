@@ -24,7 +24,7 @@ _MESSAGES = {404: "There is nothing at this address.", 405: "This address does n
 
 
 class NotAcceptable(RequestError):
-    """The client accepts none of the forms that there are."""
+    """The client accepts none of the formats that exist."""
 
     code = "not_acceptable"
     status = 406
@@ -38,7 +38,7 @@ class UnsupportedMediaType(RequestError):
 
 
 class EncodedBody(RequestError):
-    """The body is compressed, or encoded in another way, and nobody here undoes that."""
+    """The body is compressed, or encoded in another way. The service does not decode it."""
 
     code = "unsupported_encoding"
     status = 415
@@ -52,14 +52,14 @@ class RequestTimeout(RequestError):
 
 
 class UploadTooSlow(RequestError):
-    """The client sends, but next to nothing."""
+    """The client sends next to nothing."""
 
     code = "upload_too_slow"
     status = 408
 
 
 class AbsurdChunking(RequestError):
-    """The client sends in pieces so small that reading them costs more than they bring."""
+    """The client sends pieces so small that reading them costs more than their content is worth."""
 
     code = "absurd_chunking"
 

@@ -270,10 +270,10 @@ def status_view(status: Status, version: str) -> StatusView:
 
 def models_memory_view(states: Iterable[Mapping[str, Any]]) -> ModelsMemoryView | None:
     """Return the memory of these workers together; None when none of them reports it."""
-    told = [memory for state in states if isinstance(memory := state.get("models_memory"), Mapping)]
-    if not told:
+    reported = [memory for state in states if isinstance(memory := state.get("models_memory"), Mapping)]
+    if not reported:
         return None
-    sums = {name: sum(int(memory.get(name, 0)) for memory in told) for name in ModelsMemoryView.model_fields}
+    sums = {name: sum(int(memory.get(name, 0)) for memory in reported) for name in ModelsMemoryView.model_fields}
     return ModelsMemoryView(**sums)
 
 

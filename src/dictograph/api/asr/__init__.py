@@ -1,4 +1,4 @@
-"""The contract of whisper-asr-webservice, which programs that make subtitles speak."""
+"""The contract of whisper-asr-webservice, which programs that make subtitles use."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from dictograph.contract import Contract
 
 
 def surface(parts: Parts) -> Surface:
-    """The routes of this contract."""
+    """Return the routes of this contract."""
     return Surface(Contract.ASR, [asr_routes(parts)], refusal=refusal)

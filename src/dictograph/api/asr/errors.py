@@ -1,4 +1,4 @@
-"""Errors as FastAPI writes them, with which that service is made: `{"detail": …}`."""
+"""Errors as FastAPI writes them, because that service is made with it: `{"detail": …}`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dictograph.errors import DictographError, InvalidOption, InvalidRequest
 
 
 def render(request: Request, error: DictographError | RequestValidationError | None) -> Response:
-    """The answer for an error; None is a fault of ours."""
+    """Return the answer for an error. None is a fault of ours."""
     del request
     if error is None:
         return Json({"detail": "Internal Server Error"}, 500)
@@ -22,7 +22,7 @@ def render(request: Request, error: DictographError | RequestValidationError | N
 
 
 def refusal(error: DictographError) -> Json:
-    """The answer for an error of ours. What a field or parameter is wrong with is said in a list."""
+    """Return the answer for a DictographError. An error of a field or parameter is written as a list."""
     if isinstance(error, InvalidRequest | InvalidOption) and error.param:
         place = "body" if error.param == "audio_file" else "query"
         detail = [{"type": "value_error", "loc": [place, error.param], "msg": error.message, "input": None}]

@@ -1,4 +1,4 @@
-"""The parameters of a call, which stand in its query, and what they mean here."""
+"""The parameters of a call, which are in its query, and their meaning here."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from dictograph.formats.whisper_shapes import whisper_json
 
 
 def _given(value: object) -> object:
-    """An empty parameter is one that was left out."""
+    """Return None for an empty parameter: it counts as one that was left out."""
     return None if value == "" else value
 
 
-#: Every value of `output`, and how it is written. That service has these and no others.
+#: Every value of `output`, and the function that writes it. That service has these and no others.
 OUTPUTS: Mapping[str, Render] = {
     **{name: FORMATS[name].render for name in ("txt", "vtt", "srt", "tsv")},
     "json": whisper_json,
@@ -49,7 +49,7 @@ Encode = Annotated[bool, Query()]
 
 
 def options_in(asked: AsrQuery) -> Mapping[str, Any]:
-    """What the query asks of the transcription. Raises InvalidOption for a language that there is not."""
+    """Return the query's options for the transcription. Raises InvalidOption for an unknown language."""
     options: dict[str, Any] = {
         "task": asked.task or "transcribe",
         "word_timestamps": bool(asked.word_timestamps),
@@ -71,10 +71,10 @@ def _code(given: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RawSound:
-    """What clients send with `encode=false`: samples of 16 bits, mono, 16,000 in a second, without a header.
+    """The audio that clients send with `encode=false`: samples of 16 bits, mono, 16,000 a second, without a header.
 
-    `header` is that of a WAV file that goes on until it ends: its lengths are the largest there are, as programs
-    write them that do not know the length beforehand.
+    `header` is the header of a WAV file of unknown length. Its lengths are the largest possible ones: programs that do
+    not know the length beforehand write them like this.
     """
 
     rate: int = 16_000

@@ -32,18 +32,18 @@ from dictograph.service.shielded import run_to_completion
 
 _FILE = "audio_file"
 
-#: What a client that has gone is answered, which it never sees.
+#: The status of the answer to a client that has gone. It never sees it.
 _GONE = 499
 
 #: Engines as that service calls them.
 _ENGINES = {"whisper": "faster_whisper"}
 
-#: ISO 639-2: nobody can tell.
+#: ISO 639-2: the language cannot be determined.
 _UNDETERMINED = {"detected_language": "undetermined", "language_code": "und", "confidence": 0.0}
 
 
 def asr_routes(parts: Parts) -> APIRouter:
-    """Transcribe, and find the language."""
+    """Return the routes that transcribe and that detect the language."""
     router = APIRouter(route_class=route_class(render), include_in_schema=False)
 
     @router.post("/asr")
@@ -53,7 +53,7 @@ def asr_routes(parts: Parts) -> APIRouter:
         try:
             job = await until_ended(parts.services, job, request)
         except ClientDisconnect:
-            return Response(status_code=_GONE)  # the job goes on: who asks again joins it
+            return Response(status_code=_GONE)  # the job goes on: the same request joins it later
         check_completed(job)
         return _answer(parts.services, job, asked, filename)
 
@@ -73,7 +73,7 @@ def asr_routes(parts: Parts) -> APIRouter:
 async def _take(
     parts: Parts, request: Request, caller: Caller, options: Mapping[str, Any], *, encoded: bool, joins: bool = True
 ) -> tuple[Job, str]:
-    """The job, and the file's name as it was sent."""
+    """Return the job, and the file's name as it was sent."""
     order = JobRequest(
         options_of(parts.settings, Contract.ASR, options),
         contract=Contract.ASR,
@@ -107,10 +107,10 @@ async def _text(services: Services, job: Job, output: str) -> AsyncGenerator[byt
 
 
 async def _detected(services: Services, job: Job) -> dict[str, Any]:
-    """The language, as soon as it is decided: nothing is transcribed for it that need not be."""
+    """Return the language as soon as it is decided. No more audio is transcribed for it than necessary."""
     async with aclosing(services.event_streams.follow(job.owner, job.id)) as events:
-        async for told in events:
-            if getattr(told, "type", "") in ("language", "failed", "cancelled", "completed"):
+        async for item in events:
+            if getattr(item, "type", "") in ("language", "failed", "cancelled", "completed"):
                 break
     job = await services.jobs.get(job.owner, job.id)
     if job.language is not None:
@@ -126,7 +126,7 @@ async def _detected(services: Services, job: Job) -> dict[str, Any]:
 
 
 async def _remove(services: Services, job: Job) -> None:
-    """The job was made for the answer alone."""
+    """Remove the job: it was made only for this answer."""
     try:
         await services.jobs.remove(job.owner, job.id)
     except NotFound:

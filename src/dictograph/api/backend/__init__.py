@@ -17,7 +17,7 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS")
 
 
 def surface(parts: Parts) -> Surface:
-    """The routes of this contract; pages of its own origins may `PUT` as well."""
+    """Return the routes of this contract. Pages of its own origins may `PUT` as well."""
     given = parts.settings.backend_origins
     origins = frozenset({ANY_ORIGIN}) if ANY_ORIGIN in given else known_origins(given)
     entrance = BackendAuth(parts.settings)

@@ -1,4 +1,4 @@
-"""Who may call this contract's routes, and under what name the service is reached."""
+"""Access to this contract's routes, and the address under which clients reach the service."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PREFIX = "/api/v1"
 
 
 class BackendAuth:
-    """Asked by every route under `/api/v1` but the health check and the signed upload."""
+    """Checks the callers of every route under `/api/v1`, except the health check and the signed upload."""
 
     def __init__(self, settings: Settings) -> None:
         given = [*settings.backend_origins, *settings.allowed_origins]
@@ -31,26 +31,26 @@ class BackendAuth:
         self._public_url = settings.public_url.rstrip("/")
 
     async def reader(self, connection: HTTPConnection) -> Caller:
-        """Who wants to read. For all three see `_caller`."""
+        """Return a caller that may read. For all three methods see `_caller`."""
         return await self._caller(connection, Scope.READ)
 
     async def uploader(self, connection: HTTPConnection) -> Caller:
-        """Who wants to upload, which is no job yet."""
+        """Return a caller that may upload, which makes no job yet."""
         return await self._caller(connection, Scope.TRANSCRIBE, makes_job=False)
 
     async def creator(self, connection: HTTPConnection) -> Caller:
-        """Who wants a job to be made."""
+        """Return a caller that may make a job."""
         return await self._caller(connection, Scope.TRANSCRIBE)
 
     async def _caller(self, connection: HTTPConnection, scope: Scope, *, makes_job: bool | None = None) -> Caller:
-        """Raises OriginNotAllowed when only pages of allowed origins may call; and what `guest_of` does."""
+        """Return the caller. Raises OriginNotAllowed if only pages of allowed origins may call; and as `guest_of`."""
         if self._required:
             self._check_page(connection)
         return await guest_of(connection, Contract.BACKEND, scope, makes_job=makes_job)
 
     def base(self, connection: HTTPConnection) -> str:
-        """The address under which clients reach this service. Headers of proxies are not believed: anybody can send
-        them, so whoever has a proxy that speaks TLS says so in the settings."""
+        """Return the address under which clients reach this service. Headers of proxies are not trusted: any client can
+        send them. An operator with a proxy that uses TLS sets the address in the settings."""
         if self._public_url:
             return self._public_url
         secure = connection.url.scheme in ("https", "wss")

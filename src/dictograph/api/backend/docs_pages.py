@@ -1,4 +1,4 @@
-"""The OpenAPI document, and pages made of it here: they need no script, and nothing from elsewhere."""
+"""The OpenAPI document, and pages that are made from it here: they need no script and load nothing from other hosts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dictograph.settings.model import Settings
 
 
 def document_routes(settings: Settings) -> APIRouter:
-    """GET /openapi.json, /docs, /redoc; all 403 when they are switched off."""
+    """Return GET /openapi.json, /docs and /redoc. All answer 403 when they are switched off."""
     router = APIRouter(route_class=Route, include_in_schema=False)
 
     @router.get("/openapi.json")

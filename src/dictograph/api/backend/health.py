@@ -1,4 +1,4 @@
-"""The public checks, and the answers for what is not there."""
+"""The public health checks, and the answers for unknown paths and methods."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ALL = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 def health_routes() -> APIRouter:
-    """GET / and GET /api/v1."""
+    """Return GET / and GET /api/v1."""
     router = APIRouter(tags=["backend"], route_class=Route)
 
     @router.get("/")
@@ -34,7 +34,7 @@ def health_routes() -> APIRouter:
 
 
 def other_routes(routes: Sequence[BaseRoute]) -> APIRouter:
-    """The rest of `/api/v1`: `OPTIONS` is public everywhere, and errors have this contract's shape."""
+    """Return the rest of `/api/v1`: `OPTIONS` is public everywhere, and errors have this contract's shape."""
     router = APIRouter(tags=["backend"], route_class=Route)
 
     @router.api_route(f"{PREFIX}/{{rest:path}}", methods=_ALL, include_in_schema=False)
@@ -53,7 +53,7 @@ def other_routes(routes: Sequence[BaseRoute]) -> APIRouter:
 
 
 def _methods_at(route: BaseRoute, request: Request) -> set[str]:
-    """The methods that a route has for the request's path."""
+    """Return the methods that a route has for the request's path."""
     if route.matches(dict(request.scope))[0] is Match.NONE:
         return set()
     return set(getattr(route, "methods", None) or ())

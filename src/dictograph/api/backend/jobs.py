@@ -1,4 +1,4 @@
-"""Jobs: made of what was uploaded, looked up, listed, mailed."""
+"""Jobs: made from uploads, looked up, listed, mailed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from dictograph.service.request import JobRequest, check_url
 from dictograph.service.services import Services
 
 _JOB = f"{PREFIX}/job"
-#: Of the list: what is asked of the database, and held, at once.
+#: For the list: the number of texts that are read from the database, and kept in memory, at once.
 _TEXTS_AT_ONCE = 20
 
 _UNKNOWN = "Job not found"
@@ -75,7 +75,7 @@ class ReadQuery(BaseModel):
 
 
 def job_routes(parts: Parts, entrance: BackendAuth) -> APIRouter:
-    """POST transcribe, GET status, GET read, POST email."""
+    """Return POST transcribe, GET status, GET read and POST email."""
     router = APIRouter(tags=["backend"], route_class=Route)
     services, pace = parts.services, parts.pace
     reader, creator = Depends(entrance.reader), Depends(entrance.creator)
@@ -127,8 +127,8 @@ def job_routes(parts: Parts, entrance: BackendAuth) -> APIRouter:
 
 
 async def find(jobs: Jobs, caller: Caller, job_id: str) -> Job:
-    """A job that came in through this contract, whoever owns it, or another one of the caller's own: what the list
-    shows can be looked up. Raises NotFound."""
+    """Return a job that came in by this contract, of any owner, or another job of the caller. So every job in the list
+    can be looked up. Raises NotFound."""
     try:
         job = await jobs.get(None, job_id)
     except NotFound as error:
@@ -153,7 +153,7 @@ def _order(parts: Parts, caller: Caller, body: TranscribeBody, key: str | None) 
 
 
 def _options(body: TranscribeBody) -> Mapping[str, Any]:
-    """The options among the body's fields. Older clients may send what nobody knows: it is left alone."""
+    """Return the options among the body's fields. Older clients may send unknown fields: these are ignored."""
     extra = {name: value for name, value in (body.model_extra or {}).items() if name in Options.model_fields}
     return extra | {"language": body.language} | ({"model": body.mode} if body.mode else {})
 
@@ -172,7 +172,7 @@ async def _take(intake: Intake, uploads: Uploads, order: JobRequest, body: Trans
 
 
 async def _told(services: Services, job: Job, base: str) -> Response:
-    """A job with its text and all that is said of it. With every word of hours of speech, that takes long to write."""
+    """Return a job with its text and every word. It is written in a thread: for hours of speech that takes long."""
     if job.status is not JobStatus.COMPLETED:
         return Json(job_shape(job, None, base))
     text = (await services.jobs.texts([job])).get(job.id)
@@ -181,7 +181,7 @@ async def _told(services: Services, job: Job, base: str) -> Response:
 
 
 async def _listed(jobs: Jobs, found: Sequence[Job], base: str) -> AsyncGenerator[bytes, None]:
-    """The jobs as a JSON array. Only so many texts are in memory at a time: each may be hours long."""
+    """Yield the jobs as a JSON array. Only a few texts are in memory at a time: each may be of hours of speech."""
     mark = b"["
     for start in range(0, len(found), _TEXTS_AT_ONCE):
         batch = found[start : start + _TEXTS_AT_ONCE]
@@ -195,7 +195,7 @@ async def _listed(jobs: Jobs, found: Sequence[Job], base: str) -> AsyncGenerator
 
 
 def _shaped(jobs: Sequence[Job], texts: Mapping[str, str | None], base: str) -> bytes:
-    """The jobs in JSON, with commas between them."""
+    """Return the jobs in JSON, with commas between them."""
     return bytes(Json([job_shape(job, texts.get(job.id), base) for job in jobs]).body)[1:-1]
 
 

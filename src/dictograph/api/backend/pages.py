@@ -26,7 +26,7 @@ _METHODS = ("get", "post", "put", "patch", "delete")
 
 
 def page(document: Shape, *, unfolded: bool) -> str:
-    """The whole page. `unfolded`: every operation is open from the start, and the schemas follow."""
+    """Return the whole page. `unfolded`: every operation is open from the start, and the schemas follow."""
     title, version = _text(document["info"]["title"]), _text(document["info"]["version"])
     parts = [
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">',
@@ -55,13 +55,13 @@ def _sections(document: Shape, unfolded: bool) -> Iterator[str]:
 
 
 def _operation(method: str, path: str, operation: Shape, unfolded: bool) -> str:
-    told = operation.get("description") or operation.get("summary", "")
-    first = _marked(told.partition("\n\n")[0])
+    description = operation.get("description") or operation.get("summary", "")
+    first = _marked(description.partition("\n\n")[0])
     head = f'<code><span class="method">{method.upper()}</span> {_text(path)}</code> {first}'
     return "\n".join(
         [
             f"<details{' open' if unfolded else ''}><summary>{head}</summary>",
-            _paragraph(told.partition("\n\n")[2]),
+            _paragraph(description.partition("\n\n")[2]),
             *_parameters(operation.get("parameters", ())),
             *_body(operation.get("requestBody", {})),
             *_answers(operation.get("responses", {})),
@@ -112,13 +112,13 @@ def _table(heading: str, rows: list[tuple[str, str, str]]) -> Iterator[str]:
     if heading:
         yield f"<h4>{_text(heading)}</h4>"
     yield "<table>"
-    for name, kind, told in rows:
-        yield f'<tr><td><code>{_text(name)}</code></td><td class="type">{_text(kind)}</td><td>{_marked(told)}</td></tr>'
+    for name, kind, text in rows:
+        yield f'<tr><td><code>{_text(name)}</code></td><td class="type">{_text(kind)}</td><td>{_marked(text)}</td></tr>'
     yield "</table>"
 
 
 def _kind(schema: Shape) -> str:
-    """A schema in a few words."""
+    """Return a schema's type in a few words."""
     if "$ref" in schema:
         return str(schema["$ref"]).rpartition("/")[2]
     for several in ("anyOf", "oneOf", "allOf"):

@@ -1,4 +1,4 @@
-"""What a client calls its audio: the address that it was given to upload to, an object's reference, or a URL."""
+"""References to audio: the address that the client got for its upload, an object's reference, or a URL."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ADDRESS = re.compile(rf"{re.escape(OBJECTS)}/([A-Za-z0-9-]{{1,64}})(?:/.*)?", r
 
 @dataclass(frozen=True, slots=True)
 class Uploaded:
-    """An object that was, or is to be, uploaded to us."""
+    """An object that was uploaded to us, or will be."""
 
     slot_id: str
 
@@ -28,11 +28,11 @@ class Elsewhere:
 
 
 def resolve(given: str) -> Uploaded | Elsewhere:
-    """What `url` of a request names. Of an address of ours only the path counts: what is behind it is read from
-    storage, by whatever name the service goes, and never fetched.
+    """Return the audio that `url` of a request names. In an address of ours only the path counts, not the host: the
+    object is read from storage, and never fetched.
 
     Raises:
-        FileRefused: it is in a bucket, and there is none; or it is no URL at all.
+        FileRefused: the URL is in a bucket, and no bucket is configured; or it is no URL at all.
     """
     given = given.strip()
     if given.lower().startswith("s3://"):

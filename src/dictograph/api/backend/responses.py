@@ -39,12 +39,12 @@ class FileRefused(RequestError):
 
 
 def detail(message: str, status: int) -> Json:
-    """An error as this contract's clients know it."""
+    """Return an error as this contract's clients know it."""
     return Json({"detail": message}, status)
 
 
 def answer(request: Request, error: DictographError | RequestValidationError | None) -> Response:
-    """The answer for an error; what a fault of ours was stands in the log only."""
+    """Return the answer for an error. The details of a fault of ours are only in the log."""
     del request
     if error is None:
         return detail(_FAULT, 500)
@@ -56,7 +56,7 @@ def answer(request: Request, error: DictographError | RequestValidationError | N
 
 
 def refused(error: DictographError) -> Response:
-    """The answer for an error of ours. Pages of other origins get the shape that they always got."""
+    """Return the answer for a DictographError. Pages of other origins get the shape that they always got."""
     if isinstance(error, OriginNotAllowed):
         return Json({"error": "Forbidden", "message": error.message}, 403)
     said = error.message if error.status != 500 else _FAULT
@@ -73,7 +73,7 @@ class DetailView(BaseModel):
 
 
 def details(*statuses: int) -> Responses:
-    """The error answers of an operation; some can always come. 403 may also be `{"error", "message"}`."""
+    """Return an operation's error answers, with those that can always come. 403 may also be `{"error", "message"}`."""
     answers: Responses = {}
     for status in sorted({*statuses, 400, 401, 403, 429, 500, 503}):
         answers[status] = {"description": _SAID[status]} | ({} if status == 403 else {"model": DetailView})

@@ -24,12 +24,12 @@ from dictograph.job import Job
 from dictograph.service.auth.access import Caller
 from dictograph.service.jobs import Jobs
 
-#: After so long without a frame a ping is sent (s).
+#: Time without a frame after which a ping is sent (s).
 PING_S = 10.0
 
 
 def socket_routes(parts: Parts, entrance: BackendAuth) -> APIRouter:
-    """WS /api/v1/job/ws/{job_id}."""
+    """Return WS /api/v1/job/ws/{job_id}."""
     router = APIRouter()
 
     @router.websocket(f"{PREFIX}/job/ws/{{job_id}}")
@@ -59,7 +59,7 @@ class _Session:
         self._closing = False
 
     async def run(self) -> None:
-        """Until the job has ended, or the client has gone."""
+        """Run until the job has ended, or the client has gone."""
         tasks = [asyncio.ensure_future(work) for work in (self._tell(), self._listen(), self._ping())]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -72,7 +72,7 @@ class _Session:
                 raise outcome
 
     async def _tell(self) -> None:
-        """How the job is, at first and at each change; then the end, which is ours to make."""
+        """Send the job's state, at first and at each change. At its end, close the connection."""
         await self._say("connected", message=f"Connected to job {self._job_id}")
         code = DONE
         try:
@@ -83,19 +83,19 @@ class _Session:
             code = TRY_AGAIN
         async with self._turn:
             self._closing = True
-            with suppress(WebSocketDisconnect, RuntimeError):  # it has gone just now
+            with suppress(WebSocketDisconnect, RuntimeError):  # the client has gone just now
                 await self._websocket.close(code)
 
     async def _follow(self) -> int:
-        """Send updates; returns with what to close. Raises NotFound."""
-        told: dict[str, Any] = {}
+        """Send updates, and return the code to close with. Raises NotFound."""
+        last_frame: dict[str, Any] = {}
         await find(self._jobs, self._caller, self._job_id)
         async with aclosing(self._jobs.changes(None, self._job_id)) as changes:
             async for job in changes:
                 frame = update_frame(job, await self._text(job))
-                if frame != told:
+                if frame != last_frame:
                     await self._send(frame)
-                told = frame
+                last_frame = frame
                 if job.status.ended:
                     return DONE
         return RESTARTING
@@ -104,7 +104,7 @@ class _Session:
         return (await self._jobs.texts([job])).get(job.id) if job.status.ended else None
 
     async def _listen(self) -> None:
-        """Whatever text comes is said back, but for the answer to a ping. Ends when the client leaves."""
+        """Send every text back, except the answer to a ping. Return when the client has gone."""
         while (message := await self._websocket.receive())["type"] != "websocket.disconnect":
             text = message.get("text")
             if text is not None and not _is_pong(text):
@@ -119,7 +119,7 @@ class _Session:
                 await self._say("ping", message="Still here")
 
     async def _say(self, type: str, **more: Any) -> None:
-        """A frame about the connection itself."""
+        """Send a frame about the connection itself."""
         now = datetime.now(UTC).isoformat()
         given = {"type": type, "job_id": self._job_id, "connection_id": self._id, "timestamp": now}
         await self._send(given | more)

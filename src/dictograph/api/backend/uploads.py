@@ -1,4 +1,4 @@
-"""Addresses to upload to, and the uploads: what clients of the older system did with a bucket's presigned URLs."""
+"""Addresses for uploads, and the uploads. They replace the presigned URLs of a bucket that the older system used."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from dictograph.store.compat.upload_slots import UploadSlot
 
 OBJECTS = f"{PREFIX}/audio/object"
 
-#: A GET by the contract, which makes an address all the same.
+#: By the contract this is a GET, although it makes an address.
 PRESIGN = f"{PREFIX}/audio/get_presigned_url"
 
 _NO_TYPES = ("", "application/octet-stream")
@@ -56,7 +56,7 @@ class PresignedView(UrlView):
 
 
 def upload_routes(parts: Parts, entrance: BackendAuth) -> APIRouter:
-    """GET get_presigned_url, POST presigned-url, PUT of the file."""
+    """Return GET get_presigned_url, POST presigned-url, and PUT of the file."""
     router = APIRouter(tags=["backend"], route_class=Route)
     uploads, settings = parts.services.uploads, parts.settings
 
@@ -86,7 +86,7 @@ def upload_routes(parts: Parts, entrance: BackendAuth) -> APIRouter:
         openapi_extra=json_body(Announced),
     )
     async def presigned_url(request: Request, caller: Caller = uploader) -> Response:
-        """The same, with what else is known of the address."""
+        """The same address, with its method, its fields, the object's reference and the time at which it expires."""
         slot, url = await offer(request, caller, await receive_json(request, parts.pace, Announced))
         expires_at = datetime.fromtimestamp(slot.expires_at, UTC).isoformat(timespec="seconds")
         return Json({"url": url, "method": "PUT", "fields": {}, "object": reference(slot), "expires_at": expires_at})
@@ -97,8 +97,8 @@ def upload_routes(parts: Parts, entrance: BackendAuth) -> APIRouter:
         responses=details(400, 404, 408, 409, 413, 415, 422, 507),
     )
     async def put(request: Request, slot_id: str, filename: str, expires: str = "", signature: str = "") -> Response:
-        """Upload the file, to an address that was given for it: exactly as many bytes as were announced. The signature
-        is the right to do so."""
+        """Upload the file to the address that was given for it, with exactly the announced number of bytes. The
+        signature is the right to do so."""
         del filename
         slot = await uploads.open(slot_id, expires, signature)
         _check_headers(request.headers, slot, settings.backend_max_upload)
@@ -112,12 +112,12 @@ def upload_routes(parts: Parts, entrance: BackendAuth) -> APIRouter:
 
 
 def object_path(slot_id: str, filename: str) -> str:
-    """The path of an upload's address."""
+    """Return the path of an upload's address."""
     return f"{OBJECTS}/{slot_id}/{quote(filename, safe='')}"
 
 
 def reference(slot: UploadSlot) -> str:
-    """What an upload is called, whatever name the service goes by."""
+    """Return the reference of an upload. It does not depend on the service's host name."""
     return f"uploads/{slot.id}/{slot.filename}"
 
 
@@ -129,7 +129,7 @@ def _check_headers(headers: Mapping[str, str], slot: UploadSlot, largest: int) -
     if length.isdigit() and int(length) > largest:
         raise UploadTooLarge(f"The upload is larger than {largest} bytes, the most that is taken.")
     if length.isdigit() and int(length) and "content-encoding" not in headers:
-        check_announced(slot, int(length))  # before the body is taken
+        check_announced(slot, int(length))  # before the body is read
 
 
 def _body() -> dict[str, Any]:

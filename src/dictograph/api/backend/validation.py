@@ -1,16 +1,16 @@
-"""What a file must be to be taken by this contract: its size, its type, its extension."""
+"""The rules for files that this contract takes: size, type, extension."""
 
 from __future__ import annotations
 
 from dictograph.api.backend.responses import FileRefused
 from dictograph.settings.model import Settings
 
-#: Beside all of audio/*: what browsers say of files that may hold no more than sound.
+#: Taken beside all of audio/*: browsers give these types to files that may have only sound.
 _VIDEO = frozenset({"video/mp4", "video/webm", "video/mpeg"})
 
 
 def check_file(settings: Settings, filename: str, content_type: str, size: int) -> None:
-    """Raises FileRefused, which says which rule it breaks. An empty type leaves it to the extension."""
+    """Raise FileRefused, with the rule that the file breaks. With an empty type only the extension is checked."""
     largest = settings.backend_max_upload
     if size < 1:
         raise FileRefused("The file is empty.", param="file_size")
@@ -28,7 +28,7 @@ def check_file(settings: Settings, filename: str, content_type: str, size: int) 
 
 
 def plain_type(content_type: str) -> str:
-    """A content type in the form in which two are compared: in small letters, without spaces."""
+    """Return a content type in the form for comparison: in small letters, without spaces."""
     return "".join(content_type.lower().split())
 
 

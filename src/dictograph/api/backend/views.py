@@ -45,8 +45,8 @@ class BackendJobView(BaseModel):
 
 
 def job_shape(job: Job, text: str | None, base: str, segments: Iterable[Segment] | None = None) -> dict[str, Any]:
-    """A job as this contract's clients know it; a cancelled one has failed, for them. `base` is this service's
-    address, `segments` those of its transcript."""
+    """Return a job as this contract's clients know it. For them, a cancelled job has failed. `base` is this service's
+    address, `segments` are those of the job's transcript."""
     spoken = list(segments) if segments is not None else None
     ended = job.status.ended and job.processing_seconds is not None
     return {
@@ -71,7 +71,7 @@ def job_shape(job: Job, text: str | None, base: str, segments: Iterable[Segment]
 
 
 def update_frame(job: Job, text: str | None) -> dict[str, Any]:
-    """The frame that tells how a job is; all of it when it has ended."""
+    """Return the frame with a job's state. It has the result as well when the job has ended."""
     shape: dict[str, Any] = {
         "type": "job_update",
         "job_id": job.id,
@@ -92,7 +92,7 @@ def update_frame(job: Job, text: str | None) -> dict[str, Any]:
 
 
 def failed_frame(job_id: str, why: str) -> dict[str, Any]:
-    """The frame for a job that there is none of: to a page it has failed, and that is the end of it."""
+    """Return the frame for a job that does not exist. For a page, such a job has failed."""
     return {
         "type": "job_update",
         "job_id": job_id,
@@ -108,7 +108,7 @@ def failed_frame(job_id: str, why: str) -> dict[str, Any]:
 
 
 def reason(job: Job) -> str | None:
-    """Why a job came to nothing; None when it did not."""
+    """Return the reason why a job failed or was cancelled; else None."""
     if job.status is JobStatus.CANCELLED:
         return _CANCELLED
     if job.status is JobStatus.FAILED:
@@ -117,7 +117,7 @@ def reason(job: Job) -> str | None:
 
 
 def percent(job: Job) -> int:
-    """How much of the audio is done, a whole number of 0 to 100."""
+    """Return the percentage of the audio that is done: a whole number from 0 to 100."""
     return int(job.progress * 100)
 
 

@@ -1,4 +1,4 @@
-"""Contract G: uploads, their state, and a WebSocket that tells their end."""
+"""Contract G: uploads, their state, and a WebSocket that reports their end."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from dictograph.settings.model import Settings
 
 
 def surface(parts: Parts) -> Surface:
-    """The routes over HTTP."""
+    """Return the routes over HTTP."""
     return Surface(Contract.GATEWAY, [http_routes(parts), health_routes()], refusal=refusal)
 
 
 def health() -> Surface:
-    """The health check alone: where the gateway's profile is selected it stands before the native one."""
+    """Return the health check alone. Where the gateway's profile is selected, it comes before the native one."""
     return Surface(Contract.GATEWAY, [health_routes()], refusal=refusal)
 
 
 def sockets(parts: Parts) -> Surface:
-    """The WebSocket. Web pages of any origin may open it where this contract was asked for by the settings, and not
-    closed by them; elsewhere that would let any page that a person happens to visit listen in."""
+    """Return the WebSocket. Web pages of any origin may open it where the settings select this contract and do not
+    close it. Elsewhere any page that a person happens to visit could then read from it."""
     origins = frozenset({ANY_ORIGIN}) if is_for_pages(parts.settings) else frozenset[str]()
     return Surface(Contract.GATEWAY, [socket_routes(parts.services)], origins)
 
 
 def is_for_pages(settings: Settings) -> bool:
-    """Whether web pages of any origin may open the WebSocket."""
+    """Tell whether web pages of any origin may open the WebSocket."""
     if settings.is_closed("gateway-read"):
         return False
     addresses = [Address.parse(address) for address in settings.listen]

@@ -1,4 +1,4 @@
-"""Where this contract is served: HTTP and the WebSocket at every address, and by custom each at its own."""
+"""Where this contract is served: HTTP and the WebSocket at every address. By custom each has its own address."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ _ANYWHERE = frozenset({"0.0.0.0", "[::]", "::"})
 
 
 def websocket_url(request: Request, settings: Settings) -> str:
-    """The WebSocket's address for whoever sent this request.
+    """Return the WebSocket's address for the client that sent this request.
 
-    Of two addresses of this contract, the second is its WebSocket's; who asks at another one finds it there.
+    Of two addresses of this contract, the second is the WebSocket's. For a client that sent its request to another
+    address, the WebSocket is at that address.
     """
     here = request.url.netloc
     http, socket = _pair([Address.parse(address) for address in settings.listen])
@@ -29,7 +30,7 @@ def websocket_url(request: Request, settings: Settings) -> str:
 
 
 def _pair(addresses: Sequence[Address]) -> tuple[str, str]:
-    """HOST:PORT for HTTP and for the WebSocket; empty when this contract has no address of its own."""
+    """Return HOST:PORT for HTTP and for the WebSocket; empty when this contract has no address of its own."""
     ours = [one.authority for one in addresses if one.first is Contract.GATEWAY]
     return (ours[0], ours[:2][-1]) if ours else ("", "")
 

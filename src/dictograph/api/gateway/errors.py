@@ -24,15 +24,15 @@ _UNEXPECTED = "Internal server error"
 
 
 class Refused(RequestError):
-    """An upload without a file that this contract takes, in the words that its clients know."""
+    """An upload without a file that this contract takes. Its message is one that its clients know."""
 
 
 def render(request: Request, error: DictographError | RequestValidationError | None) -> Response:
-    """The answer for an error."""
+    """Return the answer for an error."""
     del request
     match error:
         case Unauthorized() | ScopeMissing():
-            # One answer: whoever tries keys learns nothing of them.
+            # One answer for both: a client that tries keys learns nothing about them.
             return Json({"error": _UNAUTHORIZED}, 401, {"www-authenticate": "Bearer"})
         case DatabaseUnavailable() | StorageFull() | StorageUnavailable() | ServerBusy():
             return Json({"error": _UNAVAILABLE}, 503, {"retry-after": "5"})
@@ -44,5 +44,5 @@ def render(request: Request, error: DictographError | RequestValidationError | N
 
 
 def refusal(error: DictographError) -> Response:
-    """The answer for a page or host that may not call."""
+    """Return the answer for a page or host that may not call."""
     return Json({"error": error.message}, error.status)

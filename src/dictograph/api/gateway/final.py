@@ -1,4 +1,4 @@
-"""The last message of a request, in no more bytes than its clients take: they close on a frame over 1 MiB."""
+"""The last message of a request, in no more bytes than its clients accept: they close on a frame over 1 MiB."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _REST = " … (cut here: GET /status/{id} has the whole transcription)"
 
 
 async def final(readings: TranscriptReports, job: Job) -> str:
-    """The frame's text for a job that has ended."""
+    """Return the frame's text for a job that has ended."""
     if job.status is not JobStatus.COMPLETED:
         return encoded(messages.failed(job.id, messages.error_of(job), job.finished_at))
     try:
@@ -33,13 +33,14 @@ async def final(readings: TranscriptReports, job: Job) -> str:
 
 
 def encoded(message: dict[str, Any]) -> str:
-    """A message as it is sent; what no text frame can carry becomes an escape."""
+    """Return a message as it is sent. A character that no text frame can carry becomes an escape."""
     text = json.dumps(message, ensure_ascii=False, allow_nan=False)
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _complete(readings: TranscriptReports, job: Job, reading: TranscriptReport) -> str:
-    """The text in full, with the prompts in full; else with prompts that say where the text is; else its beginning."""
+    """Return the text in full, with the prompts in full. If that is too long, the prompts only say where the text is.
+    If that is still too long, only the text's beginning is sent."""
     text = encoded(messages.complete(job, messages.result(reading, reading.text, reading.prompts)))
     if _size(text) <= MOST_BYTES:
         return text
@@ -53,11 +54,11 @@ def _complete(readings: TranscriptReports, job: Job, reading: TranscriptReport) 
 
 
 def shortened(text: str, over: int, rest: str) -> str:
-    """The text without its last words, followed by `rest`: at least `over` bytes less, as JSON has them."""
+    """Return the text without its last words, followed by `rest`: at least `over` bytes less, as JSON has them."""
     left = over + _size(rest)
     cut = len(text)
     while left > 0 and cut > 0:
-        # No sign takes less than a byte, so this takes away no more than is needed, and then looks again.
+        # A character takes at most 6 bytes, so one step cuts no more than is needed. Then the rest is counted again.
         step = max(1, left // 6)
         left -= _size(json.dumps(text[max(0, cut - step) : cut], ensure_ascii=False)) - 2
         cut -= step

@@ -34,7 +34,7 @@ def health_routes() -> APIRouter:
 
 
 def http_routes(parts: Parts) -> APIRouter:
-    """Return the routes but for `/health`."""
+    """Return the routes except `/health`."""
     router = APIRouter(route_class=route_class(render), include_in_schema=False)
     services, requests = parts.services, Requests(parts.services.jobs)
 
@@ -54,7 +54,7 @@ def http_routes(parts: Parts) -> APIRouter:
             reading = await services.transcript_reports.of(job) if job.status is JobStatus.COMPLETED else None
         except NotFound:  # it was deleted just now
             return Json(messages.unknown(request_id, url))
-        # With the text, and once more in every prompt, that may be megabytes.
+        # The answer has the text, and again in every prompt: it may be megabytes.
         return await asyncio.to_thread(Json, messages.state(job, url, reading))
 
     return router

@@ -1,4 +1,4 @@
-"""What clients of this contract read: one function for each shape. Times are UTC and carry no offset."""
+"""The messages that clients of this contract read: one function for each shape. Times are UTC and carry no offset."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NOTHING_KNOWN = "Nothing is known of this request"
 
 
 def queued(job: Job) -> dict[str, Any]:
-    """The answer to an upload."""
+    """Return the answer to an upload."""
     return {
         "message": "Audio file queued for transcription",
         "request_id": job.id,
@@ -39,7 +39,7 @@ def queued(job: Job) -> dict[str, Any]:
 
 
 def unknown(request_id: str, websocket_url: str) -> dict[str, Any]:
-    """The state of a request that there is not."""
+    """Return the state of a request that does not exist."""
     return {
         "request_id": request_id,
         "status": "unknown",
@@ -49,7 +49,7 @@ def unknown(request_id: str, websocket_url: str) -> dict[str, Any]:
 
 
 def state(job: Job, websocket_url: str, reading: TranscriptReport | None) -> dict[str, Any]:
-    """The state of a request; with `reading`, the result of a completed one."""
+    """Return the state of a request; with `reading`, also the result of a completed one."""
     shape: dict[str, Any] = {
         "request_id": job.id,
         "status": JobStatus.FAILED if job.status is JobStatus.CANCELLED else job.status,
@@ -65,7 +65,7 @@ def state(job: Job, websocket_url: str, reading: TranscriptReport | None) -> dic
 
 
 def result(reading: TranscriptReport, transcription: str, prompts: Mapping[str, str]) -> dict[str, Any]:
-    """The figures, the text and the prompts of a completed request."""
+    """Return the figures, the text and the prompts of a completed request."""
     return {
         "audio_duration_minutes": reading.audio_minutes,
         "transcription_word_count": reading.words,
@@ -76,7 +76,7 @@ def result(reading: TranscriptReport, transcription: str, prompts: Mapping[str, 
 
 
 def complete(job: Job, shape: Mapping[str, Any]) -> dict[str, Any]:
-    """The last message of a request that went well; `shape` is its result."""
+    """Return the last message of a request that was completed; `shape` is its result."""
     return {
         "type": "transcription_complete",
         "request_id": job.id,
@@ -87,7 +87,7 @@ def complete(job: Job, shape: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def failed(request_id: str, error: str, at: datetime | None) -> dict[str, Any]:
-    """The last message of a request that did not go well."""
+    """Return the last message of a request that was not completed."""
     return {
         "type": "transcription_error",
         "request_id": request_id,
@@ -98,30 +98,30 @@ def failed(request_id: str, error: str, at: datetime | None) -> dict[str, Any]:
 
 
 def error_of(job: Job) -> str:
-    """Why a job that ended has no transcript."""
+    """Return the reason why a job that ended has no transcript."""
     if job.status is JobStatus.CANCELLED or job.error is None:
         return CANCELLED
     return _UNREADABLE if job.error.code in _UNREADABLE_CODES else job.error.message
 
 
 def joined(request_id: str, status: Mapping[str, Any]) -> dict[str, Any]:
-    """The answer to a join."""
+    """Return the answer to a join."""
     return {"type": "joined", "request_id": request_id, "current_status": status}
 
 
 def status_update(status: Mapping[str, Any]) -> dict[str, Any]:
-    """How the service does."""
+    """Return the message with the service's status."""
     return {"type": "status_update", "data": status}
 
 
 def refused(why: str) -> dict[str, Any]:
-    """The answer to a message that cannot be understood."""
+    """Return the answer to a message that cannot be understood."""
     return {"type": "error", "error": why}
 
 
 def status(board: ContractStats, traffic: Traffic, current: Running | None) -> dict[str, Any]:
-    """How the service does, for one who may see `current`. It is busy with somebody else's when that is None and
-    something runs."""
+    """Return the service's status for a client that may see `current`. If that is None and a request runs, the service
+    is busy with another client's request."""
     return {
         "status": "processing" if current or traffic.running else "idle",
         "current_task": current
@@ -138,14 +138,14 @@ def status(board: ContractStats, traffic: Traffic, current: Running | None) -> d
 
 
 def current_of(traffic: Traffic, owner: str, joined_ids: Iterable[str]) -> Running | None:
-    """The running request that somebody is shown: one that was joined, else the first of the owner's."""
+    """Return the running request that a client is shown: one that it joined, else the first of its owner's."""
     wanted = frozenset(joined_ids)
     seen = [one for one in traffic.running if one.id in wanted or one.owner == owner]
     return min(seen, key=lambda one: one.id not in wanted, default=None)
 
 
 def running(job: Job | None, *, ended_too: bool = False) -> Running | None:
-    """The job, if it is being run; `ended_too`: or was, and has ended."""
+    """Return the job, if it runs. `ended_too`: also if it ran and has ended."""
     if job is None or job.started_at is None:
         return None
     if job.status is JobStatus.PROCESSING or (ended_too and job.status.ended):

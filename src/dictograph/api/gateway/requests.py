@@ -1,4 +1,4 @@
-"""The requests of this contract, each by its id, which nobody can guess: whoever knows it may read."""
+"""The requests of this contract, each by its id. Nobody can guess an id: a client that knows it may read."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from dictograph.job import Job
 from dictograph.service.jobs import Jobs
 from dictograph.service.single_flight import SingleFlight
 
-#: So many requests that are not there may be waited for in all: anybody can make up ids, and each costs some memory.
+#: The most requests that clients wait for together and that do not exist: any client can invent ids, and each one
+#: uses some memory.
 MOST_AWAITED = 4096
 
 
 class Requests:
-    """Looks requests up. Those who look for the same one at the same time share the answer.
+    """Looks requests up. Callers that look up the same request at the same time share the answer.
 
-    `awaited` is how many are waited for that were not there when somebody joined them.
+    `awaited` is the number of requests that clients wait for and that did not exist when they were joined.
     """
 
     def __init__(self, jobs: Jobs) -> None:
@@ -23,7 +24,7 @@ class Requests:
         self._reading: SingleFlight[str, Job] = SingleFlight(lambda request_id: jobs.get(None, request_id))
 
     async def find(self, request_id: str) -> Job | None:
-        """The job, whoever owns it; None when there is none, or it came in another way."""
+        """Return the job of any owner; None when there is none, or when it came in by another contract."""
         try:
             job = await self._reading(request_id)
         except NotFound:

@@ -14,7 +14,7 @@ from dictograph.service.services import Services
 
 
 def socket_routes(services: Services) -> APIRouter:
-    """The same conversation at both paths."""
+    """Return the WebSocket's routes: the same session at both paths."""
     router = APIRouter()
     requests = Requests(services.jobs)
 

@@ -1,4 +1,4 @@
-"""A request that a client has joined: told when it starts, from time to time, and when it has ended."""
+"""A request that a client has joined. The client is told when it starts, at intervals, and when it has ended."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from dictograph.service.streams.job_watch import JobWatch, WaitResult
 
 log = logging.getLogger(__name__)
 
-#: A client that has joined hears of the service's state so often (s); it may rely on 30 s.
+#: Interval at which a client that has joined gets the service's status (s); it may rely on 30 s.
 STATUS_EVERY_S = 20.0
 
-#: While the database cannot be asked, the next try comes after so long (s).
+#: Time to the next try while the database cannot be reached (s).
 _AGAIN_S = 2.0
 
 
 class Subscriber(Protocol):
-    """Who has joined."""
+    """The client that has joined."""
 
     services: Services
 
@@ -37,7 +37,7 @@ class Subscriber(Protocol):
 
 
 class Subscription:
-    """Follows a request to its end. One that is not there may still come, and is waited for."""
+    """Follows a request to its end. If it does not exist, it may still come: then the subscription waits for it."""
 
     def __init__(self, listener: Subscriber, request_id: str, job: Job | None) -> None:
         self._listener = listener
@@ -48,7 +48,7 @@ class Subscription:
         self._is_behind = False
 
     async def run(self) -> None:
-        """Tell all there is to tell; returns after the last message, or when the service stops."""
+        """Send every message of the request. Return after the last one, or when the service stops."""
         async with self._listener.services.jobs.watching(self._id) as watch:
             while True:
                 try:
@@ -59,7 +59,7 @@ class Subscription:
                     await asyncio.sleep(_AGAIN_S)
 
     async def _turn(self, watch: JobWatch) -> bool:
-        """Wait for something to tell, and tell it; whether that was the last."""
+        """Wait for a change and report it. Return whether that was the last message."""
         match await self._news(watch):
             case WaitResult.STOPPING:
                 return True
@@ -75,7 +75,7 @@ class Subscription:
         return False
 
     async def _news(self, watch: JobWatch) -> WaitResult:
-        if self._is_behind:  # the last look was cut short
+        if self._is_behind:  # the last check was cut short
             return WaitResult.CHANGED
         left = max(self._due - _now(), 0.0)
         if self._job is None:
@@ -83,16 +83,16 @@ class Subscription:
         return await watch.wait(self._job.last_seq, left)
 
     async def _look(self) -> bool:
-        """See what has changed; whether the request has ended, or is none of this contract."""
+        """Check what has changed. Return whether the request has ended, or does not belong to this contract."""
         job = await self._listener.find(self._id)
         if job is None:
             return True if self._job is None else await self._tell_deleted()
         self._job = job
         had_started, self._has_started = self._has_started, job.status is not JobStatus.PENDING and bool(job.started_at)
         if self._has_started and not had_started:
-            await self._tell_status(starting=True)  # of one, too, that was too quick to be seen running
+            await self._tell_status(starting=True)  # also for a request that was too quick to be seen running
         if job.status.ended:
-            await self._listener.status(job)  # who asks next gets no older figures
+            await self._listener.status(job)  # so that the next status has no older figures
             await self._listener.say_end(job)
         return job.status.ended
 

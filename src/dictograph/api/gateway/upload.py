@@ -1,4 +1,4 @@
-"""POST /upload: what is taken, and in which words the rest is refused."""
+"""POST /upload: the files that are taken, and the messages that refuse the others."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dictograph.service.auth.access import Caller
 from dictograph.service.compat.contracts import limits_of, options_of
 from dictograph.service.request import JobRequest
 
-#: Endings of names that are taken; whether there is sound inside shows when it is transcribed.
+#: File extensions that are taken. Whether a file has sound is found when it is transcribed.
 EXTENSIONS = (
     *("mp3", "wav", "flac", "m4a", "aac", "ogg", "oga", "opus", "mp4", "webm", "mpeg", "mpga"),
     *("mov", "mkv", "avi", "wma", "amr", "aiff"),
@@ -27,10 +27,10 @@ _BAD_TYPE = f"Invalid file type. Allowed: {', '.join(EXTENSIONS)}"
 
 
 async def take(request: Request, parts: Parts, caller: Caller) -> Job:
-    """The job of an upload, which is stored.
+    """Store an upload, and return its job.
 
     Raises:
-        Refused: there is no file in it, or none of a kind that is taken.
+        Refused: the upload has no file, or its file is of a kind that is not taken.
         UploadTooLarge, UploadIncomplete, DatabaseUnavailable, …
     """
     settings = parts.settings

@@ -1,4 +1,4 @@
-"""One client on the WebSocket: what it asks, and the requests that it has joined."""
+"""One client on the WebSocket: its messages, and the requests that it has joined."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from dictograph.service.services import Services
 
 log = logging.getLogger(__name__)
 
-#: So many requests that have not ended may be joined on one connection.
+#: The most requests that have not ended and are joined on one connection.
 MOST_JOINED = 64
 
-#: Who sends more messages a second than this, for some seconds, is read no faster.
+#: If a client sends more messages a second than this, for some seconds, they are read no faster than this.
 _PER_SECOND = 50.0
 _AT_ONCE_S = 4.0
 
 
 class WebSocketSession:
-    """Answers messages one after the other; joined requests are told of beside them."""
+    """Answers messages one after the other. Updates about joined requests are sent meanwhile."""
 
     def __init__(self, websocket: WebSocket, services: Services, requests: Requests, caller: Caller) -> None:
         self.services = services
@@ -42,12 +42,12 @@ class WebSocketSession:
         self._websocket = websocket
         self._caller = caller
         self._joined: dict[str, asyncio.Task[None]] = {}
-        # One at a time: a slow reader has one message in the making, however many requests it has joined.
+        # One at a time: for a slow reader only one message is prepared, however many requests it has joined.
         self._speaking = asyncio.Lock()
         self._paid_until = 0.0
 
     async def run(self) -> None:
-        """Talk until the client has gone."""
+        """Answer messages until the client has gone."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 await self._listen(tasks)
@@ -57,7 +57,7 @@ class WebSocketSession:
             pass
 
     async def say(self, message: dict[str, Any]) -> None:
-        """Send a message. Waits for the client to take what it was sent before."""
+        """Send a message. Wait until the client has read the earlier ones."""
         async with self._speaking:
             await self._websocket.send_text(encoded(message))
 
@@ -67,7 +67,7 @@ class WebSocketSession:
             await self._websocket.send_text(await final(self.services.transcript_reports, job))
 
     async def status(self, job: Job | None = None, *, starting: bool = False) -> dict[str, Any]:
-        """How the service does, no older than what is known of `job`; `starting`: as of when that was started."""
+        """Return the service's status. It is no older than the state of `job`. `starting`: as of the job's start."""
         board = self.services.contract_stats
         changed_at = None if job is None else job.finished_at or job.started_at
         traffic = await board.of(Contract.GATEWAY, newer_than=changed_at)
@@ -107,7 +107,7 @@ class WebSocketSession:
             self._joined[request_id] = self._awaited(tasks.create_task(self._follow(request_id, job)), job)
 
     def _awaited(self, task: asyncio.Task[None], job: Job | None) -> asyncio.Task[None]:
-        """Count it while it lasts, if there was no such request when it began."""
+        """Count the task while it runs, if the request did not exist when the task began."""
         if job is None:
             self._requests.awaited += 1
             task.add_done_callback(self._has_ended)
@@ -124,7 +124,7 @@ class WebSocketSession:
             self._joined.pop(request_id, None)
 
     async def _pace(self) -> None:
-        """Each message costs some time; who has spent more than a few seconds of it waits."""
+        """Charge some time for each message. A client that is more than a few seconds ahead waits."""
         now = time.monotonic()
         self._paid_until = max(self._paid_until, now) + 1 / _PER_SECOND
         if (ahead := self._paid_until - now - _AT_ONCE_S) > 0:
@@ -132,7 +132,7 @@ class WebSocketSession:
 
 
 def _parsed(text: str | None) -> dict[str, Any]:
-    """A message. Raises Refused when it is none."""
+    """Return the parsed message. Raises Refused when the text is none."""
     if text is None:
         raise Refused("Messages must be text frames with JSON")
     try:

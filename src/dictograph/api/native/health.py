@@ -23,13 +23,13 @@ from dictograph.service.services import Services
 
 
 def health_routes(services: Services) -> APIRouter:
-    """Health, readiness, status."""
+    """Return the routes health, ready and status."""
     router = APIRouter(tags=["service"])
     board = services.status
 
     @router.get("/health", response_model=HealthView, responses=problems(public=True))
     async def health() -> Response:
-        """The process lives and answers. Says nothing of whether it can transcribe; `/ready` does."""
+        """The process lives and answers. Whether it can transcribe, `/ready` tells."""
         return Json(HealthView().model_dump())
 
     @router.get(
@@ -38,13 +38,13 @@ def health_routes(services: Services) -> APIRouter:
         responses={**problems(public=True), 503: {"model": ReadyView, "description": "Not ready; `reason` says why."}},
     )
     async def ready() -> Response:
-        """Whether a real inference has been proved to work, and there is room for uploads; else the reason."""
+        """Whether a real inference has worked and there is space for uploads; else the reason."""
         view = ready_view(await board.readiness())
         return Json(view.model_dump(mode="json"), 200 if view.ready else 503)
 
     @router.get("/v1/status", response_model=StatusView, responses=problems())
     async def status(caller: Reader) -> Response:
-        """What waits, what runs, who works. Without the scope `admin`: of the caller's own jobs, and no workers."""
+        """The waiting and running jobs, and the workers. Without the scope `admin`: your own jobs, and no workers."""
         operator = caller.may(Scope.ADMIN)
         found = await board.status(None if operator else caller.owner)
         view = status_view(found if operator else replace(found, workers=()), __version__)

@@ -1,4 +1,4 @@
-"""Which format of a transcript a client wants: by name, else by what it accepts."""
+"""The format of a transcript for a client: by name, else by its Accept header."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import re
 from dictograph.api.error_responses import NotAcceptable
 from dictograph.formats import FORMATS, Format
 
-#: What `*/*` gets. Equally welcome types are tried after it in the order of the list of formats.
+#: The format for `*/*`. Types of equal weight come after it, in the order of the list of formats.
 _DEFAULT = "json"
 
-#: A weight, also as it is often written: with more digits than it may have, or without its zero.
+#: A weight. Often it is written with more digits than it may have, or without its zero: this is accepted.
 _WEIGHT = re.compile(r"[01]\.?|[01]?\.[0-9]+")
 
 
 def choose_format(name: str | None, accept: str | None) -> Format:
-    """The format to answer with. A name overrides what is accepted.
+    """Return the format to answer with. A name overrides the Accept header.
 
     Raises:
-        NotAcceptable: there is none of this name, or of the accepted types.
+        NotAcceptable: there is no format of this name, or of the accepted types.
     """
     if name is not None:
         if name not in FORMATS:
@@ -37,7 +37,7 @@ def choose_format(name: str | None, accept: str | None) -> Format:
 
 
 def _by_media_type() -> dict[str, Format]:
-    """The format of each media type, in order of preference: of several with one type, the first."""
+    """Return the format of each media type, in order of preference: of several with one type, the first."""
     by_type: dict[str, Format] = {}
     for format in (FORMATS[_DEFAULT], *FORMATS.values()):
         by_type.setdefault(format.media_type, format)
@@ -45,7 +45,7 @@ def _by_media_type() -> dict[str, Format]:
 
 
 def _ranges(accept: str) -> dict[str, float]:
-    """The media ranges of an Accept header with their weights (RFC 9110, section 12.5.1)."""
+    """Return the media ranges of an Accept header with their weights (RFC 9110, section 12.5.1)."""
     ranges = {}
     for part in accept.split(",")[:64]:
         kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
@@ -55,7 +55,7 @@ def _ranges(accept: str) -> dict[str, float]:
 
 
 def _weight(media_type: str, ranges: dict[str, float]) -> float:
-    """What the most specific range says of a type."""
+    """Return the weight that the most specific range gives to a type."""
     group = media_type.partition("/")[0]
     for kind in (media_type, f"{group}/*", "*/*"):
         if kind in ranges:

@@ -1,4 +1,4 @@
-"""What comes of a job: its transcript, and its events as they happen."""
+"""The results of a job: its transcript, its events as they happen, and prompts."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ LastEventId = Annotated[
 
 
 def result_routes(services: Services) -> APIRouter:
-    """GET transcript, events and prompts."""
+    """Return GET transcript, events and prompts."""
     router = APIRouter(tags=["results"])
 
     @router.get(
@@ -96,7 +96,7 @@ def result_routes(services: Services) -> APIRouter:
         last_seen = after if after is not None else _number(last_event_id)
         start = await services.event_streams.start_of(caller.owner, job_id, last_seen)
         if start is None:
-            return Response(status_code=204)  # what tells an EventSource to stop coming back
+            return Response(status_code=204)  # this tells an EventSource not to connect again
         headers = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
         return Stream(_records(services, caller.owner, job_id, start), "text/event-stream", headers)
 
@@ -123,18 +123,18 @@ async def _records(services: Services, owner: str, job_id: str, after: int) -> A
     yield SSE_HEAD
     async with aclosing(services.event_streams.follow(owner, job_id, after)) as stream:
         try:
-            async for told in stream:
-                yield sse(told)
+            async for item in stream:
+                yield sse(item)
         except DatabaseUnavailable as error:
-            # The answer has begun, so no status can tell: an end without an end has clients come back by themselves.
+            # The answer has begun, so no status can report it. A stream that ends early makes clients connect again.
             log.warning("the events of job %s end early: %s", job_id, error)
 
 
 def _number(given: str | None) -> int:
-    """The number in a Last-Event-ID; what is none of ours means from the beginning."""
+    """Return the number in a Last-Event-ID. An id that is none of ours means from the beginning."""
     return int(given) if given is not None and _NUMBER.fullmatch(given) else 0
 
 
 def _with_charset(media_type: str) -> str:
-    """JSON is UTF-8 by definition; of everything else it must be said."""
+    """Return a media type with its charset. JSON is UTF-8 by definition; the other types must name it."""
     return media_type if media_type == "application/json" else f"{media_type}; charset=utf-8"

@@ -14,7 +14,7 @@ from dictograph.api.event_encoding import frame
 from dictograph.errors import DictographError, NotFound
 from dictograph.service.services import Services
 
-# Codes of our own (RFC 6455, section 7.4.2): the HTTP status that it would have been, from 4000 on.
+# The first two codes are our own (RFC 6455, section 7.4.2): 4000 and the HTTP status that would have been sent.
 UNKNOWN_JOB = 4404
 BAD_REQUEST = 4422
 TRY_AGAIN = 1013
@@ -25,7 +25,7 @@ _NUMBER = re.compile(r"[0-9]{1,15}")
 
 
 def socket_routes(services: Services) -> APIRouter:
-    """WS /v1/transcriptions/{id}/ws?after=SEQ."""
+    """Return WS /v1/transcriptions/{id}/ws?after=SEQ."""
     router = APIRouter()
 
     @router.websocket("/v1/transcriptions/{job_id}/ws")
@@ -50,13 +50,13 @@ def socket_routes(services: Services) -> APIRouter:
 
 
 async def _tell(websocket: WebSocket, services: Services, owner: str, job_id: str, after: int) -> None:
-    """Send all there is to say, and close. The client's pace is ours: sending waits for it."""
+    """Send all events, and close. Sending waits for the client to read."""
     code, reason = DONE, ""
     try:
         start = await services.event_streams.start_of(owner, job_id, after)
         async with aclosing(services.event_streams.follow(owner, job_id, after if start is None else start)) as stream:
-            async for told in stream:
-                if (text := frame(told)) is not None:
+            async for item in stream:
+                if (text := frame(item)) is not None:
                     await websocket.send_text(text)
         if services.event_streams.stopping:
             code, reason = RESTARTING, "The service is stopping; come back after the last event."
@@ -66,16 +66,16 @@ async def _tell(websocket: WebSocket, services: Services, owner: str, job_id: st
         code, reason = TRY_AGAIN, error.message
     except WebSocketDisconnect:
         return
-    with suppress(WebSocketDisconnect, RuntimeError):  # it has gone just now
+    with suppress(WebSocketDisconnect, RuntimeError):  # the client has gone just now
         await websocket.close(code, _short(reason))
 
 
 async def _until_gone(websocket: WebSocket) -> None:
-    """Clients have nothing to say: what they send is dropped, only their leaving counts."""
+    """Return when the client has gone. Its messages are dropped: clients have nothing to send."""
     while (await websocket.receive())["type"] != "websocket.disconnect":
         pass
 
 
 def _short(reason: str) -> str:
-    """A close reason has at most 123 bytes (RFC 6455, section 5.5)."""
+    """Shorten a close reason, which has at most 123 bytes (RFC 6455, section 5.5)."""
     return reason.encode()[:120].decode(errors="ignore")

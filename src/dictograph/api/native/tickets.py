@@ -1,4 +1,4 @@
-"""Tickets for what can carry no header: WebSockets and EventSources of web pages."""
+"""Tickets for connections that cannot carry a header: WebSockets and EventSources of web pages."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class TicketView(BaseModel):
 
 
 def ticket_routes(services: Services, pace: BodyRatePolicy) -> APIRouter:
-    """POST /v1/tickets. `pace` is asked of clients that send bodies."""
+    """Return POST /v1/tickets. `pace` is the least rate at which clients must send bodies."""
     router = APIRouter(tags=["access"])
 
     @router.post(

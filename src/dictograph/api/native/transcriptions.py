@@ -41,7 +41,7 @@ Key = Annotated[
 
 
 def _written_out(value: object) -> object:
-    """Only times as RFC 3339 writes them: the validator would take bare numbers for seconds since 1970."""
+    """Allow only times as in RFC 3339: the validator would read bare numbers as seconds since 1970."""
     if isinstance(value, str) and not _DATE.match(value):
         raise ValueError("give a time with its zone, as in 2026-01-31T12:00:00Z")
     return value
@@ -61,7 +61,7 @@ class ListQuery(BaseModel):
 
 
 def transcription_routes(services: Services, pace: BodyRatePolicy) -> APIRouter:
-    """POST, GET, DELETE, cancel and retry. `pace` is asked of clients that send bodies."""
+    """Return POST, GET, DELETE, cancel and retry. `pace` is the least rate at which clients must send bodies."""
     router = APIRouter(tags=["transcriptions"])
     jobs, intake = services.jobs, services.intake
 

@@ -1,4 +1,4 @@
-"""The native routes of webhooks: the delivery log, telling again, secrets. Always those of the caller's owner."""
+"""The native routes of webhooks: the delivery log, redelivery, secrets. Always those of the caller's owner."""
 
 from __future__ import annotations
 
@@ -77,13 +77,13 @@ Overlap = Annotated[
 
 
 def webhook_routes(services: Services) -> APIRouter:
-    """The log, redelivery, secrets."""
+    """Return the routes of the log, redelivery and secrets."""
     router = APIRouter(tags=["webhooks"])
     webhooks = services.webhooks
 
     @router.get(f"{_PATH}/deliveries", response_model=DeliveryListView, responses=problems(422))
     async def deliveries(caller: Reader, query: Annotated[DeliveryQuery, Query()]) -> Response:
-        """List what was told, newest first."""
+        """List the deliveries, newest first."""
         wanted = Wanted(query.job_id, query.state, query.cursor, query.limit)
         page = await webhooks.deliveries(caller.owner, wanted)
         view = DeliveryListView(data=[delivery_view(one) for one in page.deliveries], next_cursor=page.next_cursor)
@@ -96,7 +96,7 @@ def webhook_routes(services: Services) -> APIRouter:
         responses=problems(404),
     )
     async def redeliver(caller: Changer, delivery_id: str) -> Response:
-        """Tell it again, now, whatever became of it before; with the same `webhook-id`."""
+        """Deliver it again, now, whatever its state; with the same `webhook-id`."""
         return Json(delivery_view(await webhooks.redeliver(caller.owner, delivery_id)).model_dump(mode="json"), 202)
 
     @router.get(f"{_PATH}/secret", response_model=SecretListView, responses=problems())
@@ -113,7 +113,7 @@ def webhook_routes(services: Services) -> APIRouter:
 
 
 def delivery_view(one: Delivery) -> DeliveryView:
-    """A delivery as clients see it."""
+    """Return a delivery as clients see it."""
     return DeliveryView(
         id=one.id,
         webhook_id=one.webhook_id,
@@ -132,7 +132,7 @@ def delivery_view(one: Delivery) -> DeliveryView:
 
 
 def secret_view(one: Secret) -> SecretView:
-    """A secret as its owner sees it."""
+    """Return a secret as its owner sees it."""
     state: Literal["current", "retiring"] = "current" if one.retires_at is None else "retiring"
     return SecretView(secret=one.secret, state=state, created_at=one.created_at, retires_at=one.retires_at)
 

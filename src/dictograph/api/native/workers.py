@@ -58,12 +58,12 @@ class WorkerListView(BaseModel):
 
 
 def worker_routes(services: Services) -> APIRouter:
-    """Who works, and at what."""
+    """Return the route that lists the workers and their jobs."""
     router = APIRouter(tags=["service"])
 
     @router.get("/v1/workers", response_model=WorkerListView, responses=problems())
     async def workers(caller: Reader) -> Response:
-        """The workers that live: where, since when, what they run, and how their engines are."""
+        """The live workers: their host, start, jobs, and the state of their engines."""
         found = await services.status.workers(None if caller.may(Scope.ADMIN) else caller.owner)
         view = WorkerListView(data=[worker_view(one) for one in found])
         return Json(view.model_dump(mode="json"))
@@ -72,7 +72,7 @@ def worker_routes(services: Services) -> APIRouter:
 
 
 def worker_view(live: LiveWorker) -> LiveWorkerView:
-    """A worker as clients see it."""
+    """Return a worker as clients see it."""
     worker, state = live.worker, live.worker.state
     return LiveWorkerView(
         id=worker.id,

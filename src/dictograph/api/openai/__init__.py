@@ -1,4 +1,4 @@
-"""Contract O: OpenAI's audio API, as its own package and many other clients speak it."""
+"""Contract O: OpenAI's audio API, as OpenAI's own package and many other clients use it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from dictograph.contract import Contract
 
 
 def surface(parts: Parts) -> Surface:
-    """The routes of this contract."""
+    """Return the routes of this contract."""
     routers = [audio_routes(parts), list_routes(parts.services), model_routes(parts.services)]
     return Surface(Contract.OPENAI, routers, refusal=refusal)

@@ -1,4 +1,4 @@
-"""The routes of the audio API: a call rides on a durable job, and is answered when that has ended."""
+"""The routes of the audio API. A call makes a durable job, and is answered when the job has ended."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ _PATH = "/v1/audio"
 _CALLS: dict[str, Task] = {"transcriptions": "transcribe", "translations": "translate"}
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
-#: What a client that has gone is answered, which it never sees.
+#: The status of the answer to a client that has gone. It never sees it.
 _GONE = 499
 
 Key = Annotated[str | None, Header(alias="Idempotency-Key")]
 
 
 def audio_routes(parts: Parts) -> APIRouter:
-    """POST transcriptions and translations, and the answers for whatever else is asked for beside them."""
+    """Return POST transcriptions and translations, and the answers for every other path and method beside them."""
     router = APIRouter(route_class=route_class(render), include_in_schema=False)
 
     @router.post(f"{_PATH}/transcriptions")
@@ -83,7 +83,7 @@ class _Call:
                 return await cancel_on_disconnect(self._request, streamed(self._services, accepted.job, self._seconds))
             return await self._held(accepted.job)
         except ClientDisconnect:
-            # The job goes on: who comes again with the same request joins it.
+            # The job goes on: the same request joins it later.
             return Response(status_code=_GONE)
 
     async def _received(self, key: str | None) -> Accepted:
@@ -91,7 +91,7 @@ class _Call:
         form = UploadForm(self._request, self._parts.pace, intake.max_upload, FormRules(repeated=True))
         async with intake.begin_upload(self._caller.owner, key) as upload:
             filename = await form.read_fields()
-            self._order(form)  # what is wrong with the fields is said before the file is read
+            self._order(form)  # errors in the fields are reported before the file is read
             await form.read_file(upload)
             return await upload.finish(filename, self._order(form))
 
@@ -101,13 +101,13 @@ class _Call:
         if not job.status.ended and self._asked.format.is_json:
             held = kept_alive(self._services, job, self._seconds, body)
             return Stream(abort_on_error(job, held), self._asked.format.media_type)
-        # In text, white space would be part of the answer: there is nothing to send before it.
+        # In text, white space would be part of the answer, so nothing can be sent before it.
         job = await until_ended(self._services, job, self._request)
         check_completed(job)
         return Stream(abort_on_error(job, body), self._asked.format.media_type)
 
     def _order(self, form: MultipartReader) -> JobRequest:
-        """What the form asks for, as far as it has come."""
+        """Return the job request of the form, as far as the form has arrived."""
         self._asked = asked = read_fields(form.values, self._task)
         if form.ended and asked.model is None:
             raise RequestError("You must provide a `model`: `whisper-1` is the one that is configured.", param="model")

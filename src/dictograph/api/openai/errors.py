@@ -14,7 +14,7 @@ _FAULT = "Something went wrong inside of Dictograph. The log has the details und
 #: Statuses that these clients know by another number.
 _STATUSES = {422: 400, 502: 500, 504: 500, 507: 503}
 
-#: Codes that they test for, by ours.
+#: Codes that these clients test for, by our codes.
 _CODES = {
     "unauthorized": "invalid_api_key",
     "model_not_allowed": "model_not_found",
@@ -45,13 +45,13 @@ class MethodNotAllowed(RequestError):
 
 
 def render(request: Request, error: DictographError | RequestValidationError | None) -> Response:
-    """The answer for an error; None is a fault of ours."""
+    """Return the answer for an error. None is a fault of ours."""
     del request
     return Json(shape(None), 500) if error is None else refusal(_ours(error))
 
 
 def render_natively(request: Request, error: DictographError | RequestValidationError | None) -> Response:
-    """The same, with the codes and statuses of the native API: for addresses that both have."""
+    """Return the same with the codes and statuses of the native API, for addresses that both contracts have."""
     del request
     if error is None:
         return Json(shape(None), 500)
@@ -62,17 +62,17 @@ def render_natively(request: Request, error: DictographError | RequestValidation
 
 
 def refusal(error: DictographError) -> Json:
-    """The answer for an error of ours."""
+    """Return the answer for a DictographError."""
     status = _status(error)
     headers = headers_of(error)
     if isinstance(error, JobStateConflict) or (status >= 500 and status != 503):
-        # All attempts are spent, or somebody wanted no more: clients of OpenAI's go by this header.
+        # All attempts are used, or the job was cancelled. OpenAI's clients obey this header.
         headers["x-should-retry"] = "false"
     return Json(shape(error, status), status, headers)
 
 
 def not_allowed(request: Request, method: str) -> Response:
-    """The answer where only `method` is known."""
+    """Return the answer where only `method` is allowed."""
     error = MethodNotAllowed(f"Not allowed to {request.method} on {request.url.path}: the method is {method}.")
     answer = refusal(error)
     answer.headers["allow"] = method
@@ -80,7 +80,7 @@ def not_allowed(request: Request, method: str) -> Response:
 
 
 def shape(error: DictographError | None, status: int | None = None) -> dict[str, dict[str, str | None]]:
-    """The body of an error; of a fault of ours when there is none."""
+    """Return the body of an error. None is a fault of ours."""
     if error is None:
         return {"error": {"message": _FAULT, "type": "server_error", "param": None, "code": "internal_error"}}
     status = status or error.status

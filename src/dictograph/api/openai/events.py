@@ -20,8 +20,8 @@ _HEADERS = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"
 
 
 async def streamed(services: Services, job: Job, seconds: float) -> Stream:
-    """The answer to a call with `stream`. It begins with the first text, and after `seconds` in any case; what went
-    wrong before is raised."""
+    """Return the answer to a call with `stream`. It begins with the first text, and after `seconds` in any case. An
+    error before that is raised."""
     growth = services.transcript_stream.follow(job.owner, job.id, seconds)
     try:
         first = await anext(growth)
@@ -36,33 +36,33 @@ async def streamed(services: Services, job: Job, seconds: float) -> Stream:
 async def _records(
     first: TranscriptUpdate, growth: AsyncGenerator[TranscriptUpdate, None]
 ) -> AsyncGenerator[bytes, None]:
-    """The deltas, whose sum is the text, and the text; or what went wrong, which no status can tell any more."""
-    told: list[str] = []
+    """Yield the deltas, whose sum is the text, and the text; or the error, which no status can report any more."""
+    sent: list[str] = []
     async with aclosing(growth):
         try:
             now: TranscriptUpdate | None = first
             while now is not None:
-                yield _deltas(now, told) or SSE_ALIVE
+                yield _deltas(now, sent) or SSE_ALIVE
                 if now.ended:
                     check_completed(now.job)
-                    yield _done(told)
+                    yield _done(sent)
                 now = await anext(growth, None)
         except DictographError as error:
             yield b"event: error\ndata: " + bytes(refusal(error).body) + b"\n\n"
 
 
-def _deltas(growth: TranscriptUpdate, told: list[str]) -> bytes:
-    """One for each segment that has text; what is told is added to `told`."""
+def _deltas(update: TranscriptUpdate, sent: list[str]) -> bytes:
+    """Return a delta for each segment that has text. Each delta is added to `sent`."""
     records = []
-    for text in texts(growth.segments):
-        delta = f" {text}" if told else text
-        told.append(delta)
+    for text in texts(update.segments):
+        delta = f" {text}" if sent else text
+        sent.append(delta)
         records.append(_record("transcript.text.delta", {"delta": delta}))
     return b"".join(records)
 
 
-def _done(told: Sequence[str]) -> bytes:
-    return _record("transcript.text.done", {"text": "".join(told)})
+def _done(sent: Sequence[str]) -> bytes:
+    return _record("transcript.text.done", {"text": "".join(sent)})
 
 
 def _record(kind: str, fields: dict[str, str]) -> bytes:

@@ -1,4 +1,4 @@
-"""The fields of a call to the audio API, and what they mean here. Fields that the API does not have are passed over."""
+"""The fields of a call to the audio API, and their meaning here. Fields that the API does not have are ignored."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Values = Mapping[str, Sequence[str]]
 #: The names of OpenAI's own models: any of them means the configured one.
 _OPENAI_MODEL = re.compile(r"whisper-1|gpt-[a-z0-9.-]*transcribe[a-z0-9.-]*")
 
-#: Whisper looks at the end of a prompt, at most 223 tokens; none of them has more characters than this allows for.
+#: Whisper uses the end of a prompt, at most 223 tokens. They have no more characters than this.
 _PROMPT_LENGTH = 2000
 
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
@@ -30,13 +30,13 @@ _VAD = {
     "silence_duration_ms": "vad_min_silence_duration_ms",
 }
 
-#: Which field gave an option.
+#: The field that gave an option.
 FIELD_OF = {"hotwords": "keywords[]", **dict.fromkeys(_VAD.values(), _STRATEGY)}
 
 
 @dataclass(frozen=True, slots=True)
 class AudioRequest:
-    """What a call asks for. `model` is None when it names none, "" for whatever is configured."""
+    """The request of a call. `model` is None when it names none, and "" for the configured model."""
 
     model: str | None = None
     response_format: str = "json"
@@ -50,15 +50,15 @@ class AudioRequest:
 
 
 def is_openai_model(name: str) -> bool:
-    """Whether a name is one of OpenAI's own."""
+    """Tell whether a name is one of OpenAI's own models."""
     return _OPENAI_MODEL.fullmatch(name) is not None
 
 
 def read_fields(values: Values, task: Task) -> AudioRequest:
-    """What the fields ask for. An empty one is one that was left out.
+    """Return the request of the fields. An empty field counts as one that was left out.
 
     Raises:
-        RequestError: naming the first that has a bad value, or one that cannot be done here.
+        RequestError: naming the first field with a bad value, or with a value that is not supported here.
     """
     fields = {name: given[-1] for name, given in values.items() if given[-1] != ""}
     _check_supported(fields, values)
@@ -143,7 +143,7 @@ def _language(fields: Mapping[str, str], values: Values) -> dict[str, str]:
 
 
 def _strategy(fields: Mapping[str, str]) -> dict[str, Any]:
-    """How silence is found: `auto`, a JSON object, or its members each in a field of its own."""
+    """Return the options that detect silence: given as `auto`, a JSON object, or one field for each of its members."""
     text = fields.get(_STRATEGY)
     members = {name: fields[key] for name in ("type", *_VAD) if (key := f"{_STRATEGY}[{name}]") in fields}
     if text == "auto" or (text is None and not members):
@@ -169,5 +169,5 @@ def _boolean(fields: Mapping[str, str], name: str) -> bool:
 
 
 def _list(values: Values, name: str) -> list[str]:
-    """The values of a list, whose name clients write with brackets behind it."""
+    """Return the values of a list. Clients write its name with brackets behind it."""
     return [value for key in (f"{name}[]", name) for value in values.get(key, ()) if value != ""]

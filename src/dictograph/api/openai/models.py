@@ -26,7 +26,7 @@ class ModelNotFound(NotFound):
 
 
 def list_routes(services: Services) -> APIRouter:
-    """GET /v1/models. It was native before: its errors keep the native codes."""
+    """Return GET /v1/models. It was native before: its errors keep the native codes."""
     router = APIRouter(tags=["service"], route_class=route_class(render_natively))
 
     @router.get(_PATH, response_model=ModelListView, responses=problems())
@@ -39,7 +39,7 @@ def list_routes(services: Services) -> APIRouter:
 
 
 def model_routes(services: Services) -> APIRouter:
-    """GET /v1/models/{id}."""
+    """Return GET /v1/models/{id}."""
     router = APIRouter(tags=["service"], route_class=route_class(render))
 
     @router.get(f"{_PATH}/{{model_id:path}}", response_model=ModelView, responses=problems(404))

@@ -15,14 +15,14 @@ _TEXT_TYPE = "text/plain; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class ResponseFormat:
-    """How an answer is written. `render` is told whether words were asked for."""
+    """How an answer is written. The last argument of `render`: whether words were requested."""
 
     media_type: str
     render: Callable[[TranscriptHead, Iterable[Segment], bool], Iterator[str]]
 
     @property
     def is_json(self) -> bool:
-        """Whether white space before the answer is no part of it."""
+        """Tell whether white space before the answer is no part of it."""
         return self.media_type == JSON_TYPE
 
 

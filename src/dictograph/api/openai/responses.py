@@ -11,7 +11,7 @@ from dictograph.service.services import Services
 
 
 async def body_of(services: Services, job: Job, asked: AudioRequest) -> AsyncGenerator[bytes, None]:
-    """The transcript of a completed job. Raises NotFound when it was deleted."""
+    """Yield the transcript of a completed job. Raises NotFound when the job was deleted."""
     opened = await services.transcripts.open(job.owner, job.id)
     async for block in in_blocks(asked.format.render(opened.head, opened.segments, asked.words)):
         yield block

@@ -13,19 +13,19 @@ _METHODS = ("GET", "HEAD", "POST", "OPTIONS")
 
 
 def surface(parts: Parts) -> Surface:
-    """The routes of this contract, for web pages only where it is open to everybody: elsewhere a page could have the
-    files of whoever looks at it read to it."""
+    """Return the routes of this contract. Web pages may call them only where the contract is open to every caller.
+    Elsewhere a page could read the files of the person who visits it."""
     return _surface(path_routes(parts), for_pages="path" in parts.settings.anonymous)
 
 
 def standalone_surface(parts: Parts) -> Surface:
-    """The routes of this contract on an address that was given to it: for every web page, as it is written, unless the
-    settings have closed them to whoever has no key: no page has one."""
+    """Return the routes of this contract for an address of its own. Every web page may call them, as the contract says,
+    unless the settings close them to callers without a key: no page has one."""
     return _surface(path_routes(parts), for_pages=not parts.settings.is_closed("path"))
 
 
 def fallback_surface() -> Surface:
-    """Everything that is no other surface's, on an address of this contract."""
+    """Return the surface for all paths that no other surface has, on an address of this contract."""
     return _surface(nothing_else(), for_pages=True)
 
 

@@ -25,24 +25,24 @@ def answer(content: Any, status: int = 200, headers: Mapping[str, str] | None = 
 
 
 def refusal(message: str, status: int = 400) -> Json:
-    """An error, as this contract has all of them."""
+    """Return an error in the shape of all errors of this contract."""
     return answer({"error": message}, status)
 
 
 def refused(error: DictographError) -> Response:
-    """The answer for one of our errors."""
+    """Return the answer for a DictographError."""
     return answer({"error": error.message}, _status(error), headers_of(error))
 
 
 def _status(error: DictographError) -> int:
-    """What cannot be used has one status in this contract, and so has what failed here."""
+    """Return the error's status. In this contract a value that cannot be used is 400, and any failure here is 500."""
     if error.status == 422:
         return 400
     return min(error.status, 500)
 
 
 def render(request: Request, error: DictographError | RequestValidationError | None) -> Response:
-    """The answer for an error, whatever raised it."""
+    """Return the answer for any error."""
     del request
     match error:
         case None:
@@ -54,7 +54,7 @@ def render(request: Request, error: DictographError | RequestValidationError | N
 
 
 def status_of(job: Job, text: str) -> dict[str, str]:
-    """Where a job is: exactly one of three states."""
+    """Return a job's state: exactly one of three."""
     match job.status:
         case JobStatus.COMPLETED:
             return {"status": "completed", "transcription": text.strip() or NO_SPEECH}

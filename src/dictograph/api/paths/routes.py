@@ -26,7 +26,7 @@ from dictograph.settings.model import Settings
 
 
 def path_routes(parts: Parts) -> APIRouter:
-    """Transcribe, status, upload, health."""
+    """Return the routes transcribe, status, upload and health."""
     router = APIRouter(route_class=route_class(render), include_in_schema=False)
     services, settings, pace = parts.services, parts.settings, parts.pace
     uploads = PathUploads.of(settings)
@@ -52,7 +52,7 @@ def path_routes(parts: Parts) -> APIRouter:
 
 
 def nothing_else() -> APIRouter:
-    """What this contract answers for all that it does not know."""
+    """Return the routes that answer for every unknown path."""
     router = APIRouter(route_class=route_class(render), include_in_schema=False)
 
     @router.api_route("/{rest:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
@@ -100,7 +100,7 @@ async def _status(request: Request, services: Services) -> Response:
 
 
 def _path_of(body: bytes) -> str | None:
-    """The path that a body names, if it names one. Raises MalformedBody."""
+    """Return the path that a body names, or None. Raises MalformedBody."""
     given: Any = parse_json(body) if body.strip() else None
     path = given.get("path") if isinstance(given, dict) else None
     return path if path and isinstance(path, str) else None

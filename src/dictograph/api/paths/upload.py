@@ -17,10 +17,10 @@ class NoFile(RequestError):
 
 
 async def take_file(request: Request, pace: BodyRatePolicy, uploads: PathUploads) -> str:
-    """Receive the file of a form; its path.
+    """Receive the file of a form, and return its path.
 
     Raises:
-        NoFile: there is none.
+        NoFile: the form has no file.
         UploadTooLarge, UploadIncomplete, EmptyUpload, RequestTimeout, StorageFull, StorageUnavailable.
     """
     try:

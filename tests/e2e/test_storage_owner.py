@@ -89,6 +89,7 @@ def test_a_worker_with_a_wrong_database_and_a_second_service_remove_nothing(
         ours = one.submit(noise, **OPTIONS)
         one.wait_for(ours)
         audio = stored(right.storage, ours)
+        assert wrong.run("db", "upgrade", "--init")[0] == 0  # a SQLite file is not made beside such a storage unasked
         with service(wrong.folder, **wrong.settings) as two:
             eventually(lambda: said(two, "belongs to another database", audio), what="the wrong one says it")
             theirs = two.submit(noise, **OPTIONS)

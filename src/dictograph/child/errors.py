@@ -1,4 +1,4 @@
-"""What a child can do wrong, and in what words it is said."""
+"""Errors of child processes, and the words that describe them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import signal
 
 
 class ChildFailure(Exception):
-    """Base of what a child can do wrong. `detail` says it in words."""
+    """Base class of the errors of a child. `detail` describes the error in words."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
@@ -14,9 +14,9 @@ class ChildFailure(Exception):
 
 
 class ChildCrashed(ChildFailure):
-    """The process ended, or broke the protocol, in the middle of a request.
+    """The process ended or broke the protocol during a request.
 
-    `returncode` is that with which it ended: below 0 by a signal, None when it had not ended.
+    `returncode` is the process's return code: below 0 after a signal, None when the process had not ended.
     """
 
     def __init__(self, detail: str, returncode: int | None = None) -> None:
@@ -25,31 +25,31 @@ class ChildCrashed(ChildFailure):
 
 
 class ChildLost(ChildCrashed):
-    """The process went with the server that had made it: nothing that it was asked to do is to blame."""
+    """The process ended together with the fork server that had made it. The request was not the cause."""
 
 
 class ChildTimeout(ChildFailure):
-    """The process did not answer in time and was ended."""
+    """The process did not answer in time and was killed."""
 
 
 class ChildOutOfMemory(ChildFailure):
-    """The process outgrew its resident memory and was ended, or said that it ran out."""
+    """The process exceeded its limit of resident memory and was killed, or reported that it ran out of memory."""
 
 
 class ChildFailed(ChildFailure):
-    """The process answered with an error, and lives on. `code` is the error's own."""
+    """The process answered with an error and still runs. `code` is the code of that error."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
         self.code = code
 
 
-#: What it says of its own error is told to people: so many characters of it.
+#: The number of characters of a child's own error message that are shown to people.
 _LONGEST = 2000
 
 
 def failure(name: str, error: object) -> ChildFailure:
-    """What the process `name` said that went wrong. It may have been taken over, and say anything."""
+    """Return the error that the process `name` reported. A process that was taken over may report anything."""
     if not isinstance(error, dict):
         return ChildCrashed(f"the {name} process broke the protocol: its error cannot be understood")
     code, message = str(error.get("code", "failed")), str(error.get("message", ""))[:_LONGEST]
@@ -59,7 +59,7 @@ def failure(name: str, error: object) -> ChildFailure:
 
 
 def how_it_ended(code: int | None) -> str:
-    """A return code in words."""
+    """Return a return code in words."""
     if code is not None and code < 0:
         try:
             return f"was ended by {signal.Signals(-code).name}"

@@ -1,14 +1,14 @@
-"""The fork server: `python -m dictograph.child.fork_server MODULE SOCKET` imports a module once, and forks at request.
+"""The fork server: `python -m dictograph.child.fork_server MODULE SOCKET` imports a module once, and forks on request.
 
-A child that works on one file and ends would otherwise spend most of its time on starting Python. What is forked has
-imported everything, has read nothing that anybody sent, and confines itself as any other child does (see `serve`); the
-server never reads such bytes. Linux only.
+A child that works on one file and ends would otherwise spend most of its time on starting Python. A forked child has
+imported everything and has read no bytes from clients. It confines itself as any other child does (see `serve`). The
+server never reads bytes from clients. Linux only.
 
-SOCKET is the number of a descriptor, a Unix socket that keeps messages apart (SOCK_SEQPACKET). A request is JSON,
-{"id", "folder", "variables"}, with descriptors: standard input, output and error, and those that are passed on, which
-the child finds as 3, 4 and so on. It is answered by {"id", "pid"} with a descriptor of the process (pidfd_open(2)), or
-{"id", "errno"}; and when the process has ended, by {"id", "status"} as waitpid(2) has it. The server ends when the
-socket does, and its children with it.
+SOCKET is the number of a descriptor: a Unix socket that keeps message boundaries (SOCK_SEQPACKET). A request is JSON,
+{"id", "folder", "variables"}, with descriptors: standard input, output and error, and the descriptors to pass on. The
+child finds the latter as 3, 4 and so on. The answer is {"id", "pid"} with a descriptor of the process (pidfd_open(2)),
+or {"id", "errno"}. When the process has ended, the server sends {"id", "status"}, with the status of waitpid(2). The
+server ends when the socket is closed, and its children end with it.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ from typing import Any
 from dictograph.child.loop import Handler, serve
 from dictograph.child.sandbox.kernel import PR_SET_PDEATHSIG, prctl
 
-#: The most that a request may hold: bytes, and descriptors (at most 253 go with one message: unix(7)).
+#: The limits of a request: bytes, and descriptors (one message carries at most 253: unix(7)).
 LARGEST = 2**16
 MOST_DESCRIPTORS = 16
 
 
 class ForkServer:
-    """Answers requests one at a time; `handler` is what each of its children then does."""
+    """Answers requests one at a time. Each child answers its own requests with `handler`."""
 
     def __init__(self, control: socket.socket, handler: Handler) -> None:
         self._control = control
         self._handler = handler
-        self._children: dict[int, tuple[int, int]] = {}  # by descriptor: number of the request, process
+        self._children: dict[int, tuple[int, int]] = {}  # by pidfd: the request's id, the process id
         self._poll = select.poll()
         self._poll.register(control, select.POLLIN)
 
     def run(self) -> None:
-        """Fork until the socket ends."""
+        """Fork a child for each request until the socket is closed."""
         while True:
             for descriptor, _ in self._poll.poll():
                 if descriptor in self._children:
@@ -98,7 +98,7 @@ class ForkServer:
 
 
 def _become(request: dict[str, Any], descriptors: Sequence[int], handler: Handler) -> None:
-    """In the fork: be the child that was asked for. Does not return."""
+    """Become the requested child; called in the forked process. Does not return."""
     code = 1
     try:
         _place(descriptors)
@@ -108,14 +108,14 @@ def _become(request: dict[str, Any], descriptors: Sequence[int], handler: Handle
         os.environ.clear()
         os.environ.update(request["variables"])
         code = serve(handler)
-    except BaseException:  # noqa: BLE001 - the end of the process: what is above belongs to the server
+    except BaseException:  # noqa: BLE001 - the process ends here: the frames above belong to the server
         traceback.print_exc()
     finally:
         os._exit(code)
 
 
 def _place(descriptors: Sequence[int]) -> None:
-    """Have the descriptors as 0, 1, 2, …, and no others."""
+    """Renumber the descriptors to 0, 1, 2, …, and close all others."""
     beyond = max(*descriptors, len(descriptors)) + 1
     for place, one in enumerate(descriptors):
         os.dup2(one, beyond + place)
@@ -123,17 +123,17 @@ def _place(descriptors: Sequence[int]) -> None:
         os.dup2(beyond + place, place)
     for name in os.listdir("/proc/self/fd"):  # closerange() takes minutes where the kernel has no close_range(2)
         if int(name) >= len(descriptors):
-            with contextlib.suppress(OSError):  # that of the list is closed by now
+            with contextlib.suppress(OSError):  # the descriptor of the listing itself is closed by now
                 os.close(int(name))
 
 
 def main() -> None:
-    """Import the module of the first argument, and serve on the socket of the second."""
+    """Import the module that the first argument names, and serve on the socket of the second argument."""
     module, descriptor = sys.argv[1:]
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     handler = import_module(module).handle
-    gc.freeze()  # what is here already is shared with the children, as long as nobody touches it
+    gc.freeze()  # memory in use now is shared with the children until one of them writes to it
     with socket.socket(fileno=int(descriptor)) as control:
         ForkServer(control, handler).run()
 

@@ -1,4 +1,4 @@
-"""The parent's side of the fork server: children that need not start Python, forked from one that has."""
+"""The parent's side of the fork server. Children are forked from a running Python and need not start one."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ log = logging.getLogger(__name__)
 _MODULE = "dictograph.child.fork_server"
 _LONGEST_NEWS = 4096
 
-#: The server imports its module when it is started, on a machine that may be busy; after that a fork takes
-#: milliseconds, and a server that takes so much longer hangs, or was stopped.
+#: Timeouts of the server. At its start the server imports its module, on a machine that may be busy. After that a fork
+#: takes milliseconds; a server that takes this much longer hangs or was stopped.
 _FIRST_ANSWER_S = 60.0
 _ANSWER_S = 5.0
 _CLOSE_S = 1.0
 
-#: By these a child is ended by others; by any other signal it has crashed.
+#: The signals with which other processes end a child. A child that ends by any other signal has crashed.
 _ORDERLY = (signal.SIGKILL, signal.SIGTERM, signal.SIGXFSZ, signal.SIGXCPU, signal.SIGPROF)
 
 
 def can_fork() -> bool:
-    """Whether this system has what a fork server stands on: pidfd_open(2), Linux 5.3."""
+    """Return whether this system has the call that a fork server needs: pidfd_open(2), Linux 5.3."""
     if sys.platform != "linux" or not hasattr(os, "pidfd_open") or not hasattr(signal, "pidfd_send_signal"):
         return False
     try:
@@ -46,15 +46,15 @@ def can_fork() -> bool:
 
 
 class ForkServerClient:
-    """Children of one module, forked from a server that has imported it; they answer with its `handle`.
+    """Makes children of one module. They are forked from a server that has imported it, and answer with its `handle`.
 
-    The server is started when it is first needed, and again when it has died; its children die with it. It is replaced
-    when one of them crashed: all have their libraries at the same addresses, and who tried to guess these begins anew.
-    One that gives no answer is replaced too; the children that it has go on.
+    The server is started when it is first needed, and again when it has died. Its children die with it. The server is
+    replaced when a child crashed: all its children have their libraries at the same addresses, so an attacker who
+    tried to guess these must begin anew. A server that does not answer is replaced too; its children go on.
     """
 
     def __init__(self, module: str, variables: Mapping[str, str]) -> None:
-        """`variables` are the server's environment; each child gets one of its own."""
+        """Take the server's environment as `variables`; each child gets its own environment."""
         self._module = module
         self._variables = variables
         self._server: _Server | None = None
@@ -63,18 +63,18 @@ class ForkServerClient:
         self._turn = asyncio.Lock()
 
     async def start(self) -> None:
-        """Start the server now, so that the first child need not wait for it. Raises OSError."""
+        """Start the server now, so that the first child does not wait for it. Raises OSError."""
         await self._running()
 
     async def fork(self, folder: Path | None, variables: Mapping[str, str], pass_fds: Sequence[int]) -> Running:
-        """A child with this working folder, environment and descriptors. Raises OSError."""
+        """Return a child with this working folder, environment and descriptors. Raises OSError."""
         try:
             return await (await self._running()).fork(folder, variables, pass_fds)
         except (BrokenPipeError, TimeoutError):  # the server died or hung before it had forked: nothing is lost
             return await (await self._running()).fork(folder, variables, pass_fds)
 
     async def close(self) -> None:
-        """End the server, and its children, for good."""
+        """End the server and its children for good."""
         self._closed = True
         async with self._turn:
             if self._server is not None:
@@ -100,7 +100,7 @@ class ForkServerClient:
 
 
 class _Server:
-    """One fork server, and its children by the numbers of the requests for them."""
+    """One fork server, and its children by the ids of the requests for them."""
 
     def __init__(self, process: Running, control: socket.socket) -> None:
         self._alive = True
@@ -130,12 +130,12 @@ class _Server:
 
     @property
     def sound(self) -> bool:
-        """Whether it is there and answers, and none of its children has crashed."""
+        """Return whether the server runs and answers, and no child of it has crashed."""
         return self._alive and not self._crashed and not self._hangs
 
     @property
     def busy(self) -> bool:
-        """Whether it is there, and has children."""
+        """Return whether the server runs and has children."""
         return self._alive and any(child.pid and child.returncode is None for child in self._children.values())
 
     async def fork(self, folder: Path | None, variables: Mapping[str, str], pass_fds: Sequence[int]) -> ForkedProcess:
@@ -150,7 +150,7 @@ class _Server:
             child.kill()
             child.close()
             if isinstance(error, TimeoutError):
-                self._hangs = True  # it ends when its children have: their jobs can do without it
+                self._hangs = True  # it ends after its children: their jobs do not need the server
                 raise OSError(errno.ETIMEDOUT, "the fork server does not answer") from None
             if isinstance(error, BrokenPipeError):
                 raise OSError(errno.EPIPE, f"the fork server ended: {await self._heard_out()}") from None
@@ -158,7 +158,7 @@ class _Server:
         return child
 
     async def close(self) -> None:
-        """End it, and its children. Whoever stops waiting for that has ended it all the same."""
+        """End the server and its children. They end even if the caller stops waiting."""
         self._give_up()
         try:
             await self._has_ended(_CLOSE_S)
@@ -204,7 +204,7 @@ class _Server:
         self._has_answered = True
         if "pid" in news and descriptors:
             child.begin(news["pid"], descriptors[0])
-        elif "pid" in news:  # there was no place for its descriptor; it ends, since nobody holds its pipes
+        elif "pid" in news:  # its descriptor could not be received; the child ends, since its pipes are closed
             child.fail(OSError(errno.EMFILE, os.strerror(errno.EMFILE)))
         else:
             del self._children[news["id"]]
@@ -219,7 +219,7 @@ class _Server:
         child.end(returncode)
 
     def _give_up(self) -> None:
-        """Nothing more is heard of the server: it goes, and its children with it."""
+        """Kill the server, which sends nothing any more, and its children with it."""
         if not self._alive:
             return
         self._alive = False
@@ -233,7 +233,7 @@ class _Server:
         self._children.clear()
 
     async def _heard_out(self) -> str:
-        # What it said last may still be in the pipe when it is gone already.
+        # The server's last output may still be in the pipe after its end.
         await asyncio.wait([self._listening], timeout=LAST_WORDS_S)
         return self._last_words[0]
 

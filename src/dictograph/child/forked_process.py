@@ -11,12 +11,13 @@ from io import FileIO
 
 from dictograph.child.pipes import BUFFER
 
-#: How long a process may be gone before its server says how it ended (s): then it is taken for one that hangs.
+#: How long after the end of a process its server may take to report the status (s). After that the server counts as
+#: one that hangs.
 _STATUS_S = 1.0
 
 
 class StdioPipes:
-    """Three pipes: the parent's ends as streams, and the child's as descriptors (`theirs`) until these were passed."""
+    """Three pipes: the parent's ends as streams, the child's ends as descriptors (`theirs`) until they are passed."""
 
     stdin: StreamWriter
     stdout: StreamReader
@@ -28,7 +29,7 @@ class StdioPipes:
 
     @classmethod
     async def open(cls) -> StdioPipes:
-        """Raises OSError."""
+        """Open the pipes. Raises OSError."""
         pipes = cls()
         try:
             pipes.stdin = await pipes._writer()
@@ -40,7 +41,7 @@ class StdioPipes:
         return pipes
 
     def passed(self) -> None:
-        """The child has its ends."""
+        """Close the child's ends here: the child has received them."""
         while self.theirs:
             os.close(self.theirs.pop())
 
@@ -70,7 +71,7 @@ class StdioPipes:
 
 
 class ForkedProcess:
-    """A `Running` process. `begun` is set once there is one, and fails with an OSError when there is to be none."""
+    """A `Running` process. `begun` is set once the process exists. It fails with an OSError if none can be made."""
 
     def __init__(self, pipes: StdioPipes, descriptors: tuple[int, ...]) -> None:
         self.begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -81,10 +82,10 @@ class ForkedProcess:
         self.descriptors = descriptors
         self.stdin, self.stdout, self.stderr = pipes.stdin, pipes.stdout, pipes.stderr
         self._pipes = pipes
-        self._process = -1  # its descriptor: its number could by now be somebody else's
+        self._process = -1  # its pidfd: its process id may belong to another process by now
 
     def begin(self, pid: int, process: int) -> None:
-        """It is there. When nobody waits for it any more, it goes again."""
+        """Record that the process exists. If no caller waits for it any more, end it."""
         os.set_inheritable(process, False)
         self.pid, self._process = pid, process
         asyncio.get_running_loop().add_reader(process, self._await_status)
@@ -94,12 +95,12 @@ class ForkedProcess:
             self.begun.set_result(None)
 
     def fail(self, error: OSError) -> None:
-        """It could not be had."""
+        """Record that the process could not be made."""
         if not self.begun.done():
             self.begun.set_exception(error)
 
     def end(self, returncode: int) -> None:
-        """It has ended."""
+        """Record that the process has ended."""
         if self.ended.is_set():
             return
         self.returncode = returncode
@@ -109,7 +110,7 @@ class ForkedProcess:
         self.ended.set()
 
     def end_with_server(self) -> None:
-        """Its server is gone: it goes too, and nobody else will tell when it has."""
+        """End the process, since its server has ended. Nothing else reports the process's end then."""
         if self.ended.is_set():
             return
         self.orphaned = True
@@ -117,7 +118,7 @@ class ForkedProcess:
         asyncio.get_running_loop().add_reader(self._process, self._end_alone)
 
     def _await_status(self) -> None:
-        """It is gone, by its own descriptor. How it ended only the server knows."""
+        """Wait for the status: the pidfd shows that the process has ended, but only the server knows how."""
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._process)
         loop.call_later(_STATUS_S, self._end_alone)
@@ -126,7 +127,7 @@ class ForkedProcess:
         if self.ended.is_set():
             return
         self.orphaned = True
-        with contextlib.suppress(ChildProcessError):  # it is ours to reap where orphans come to this process
+        with contextlib.suppress(ChildProcessError):  # this process must reap it if it adopts orphans
             os.waitid(os.P_PIDFD, self._process, os.WEXITED | os.WNOHANG)
         for pipe in (self.stdout, self.stderr):
             pipe.feed_eof()  # a server that was stopped in the middle of a fork holds their other ends open

@@ -1,4 +1,4 @@
-"""The wire between parent and child: a JSON header and raw bytes, each with its length in front.
+"""The protocol between parent and child: frames of a JSON header and raw bytes, each with its length in front.
 
 A frame is two big-endian unsigned 32-bit lengths, the header (JSON in UTF-8), the body. Both are
 bounded: a child that was taken over cannot make its parent allocate at will, nor keep its loop busy.
@@ -11,13 +11,14 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
-if TYPE_CHECKING:  # a child has no use for it, and it takes a good part of a child's start
+if TYPE_CHECKING:  # a child does not need it, and importing it is a good part of a child's start
     import asyncio
 
 MAX_HEADER = 16 * 1024 * 1024
 MAX_BODY = 64 * 1024 * 1024
 
-#: Enough for the headers of those who work on hostile bytes; the parent parses them on its loop, in a millisecond.
+#: Enough for the headers of children that work on hostile bytes. The parent parses such a header on its event loop, in
+#: a millisecond.
 SMALL_HEADER = 2**16
 
 
@@ -25,7 +26,7 @@ _LENGTHS = struct.Struct(">II")
 
 
 class Largest(NamedTuple):
-    """How large a frame may be, in bytes."""
+    """The limits of a frame's size, in bytes."""
 
     header: int
     body: int
@@ -35,7 +36,7 @@ ANY = Largest(MAX_HEADER, MAX_BODY)
 
 
 class BrokenFrame(Exception):
-    """The other side sent something that is no frame, or ended in the middle of one."""
+    """The other side sent something that is not a frame, or ended in the middle of a frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +48,13 @@ class Frame:
 
 
 def encode(frame: Frame) -> bytes:
-    """The frame's bytes."""
+    """Return the frame's bytes."""
     header = json.dumps(frame.header, separators=(",", ":"), allow_nan=False).encode()
     return _LENGTHS.pack(len(header), len(frame.body)) + header + frame.body
 
 
 def read_frame(stream: BinaryIO) -> Frame | None:
-    """The next frame of a blocking stream; None at a clean end."""
+    """Return the next frame of a blocking stream; None at a clean end."""
     lengths = _read_exactly(stream, _LENGTHS.size)
     if not lengths:
         return None
@@ -72,7 +73,7 @@ def write_frame(stream: BinaryIO, frame: Frame) -> None:
 
 
 async def receive_frame(reader: asyncio.StreamReader, largest: Largest = ANY) -> Frame | None:
-    """The next frame of an asyncio stream; None when it ended, even in the middle of a frame."""
+    """Return the next frame of an asyncio stream; None when the stream ended, even in the middle of a frame."""
     try:
         header_size, body_size = _checked(await reader.readexactly(_LENGTHS.size), largest)
         header = await reader.readexactly(header_size)

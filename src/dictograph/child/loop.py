@@ -1,4 +1,4 @@
-"""Inside a child: answer requests one at a time, and end when the parent does."""
+"""The loop inside a child: it answers requests one at a time, and the child ends when the parent does."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from dictograph.child.frames import Frame, read_frame, write_frame
 from dictograph.child.sandbox.confine import confine
 from dictograph.child.sandbox.policy import LACKS, UNAVAILABLE, Layer, Sandbox
 
-#: What answers a request: every frame it yields but the last is progress, the last is the answer.
+#: A function that answers a request. The last frame that it yields is the answer; the frames before it are progress.
 Handler = Callable[[Frame], Iterable[Frame]]
 
-#: The variable that tells a child its parent's id: the parent may be gone before the child can ask who it is.
+#: The variable with the parent's process id: the parent may have ended before the child can ask for the id.
 PARENT = "PARENT_PROCESS"
 
 _PR_SET_PDEATHSIG = 1
 
 
 class ChildError(Exception):
-    """An error that the parent should get by its code: `code` of an error class, and a message."""
+    """An error that the parent gets by its code: the `code` of an error class, and a message."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -37,12 +37,12 @@ class ChildError(Exception):
 def serve(handler: Handler) -> int:
     """Answer requests from standard input on standard output until the input ends.
 
-    A request is a frame with an `id`; every frame yielded for it goes back with that `id` and
-    `"more": true`, and a closing frame with `"done": true` or `"error": {"code", "message"}` ends
-    it. Anything that native code prints goes to standard error, so that it cannot break a frame.
+    A request is a frame with an `id`. Every frame yielded for it goes back with that `id` and `"more": true`. A closing
+    frame with `"done": true` or `"error": {"code", "message"}` ends the answer. Output of native code goes to standard
+    error, so that it cannot break a frame.
 
-    A sealed child (see `Sandbox`) gives up its rights here: everything that it needs is imported, nothing that
-    somebody sent has been read, and no other thread runs yet. What it could not give up stands in its first frame:
+    A sealed child (see `Sandbox`) gives up its rights here. By now it has imported everything that it needs, has read
+    no bytes from clients, and runs no other thread. Its first frame names the layers that it could not put on:
     `"lacks": {layer: why}`.
     """
     start_watching = partial(_start_watching, _end_with_parent())
@@ -75,7 +75,10 @@ def _sealed(handler: Handler, sandbox: Sandbox, missing: Mapping[Layer, str]) ->
 
 
 def _answer(handler: Handler, request: Frame, send: Callable[[Frame], None]) -> None:
-    """What a frame cannot hold (NaN, say) is an error of the handler's like any other: nothing of it has been sent."""
+    """Answer one request. A value that a frame cannot hold (NaN, say) counts as an error of the handler.
+
+    No part of that frame has been sent.
+    """
     number = request.header.get("id")
     try:
         for frame in handler(request):
@@ -85,7 +88,7 @@ def _answer(handler: Handler, request: Frame, send: Callable[[Frame], None]) -> 
         send(Frame({"id": number, "error": {"code": error.code, "message": error.message}}))
     except MemoryError:
         send(Frame({"id": number, "error": {"code": "out_of_memory", "message": "the process ran out of memory"}}))
-    except Exception as error:  # noqa: BLE001 - the boundary of the process: the parent must hear of everything
+    except Exception as error:  # noqa: BLE001 - the boundary of the process: the parent must get every error
         sys.excepthook(*sys.exc_info())
         message = f"{type(error).__name__}: {error}"
         send(Frame({"id": number, "error": {"code": "failed", "message": message[:2000]}}))
@@ -100,9 +103,9 @@ def _take_over_pipes() -> tuple[BinaryIO, BinaryIO]:
 
 
 def _end_with_parent() -> int:
-    """Have this process end with its parent, whose id this gives; Ctrl-C is the parent's to handle.
+    """Make this process end with its parent, and return the parent's id. Ctrl-C is left to the parent.
 
-    The kernel's parent-death signal where there is one: prctl(2), PR_SET_PDEATHSIG.
+    Uses the kernel's parent-death signal where there is one: prctl(2), PR_SET_PDEATHSIG.
     """
     parent = os.getppid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -114,7 +117,9 @@ def _end_with_parent() -> int:
 
 
 def _start_watching(parent: int) -> None:
-    """A thread beside that signal, so that two seconds are enough whatever native code does."""
+    """Start a thread that watches the parent beside that signal. The child then ends within two seconds, whatever
+    native code does.
+    """
     threading.Thread(target=_watch_parent, args=(parent,), daemon=True, name="parent-watch").start()
 
 

@@ -1,10 +1,10 @@
-"""The memory that all processes with a model may have together, and which of them makes room for another.
+"""The memory that all processes with a model share, and which process unloads for another one.
 
-A process asks before it loads its model, and is counted with what the model is expected to need, later with what it
-was seen to take. Where that does not fit, the process that was idle for longest is asked to unload. One at work is
-never interrupted: it is asked only when others wait and its turn is over, and unloads between two pieces of work.
-Those that wait are served in the order in which they came, so none waits for ever, and since a process that waits
-holds nothing, no two can wait for each other.
+A process asks before it loads its model. The budget first counts the expected need of the model, later the measured
+use. If a model does not fit, the process that was idle for the longest time is asked to unload. A process at work is
+never interrupted: it is asked only when others wait and its time slice is over, and it unloads between two pieces of
+work. Waiting processes are served in order of arrival, so none waits for ever. A waiting process holds no memory, so
+two processes cannot wait for each other.
 """
 
 from __future__ import annotations
@@ -25,28 +25,29 @@ log = logging.getLogger(__name__)
 _MIB = 2**20
 _STEP = 32 * _MIB
 
-#: How long a process may work on while others wait for its memory (s); and in times of what loading took, so that
-#: most of the time is work where loading is slow.
+#: The time slice: how long a process may work on while others wait for its memory (s); and the same as a multiple of
+#: the loading time, so that most of the time is work where loading is slow.
 _TURN_S = 30.0
 _TURN_IN_LOADS = 4.0
 
 
 class NoLongerWanted(Exception):
-    """The work that a model was to be loaded for is gone."""
+    """The work for which a model was to be loaded no longer exists."""
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """Bytes of memory that a model needs: `least` in any case, `likely` at work."""
+    """The memory that a model needs, in bytes: `least` in any case, `likely` at work."""
 
     least: int
     likely: int
 
 
 class Resident:
-    """A process that keeps a model in memory, or is to. `busy` tells whether there is work for it.
+    """A process that keeps a model in memory, or is about to. `busy` returns whether there is work for it.
 
-    `asked` is set while others wait for its memory: it shall unload as soon as it is between two pieces of work.
+    `asked` is set while others wait for its memory: the process then unloads as soon as it is between two pieces of
+    work.
     """
 
     def __init__(self, name: str, busy: Callable[[], bool]) -> None:
@@ -55,12 +56,12 @@ class Resident:
         self.asked = asyncio.Event()
         self.expected = self.measured = self.held = 0
         self.granted_at = self.used_at = 0.0
-        self.turn_ends = math.inf  # so long as it is being loaded
+        self.turn_ends = math.inf  # while the model is being loaded
 
 
 @dataclass(slots=True, eq=False)
 class _Request:
-    """A process that waits until its model fits. The answer is whether it is still wanted."""
+    """A process that waits until its model fits. The answer is whether the model is still needed."""
 
     resident: Resident
     size: int
@@ -68,9 +69,9 @@ class _Request:
 
 
 class MemoryBudget:
-    """`total` bytes for all processes with a model together.
+    """A budget of `total` bytes, shared by all processes with a model.
 
-    A process that others wait for may work for `turn` seconds at the least, and for `loads` times what loading took.
+    While others wait, a process may still work for at least `turn` seconds, and for `loads` times its loading time.
     """
 
     def __init__(self, total: int, turn: float = _TURN_S, loads: float = _TURN_IN_LOADS) -> None:
@@ -82,23 +83,23 @@ class MemoryBudget:
 
     @property
     def used(self) -> int:
-        """Bytes that are counted now."""
+        """Return the bytes that are counted now."""
         return sum(holder.held for holder in self._holders)
 
     def describe(self) -> dict[str, Any]:
-        """Bytes in all and in use, and how many processes wait for some."""
+        """Return the bytes in total and in use, and the number of processes that wait for memory."""
         return {"budget": self.total, "used": in_steps(self.used), "waiting": len(self._requests)}
 
     def waits(self, resident: Resident) -> bool:
-        """Whether it waits until its model fits."""
+        """Return whether the process waits until its model fits."""
         return any(request.resident is resident for request in self._requests)
 
     async def acquire(self, resident: Resident, demand: Demand) -> None:
-        """Wait until the model fits beside the others, and count it. The caller calls `release` in any case.
+        """Wait until the model fits beside the others, and count it. The caller must call `release` in any case.
 
         Raises:
-            ModelTooLarge: it would not fit even alone.
-            NoLongerWanted: its work has gone while it waited.
+            ModelTooLarge: the model would not fit even alone.
+            NoLongerWanted: the work disappeared during the wait.
         """
         if demand.least > self.total:
             raise ModelTooLarge(
@@ -119,18 +120,18 @@ class MemoryBudget:
                 self.reconsider()
 
     def loaded(self, resident: Resident) -> None:
-        """It has loaded its model: its turn begins."""
+        """Record that the process has loaded its model. Its time slice begins."""
         now = time.monotonic()
         resident.used_at = now
         resident.turn_ends = now + max(self._turn, self._loads * (now - resident.granted_at))
         self.reconsider()
 
     def worked(self, resident: Resident) -> None:
-        """It has done a piece of work."""
+        """Record that the process has done a piece of work."""
         resident.used_at = time.monotonic()
 
     def measured(self, resident: Resident, size: int, *, whole: bool) -> None:
-        """The most that it was seen to take, in bytes. `whole`: at work too, so that it need not take more."""
+        """Record the measured peak memory in bytes. `whole`: measured at work too, so no higher use is expected."""
         if not resident.held or not size:
             return
         resident.measured = max(resident.measured, size)
@@ -140,7 +141,7 @@ class MemoryBudget:
             self.reconsider()
 
     def release(self, resident: Resident) -> None:
-        """It has unloaded its model, or has ended."""
+        """Record that the process has unloaded its model or has ended."""
         resident.held = 0
         resident.asked.clear()
         if resident in self._holders:
@@ -148,7 +149,7 @@ class MemoryBudget:
             self.reconsider()
 
     def reconsider(self) -> None:
-        """Give memory to those who wait, as far as there is some, and ask for what is missing."""
+        """Grant free memory to waiting processes, and ask others to unload for the rest."""
         self._drop_unwanted()
         self._grant()
         asked = self._to_be_asked()
@@ -174,7 +175,7 @@ class MemoryBudget:
             _answer(request, wanted=True)
 
     def _to_be_asked(self) -> list[Resident]:
-        """Those that shall unload: too much is in use, or another waits."""
+        """Return the processes that shall unload: too much memory is in use, or another process waits."""
         now = time.monotonic()
         idle = sorted((one for one in self._holders if self._is_idle(one)), key=lambda one: one.used_at)
         busy = [one for one in self._holders if one not in idle]
@@ -200,12 +201,12 @@ class MemoryBudget:
 
 
 def in_steps(size: int) -> int:
-    """Bytes as they are told: in steps, since whatever changes is written to the database."""
+    """Return bytes rounded to steps for display, since every change is written to the database."""
     return round(size / _STEP) * _STEP
 
 
 def _enough(residents: Sequence[Resident], size: int) -> list[Resident]:
-    """The first of them that hold so many bytes together; all, when they hold less."""
+    """Return the first processes that together hold at least `size` bytes; all of them if they hold less."""
     chosen: list[Resident] = []
     for resident in residents:
         if sum(one.held for one in chosen) >= size:

@@ -1,4 +1,4 @@
-"""Whether the kernel ended processes for want of memory, on the machine or in a container."""
+"""Whether the kernel killed processes because memory ran out, on the machine or in a container."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ _COUNTERS = Path("/proc/vmstat")
 
 
 def ended_for_memory() -> int:
-    """How many processes the kernel has ended for their memory since it started; 0 where it does not tell.
+    """Return how many processes the kernel has killed for their memory since it started; 0 where it does not report it.
 
-    It is counted before the process is ended (`oom_kill` of proc_vmstat(5), Linux 4.13). A process that was ended by
-    SIGKILL while this grew is taken for one of them.
+    The kernel counts before it kills (`oom_kill` of proc_vmstat(5), Linux 4.13). A process that ended by SIGKILL while
+    this number grew counts as one of them.
     """
     try:
         lines = _COUNTERS.read_text().splitlines()

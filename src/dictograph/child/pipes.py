@@ -1,4 +1,4 @@
-"""A process with pipes, as its parent sees it, and starting one with a Python of its own."""
+"""A process with pipes, as its parent sees it, and how to start a separate Python process."""
 
 from __future__ import annotations
 
@@ -16,34 +16,35 @@ from dictograph.child.sandbox.policy import VARIABLE, Sandbox
 
 BUFFER = 2**16
 
-#: A process that is stuck in the kernel, in a driver say, cannot be ended; nobody waits longer for it (s).
+#: How long the parent waits for the end of a killed process (s). One that is stuck in the kernel, in a driver say,
+#: cannot be ended.
 KILL_S = 5.0
 
-#: What it said last may still be in its pipe when it is gone already; nobody waits longer for that (s).
+#: How long the parent waits for a process's last output (s). It may still be in the pipe after the process's end.
 LAST_WORDS_S = 1.0
 
 _PASSED_ON = (
     *("PATH", "PYTHONPATH", "LANG", "LC_ALL", "TZ", "SYSTEMROOT", "TMPDIR", "LD_LIBRARY_PATH"),
-    *("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"),  # which devices are ours is the operator's to say
+    *("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"),  # the operator chooses the devices
 )
 
-#: What a sealed child gets of these: where its modules and libraries are.
+#: The part of these variables that a sealed child gets: where its modules and libraries are.
 _TO_BE_IMPORTED = ("PYTHONPATH", "LD_LIBRARY_PATH", "SYSTEMROOT")
 
-#: Some libraries start threads when they are loaded. Those would be outside of what the child then confines.
+#: Some libraries start threads when they are loaded. The sandbox of the child would not cover those threads.
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
-# Libraries that would otherwise report home: onnxruntime does from 1.29 on, as soon as it is imported
+# Libraries that would otherwise send telemetry. onnxruntime does so from 1.29 on, as soon as it is imported
 # (https://github.com/microsoft/onnxruntime/pull/27379), and leaves files in the temporary folder for it.
 _QUIET = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
 
 
 class Running(Protocol):
-    """A process that was started. `ended` is set once it has ended, however its pipes are.
+    """A process that was started. `ended` is set once it has ended, whatever the state of its pipes.
 
-    `descriptors` are the numbers by which it knows those that were passed to it; `returncode` is None until it has
-    ended, and below 0 when a signal ended it. `orphaned`: it ended with the server that had made it, or nobody can tell
-    how.
+    `descriptors` are the numbers of the passed descriptors in that process. `returncode` is None until the process has
+    ended, and below 0 when a signal ended it. `orphaned`: it ended with the server that had made it, or how it ended is
+    unknown.
     """
 
     ended: asyncio.Event
@@ -63,17 +64,17 @@ class Running(Protocol):
     def descriptors(self) -> tuple[int, ...]: ...
 
     def kill(self) -> None:
-        """End it now; nothing happens when it has ended."""
+        """Kill the process now; do nothing if it has ended."""
 
     def close(self) -> None:
-        """Let go of the pipes."""
+        """Close the pipes."""
 
 
 class _Pipes(SubprocessStreamProtocol):
     """The parent's ends of a process's pipes. `ended` is set when the process has ended.
 
-    `Process.wait` would wait for the pipes' end too, and for ever: nobody reads on what a child that was
-    stopped in the middle had written, and a process of the child's own may hold them open.
+    `Process.wait` would also wait for the end of the pipes, perhaps for ever: nothing reads the remaining output of a
+    child that was stopped in the middle, and a process that the child started may hold the pipes open.
     """
 
     def __init__(self) -> None:
@@ -86,7 +87,7 @@ class _Pipes(SubprocessStreamProtocol):
 
 
 class _Executed:
-    """A process with a Python of its own."""
+    """A separate Python process."""
 
     def __init__(self, transport: asyncio.SubprocessTransport, pipes: _Pipes, descriptors: tuple[int, ...]) -> None:
         self._transport = transport
@@ -121,7 +122,7 @@ async def start_python(
 ) -> Running:
     """Start `python …` with these variables and no others. Raises OSError.
 
-    Modules are never looked for in the folder that it starts in, which may be anybody's (`-P`).
+    Python never searches its working folder for modules (`-P`): other users may write there.
     """
     loop = asyncio.get_running_loop()
     transport, pipes = await loop.subprocess_exec(
@@ -141,7 +142,7 @@ async def start_python(
 
 
 def variables(more: Mapping[str, str], sandbox: Sandbox | None) -> dict[str, str]:
-    """The environment of a child: the few variables that each gets, and `more`."""
+    """Return the environment of a child: the few variables that every child gets, and `more`."""
     sealed = sandbox is not None and sandbox.sealed
     names = _TO_BE_IMPORTED if sealed else _PASSED_ON
     passed = {name: os.environ[name] for name in names if name in os.environ}

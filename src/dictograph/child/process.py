@@ -1,4 +1,4 @@
-"""A child process as its parent sees it: started, asked, watched, ended."""
+"""A child process as its parent sees it: the parent starts it, sends requests, watches its memory and ends it."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ _AGAIN_S = 0.15
 
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
-    """How to start a child: `python -m dictograph.…` with what it may have.
+    """How to start a child: `python -m dictograph.…` and its limits.
 
     `memory_limit` is in bytes of resident memory (0: none); `folder` its working folder;
-    `environment` is added to the few variables that a child gets at all. `sandbox` says what it may keep, None:
-    everything; a sealed child works in an empty folder of its own, made in `folder` and removed at its end.
-    `largest` is how large its answers may be.
+    `environment` is added to the few variables that every child gets. `sandbox` says which rights the child keeps;
+    None: all. A sealed child works in an empty folder, which is made in `folder` and removed at the child's end.
+    `largest` limits the size of its answers.
     """
 
     name: str
@@ -73,15 +73,16 @@ class ChildSpec:
 
     @property
     def command(self) -> tuple[str, ...]:
-        """The arguments of `python`."""
+        """Return the arguments of `python`."""
         early = self.sandbox is not None and not self.sandbox.sealed
         return ("-m", *(("dictograph.child.sandbox",) if early else ()), self.module, *self.arguments)
 
 
 class Child:
-    """One running child. A request is answered by frames; only one is under way at a time.
+    """One running child. It answers a request with frames. Only one request runs at a time.
 
-    `lacks` are the layers of its sandbox that it could not put on, with the reasons: known from its first frame on.
+    `lacks` are the layers of its sandbox that it could not put on, with the reasons. They are known after its first
+    frame.
     """
 
     def __init__(
@@ -97,7 +98,7 @@ class Child:
         self._numbers = count(1)
         self._turn = asyncio.Lock()
         self._outgrown = self._killed = False
-        self.peak_memory = 0  # the most resident bytes that it was seen to have, where it has a limit
+        self.peak_memory = 0  # the highest measured resident memory in bytes, where it has a limit
         self._kernel_ended = ended_for_memory()
         self._stderr: deque[str] = deque(maxlen=20)
         self._watchers = [asyncio.create_task(self._drain_stderr())]
@@ -106,7 +107,7 @@ class Child:
 
     @classmethod
     async def start(cls, spec: ChildSpec, fork_server: ForkServerClient | None = None) -> Child:
-        """Start the process, with a Python of its own or from `forks`, which have to be those of its module.
+        """Start the process: a new Python process, or a fork of `fork_server`, which must serve the same module.
 
         It may still be importing when this returns. Raises ChildCrashed when it cannot be started.
         """
@@ -129,7 +130,7 @@ class Child:
 
     @property
     def descriptors(self) -> tuple[int, ...]:
-        """The numbers by which the process knows those of `spec.pass_fds`."""
+        """Return the numbers that the descriptors of `spec.pass_fds` have in the process."""
         return self._process.descriptors
 
     @property
@@ -137,17 +138,17 @@ class Child:
         return self._process.returncode is None and not self._outgrown and not self._killed
 
     async def call(self, request: Frame, *, timeout: float) -> Frame:
-        """The last frame that answers `request`; an empty one when there was none."""
+        """Return the last frame that answers `request`; an empty frame when there was none."""
         answer = Frame({})
         async for frame in self.stream(request, timeout=timeout):
             answer = frame
         return answer
 
     async def stream(self, request: Frame, *, timeout: float) -> AsyncGenerator[Frame, None]:
-        """The frames that answer `request`, with at most `timeout` seconds before each.
+        """Yield the frames that answer `request`, with at most `timeout` seconds before each.
 
-        Raises a ChildFailure. After any but ChildFailed the process is gone; so it is when the
-        caller stops listening in the middle, since the pipe then holds half an answer.
+        Raises a ChildFailure. After any but ChildFailed the process has ended. It also ends when the caller stops
+        reading in the middle, since the pipe then holds half an answer.
         """
         async with self._turn:
             finished = False
@@ -163,11 +164,11 @@ class Child:
                     await self.kill()
 
     def lower_priority(self, nice: int) -> None:
-        """Let every other process go first from now on, where the processor is not enough for all.
+        """Give every other process priority from now on when processor time is short.
 
-        At 5 it has a third of the time of another that wants all it can get, at 10 a tenth. A child is a session of
-        its own, and where the kernel groups by sessions, only the nice value of the group counts (sched(7), "The
-        autogroup feature").
+        At 5 it gets a third of the time of another process that is always busy, at 10 a tenth. A child is a separate
+        session. Where the kernel groups by sessions, only the nice value of the group counts (sched(7), "The autogroup
+        feature").
         """
         if not self.alive:
             return
@@ -175,13 +176,13 @@ class Child:
             os.setpriority(os.PRIO_PROCESS, self.pid, nice)
         try:
             Path(f"/proc/{self.pid}/autogroup").write_text(str(nice))
-        except BlockingIOError:  # the kernel takes one such wish in a tenth of a second, from all but root
+        except BlockingIOError:  # except for root, the kernel accepts one such change in a tenth of a second
             asyncio.get_running_loop().call_later(_AGAIN_S, self.lower_priority, nice)
         except OSError:
             return
 
     async def close(self, grace: float = 1.0) -> None:
-        """End the process: its input is closed, and after `grace` seconds it is killed."""
+        """End the process: close its input, and kill it after `grace` seconds."""
         self._process.stdin.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):
@@ -189,7 +190,7 @@ class Child:
         await self.kill()
 
     async def kill(self) -> None:
-        """End the process now."""
+        """Kill the process now."""
         self._killed = True
         self._process.kill()
         try:
@@ -242,7 +243,7 @@ class Child:
         return frame
 
     async def _hear_out(self) -> None:
-        # Its last words may still be in the pipe when it is gone already.
+        # The process's last output may still be in the pipe after its end.
         await self._process.ended.wait()
         await asyncio.wait(self._watchers[:1], timeout=LAST_WORDS_S)
 
@@ -281,7 +282,7 @@ class Child:
 async def _forked_or_started(
     fork_server: ForkServerClient, spec: ChildSpec, folder: Path | None, environment: Mapping[str, str]
 ) -> Running:
-    """A process from the fork server; where that hangs, one with a Python of its own. Raises OSError."""
+    """Return a process from the fork server; if the server hangs, a new Python process. Raises OSError."""
     try:
         return await fork_server.fork(folder, environment, spec.pass_fds)
     except TimeoutError as error:
@@ -291,7 +292,7 @@ async def _forked_or_started(
 
 @contextlib.contextmanager
 def _working_folder(spec: ChildSpec) -> Iterator[Path | None]:
-    """Where the child works. That of a sealed one is its own, and gone at the end."""
+    """Yield the child's working folder. A sealed child gets a new folder, which is removed at the end."""
     if spec.sandbox is None or not spec.sandbox.sealed:
         yield spec.folder
         return

@@ -1,5 +1,5 @@
-"""What a child gives up before it touches what others sent. There is no way back from any of it.
+"""The rights that a child gives up before it reads bytes from clients. It can get none of them back.
 
-policy.py says what a child may keep, and travels to it in one variable; confine.py gives up the rest,
-layer by layer; trial.py tries in a process of its own whether the layers hold.
+policy.py says which rights a child keeps, and is passed to it in one environment variable; confine.py gives up the
+rest, layer by layer; self_test.py tries in separate processes whether the layers hold.
 """

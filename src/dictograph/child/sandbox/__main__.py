@@ -1,6 +1,6 @@
 """`python -m dictograph.child.sandbox MODULE …`: confine this process, then run the module as `python -m` would.
 
-For children that load libraries and models of ours: it happens before any of them starts a thread.
+For children that load our own libraries and models: the process is confined before a library starts a thread.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dictograph.child.sandbox.policy import Sandbox
 
 
 def main() -> None:
-    """Run the module that the first argument names."""
+    """Confine this process, and run the module that the first argument names."""
     sandbox = Sandbox.of(os.environ)
     if sandbox is not None:
         for layer, reason in confine(sandbox).items():

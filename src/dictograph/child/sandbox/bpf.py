@@ -1,7 +1,7 @@
 """A small assembler for the filter programs of seccomp(2).
 
-Written here, since libseccomp is a system library that a `pip install` does not bring, and what is needed of it is
-six instructions. A filter looks at `struct seccomp_data`: the call's number, the kind of processor, six arguments.
+Written here, since libseccomp is a system library that `pip install` does not bring, and only six instructions are
+needed. A filter reads `struct seccomp_data`: the call's number, the kind of processor, six arguments.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-#: What becomes of a call: it is made; it fails with an errno; the process ends with SIGSYS.
+#: The outcomes of a call: it is made; it fails with an errno; the process ends with SIGSYS.
 ALLOW, KILL = 0x7FFF0000, 0x80000000
 _ERRNO = 0x00050000
 
@@ -31,19 +31,19 @@ class Only:
     otherwise: int = errno.EPERM
 
 
-#: What becomes of a call: an action, or it is made if it meets all of these.
+#: The rule for a call: an action, or conditions. The call is made if it meets all conditions.
 Rule = int | tuple[Only, ...]
 
 
 def refused(number: int) -> int:
-    """The action that lets a call fail with an errno."""
+    """Return the action that makes a call fail with an errno."""
     return _ERRNO | number
 
 
 def program(processor: int, foreign_from: int | None, rules: Iterable[tuple[int, Rule]], rest: int) -> bytes:
-    """The filter: a rule for each call's number, `rest` for all that have no rule.
+    """Return the filter: a rule for each call's number, `rest` for all calls without a rule.
 
-    Calls for another kind of processor end the process; so do those numbered `foreign_from` or above (x32).
+    A call for another kind of processor ends the process. So does a call numbered `foreign_from` or above (x32).
     """
     code: list[Instruction] = [
         (_LOAD, 0, 0, _PROCESSOR),
@@ -67,7 +67,7 @@ def _body(rule: Rule) -> list[Instruction]:
 
 
 def _checked(only: Only) -> list[Instruction]:
-    """Goes on behind its end if the argument is right."""
+    """Return instructions that continue after their end if the argument is allowed."""
     # Both kinds of processor that the filter knows are little-endian: the lower half comes first.
     load = [(_LOAD, 0, 0, _ARGUMENTS + 8 * only.argument), (_AND, 0, 0, only.mask)]
     count = len(only.values)

@@ -1,4 +1,4 @@
-"""Putting the layers on, one after the other; what cannot be put on is told, and the others hold without it."""
+"""Puts the layers on, one after the other. A layer that cannot be put on is reported; the others hold without it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from dictograph.child.sandbox.policy import Layer, Sandbox
 
 
 def confine(sandbox: Sandbox, start_threads: Callable[[], None] = lambda: None) -> dict[Layer, str]:
-    """Confine this process for good. Gives the layers that were asked for and cannot be had, each with the reason.
+    """Confine this process for good. Return the requested layers that could not be put on, each with the reason.
 
-    It has to be the only thread, since the kernel confines threads and not processes. `start_threads` starts those
-    that it needs later: a sealed process can start none once it has the filter of system calls, which is the only
-    layer that all threads get, also those that should not be there.
+    The process may have only one thread, since the kernel confines threads and not processes. `start_threads` starts
+    the threads that are needed later: a sealed process can start none once it has the filter of system calls. That
+    filter is the only layer that all threads get, including unexpected ones.
     """
     limits.limit(sandbox.file_size, sandbox.open_files, sandbox.data if sys.platform == "linux" else 0)
     layers = [layer for layer in Layer if layer in sandbox.layers - {Layer.LIMITS}]
@@ -62,7 +62,7 @@ def _steps(sandbox: Sandbox) -> dict[Layer, Callable[[], None]]:
 
 def _give_up_rights() -> None:
     privileges.give_up()
-    # Whoever changes its user no longer hears of its parent's death.
+    # A process that changes its user loses the parent-death signal.
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 

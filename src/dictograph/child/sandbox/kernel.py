@@ -1,4 +1,4 @@
-"""Calling the kernel where Python has no function of its own (Linux only)."""
+"""Calls of the kernel for which Python has no function (Linux only)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ PR_CAP_AMBIENT_CLEAR_ALL = 4
 
 
 def libc() -> ctypes.CDLL:
-    """The C library that this process runs on."""
+    """Return the C library of this process."""
     return ctypes.CDLL(None, use_errno=True)
 
 
 def checked(result: int) -> int:
-    """`result` of a function of the C library; raises OSError with its errno when it says that it failed."""
+    """Return the `result` of a function of the C library; raise OSError with its errno if the function failed."""
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
@@ -36,11 +36,11 @@ def syscall(number: int, *arguments: Any) -> int:
 
 
 def prctl(option: int, first: Any = 0, second: Any = 0) -> int:
-    """prctl(2) with the arguments that are not used set to 0, as most options want it. Raises OSError."""
+    """Call prctl(2) with unused arguments set to 0, as most options require it. Raises OSError."""
     given = [ctypes.c_ulong(one) if isinstance(one, int) else one for one in (first, second, 0, 0)]
     return checked(libc().prctl(option, *given))
 
 
 def threads() -> int:
-    """Threads of this process. What is given up by one is not given up by another that runs already."""
+    """Return the number of threads of this process. A right that one thread gives up stays with the other threads."""
     return len(os.listdir("/proc/self/task"))

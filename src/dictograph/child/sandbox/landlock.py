@@ -1,6 +1,6 @@
-"""Landlock (Linux 5.13): no file can be opened, made or removed, by no path, whoever the process runs as.
+"""Landlock (Linux 5.13): no file can be opened, made or removed by any path, whatever user the process runs as.
 
-https://docs.kernel.org/userspace-api/landlock.html. What a kernel knows is told by its ABI number: 1 files,
+https://docs.kernel.org/userspace-api/landlock.html. The ABI number of a kernel shows what it supports: 1 files,
 2 moving between folders, 3 truncation, 4 TCP ports, 5 device commands, 6 abstract sockets and signals to others;
 7 only concerns the audit log. Descriptors that are open already keep their rights.
 """
@@ -22,13 +22,13 @@ _VERSION, _PATH_BENEATH = 1, 1
 _WRITE_FILE, _TRUNCATE = 1 << 1, 1 << 14
 #: Reading, writing, executing files and folders, and making and removing every kind of them.
 _FILES_1 = (1 << 13) - 1
-#: Of these, what changes something.
+#: The rights among these that change something.
 _CHANGES_1 = _WRITE_FILE | (0b1_1111_1111 << 4)
 _REFER, _IOCTL_DEV = 1 << 13, 1 << 15
 _TCP = 0b11  # bind and connect
 _SCOPES = 0b11  # abstract sockets and signals
 
-#: Where a process that may read everything can write too: nothing there is anybody's file.
+#: Where a process that may read everything can write too: no user's files are there.
 _NOWHERE = ("/dev/null", "/dev/zero", "/dev/full", "/dev/shm")  # noqa: S108 - named so that libraries may use it
 
 
@@ -42,19 +42,19 @@ class _PathBeneath(ctypes.Structure):
 
 
 def abi() -> int:
-    """What the kernel knows of Landlock. Raises OSError when it knows nothing, or it is switched off."""
+    """Return the kernel's ABI number of Landlock. Raises OSError when Landlock is missing or switched off."""
     return syscall(_CREATE, None, 0, _VERSION)
 
 
 def seal() -> None:
-    """Refuse this thread all files, TCP, abstract sockets and signals to others. Raises OSError."""
+    """Refuse this thread all files, TCP, abstract sockets and signals to other processes. Raises OSError."""
     version = abi()
     files = _FILES_1 | _changes_since(version) | (_IOCTL_DEV if version >= 5 else 0)
     _restrict(version, files, online=False, rules={})
 
 
 def keep_from_writing(writable: Iterable[str], *, online: bool) -> None:
-    """Let this thread read all, write beneath some folders, use TCP only when `online`. Raises OSError."""
+    """Let this thread read everything, write only beneath some folders, use TCP only if `online`. Raises OSError."""
     version = abi()
     changes = _CHANGES_1 | _changes_since(version)
     rules = dict.fromkeys((*_NOWHERE, *writable), changes)
@@ -71,7 +71,7 @@ def _restrict(version: int, files: int, *, online: bool, rules: dict[str, int]) 
     descriptor = syscall(_CREATE, ctypes.byref(ruleset), known, 0)
     try:
         for path, allowed in rules.items():
-            # A folder that is not there needs no rule: nothing can be written in it.
+            # A missing folder needs no rule: nothing can be written in it.
             with contextlib.suppress(FileNotFoundError, PermissionError):
                 _allow(descriptor, path, allowed)
         syscall(_RESTRICT_SELF, descriptor, 0)

@@ -1,4 +1,4 @@
-"""Resource limits (on every Unix), and who goes first when the machine runs out of memory (on Linux)."""
+"""Resource limits (on every Unix), and which process the kernel kills first when memory runs out (on Linux)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from pathlib import Path
 def limit(file_size: int, open_files: int, data: int) -> None:
     """Limit this process; see `Sandbox` for the figures.
 
-    No core dump: it would hold somebody's audio. There is no limit on processes, since RLIMIT_NPROC counts all
-    processes and threads of a user, whoever else runs something as that user; new processes and new threads are
-    refused by seccomp.
+    There is no core dump: it would hold a client's audio. There is no limit on processes, since RLIMIT_NPROC counts all
+    processes and threads of a user, other programs' too. Seccomp refuses new processes and new threads.
     """
     if sys.platform == "win32":
         return
@@ -29,7 +28,7 @@ def limit(file_size: int, open_files: int, data: int) -> None:
 
 
 def go_first() -> None:
-    """If the kernel has to end a process for its memory, then this one and not the service."""
+    """Make the kernel kill this process, and not the service, when memory runs out."""
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
 
@@ -39,7 +38,7 @@ def _lower(kind: int, most: int) -> None:
         return
     import resource
 
-    # A limit that is lower already (an administrator's) stays.
+    # A limit that is already lower (an administrator's) stays.
     with contextlib.suppress(ValueError, OSError):
         _, hard = resource.getrlimit(kind)
         wanted = most if hard == resource.RLIM_INFINITY else min(most, hard)

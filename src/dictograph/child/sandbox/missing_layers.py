@@ -1,4 +1,4 @@
-"""The layers that a child lacks, as its parent hears of them."""
+"""The layers that a child lacks, as it reports them to its parent."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ _LONGEST = 200
 
 
 def parsed(told: object) -> dict[str, str]:
-    """The layers that a child says that it lacks, with the reasons. It may say anything: it works already."""
+    """Return the layers that a child reports as missing, with the reasons. The child already works on hostile bytes
+    and may report anything.
+    """
     reasons = told if isinstance(told, dict) else {}
     return {layer: " ".join(str(reasons[layer]).split())[:_LONGEST] for layer in Layer if layer in reasons}
 
 
 def tell(lacks: Mapping[str, str]) -> None:
-    """Say in the log what a child lacks; what was said already is not said again."""
+    """Log the layers that a child lacks. Nothing is logged twice."""
     for layer, reason in lacks.items():
         _tell(layer, reason)
 

@@ -1,4 +1,4 @@
-"""A network and IPC of its own, in which there is nothing; and a folder of its own as its root."""
+"""Namespaces: an empty network and IPC for the process; and the process's folder as the root of all paths."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _NEWIPC, _NEWUSER, _NEWNET = 0x08000000, 0x10000000, 0x40000000
 
 
 def leave_network() -> None:
-    """Move this process into an empty network namespace: not even the loopback is up there. Raises OSError.
+    """Move this process into an empty network namespace, where not even the loopback is up. Raises OSError.
 
-    Where the process is not root it takes a user namespace as well.
+    A process that is not root also enters a user namespace.
     """
     _unshare(_NEWNET | _NEWIPC | (0 if os.geteuid() == 0 else _NEWUSER))
 
@@ -24,7 +24,7 @@ def enter_folder() -> None:
     except PermissionError:
         if os.geteuid() == 0:
             raise
-        _unshare(_NEWUSER)  # in which it has CAP_SYS_CHROOT; that of the network may have been refused
+        _unshare(_NEWUSER)  # it has CAP_SYS_CHROOT there; the network's user namespace may have been refused
         os.chroot(".")
     os.chdir("/")
 
@@ -37,7 +37,7 @@ def _unshare(flags: int) -> None:
 
 
 def _stay(user: int, group: int) -> None:
-    # Without these the process would be "nobody" to itself, and could not find its own home.
+    # Without these the process would see itself as "nobody", and could not find its home folder.
     _write("/proc/self/setgroups", "deny")
     _write("/proc/self/uid_map", f"{user} {user} 1")
     _write("/proc/self/gid_map", f"{group} {group} 1")

@@ -1,4 +1,4 @@
-"""What a child may keep: decided by its parent, handed over in one variable of its environment."""
+"""The rights that a child keeps. Its parent decides them and passes them in one environment variable."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-#: Whether children are confined: as far as the kernel can, or not started when it cannot, or not at all.
+#: Whether children are confined: as far as the kernel can; or not started if it cannot; or not at all.
 Mode = Literal["auto", "required", "off"]
 
-#: The variable that tells a child what it may keep.
+#: The environment variable that holds a child's rights.
 VARIABLE = "SANDBOX"
 
-#: Where a child's first frame says which layers it lacks, and why: an object.
+#: The key in a child's first frame for the layers that it lacks, with the reasons: an object.
 LACKS = "lacks"
 
-#: The code of the error with which a child says that it cannot be confined as required.
+#: The code of the error of a child that cannot be confined as required.
 UNAVAILABLE = "sandbox_unavailable"
 
 
 class Layer(StrEnum):
-    """The layers, in the order in which they are put on. Each holds without the others."""
+    """The layers, in the order in which they are put on. Each layer holds without the others."""
 
     LIMITS = "limits"
     NETWORK = "network"
@@ -32,23 +32,24 @@ class Layer(StrEnum):
     SECCOMP = "seccomp"
 
 
-#: Without these `required` starts no child that reads what others sent. A network namespace is not among them:
-#: the filter of system calls refuses sockets as well, and in many containers there is nothing else.
+#: Without these layers `required` starts no child that reads bytes from clients. The network namespace is not among
+#: them: the filter of system calls refuses sockets as well, and many containers allow no network namespace.
 NEEDED = frozenset({Layer.LANDLOCK, Layer.SECCOMP})
 
-#: In a process that loads libraries and models after it was confined, or opens devices, these can be.
+#: The layers that a process can have if it loads libraries and models after it was confined, or opens devices.
 OPEN_LAYERS = frozenset({Layer.LIMITS, Layer.NETWORK, Layer.LANDLOCK, Layer.SECCOMP})
 
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """What a child may keep.
+    """The rights that a child keeps.
 
-    `sealed`: it has loaded what it needs and works on what it was handed: it may open nothing at all, and is
-    confined after its imports, when it begins to listen. Else it may read what its user may, write beneath the
-    folders in `writable` only, and is confined before its imports. `online` children may use the network.
-    `file_size` and `data` are in bytes (of one file written; of memory asked for, resident or not), `open_files` a
-    number; 0 stands for no limit. The child refuses to work without the layers in `needed`.
+    `sealed`: the child has loaded what it needs, and works on the descriptors that it was given. It may open nothing
+    at all. It is confined after its imports, before it reads its first request. Any other child may read what its user
+    may, and write only beneath the folders in `writable`. It is confined before its imports. `online` children may use
+    the network.
+    `file_size` (of one written file) and `data` (of requested memory, resident or not) are in bytes, `open_files` is a
+    number; 0 means no limit. The child refuses to work without the layers in `needed`.
     """
 
     sealed: bool
@@ -61,7 +62,7 @@ class Sandbox:
     data: int = 0
 
     def to_text(self) -> str:
-        """The value of the variable."""
+        """Return the value of the environment variable."""
         return json.dumps(
             {
                 "sealed": self.sealed,
@@ -75,7 +76,7 @@ class Sandbox:
 
     @classmethod
     def from_text(cls, text: str) -> Sandbox:
-        """Raises KeyError, TypeError or ValueError when it is no such value."""
+        """Parse the value of the environment variable. Raises KeyError, TypeError or ValueError if it is invalid."""
         shape = json.loads(text)
         return cls(
             bool(shape["sealed"]),
@@ -88,16 +89,16 @@ class Sandbox:
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Sandbox | None:
-        """That of a child with this environment; None when it is to keep everything."""
+        """Return the sandbox of a child with this environment; None if the child keeps all rights."""
         text = environment.get(VARIABLE)
         return cls.from_text(text) if text else None
 
 
 def sealed(mode: Mode, *, memory: int, file_size: int = 0, open_files: int = 64) -> Sandbox | None:
-    """For a child that works on hostile bytes and needs nothing but its descriptors.
+    """Return the sandbox of a child that works on hostile bytes and needs nothing but its descriptors.
 
-    `memory` is the resident memory it may have, in bytes; its parent looks at that a few times a second. What it
-    may ask for in between is limited to twice as much and half a GiB for what libraries ask for and never touch.
+    `memory` is the limit of its resident memory in bytes. Its parent checks it a few times a second. In between, the
+    memory that the child requests is limited to twice as much, plus half a GiB that libraries request and never touch.
     """
     if mode == "off":
         return None
@@ -109,10 +110,10 @@ def sealed(mode: Mode, *, memory: int, file_size: int = 0, open_files: int = 64)
 def open_to_read(
     mode: Mode, writable: tuple[str, ...], *, online: bool = False, devices: bool = False
 ) -> Sandbox | None:
-    """For a child that loads libraries and models of ours and works on samples, or fetches weights.
+    """Return the sandbox of a child that loads our libraries and models and works on samples, or fetches weights.
 
-    With `devices` it drives a GPU, whose libraries write to devices and caches and make system calls of their own:
-    then it loses the network and nothing else.
+    With `devices` it drives a GPU, whose libraries write to devices and caches and make further system calls. Then it
+    loses only the network.
     """
     if mode == "off":
         return None

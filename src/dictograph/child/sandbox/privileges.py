@@ -1,4 +1,4 @@
-"""Giving up root: another user, no groups, no capabilities, and no way to get any again."""
+"""Gives up root: another user, no groups, no capabilities, and no way to get any of them back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dictograph.child.sandbox.kernel import (
     prctl,
 )
 
-#: "nobody" of every distribution: it owns nothing.
+#: The user "nobody" of every distribution, which owns nothing.
 _NOBODY = 65534
 
 _CAPABILITIES_3 = 0x20080522
@@ -28,7 +28,7 @@ class _Header(ctypes.Structure):
 
 
 def no_new_rights() -> None:
-    """No program that this process may ever execute gives it rights. Landlock and seccomp ask for it."""
+    """Forbid that a program which this process executes gives it rights. Landlock and seccomp require it."""
     prctl(PR_SET_NO_NEW_PRIVS, 1)
 
 
@@ -47,7 +47,7 @@ def give_up() -> None:
 
 
 def _drop_bounding_set() -> None:
-    # Beyond the last one that the kernel knows the answer is EINVAL, without CAP_SETPCAP it is EPERM.
+    # Beyond the last capability of the kernel the answer is EINVAL; without CAP_SETPCAP it is EPERM.
     with contextlib.suppress(OSError):
         for capability in range(_MOST_CAPABILITIES):
             prctl(PR_CAPBSET_DROP, capability)

@@ -1,19 +1,18 @@
-"""Which system calls a child may make.
+"""The system calls that a child may make.
 
-A sealed child gets a list of what it may: once Python and the libraries are loaded, decoding and listening read and
-write open descriptors, take memory, wait, and end. All else fails: with EACCES where a path is named, so that Python
-takes it as a file that it may not read; with EPERM what a thief would call; with ENOSYS what is left, so that a newer
-C library than we know falls back to a call of the list. It was tried on Python 3.11 with glibc 2.36.
-A call that is missing shows as an error with its name, never as a hang.
+A sealed child gets a list of allowed calls. Once Python and the libraries are loaded, decoding and speech detection
+read and write open descriptors, take memory, wait, and end. All other calls fail: with EACCES if the call names a path,
+so that Python treats it as an unreadable file; with EPERM if an attacker would use it; with ENOSYS in all other cases,
+so that a newer C library falls back to a call of the list. The list was tested on Python 3.11 with glibc 2.36.
+A call that is missing in the list shows as an error with its name, never as a hang.
 
-Another child loads libraries that nobody listed the calls of. It gets a list of what it must not: what looks into
-other processes, changes mounts, namespaces, kernel or clock, or has a history of breaking out.
+Any other child loads libraries whose calls are not listed. It gets a list of forbidden calls: those that read other
+processes, change mounts, namespaces, kernel or clock, or have a history of sandbox escapes.
 
-Memory that a sealed child asks for is never executable, so that what it is tricked into must be made of code that is
-there; and never shared, so that the limit on it counts all. Nothing is reserved on the disk: what fallocate(2) keeps
-beyond a file's end, no limit on the size of files counts. No thread is started, since nothing limits those of one
-process: what it needs of them runs already. Calls in the i386 or x32 way, which have other numbers, end the process
-(SIGSYS).
+Memory that a sealed child requests is never executable, so an attack can only reuse existing code. It is never shared,
+so the memory limit counts all of it. The child reserves no disk space: no limit on file sizes counts what fallocate(2)
+reserves beyond a file's end. It starts no thread, since no limit covers the threads of one process; the threads that it
+needs run already. Calls in the i386 or x32 way, which have other numbers, end the process (SIGSYS).
 """
 
 from __future__ import annotations
@@ -64,7 +63,7 @@ _NEVER = """
 
 _SECCOMP = {"x86_64": 317, "aarch64": 277}
 _PROCESSOR = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
-#: x32: 64-bit calls with 32-bit pointers, told by this bit of the number.
+#: x32: 64-bit calls with 32-bit pointers, marked by this bit of the number.
 _FOREIGN_FROM = {"x86_64": 0x40000000, "aarch64": None}
 
 _SET_MODE_FILTER, _ALL_THREADS = 1, 1
@@ -81,7 +80,7 @@ class _Program(ctypes.Structure):
 
 
 def seal() -> None:
-    """Let this process, with all its threads, call only what a sealed child needs. Raises OSError."""
+    """Restrict this process, with all its threads, to the calls that a sealed child needs. Raises OSError."""
     machine = _machine()
     rules: dict[str, Rule] = dict.fromkeys(_ALLOWED.split(), ALLOW)
     rules |= dict.fromkeys(_BY_PATH.split(), refused(errno.EACCES))
@@ -90,10 +89,10 @@ def seal() -> None:
 
 
 def forbid() -> None:
-    """Forbid this process, and what it starts, the calls that no child needs. Raises OSError."""
+    """Forbid this process, and the processes that it starts, the calls that no child needs. Raises OSError."""
     rules: dict[str, Rule] = dict.fromkeys(_NEVER.split(), refused(errno.EPERM))
     rules["clone"] = (Only(0, [0], mask=_CLONE_NEWUSER),)
-    rules["clone3"] = refused(errno.ENOSYS)  # its flags cannot be seen; the C library then uses clone
+    rules["clone3"] = refused(errno.ENOSYS)  # the filter cannot see its flags; the C library then uses clone
     _install(_machine(), rules, rest=ALLOW)
 
 
@@ -109,7 +108,7 @@ def _conditions(own: int) -> dict[str, Rule]:
         "ioctl": (Only(1, [_TCGETS, _FIONCLEX, _FIOCLEX], otherwise=errno.ENOTTY),),
         "fcntl": (Only(1, [*_F_DUPFD_TO_SETFL, _F_DUPFD_CLOEXEC]),),
         "prlimit64": (Only(0, [0]),),
-        # What fstat() is in glibc 2.33 to 2.38. The path that goes with the flag cannot be seen here.
+        # fstat() of glibc 2.33 to 2.38. The filter cannot see the path that belongs to the flag.
         "newfstatat": (Only(3, [_AT_EMPTY_PATH], mask=_AT_EMPTY_PATH, otherwise=errno.EACCES),),
     }
 
@@ -119,7 +118,7 @@ def _install(machine: str, rules: dict[str, Rule], *, rest: int) -> None:
     listed = [(known[name], rule) for name, rule in rules.items() if name in known]
     code = program(_PROCESSOR[machine], _FOREIGN_FROM[machine], listed, rest)
     filter = _Program(len(code) // 8, code)
-    # The number of a thread is the answer when that one has a filter of its own, and then nobody gets this one.
+    # The answer is a thread's id if that thread has a different filter; then no thread gets this one.
     if syscall(_SECCOMP[machine], _SET_MODE_FILTER, _ALL_THREADS, ctypes.byref(filter)):
         raise OSError(errno.ESRCH, "a thread has another filter")
 

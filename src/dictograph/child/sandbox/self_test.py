@@ -1,4 +1,4 @@
-"""Which layers hold on this machine, found by trying: a process for each, which has that layer alone."""
+"""Tests which layers hold on this machine, with one process for each layer, which has only that layer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TIMEOUT_S = 60.0
 
 
 async def why_not(layer: Layer) -> str:
-    """Why a layer does not hold on this machine, found by trying; "" when it does."""
+    """Return why a layer does not hold on this machine, found by trying; "" if it holds."""
     async with await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         file, root = sys.executable, os.geteuid() == 0
@@ -38,7 +38,7 @@ async def why_not(layer: Layer) -> str:
 
 
 async def warn(mode: Mode) -> None:
-    """Say in the log what the children of this machine lack."""
+    """Log the layers that the children of this machine lack."""
     if not log.isEnabledFor(logging.WARNING):
         return
     if mode == "off":
@@ -55,7 +55,7 @@ async def warn(mode: Mode) -> None:
 
 
 async def _ask(request: Mapping[str, Any], sandbox: Sandbox) -> tuple[Mapping[str, str], list[str]]:
-    """The layers that a process with this sandbox lacks, with the reasons; and what it could do nevertheless."""
+    """Return the layers that a process with this sandbox lacks, with the reasons; and what it could do nevertheless."""
     child = await Child.start(ChildSpec("trial", _MODULE, sandbox=sandbox))
     try:
         done = (await child.call(Frame(dict(request)), timeout=_TIMEOUT_S)).header["done"]

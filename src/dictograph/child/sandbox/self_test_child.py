@@ -1,7 +1,7 @@
-"""A process that tries what its one layer is to refuse: `python -m dictograph.child.sandbox.self_test_child`.
+"""A process that tries what its one layer must refuse: `python -m dictograph.child.sandbox.self_test_child`.
 
-The request is {"try": layer, "port", "file", "root"}: a port of the loopback that somebody listens on, a file that
-everybody may read, whether the service is root. The answer is {"done": ["what succeeded although it must not"]}.
+The request is {"try": layer, "port", "file", "root"}: a port of the loopback on which a server listens, a file that
+every user may read, whether the service is root. The answer is {"done": ["what succeeded although it must not"]}.
 Without a layer nothing is tried.
 """
 
@@ -25,7 +25,7 @@ _PATIENCE_S = 2.0
 
 
 def handle(room: int, request: Frame) -> Iterator[Frame]:
-    """Try, and tell what could be done. `room` is a file that is open already."""
+    """Try the actions, and yield those that succeeded. `room` is a file that is already open."""
     layer = request.header.get("try")
     attempts = _attempts(request.header, room)[Layer(layer)] if layer else {}
     done = [name for name, attempt in attempts.items() if _works(attempt)]
@@ -63,7 +63,7 @@ def _attempts(request: Mapping[str, Any], room: int) -> Mapping[Layer, Mapping[s
 def _works(attempt: Callable[[], object]) -> bool:
     try:
         attempt()
-    except (OSError, MemoryError, RuntimeError):  # the last is how Python says that there is no new thread
+    except (OSError, MemoryError, RuntimeError):  # Python raises the last when it cannot start a thread
         return False
     return True
 

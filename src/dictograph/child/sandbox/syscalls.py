@@ -51,7 +51,7 @@ writev 20 66
 
 
 def numbers(machine: str) -> dict[str, int]:
-    """The numbers on `machine` ("x86_64" or "aarch64"); what it does not have is left out."""
+    """Return the numbers on `machine` ("x86_64" or "aarch64"), without the calls that it does not have."""
     column = {"x86_64": 1, "aarch64": 2}[machine]
     rows = (cell.split() for line in _TABLE.split("\n") for cell in line.split("|") if cell.strip())
     return {row[0]: int(row[column]) for row in rows if row[column] != "-"}

@@ -1,7 +1,7 @@
-"""What a container, or any other control group, leaves to this process of the machine's memory and processors.
+"""The limits of memory and processors that a container, or any other control group, sets for this process.
 
-Both versions that Linux has, at the places where they are commonly mounted (cgroups(7)). A limit holds for all groups
-below it, so the least of one's own and of those above it counts.
+Covers both versions of Linux, at their usual mount points (cgroups(7)). A limit holds for all groups below it. So the
+lowest limit counts, of the process's own group and of the groups above it.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from pathlib import Path
 _ROOT = Path("/")
 _MOUNTS = "sys/fs/cgroup"
 
-#: Beside version 1, version 2 is mounted here.
+#: Where version 2 is mounted beside version 1.
 _UNIFIED = "unified"
 
 
 def memory_limit(root: Path = _ROOT) -> int | None:
-    """Bytes of memory that all processes of the group may have together; None: no limit is known.
+    """Return the bytes of memory that all processes of the group may use together; None: no limit is known.
 
     `root` is the root of the file system.
     """
@@ -33,7 +33,7 @@ def memory_limit(root: Path = _ROOT) -> int | None:
 
 
 def cpu_limit(root: Path = _ROOT) -> int | None:
-    """How many processors' time the group may take, a begun one counted; None: no limit is known."""
+    """Return how many processors the group may use, rounded up; None: no limit is known."""
     shares = [_share(_numbers(folder / "cpu.max")) for folder in _own(root, "")]
     shares += [
         _share(_numbers(folder / "cpu.cfs_quota_us") + _numbers(folder / "cpu.cfs_period_us"))
@@ -43,15 +43,15 @@ def cpu_limit(root: Path = _ROOT) -> int | None:
 
 
 def _share(times: list[float]) -> float | None:
-    """From the time in each period and the period; the time is left out, or -1, where there is no limit."""
+    """Return the share from the time in each period and the period. Without a limit the time is left out, or is -1."""
     return times[0] / times[1] if len(times) == 2 and min(times) > 0 else None
 
 
 def _own(root: Path, controller: str) -> Iterator[Path]:
-    """The folders of this process's group and of those above it; `controller` is empty for version 2.
+    """Yield the folders of this process's group and of the groups above it; `controller` is empty for version 2.
 
-    In a container the group may be named as the machine knows it, though only what is below it is mounted: then its
-    folder is not there, and the limit is that of the topmost one.
+    In a container the group may have its name on the host, although only the groups below it are mounted. Then its
+    folder does not exist, and the limit is that of the topmost group.
     """
     name = _group(root, controller)
     if name is None:
@@ -73,7 +73,7 @@ def _group(root: Path, controller: str) -> str | None:
 
 
 def _numbers(file: Path) -> list[float]:
-    """The numbers in a file: none where it cannot be read; `max` is none."""
+    """Return the numbers in a file; none if it cannot be read. `max` is not a number."""
     try:
         return [float(word) for word in file.read_text().split() if word != "max"]
     except (OSError, ValueError):

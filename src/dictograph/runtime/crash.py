@@ -1,4 +1,4 @@
-"""Named places at which a test can make the process die, as if its power had been cut.
+"""Named points at which a test can make the process die, as in a power cut.
 
 `DICTOGRAPH_CRASH_AT=window.committed:3` kills the process the third time it gets there.
 """
@@ -13,9 +13,9 @@ from dictograph.errors import SettingsError
 
 
 class Point(StrEnum):
-    """Every place there is, in the order in which a job passes them.
+    """All points, in the order in which a job passes them.
 
-    A name in -ed is reached after the transaction was committed, one in -ing inside of it.
+    A point with a name in -ed comes after the commit of the transaction, one in -ing inside the transaction.
     """
 
     UPLOAD_STORED = "upload.stored"
@@ -37,7 +37,7 @@ class Point(StrEnum):
 
 
 class CrashPoints:
-    """The armed point, if any. `reach` is called at every place and costs next to nothing."""
+    """The armed point, if any. `reach` is called at every point and costs next to nothing."""
 
     def __init__(self, armed: str = "") -> None:
         name, _, times = armed.partition(":")
@@ -48,7 +48,7 @@ class CrashPoints:
         self._armed, self._left = name, int(times or 1)
 
     def reach(self, point: Point) -> None:
-        """Die here with SIGKILL if this point is armed and was passed often enough."""
+        """Kill the process here with SIGKILL if this point is armed and was passed often enough."""
         if point.value != self._armed:
             return
         self._left -= 1

@@ -1,4 +1,4 @@
-"""Calls that may block for ever, as reading a pipe may, in a thread that nothing has to wait for."""
+"""Calls that may block for ever, such as reading a pipe, in a thread that nothing has to wait for."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What a disk must be asked: how much room is left on it, and what time it is there.
+"""Queries of a disk: how much space is free on it, and what time its clock shows.
 
-The last of a disk is not for audio: were it, the database could not even write down that a job was removed.
+Audio may not fill a disk completely: the database could then not even record that a job was removed.
 """
 
 from __future__ import annotations
@@ -11,38 +11,38 @@ import tempfile
 import time
 from pathlib import Path
 
-#: What the system says when there is no room: none on the disk, or none for this user.
+#: The system's errors for lack of space: on the disk, or in this user's quota.
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def check_room(where: int | Path, size: int, reserve: int) -> None:
-    """Whether `size` bytes more can be written at `where` and `reserve` bytes are still free then.
+    """Check that `size` more bytes can be written at `where` and that `reserve` bytes are still free then.
 
     Args:
         where: a descriptor, or a path that exists.
         size: bytes.
-        reserve: bytes; 0: nothing is looked at, the disk itself will tell.
+        reserve: bytes; 0: nothing is checked, the write itself will fail.
 
     Raises:
-        OSError: ENOSPC when they cannot, as if the disk itself had said so; or what the system says.
+        OSError: ENOSPC if they cannot, as from the disk itself; or the system's own error.
     """
     if not reserve:
         return
     disk = os.statvfs(where)
-    # Some file systems do not say how large they are.
+    # Some file systems do not report their size.
     if disk.f_blocks and disk.f_bavail * disk.f_frsize < size + reserve:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def time_of_files(folder: Path) -> float:
-    """Now, in seconds since 1970, by the clock that stamps the files of this folder.
+    """Return the current time, in seconds since 1970, by the clock that stamps the files of this folder.
 
-    That of a network file system is its server's, and no machine's that mounts it: how old a file is can be told
-    only by another file, which is made and removed for it. On a full disk none can be made, and this machine's clock
-    has to do: whoever asks is about to remove what is old, and would otherwise never make room again.
+    A network file system has the clock of its server, not that of a machine that mounts it. So a file is made here and
+    removed again: only its time stamp shows how old other files are. On a full disk no file can be made. Then this
+    machine's clock is used: the caller is about to remove old files, and could otherwise never free space again.
 
     Raises:
-        OSError: none can be made there, for another reason.
+        OSError: no file can be made there, for another reason.
     """
     try:
         with tempfile.TemporaryFile(dir=folder, prefix=".clock-") as file:

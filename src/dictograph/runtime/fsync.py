@@ -1,4 +1,4 @@
-"""What is to survive a power cut: a file's bytes, and a folder's names."""
+"""Syncs to the disk what must survive a power cut: a file's bytes, and a folder's names."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 
 def sync_file(path: Path) -> None:
-    """Have a file's bytes on the disk when this returns. Raises OSError."""
+    """Write a file's bytes to the disk before returning. Raises OSError."""
     _sync(path)
 
 
 def sync_folder(folder: Path) -> None:
-    """Have a folder's names on the disk when this returns: a new file may be lost without it. Raises OSError."""
+    """Write a folder's names to the disk before returning; without it a new file may be lost. Raises OSError."""
     _sync(folder)
 
 

@@ -11,10 +11,10 @@ from typing import Any, Literal, TextIO
 
 from dictograph.runtime.redaction import redacted
 
-#: Libraries that report every request at INFO, which is detail here.
+#: Libraries that log every request at INFO, which is DEBUG here.
 _TALKATIVE = ("alembic", "asyncio", "httpcore", "httpx", "huggingface_hub", "filelock", "urllib3", "uvicorn")
 
-#: Libraries that warn of what clients send: an answer tells those, and the log would grow at their will.
+#: Libraries that warn about input of clients. The clients get an answer, and could otherwise fill the log.
 _WARNING_OF_CLIENTS = ("python_multipart",)
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
@@ -65,7 +65,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def _on_one_line(message: str) -> str:
-    # What others wrote (file names, say) must not look like a log line of its own.
+    # Text from clients (file names, say) must not look like a separate log line.
     return _CONTROL.sub(lambda sign: repr(sign[0])[1:-1], message)
 
 

@@ -1,4 +1,4 @@
-"""What goes wrong again and again is said when it begins, now and then, and when it is over."""
+"""Logs a repeated failure when it begins, from time to time while it lasts, and when it is over."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import logging
 import time
 from collections.abc import Callable
 
-#: While it lasts, it is said again after so many seconds.
+#: The seconds after which a failure that lasts is logged again.
 _REMINDER_S = 30.0
 
 
 class OutageLog:
-    """Of one loop that goes on trying, several times a second perhaps."""
+    """The outages of one loop, which goes on trying, perhaps several times a second."""
 
     def __init__(self, log: logging.Logger, name: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._log = log
@@ -21,7 +21,7 @@ class OutageLog:
         self._said_at = 0.0
 
     def failed(self, error: BaseException) -> None:
-        """A turn has failed."""
+        """Record that a pass of the loop has failed."""
         now = self._clock()
         if self._since is None:
             self._since = now
@@ -32,7 +32,7 @@ class OutageLog:
         self._log.warning("%s: %s", self._name, error)
 
     def recovered(self) -> None:
-        """A turn has gone well."""
+        """Record that a pass of the loop has succeeded."""
         if self._since is not None:
             self._log.info("%s: works again, after %.0f s", self._name, self._clock() - self._since)
             self._since = None

@@ -1,7 +1,7 @@
-"""Files and folders that only their user may read, whatever the umask of the process is.
+"""Files and folders that only their user may read, whatever the umask of the process.
 
-A group is let in where it was let into the folder above. So an operator who gives a group rights to a folder
-(`chmod g+rx`) gives them to what is made in it, and nobody has to tell Dictograph.
+A group gets the rights that it has in the folder above. So an operator who gives a group rights to a folder
+(`chmod g+rx`) also gives them to everything made in it. Dictograph needs no setting for that.
 """
 
 from __future__ import annotations
@@ -12,33 +12,33 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
-#: The rights of the owner, of the group and of everybody else in a mode.
+#: The rights of the owner, of the group and of all others in a mode.
 _OWNER, _GROUP, _OTHERS = 0o700, 0o070, 0o007
 
-#: Nobody enters a file.
+#: A file needs no right to enter it.
 _ENTER = 0o111
 
 
 def group_rights(folder: Path) -> int:
-    """Return the rights that a folder's group has, as bits of a mode; none in a folder where everybody may write."""
+    """Return the rights of a folder's group, as bits of a mode; none in a folder where every user may write."""
     mode = os.stat(folder).st_mode
     return 0 if mode & stat.S_IWOTH else mode & _GROUP
 
 
 def rights_given(folder: Path) -> int:
-    """Return the rights that a folder's group was given on purpose: those that everybody has came from an umask."""
+    """Return the rights that a folder's group was given on purpose. Rights that every user has came from a umask."""
     return _given(os.stat(folder).st_mode)
 
 
 def make_private_folder(folder: Path, group: int | None = None) -> None:
-    """Make a folder, and those above it that are missing; one that is there stays as it is.
+    """Make a folder and the missing folders above it. An existing folder stays unchanged.
 
     Args:
         folder: the folder.
-        group: the rights of its group, as bits of a mode; None: those given on the folder above it.
+        group: the rights of its group, as bits of a mode; None: the rights given on the folder above it.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: the folder cannot be made.
     """
     if folder.is_dir():
         return
@@ -55,7 +55,7 @@ def make_private_folder(folder: Path, group: int | None = None) -> None:
 
 
 def make_private_file(path: Path) -> None:
-    """Make an empty file, with the owner of its folder if this is root. Raises FileExistsError, OSError."""
+    """Make an empty file; as root, give it the owner of its folder. Raises FileExistsError, OSError."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         folder = os.stat(path.parent)
@@ -83,14 +83,14 @@ def private(group: int = 0) -> Callable[[str, int], int]:
 
 
 def close_to_others(path: Path, group: int | None = None) -> bool:
-    """Take what others may do with a file or folder from them, if it is ours; says whether there was something.
+    """Take the rights to a file or folder of ours from other users. Return whether there were any.
 
     Args:
-        path: a file, or a folder; one that is not there, or is a link, is left alone.
-        group: the rights that its group may keep, as bits of a mode; None: those that it was given.
+        path: a file or a folder; a missing one or a link is left alone.
+        group: the rights that its group may keep, as bits of a mode; None: the rights that it was given.
 
     Raises:
-        OSError: it cannot be seen or changed.
+        OSError: the path cannot be read or changed.
     """
     try:
         status = os.lstat(path)
@@ -105,7 +105,7 @@ def close_to_others(path: Path, group: int | None = None) -> bool:
 
 
 def open_to_others(path: Path) -> bool:
-    """Whether others than a file's user and group may do something with it. Raises OSError."""
+    """Return whether users other than a file's owner and group have a right to it. Raises OSError."""
     return bool(os.stat(path).st_mode & _OTHERS)
 
 
@@ -114,7 +114,7 @@ def _given(mode: int) -> int:
 
 
 def _set(place: int | Path, mode: int) -> None:
-    """Set the rights, and leave the other bits (a group that is inherited) as they are."""
+    """Set the rights, and leave the other bits (such as an inherited group) unchanged."""
     now = stat.S_IMODE(os.stat(place).st_mode)
     if now & 0o777 != mode:
         os.chmod(place, now & ~0o777 | mode)

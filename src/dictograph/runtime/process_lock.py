@@ -1,4 +1,4 @@
-"""Who is alive on this host: every process holds a lock on a file of its own, which the kernel frees at its end."""
+"""Which processes of this host are alive. Each one holds a lock on its own file; the kernel frees it at its end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SUFFIX = ".lock"
 class ProcessLock:
     """This process's lock file in a folder that all processes of the host share.
 
-    `id` names the process; it is never used again.
+    `id` names the process. It is never reused.
     """
 
     def __init__(self, folder: Path, id: str | None = None) -> None:
@@ -30,36 +30,36 @@ class ProcessLock:
         unlocked = folder / f"{self.id}.new"
         self._descriptor = os.open(unlocked, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-        unlocked.rename(self._path)  # locked before it has its name, so that nobody takes it for a dead one's
+        unlocked.rename(self._path)  # locked before it has its name, so that it never looks like a dead process's file
 
     def close(self) -> None:
-        """Leave: the file goes, then the lock."""
+        """Remove the file, then free the lock."""
         self._path.unlink(missing_ok=True)
         os.close(self._descriptor)
 
     def dead(self) -> Iterator[str]:
-        """The ids of processes of this host that ended without leaving.
+        """Yield the ids of processes of this host that ended without `close`.
 
-        Each keeps being named until `forget`, so that a reaper that dies in between loses nothing.
+        Each id is yielded again until `forget`, so that nothing is lost if the reaper dies in between.
         """
         for path in self._folder.glob("*" + _SUFFIX):
             if path != self._path and _is_free(path):
                 yield path.name.removesuffix(_SUFFIX)
 
     def forget(self, id: str) -> None:
-        """Whatever the dead process held has been returned."""
+        """Forget a dead process: all that it held has been released."""
         (self._folder / (id + _SUFFIX)).unlink(missing_ok=True)
 
 
 def live_process_ids(folder: Path) -> list[str]:
-    """The ids of this host's processes that live now, for one that is none of them itself."""
+    """Return the ids of this host's live processes. The caller itself is not one of them."""
     return [path.name.removesuffix(_SUFFIX) for path in sorted(folder.glob("*" + _SUFFIX)) if not _is_free(path)]
 
 
 def data_dirs_sharing(folder: Path, file: Path) -> list[Path]:
-    """Other folders of the same name, in which processes of this host that have `file` open keep their lock files.
+    """Return other folders of the same name that hold lock files of this host's processes with `file` open.
 
-    Only what this user may see is found: its own processes, and all of them for root.
+    A user finds only its own processes; root finds all.
     """
     found: set[Path] = set()
     for process in psutil.process_iter():

@@ -1,4 +1,4 @@
-"""Secrets are never shown: not in logs, not by `dictograph settings`, not in messages."""
+"""Removes secrets from text: they appear neither in logs, nor in `dictograph settings`, nor in messages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PARAMETER = re.compile(
     r"(?P<before>[?&;]([\w-]*(password|secret|token|ticket|signature|credential|key)[\w-]*)=)[^\s&;#\"']+",
     re.IGNORECASE,
 )
-# Our own, wherever they stand: a key up to its id, which says which one to revoke; a ticket.
+# Our own secrets, anywhere in the text: a key, but for its id, which shows the key to revoke; a ticket.
 _KEY = re.compile(r"\b(dg_[0-9a-z]{12}_)[0-9A-Za-z]+")
 _TICKET = re.compile(r"\b(dt_)[\w-]+\.[\w-]+")
 _CREDENTIALS = re.compile(
@@ -23,14 +23,14 @@ _CREDENTIALS = re.compile(
     re.IGNORECASE,
 )
 _SECRET_NAME = re.compile(r"password|secret|token|(^|_)keys?(_|$)")
-# In quotation marks, or a word of its own: no part of a URL or of `audio/wav`.
+# A path in quotation marks, or as a separate word: not a part of a URL or of `audio/wav`.
 _PATH = re.compile(
     r"""(?P<mark>['"`])(?P<quoted>/[^'"`\n]*/[^'"`\n]*)(?P=mark)|(?<![\w:/.*~<])(?P<plain>/[^\s'"`,;:()<>]+/[^\s'"`,;:()<>]*)"""
 )
 
 
 def redacted(text: str) -> str:
-    """The text without the passwords and signatures of the URLs in it, and without keys and tickets."""
+    """Return the text without the passwords and signatures of its URLs, and without keys and tickets."""
     text = _PASSWORD.sub(lambda found: f"{found['before'] or found['other']}:{HIDDEN}", text)
     for pattern in (_KEY, _TICKET):
         text = pattern.sub(rf"\g<1>{HIDDEN}", text)
@@ -40,9 +40,9 @@ def redacted(text: str) -> str:
 
 
 def without_folders(text: str, shown: str = "") -> str:
-    """The text with the last name of each absolute path only; but `shown`, a path, stays as it is.
+    """Return the text with each absolute path cut to its last name. The path `shown` stays unchanged.
 
-    Paths in quotation marks may hold spaces, others end with the word.
+    A path in quotation marks may contain spaces; any other path ends with the word.
     """
 
     def last(found: re.Match[str]) -> str:
@@ -55,5 +55,5 @@ def without_folders(text: str, shown: str = "") -> str:
 
 
 def is_secret(name: str) -> bool:
-    """Whether a setting of this name is a secret as a whole."""
+    """Return whether the whole value of a setting of this name is secret."""
     return bool(_SECRET_NAME.search(name))

@@ -7,15 +7,15 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-#: How long after the first signal Ctrl-C is heard again (s). Programs such as `timeout` send each signal twice.
+#: How long after the first signal Ctrl-C has an effect again (s). Programs such as `timeout` send each signal twice.
 _AGAIN_S = 1.0
 
 
 def stop_signals() -> tuple[signal.Signals, ...]:
     """Return the signals that ask this process to end.
 
-    SIGTERM is always one. SIGINT and SIGHUP are, unless they were ignored when the process was started: so does `&` in
-    a script with SIGINT, and `nohup` with SIGHUP. What is ignored then has to stay ignored.
+    SIGTERM is always one. SIGINT and SIGHUP are, unless they were ignored at the start of the process: `&` in a script
+    makes it ignore SIGINT, and `nohup` SIGHUP. A signal that is ignored at the start must stay ignored.
     """
     asked = (number for number in (signal.SIGINT, signal.SIGHUP) if signal.getsignal(number) is not signal.SIG_IGN)
     return (signal.SIGTERM, *asked)
@@ -25,7 +25,7 @@ def stop_signals() -> tuple[signal.Signals, ...]:
 async def interrupted_by_signals() -> AsyncIterator[None]:
     """Cancel this task at the first signal that asks the process to end; then raise KeyboardInterrupt.
 
-    Later signals are ignored, so that they do not disturb the cleaning up; only Ctrl-C ends it, after a second.
+    Later signals are ignored, so that they do not disturb the cleanup. Only Ctrl-C ends it, after a second.
     """
     loop, task, got = asyncio.get_running_loop(), asyncio.current_task(), asyncio.Event()
     numbers = stop_signals()

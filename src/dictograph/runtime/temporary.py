@@ -1,7 +1,7 @@
-"""The temporary folder of a transcription without a service, and those that killed processes left behind.
+"""The temporary folder of a transcription without a service, and the folders that killed processes left behind.
 
-A folder holds `running` with its process's lock, and `data`, the data folder. The two names tell it from a data folder
-that a user keeps in the same place.
+A folder holds `running` with its process's lock, and `data`, the data folder. These two names distinguish it from a
+data folder that a user keeps in the same place.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LOCKS, _DATA = "running", "data"
 
 @contextmanager
 def temporary_data_folder() -> Iterator[Path]:
-    """Give a data folder that is gone afterwards. First remove those of processes that were killed."""
+    """Yield a data folder that is removed afterwards. First remove the folders of killed processes."""
     remove_abandoned()
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
     try:
@@ -41,7 +41,7 @@ def temporary_data_folder() -> Iterator[Path]:
 
 
 def remove_abandoned() -> None:
-    """Remove the folders that killed processes of this user left where temporary files are."""
+    """Remove the folders that killed processes of this user left in the system's temporary folder."""
     for folder in _candidates(Path(tempfile.gettempdir())):
         with suppress(OSError):  # another process removes it, too
             if _is_abandoned(folder):
@@ -51,7 +51,7 @@ def remove_abandoned() -> None:
 
 
 def _candidates(place: Path) -> Iterator[Path]:
-    """This user's folders with such a name. Links are passed over: the place may be open to every user."""
+    """Yield this user's folders with a matching name. Links are skipped: every user may write to the place."""
     with suppress(OSError), os.scandir(place) as entries:
         for entry in entries:
             with suppress(OSError):
@@ -64,7 +64,7 @@ def _candidates(place: Path) -> Iterator[Path]:
 
 
 def _is_abandoned(folder: Path) -> bool:
-    """Whether it was made here, and its process has ended. One that is being made has no lock yet."""
+    """Return whether the folder was made here and its process has ended. An unfinished folder has no lock yet."""
     names = {path.name for path in folder.iterdir()}
     if _LOCKS not in names or not names <= {_LOCKS, _DATA}:
         return False
@@ -73,5 +73,5 @@ def _is_abandoned(folder: Path) -> bool:
 
 
 def _remove_data(folder: Path) -> None:
-    """Remove all but the lock, which goes last: without it nobody would know that the rest can be removed."""
+    """Remove everything but the lock. The lock is removed last: it shows that the rest may be removed."""
     shutil.rmtree(folder / _DATA, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The scheme of a setting that names a part by its URL."""
+"""The scheme of a setting that selects a component by its URL."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def scheme_of(url: str) -> str:
-    """Return the scheme in small letters, "" where there is none: then it is a path.
+    """Return the scheme in small letters; "" if there is none: then the text is a path.
 
     A colon before the first slash ends a scheme. A relative folder with one in its name is written `./NAME`.
     """
@@ -23,5 +23,5 @@ def plain_folder(text: str) -> Path:
 
 
 def unknown(scheme: str, what: str, known: Iterable[str]) -> ValueError:
-    """Return the error that names an unknown scheme, and says which ones there are."""
+    """Return the error that names an unknown scheme and lists the known ones."""
     return ValueError(f"there is no {what} of the kind `{scheme}:`; give {' or '.join(known)}")

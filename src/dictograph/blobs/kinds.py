@@ -1,4 +1,4 @@
-"""The kinds of storage there are, by the URL. Nothing else asks which one is in use."""
+"""The kinds of storage, chosen by the URL. No other module asks which kind is in use."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ def open_blobs(url: str, reserve: int = 0) -> Blobs:
     """Return the storage at a URL, or in a folder. Nothing is opened or made yet.
 
     Args:
-        reserve: so many bytes of a disk are left free.
+        reserve: the number of bytes of a disk that are left free.
 
     Raises:
-        ValueError: there is no such kind, or the URL cannot be one of it.
+        ValueError: the kind is unknown, or the URL is not valid for it.
     """
     return _kind_of(url)(url, reserve)
 
 
 def check_storage_url(url: str) -> str:
-    """Return the URL as it is. Raises ValueError, as `open_blobs`."""
+    """Return the URL unchanged. Raises ValueError, as `open_blobs` does."""
     open_blobs(url)
     return url
 
@@ -49,7 +49,7 @@ def _folder(url: str, reserve: int) -> Blobs:
     return FolderBlobs(folder_of(url), reserve)
 
 
-#: A further kind is entered here, and in what a person is told.
+#: A new kind is added here, and to the texts for people.
 _KINDS: Mapping[str, Callable[[str, int], Blobs]] = {"": _folder, "file": _folder}
 _WAYS = ("file:///FOLDER", "a folder (`./NAME` where its name has a colon)")
 

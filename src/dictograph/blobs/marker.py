@@ -1,7 +1,7 @@
-"""The marker of a storage: a note in it that says which database it belongs to, and how often that has swept it.
+"""The marker of a storage: a note in it with the database that it belongs to, and the number of that one's sweeps.
 
-The row of the database says the same. A database of another identity, or one that was swept less often, as a restored
-one, does not know what lies in the storage, and must not call any of it needless.
+A row of the database says the same. A database with another identity, or with fewer sweeps (a restored one, say), does
+not know which objects the storage holds, and must not treat any of them as unneeded.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from pathlib import Path
 
 from dictograph.blobs.objects import NOTES
 
-#: The marker of the database that a storage belongs to.
+#: The name of the marker of the database that a storage belongs to.
 OWNER = "owner.json"
 
-#: What another database leaves that stores into it all the same: its objects must not be swept either.
+#: The note of another database that also stores into it: its objects must not be swept either.
 _OTHER = "other-"
 
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """Whose a storage is. `counter`: of how many sweeps; `host` and `written_at` are for people."""
+    """The owner of a storage. `counter` is the number of sweeps; `host` and `written_at` are for people."""
 
     identity: str
     counter: int
@@ -32,16 +32,16 @@ class Marker:
 
     @classmethod
     def now(cls, identity: str, counter: int) -> Marker:
-        """Return a marker of this moment and machine."""
+        """Return a marker with the current time and this machine's name."""
         return cls(identity, counter, socket.gethostname(), datetime.now(UTC).isoformat(timespec="seconds"))
 
     def encode(self) -> bytes:
-        """Return the marker as it is stored."""
+        """Return the bytes of the marker as they are stored."""
         return (json.dumps(asdict(self), indent=2) + "\n").encode()
 
     @classmethod
     def decode(cls, data: bytes) -> Marker:
-        """Return the marker that was stored. Raises ValueError when it is damaged."""
+        """Return the marker from stored bytes. Raises ValueError if it is damaged."""
         found = json.loads(data)
         if not isinstance(found, dict):
             raise ValueError("no object")
@@ -65,7 +65,7 @@ def has_marker(storage: Path) -> bool:
     """Return whether a database has ever called this storage its own. Nothing is touched.
 
     Raises:
-        OSError: it cannot be told, as where the folder may not be read.
+        OSError: it cannot be found out, for example when the folder may not be read.
     """
     try:
         return any((storage / NOTES).glob("*.json"))

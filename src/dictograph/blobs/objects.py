@@ -1,7 +1,7 @@
 """Stored objects: a job's audio, in a folder.
 
-An object's name is `JOB/ATTEMPT-WHAT`: an attempt that lost its job never overwrites the one that
-came after it, and only the job's row says which object is current.
+An object's name is `JOB/ATTEMPT-WHAT`. So an attempt that lost its job never overwrites an object of a later attempt.
+Only the job's row says which object is current.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from dictograph.runtime.private_files import group_rights, make_private_folder, 
 
 _PART = ".part"
 
-#: The folder of notes: what a storage says of itself. No job has such an id, and no object of ours such a name.
+#: The folder of notes, which describe the storage itself. No job has this id, and no object of ours has this name.
 NOTES = "dictograph-storage"
 
-#: A note that was being written so long ago (s) never will be.
+#: The age (s) after which an unfinished note counts as abandoned.
 _ABANDONED_S = 3600.0
 
-#: So many objects are looked at in one go, away from the event loop.
+#: The number of objects that are examined at once, outside the event loop.
 _LOOKED_AT_ONCE = 500
-#: The names of objects, finished or not; other files in the folder belong to somebody else.
+#: The names of objects, finished or not. Other files in the folder are not Dictograph's.
 _OBJECT = re.compile(r"[^/]+/[0-9a-f]+-(audio|upload|check)(\.part)?")
 
 
 class BlobWriter(Protocol):
-    """An object being written. Nothing has its name before `commit`."""
+    """An object that is being written. Its name does not exist before `commit`."""
 
     size: int
 
@@ -49,14 +49,14 @@ class BlobWriter(Protocol):
 
 
 class Notes(Protocol):
-    """What a storage says of itself: a few small objects beside the audio, each read and written as a whole."""
+    """Notes that describe a storage: a few small objects beside the audio, each read and written as a whole."""
 
     async def notes(self) -> Mapping[str, bytes]:
         """Return all notes by name. Raises StorageUnavailable."""
         ...
 
     async def write_note(self, name: str, data: bytes) -> None:
-        """Write a note, in place of an earlier one: readers see the one or the other, after a power cut too.
+        """Write a note in place of an earlier one. Readers see either the old or the new note, after a power cut too.
 
         Raises:
             StorageFull, StorageUnavailable.
@@ -64,7 +64,7 @@ class Notes(Protocol):
         ...
 
     async def remove_note(self, name: str) -> None:
-        """Remove a note; one that is not there is no error. Raises StorageUnavailable."""
+        """Remove a note; a missing one is no error. Raises StorageUnavailable."""
         ...
 
 
@@ -72,38 +72,49 @@ class Blobs(Notes, Protocol):
     """Where objects are kept."""
 
     async def create(self, name: str) -> BlobWriter:
-        """Begin an object; StorageFull or StorageUnavailable when there is no room or right."""
+        """Begin an object. Raises StorageFull without space, StorageUnavailable without the right to write."""
         ...
 
     def local(self, name: str) -> AbstractAsyncContextManager[Path]:
-        """A context manager that gives the object as a local file; NotFound when it is gone, StorageUnavailable."""
+        """Return a context manager that yields the object as a local file.
+
+        Raises:
+            NotFound: the object does not exist.
+            StorageUnavailable.
+        """
         ...
 
     async def delete(self, name: str) -> None:
-        """Remove an object; one that is not there is no error."""
+        """Remove an object; a missing one is no error."""
         ...
 
     def older_than(self, seconds: float) -> AsyncIterator[list[str]]:
-        """The names of all objects, unfinished ones too, last written more than `seconds` ago, by the clock
-        that stamps them: some at a time, for there may be millions. What lies there beside them, as in the upload
-        folder of an older system, is none of ours."""
+        """Yield the names of all objects, unfinished ones too, that were last written more than `seconds` ago.
+
+        The age is by the clock that stamps the objects. Names come in batches, since there may be millions. Other
+        files in the same place, as in the upload folder of an older system, are not Dictograph's.
+        """
         ...
 
     async def is_empty(self) -> bool:
-        """Whether nothing at all lies there beside notes, as where a disk is not mounted; raises StorageUnavailable."""
+        """Return whether the storage holds nothing but notes, as when a disk is not mounted.
+
+        Raises:
+            StorageUnavailable.
+        """
         ...
 
     async def check(self) -> None:
-        """Write, read and remove a small object; raises what stands in the way."""
+        """Write, read and remove a small object. Raises the error that prevents it."""
         ...
 
     async def check_room(self) -> None:
-        """Whether there is room for another object; raises StorageFull, StorageUnavailable."""
+        """Check that there is space for another object. Raises StorageFull, StorageUnavailable."""
         ...
 
 
 def audio_name(job_id: str, attempt: int) -> str:
-    """The name of a job's original bytes, as stored by `attempt` (0: on acceptance)."""
+    """Return the name of a job's original bytes, as stored by `attempt` (0: on acceptance)."""
     return f"{job_id}/{attempt}-audio"
 
 
@@ -111,7 +122,7 @@ class FolderBlobs:
     """Objects as files in a folder. A committed object survives a power cut: file and folder are synced."""
 
     def __init__(self, folder: Path, reserve: int = 0) -> None:
-        """`reserve` bytes of the disk are left free."""
+        """Leave `reserve` bytes of the disk free."""
         self._folder = folder
         self._reserve = reserve
 
@@ -164,7 +175,7 @@ class FolderBlobs:
         found = {}
         with _storage_errors():
             for path in (self._folder / NOTES).glob("*.json"):
-                with contextlib.suppress(FileNotFoundError):  # somebody has just removed it
+                with contextlib.suppress(FileNotFoundError):  # another process has just removed it
                     found[path.name] = path.read_bytes()
         return found
 
@@ -207,11 +218,11 @@ class FolderBlobs:
         path.unlink(missing_ok=True)
         try:
             path.parent.rmdir()
-        except OSError:  # it holds other objects still, or is gone
+        except OSError:  # it still holds other objects, or is gone
             return
 
     def _ages(self) -> Iterator[tuple[str, float]]:
-        """All objects, and how old they are (s). Holds no list of them, nor of their folders."""
+        """Yield all objects with their age (s). Keeps no list of them or of their folders in memory."""
         if not self._folder.is_dir():
             return
         now = time_of_files(self._folder)
@@ -229,13 +240,13 @@ def _folders(folder: Path) -> Iterator[os.DirEntry[str]]:
 
 
 def _files(folder: os.DirEntry[str]) -> Iterator[os.DirEntry[str]]:
-    """The files of a folder; none, if it is gone, or is somebody else's and cannot be looked into."""
+    """Yield the files of a folder; none if it is gone, or belongs to another user and cannot be read."""
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         yield from (entry for entry in entries if not entry.is_dir())
 
 
 def _remove_abandoned(folder: Path, now: float) -> None:
-    """Remove what processes that were killed left of their notes."""
+    """Remove the unfinished notes of processes that were killed."""
     for part in folder.glob(f"*{_PART}"):
         with contextlib.suppress(FileNotFoundError):
             if now - part.lstat().st_mtime > _ABANDONED_S:
@@ -281,12 +292,12 @@ class _FileWriter:
         return StoredAudio(self._name, self._hash.hexdigest(), self.size)
 
     def _abort(self) -> None:
-        with contextlib.suppress(OSError):  # closing flushes, and there may be no room for that
+        with contextlib.suppress(OSError):  # closing flushes, and there may be no space for that
             self._file.close()
         self._part.unlink(missing_ok=True)
         try:
             self._path.parent.rmdir()
-        except OSError:  # it holds other objects still
+        except OSError:  # it still holds other objects
             return
 
 

@@ -1,8 +1,8 @@
-"""Saving a service with all it has, and bringing it back.
+"""Saves a service with all its data, and restores it.
 
-The database comes first, the objects that its rows name second: an object is on the disk before a row
-names it, and is never changed. So every row of the copy has its object, but for jobs that were removed,
-or lost their audio to the retention, in between.
+The database is copied first, then the objects that its rows name. An object is on the disk before a row names it, and
+never changes. So every row of the copy has its object, except for jobs that were removed, or lost their audio to the
+retention, in between.
 """
 
 from __future__ import annotations
@@ -38,8 +38,10 @@ _PAGE = 500
 
 @dataclass(slots=True)
 class Summary:
-    """What was saved or restored: objects in all, of which `copied` were not there yet; `missing` names those
-    that a row names and the storage does not have, or not as they were."""
+    """The result of saving or restoring: all objects, of which `copied` were new in the target.
+
+    `missing` names the objects that a row names but the storage does not have, or has with other bytes.
+    """
 
     objects: int = 0
     copied: int = 0
@@ -56,22 +58,23 @@ class _Object:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a backup says of itself. It is written last: a folder without it is no whole backup."""
+    """The description of a backup. It is written last: a folder without it is not a complete backup."""
 
     dictograph: str
     revision: str
     database: str
     taken_at: str
     marks: dict[str, tuple[str, int]] = field(default_factory=dict)
-    """Of each place of stored files the database's identity there, and its counter of sweeps, or a later one."""
+    """For each place of stored files: the database's identity there, and its counter of sweeps, or a later value."""
 
 
 def save(settings: Settings, folder: Path) -> Summary:
-    """Save the service of the settings into a folder, while it runs or not; one that holds an earlier
-    backup of it is brought up to date.
+    """Save the service of the settings into a folder, whether it runs or not.
+
+    A folder with an earlier backup of it is brought up to date.
 
     Raises:
-        BackupFailed: what stands in the way. An earlier backup's database is then still whole.
+        BackupFailed: why it is impossible. The database of an earlier backup is then still complete.
     """
     tool = _tool(settings.database)
     if not is_there(settings.database) or (revision := migrate.current(settings.database)) is None:
@@ -82,7 +85,7 @@ def save(settings: Settings, folder: Path) -> Summary:
             _check_same(folder, _marks(database, revision))
             make_private_folder(folder)
             tool.save(settings.database, folder)
-            marks = _marks(database, revision)  # after the copy: not behind what it says
+            marks = _marks(database, revision)  # after the copy, so that the counters are not behind those in it
             summary = _copy_all(_named(database), settings.storage, folder / _OBJECTS)
             _remove_unnamed(database, folder / _OBJECTS)
         finally:
@@ -93,14 +96,14 @@ def save(settings: Settings, folder: Path) -> Summary:
 
 
 def restore(settings: Settings, folder: Path) -> Summary:
-    """Bring a saved service back, to where the settings say; there must be no database yet.
+    """Restore a saved service to the places in the settings. There must be no database yet.
 
-    The database comes last: what was cut short can be begun again. A storage that is new is marked as its own. One
-    that was swept before may hold what came after the backup: it is put ahead of the database, and nothing in it is
-    removed until somebody adopts it.
+    The database is restored last, so that an interrupted restore can begin again. A new storage is marked as the
+    database's own. A storage that was swept before may hold objects from after the backup. Its marker is put ahead of
+    the database, and nothing in it is removed until the operator adopts it.
 
     Raises:
-        BackupFailed: what stands in the way.
+        BackupFailed: why it is impossible.
     """
     manifest = _read(folder)
     tool = _tool(settings.database)
@@ -125,14 +128,14 @@ def restore(settings: Settings, folder: Path) -> Summary:
 
 
 def _marks(database: Database, revision: str) -> dict[str, tuple[str, int]]:
-    """What the database says of each place of stored files; nothing, if it is of an older version."""
+    """Return the database's marks for each place of stored files; nothing for a database of an older version."""
     if revision != migrate.head():
         return {}
     return database.read_now(lambda conn: {place: astuple(mark_of(conn, place)) for place in (STORAGE, PATH_UPLOADS)})
 
 
 def _check_same(folder: Path, marks: Mapping[str, tuple[str, int]]) -> None:
-    """Raises BackupFailed when the folder holds the backup of another service: all its audio would be removed."""
+    """Raise BackupFailed if the folder holds the backup of another service: all its audio would be removed."""
     if not (folder / MANIFEST).exists():
         return
     for place, (identity, _) in _read(folder).marks.items():
@@ -145,7 +148,7 @@ def _tool(url: str) -> ModuleType:
 
 
 def _named(database: Database) -> Iterator[_Object]:
-    """The objects that rows name, a page at a time."""
+    """Yield the objects that rows name; reads a page of rows at a time."""
     last = ""
     while page := database.read_now(lambda conn, after=last: stored_audio(conn, after, _PAGE)):  # type: ignore[misc] # bound in the loop on purpose
         for audio in page:

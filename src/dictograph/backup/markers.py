@@ -1,8 +1,8 @@
-"""The markers of places that a backup is restored to.
+"""The markers of the places to which a backup is restored.
 
-A new place is the restored database's own at once. One that was swept before may hold what came after the backup, which
-the restored database does not name: it is put ahead of that database, so that nothing is removed before somebody
-adopts it.
+A new place belongs to the restored database at once. A place that was swept before may hold objects from after the
+backup, which the restored database does not name. Its marker is put ahead of that database, so that nothing is removed
+before the operator adopts it.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from dictograph.blobs.marker import OWNER, Marker
 from dictograph.service.storage_places import Place, places_of
 from dictograph.settings.model import Settings
 
-#: By place, the identity of a database there, and its counter of sweeps.
+#: For each place: the identity of a database there, and its counter of sweeps.
 Marks = Mapping[str, tuple[str, int]]
 
 
 async def put_ahead(settings: Settings, marks: Marks) -> list[Place]:
-    """Put places that belong to the saved database ahead of it, and return those that are new.
+    """Put the markers of places that belong to the saved database ahead of it. Return the places that are new.
 
     Raises:
         StorageFull, StorageUnavailable: a place cannot be read or written.
@@ -29,7 +29,7 @@ async def put_ahead(settings: Settings, marks: Marks) -> list[Place]:
 
 
 async def mark_as_own(places: list[Place], marks: Marks) -> None:
-    """Mark new places as those of the saved database, which has not swept them yet.
+    """Mark new places as belonging to the saved database, which has not swept them yet.
 
     Raises:
         StorageFull, StorageUnavailable: a place cannot be written.
@@ -51,7 +51,7 @@ async def _raise(place: Place, data: bytes, identity: str, counter: int) -> None
     try:
         marker = Marker.decode(data)
     except ValueError:
-        return  # a damaged one lets nobody sweep either
+        return  # a damaged marker also prevents every sweep
     if marker.identity == identity:
         higher = max(marker.counter, counter) + 1
         await place.notes.write_note(OWNER, Marker.now(identity, higher).encode())

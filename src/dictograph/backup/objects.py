@@ -20,10 +20,11 @@ class Damaged(Exception):
 
 
 def copy_object(source: Path, target: Path, size: int, sha256: str | None, group: int) -> bool:
-    """Copy an object that is not there yet; says whether it had to. It has its name only once it is whole. `group` are
-    the rights of its group, as bits of a mode.
+    """Copy an object that is not there yet. Return whether it was copied.
 
-    Raises FileNotFoundError when it is gone, Damaged when its bytes are not those of the hash (None: not known).
+    The copy gets its name only when it is complete. `group` are the rights of its group, as bits of a mode.
+
+    Raises FileNotFoundError if the object is gone, Damaged if its bytes do not match the hash (None: not known).
     """
     if target.is_file() and target.stat().st_size == size:
         return False
@@ -44,17 +45,17 @@ def copy_object(source: Path, target: Path, size: int, sha256: str | None, group
 
 
 def names_in(folder: Path) -> Iterator[str]:
-    """The names of all objects in a folder, left-overs of a copy that was cut short too."""
+    """Yield the names of all objects in a folder, including the remains of an interrupted copy."""
     for place, _, files in os.walk(folder):
         for file in files:
             yield str(Path(place, file).relative_to(folder))
 
 
 def remove_object(folder: Path, name: str) -> None:
-    """Remove an object, and its folder when nothing else is in it."""
+    """Remove an object, and its folder if nothing else is in it."""
     path = folder / name
     path.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # it holds others still
+    with contextlib.suppress(OSError):  # it still holds other objects
         path.parent.rmdir()
 
 

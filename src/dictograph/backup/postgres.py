@@ -1,4 +1,4 @@
-"""A PostgreSQL database in a backup: what PostgreSQL's own tools write and read."""
+"""A PostgreSQL database in a backup, written and read by PostgreSQL's own tools."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAME = "database.pgdump"
 
 
 def save(url: str, folder: Path) -> None:
-    """Have `pg_dump` write the database as it is at one moment; writers go on meanwhile."""
+    """Let `pg_dump` write the database as it is at one moment. Other processes may write meanwhile."""
     target, part = folder / NAME, folder / f"{NAME}.part"
     part.unlink(missing_ok=True)
     make_private_file(part)
@@ -29,13 +29,13 @@ def save(url: str, folder: Path) -> None:
 
 
 def load(folder: Path, url: str) -> None:
-    """Have `pg_restore` fill the database, all or nothing."""
+    """Let `pg_restore` fill the database, all or nothing."""
     flags = ("--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges")
     _run("pg_restore", url, *flags, str(folder / NAME))
 
 
 def is_free(url: str) -> bool:
-    """Whether nothing of ours is in the database yet."""
+    """Return whether the database holds nothing of Dictograph yet."""
     return migrate.current(url) is None
 
 
@@ -52,7 +52,10 @@ def _run(tool: str, url: str, *arguments: str) -> None:
 
 
 def _without_password(url: str) -> tuple[str, dict[str, str]]:
-    """The address for a command line, which everybody on the machine can read, and the password for the environment."""
+    """Return the address without the password, and the password as environment variables.
+
+    The address goes on the command line, which every user of the machine can read.
+    """
     given = conninfo_to_dict(f"postgresql://{url.partition('://')[2]}")
     password = given.pop("password", None)
     return make_conninfo("", **given), {} if password is None else {"PGPASSWORD": str(password)}

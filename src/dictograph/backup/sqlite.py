@@ -1,4 +1,4 @@
-"""A SQLite database in a backup: one file, copied while others write."""
+"""A SQLite database in a backup: one file, copied while other processes write."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from dictograph.store.backends.dialects import file_of
 
 NAME = "dictograph.db"
 
-#: So many pages are copied between two looks at who else wants the database (16 MiB of them).
+#: The number of pages that are copied before other processes may use the database again (16 MiB).
 _STEP = 4096
 
 
 def save(url: str, folder: Path) -> None:
-    """Copy the database into `folder` as it is at one moment; writers go on meanwhile.
+    """Copy the database into `folder` as it is at one moment. Other processes may write meanwhile.
 
-    SQLite's own online copy (https://www.sqlite.org/backup.html), checked before it gets its name.
+    Uses SQLite's online backup (https://www.sqlite.org/backup.html). The copy is checked before it gets its name.
     """
     target = folder / NAME
     _copy(_file(url), target)
 
 
 def load(folder: Path, url: str) -> None:
-    """Put the saved database in its place, which has to be free."""
+    """Put the saved database in its place. No database may be there."""
     target = _file(url)
     make_private_folder(target.parent)
     _copy(folder / NAME, target)
 
 
 def is_free(url: str) -> bool:
-    """Whether there is no database yet."""
+    """Return whether there is no database yet."""
     return not _file(url).exists()
 
 
@@ -49,7 +49,7 @@ def _copy(source: Path, target: Path) -> None:
     with _told(source):
         with closing(sqlite3.connect(source, timeout=60)) as here, closing(sqlite3.connect(part)) as there:
             here.backup(there, pages=_STEP)
-            # A copy has no need of the write-ahead log beside it: it is one file that can be carried away.
+            # A copy needs no write-ahead log beside it: it is one file that can be moved.
             there.execute("PRAGMA journal_mode=DELETE")
             _check(there, source)
         sync_file(part)

@@ -1,1 +1,1 @@
-"""Webhooks as they go out: what is told, signed how, sent when and to whom. Knows no database."""
+"""Outgoing webhooks: their payload, signature, schedule and receivers. Uses no database."""

@@ -1,4 +1,4 @@
-"""A delivery: one thing to be told to one receiver, and how that went."""
+"""A delivery: one event for one receiver, and the result of sending it."""
 
 from __future__ import annotations
 

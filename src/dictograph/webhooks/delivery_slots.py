@@ -1,9 +1,9 @@
-"""Who is called at the same time: nobody who is slow takes the places of the others.
+"""Slots for simultaneous calls. A slow receiver does not take the slots of the others.
 
-There are a few places in all. A receiver has a few of them at most, and an owner, who may name many receivers, half.
-What finds none stands in line: it is told how long that is, by the time that such calls have taken lately, and is not
-looked at before. So a backlog for one that hangs costs next to nothing, and one for a quick receiver goes out as fast
-as it takes it.
+The total number of slots is small. A receiver gets a few of them at most; an owner, who may name many receivers, gets
+half. A delivery without a free slot waits: its wait is estimated from the recent duration of such calls, and it is not
+tried before. So a backlog for a receiver that hangs costs next to nothing, and a backlog for a fast receiver is sent as
+fast as the receiver accepts it.
 """
 
 from __future__ import annotations
@@ -12,20 +12,21 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-#: What a call is thought to take before there was one, in seconds.
+#: The assumed duration of a call before the first one, in seconds.
 _FIRST_GUESS_S = 0.05
 
-#: How much the last call counts among all before it.
+#: The weight of the last call in the average duration.
 _LAST_COUNTS = 0.5
 
-#: Nobody waits in line for longer, in seconds: the guess may have been wrong.
+#: The longest wait for a slot, in seconds: the estimate may be wrong.
 _LONGEST_LINE_S = 600.0
 
 
 @dataclass(slots=True)
 class _Share:
-    """The places of a receiver, or of an owner: how many at most, how many are taken, how long its calls take (s),
-    and until when all are spoken for."""
+    """The slots of a receiver or of an owner: the limit, the number in use, the duration of its calls (s), and the
+    time until which all slots are already claimed.
+    """
 
     most: int
     taken: int = 0
@@ -42,7 +43,7 @@ class _Share:
 
 
 class DeliverySlots:
-    """Counts who is being called. Belongs to one event loop."""
+    """Counts the calls in progress. Belongs to one event loop."""
 
     def __init__(self, total: int = 32, per_receiver: int = 4, clock: Callable[[], float] = time.monotonic) -> None:
         self._total = total
@@ -55,11 +56,11 @@ class DeliverySlots:
 
     @property
     def free(self) -> int:
-        """How many places nobody has."""
+        """Return the number of free slots."""
         return self._total - self._taken
 
     def take(self, receiver: str, owner: str) -> bool:
-        """Take a place for a call to `receiver`, if there is one for it."""
+        """Take a slot for a call to `receiver`. Return whether one was free."""
         shares = list(self._shares(receiver, owner))
         if not self.free or any(share.full for share in shares):
             return False
@@ -69,7 +70,7 @@ class DeliverySlots:
         return True
 
     def leave(self, receiver: str, owner: str, seconds: float | None = None) -> None:
-        """Give a place back, after a call that took so long; None: there was no call."""
+        """Free a slot after a call of `seconds`; None: there was no call."""
         self._taken -= 1
         for share in self._shares(receiver, owner):
             share.taken -= 1
@@ -78,7 +79,7 @@ class DeliverySlots:
         self._forget()
 
     def stand_in_line(self, receiver: str, owner: str) -> float:
-        """For one that got no place: seconds until it should be looked at again."""
+        """Return after how many seconds a delivery that got no slot should be tried again."""
         now = self._clock()
         return max((share.stand_in_line(now) for share in self._shares(receiver, owner) if share.full), default=0.0)
 
@@ -87,7 +88,7 @@ class DeliverySlots:
         yield self._owners.setdefault(owner, _Share(self._per_owner))
 
     def _forget(self) -> None:
-        """Nothing is kept of those whom nobody calls and nobody waits for."""
+        """Drop the counts of receivers and owners without calls or waiting deliveries."""
         now = self._clock()
         for shares in (self._receivers, self._owners):
             for name in [name for name, share in shares.items() if not share.taken and share.until <= now]:

@@ -1,4 +1,4 @@
-"""What a receiver is told: `{"type", "timestamp", "data"}`, small whatever the job is."""
+"""The payload for a receiver: `{"type", "timestamp", "data"}`, small for every job."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any
 
 from dictograph.job import Job, JobStatus
 
-#: The type of the event for each end of a job.
+#: The event type for each final state of a job.
 TYPES: Mapping[JobStatus, str] = {
     JobStatus.COMPLETED: "transcription.completed",
     JobStatus.FAILED: "transcription.failed",
     JobStatus.CANCELLED: "transcription.cancelled",
 }
 
-#: The type of what is sent to try a receiver out.
+#: The event type of a test call.
 PING = "webhook.test"
 
-#: An error's message is cut here, a file name too: the specification asks for less than 20 kB, and `metadata` alone
-#: may have 16 KiB.
+#: The length at which an error message or a file name is cut: the specification asks for less than 20 kB, and
+#: `metadata` alone may have 16 KiB.
 _LONGEST_TEXT = 1000
 
 
 def job_payload(job: Job) -> dict[str, Any]:
-    """What is told of a job that has ended. The text is not in it: `links.transcript` has that."""
+    """Return the payload for a job that has ended. It does not contain the text: `links.transcript` leads to it."""
     assert job.finished_at is not None, "it has ended"
     here = f"/v1/transcriptions/{job.id}"
     error = job.error
@@ -48,15 +48,15 @@ def job_payload(job: Job) -> dict[str, Any]:
 
 
 def ping_payload(now: datetime) -> dict[str, Any]:
-    """What is sent to try a receiver out."""
+    """Return the payload of a test call."""
     return {"type": PING, "timestamp": written(now), "data": {}}
 
 
 def written(moment: datetime) -> str:
-    """A time as all of the API writes it."""
+    """Return a time in the format of the API."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def body_of(payload: Mapping[str, Any]) -> bytes:
-    """The bytes that are signed and sent: ASCII, and the same ones at every attempt."""
+    """Return the bytes that are signed and sent: ASCII, and the same at every attempt."""
     return json.dumps(payload, allow_nan=False, separators=(",", ":")).encode("ascii")

@@ -1,4 +1,4 @@
-"""When what could not be delivered is sent again: ten attempts over three days."""
+"""The schedule of a webhook that could not be delivered: ten attempts over three days."""
 
 from __future__ import annotations
 
@@ -6,31 +6,32 @@ import random
 
 _MINUTE, _HOUR = 60.0, 3600.0
 
-#: The waits after the first attempt and those that follow, in seconds: the specification's example, but for the last,
-#: which is shorter, so that all is over after 72 hours.
+#: The waits after the first attempt and the following ones, in seconds. They are the specification's example, except
+#: for the last, which is shorter, so that the attempts end after 72 hours.
 WAITS_S = (
     5.0,
     *(5 * _MINUTE, 30 * _MINUTE),
     *(2 * _HOUR, 5 * _HOUR, 10 * _HOUR, 14 * _HOUR, 20 * _HOUR, 20 * _HOUR),
 )
 
-#: How often a webhook is sent at most.
+#: The highest number of attempts.
 MOST_ATTEMPTS = len(WAITS_S) + 1
 
 LONGEST_WAIT_S = max(WAITS_S)
 
-#: A receiver may ask to be left alone for so long; beyond that the schedule goes on as it would.
+#: The longest wait that a receiver may ask for; after it the schedule goes on as usual.
 _LONGEST_ASKED_S = _HOUR
 
-#: The least part of a wait that chance leaves: receivers that failed together are not called together.
+#: The smallest part of a wait after randomization, which keeps receivers that failed together from being called
+#: together.
 _LEAST = 0.9
 
 
 def wait_after(attempts: int, asked: float | None, chance: random.Random) -> float | None:
-    """Seconds to wait after so many attempts (1 or more); None: it was the last.
+    """Return the seconds to wait after this number of attempts (1 or more); None: it was the last one.
 
     Args:
-        asked: what the receiver said in Retry-After, in seconds.
+        asked: the receiver's Retry-After, in seconds.
     """
     if attempts >= MOST_ATTEMPTS:
         return None

@@ -1,7 +1,7 @@
-"""One attempt: the signed payload goes to the receiver, and its answer is a status and nothing else.
+"""One attempt: sends the signed payload to the receiver. Of its answer only the status counts.
 
-What an address must be like to be called is what it must be for a download (`audio.guard`): resolved once, every
-address vetted, the connection made to one of these. No redirect is followed, no proxy asked, no credential sent.
+The rules for addresses are those of downloads (`net.ssrf`): the host is resolved once, every address is checked, and
+the connection goes to one of them. No redirect is followed, no proxy is used, no credential is sent.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from dictograph.webhooks.signing import signed_headers
 
 _CONNECT_S = 10.0
 
-#: An answer's body is read so far, and for so long (s), so that the receiver can end in peace; then it is thrown away.
+#: The limits (bytes, s) for reading an answer's body, so that the receiver can end normally. The body is not used.
 _BODY_BYTES = 16 * 1024
 _BODY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an attempt went.
+    """The result of an attempt.
 
     Args:
-        status: of the answer; None when there was none.
-        error: why it was no success; None when it was one.
-        retry_after: for how many seconds the receiver wants to be left alone; None when it did not say.
-        hopeless: another attempt would end the same: nobody may be called there.
+        status: the HTTP status of the answer; None if there was no answer.
+        error: why the attempt failed; None if it succeeded.
+        retry_after: after how many seconds the receiver wants the next attempt; None if it did not say.
+        hopeless: another attempt would fail in the same way, since calls to this address are not allowed.
     """
 
     status: int | None = None
@@ -54,13 +54,13 @@ class Outcome:
 
     @property
     def gone(self) -> bool:
-        """Whether the receiver wants no more."""
+        """Return whether the receiver wants no more calls."""
         return self.status == HTTPStatus.GONE
 
 
 @dataclass(slots=True)
 class WebhookSender:
-    """Sends. `allow` says who may be called beside public addresses, `timeout` how long all of it may take (s)."""
+    """Sends webhooks. `allow` lists the addresses allowed besides public ones; `timeout` limits a whole call (s)."""
 
     allow: AllowList
     timeout: float
@@ -68,13 +68,13 @@ class WebhookSender:
     _tls: ssl.SSLContext | None = field(default=None, init=False)
 
     async def post(self, url: str, webhook_id: str, body: bytes, secrets: Sequence[str]) -> Outcome:
-        """Make an attempt; whatever goes wrong is in the outcome."""
+        """Make an attempt. Every failure is part of the outcome."""
         headers = signed_headers(webhook_id, int(time.time()), body, secrets)
         outcome: Outcome | None = None
         try:
             async with asyncio.timeout(self.timeout) as deadline, self._call(url, body, headers) as answer:
                 outcome = outcome_of(answer.status, _header(answer, b"retry-after"))
-                # The status has said all: what goes wrong from here on changes nothing.
+                # The status decides: later failures change nothing.
                 deadline.reschedule(asyncio.get_running_loop().time() + _BODY_S)
                 await _read_away(answer)
                 return outcome
@@ -100,14 +100,14 @@ class WebhookSender:
             yield answer
 
     def _certificates(self, scheme: str) -> ssl.SSLContext | None:
-        """Made once: to read all authorities takes long."""
+        """Return the TLS context. It is made once, since reading all certificate authorities takes long."""
         if scheme == "https" and self._tls is None:
             self._tls = httpcore.default_ssl_context()
         return self._tls
 
 
 def outcome_of(status: int, retry_after: str = "") -> Outcome:
-    """What an answer means: 2xx is a success, and nothing else."""
+    """Return the outcome for an answer: only 2xx is a success."""
     if 200 <= status < 300:
         return Outcome(status)
     if 300 <= status < 400:
@@ -116,7 +116,7 @@ def outcome_of(status: int, retry_after: str = "") -> Outcome:
 
 
 def _seconds(retry_after: str) -> float | None:
-    """Of a Retry-After, which is a number of seconds or a date; None for anything else."""
+    """Return the seconds of a Retry-After, which is a number of seconds or a date; None for anything else."""
     try:
         wait = float(retry_after) if retry_after.isdecimal() else _until(retry_after)
     except (ValueError, TypeError, OverflowError):

@@ -1,14 +1,14 @@
-"""What is taken for audio: the demuxers and decoders that may run, and what other files are called.
+"""Which files count as audio: the demuxers and decoders that may run, and the names of other kinds of files.
 
 FFmpeg's demuxers that open further files or URLs (playlists, SDP, concat, image sequences, DASH …)
-are not on the list, and bytes of a playlist under another name are still a playlist: FFmpeg goes by
-content, and the name of a file is not even told to it.
+are not on the list. A playlist under another name is still recognized as a playlist: FFmpeg goes by content, and does
+not even get the name of the file.
 """
 
 from __future__ import annotations
 
-#: FFmpeg's names of the demuxers that may open a file. Each reads one file from front to back and
-#: none needs another one.
+#: FFmpeg's names of the demuxers that may open a file. Each reads one file from front to back, and none needs a second
+#: file.
 DEMUXERS = frozenset(
     [
         *("mp3", "wav", "w64", "flac", "aac", "loas", "ogg", "mov", "matroska", "mpeg", "mpegts"),
@@ -16,7 +16,7 @@ DEMUXERS = frozenset(
     ]
 )
 
-#: FFmpeg's names of the decoders that may run. Sound only: pictures are never decoded.
+#: FFmpeg's names of the decoders that may run. Audio only: pictures are never decoded.
 DECODERS = frozenset(
     [
         *("aac", "aac_latm", "aac_fixed", "ac3", "ac3_fixed", "eac3", "alac", "als", "amrnb", "amrwb"),
@@ -34,13 +34,13 @@ DECODERS = frozenset(
     ]
 )
 
-#: Containers whose own time line begins at zero; in all others time counts from the first stream.
+#: Containers whose time line begins at zero; in all others time counts from the first stream.
 ZERO_BASED = frozenset({"mov", "matroska"})
 
 #: Containers that store a time with their packets; FLAC's frames carry their own.
 STAMPED = ZERO_BASED | frozenset({"ogg", "flac", "mpeg", "mpegts", "asf", "avi", "flv"})
 
-#: Bytes from the front of a file that the functions below want.
+#: The number of bytes from the front of a file that the functions below need.
 HEAD_SIZE = 16_384
 
 _OTHER_KINDS = (
@@ -77,17 +77,17 @@ _KNOWN_STARTS = (
 
 _LENGTH_MARKS = (b"Xing", b"Info", b"VBRI")
 
-#: Sizes that mean "not known yet" in the header of a WAV file that was written to a pipe.
+#: The sizes that mean "not known yet" in the header of a WAV file that was written to a pipe.
 _UNKNOWN_SIZES = frozenset({0, 0xFFFFFFFF, 0x7FFFFFFF, 0xFFFFFFFF - 8})
 
 
 def main_name(demuxer: str) -> str:
-    """The first of a demuxer's names: "mov" for "mov,mp4,m4a,3gp,3g2,mj2"."""
+    """Return the first of a demuxer's names: "mov" for "mov,mp4,m4a,3gp,3g2,mj2"."""
     return demuxer.partition(",")[0]
 
 
 def why_not_audio(head: bytes) -> str | None:
-    """In words, what a file is that begins with `head`, when it surely is no audio; else None."""
+    """Return in words the kind of a file that begins with `head`, if it certainly is no audio; else None."""
     if not head:
         return "The file is empty."
     for start, kind in _OTHER_KINDS:
@@ -107,16 +107,16 @@ def why_not_audio(head: bytes) -> str | None:
 
 
 def known_start(head: bytes) -> str | None:
-    """The container that `head` announces by its first bytes, if any."""
+    """Return the container that the first bytes of `head` announce, if any."""
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide"):
         return "mov"
     return next((name for start, name in _KNOWN_STARTS if head.startswith(start)), None)
 
 
 def states_length(container: str, head: bytes) -> bool:
-    """Whether the duration that FFmpeg reports comes from a header, and is no estimate from the bit rate.
+    """Return whether the duration that FFmpeg reports comes from a header, and is no estimate from the bit rate.
 
-    `head` is the file's beginning behind an ID3v2 tag.
+    `head` is the beginning of the file, after any ID3v2 tag.
     """
     if container == "mp3":
         return any(mark in head[:4096] for mark in _LENGTH_MARKS)
@@ -124,7 +124,7 @@ def states_length(container: str, head: bytes) -> bool:
 
 
 def bytes_missing(head: bytes, size: int) -> int:
-    """How many bytes a WAV file of `size` bytes lacks by its own header; 0 for any other file."""
+    """Return how many bytes a WAV file of `size` bytes lacks according to its header; 0 for any other file."""
     if head[:4] != b"RIFF":
         return 0
     stated = int.from_bytes(head[4:8], "little")
@@ -132,7 +132,7 @@ def bytes_missing(head: bytes, size: int) -> int:
 
 
 def tag_size(head: bytes) -> int:
-    """The length in bytes of the ID3v2 tag at the front; 0 when there is none (ID3v2.4, section 3.1)."""
+    """Return the length in bytes of the ID3v2 tag at the front; 0 if there is none (ID3v2.4, section 3.1)."""
     if len(head) < 10 or head[:3] != b"ID3":
         return 0
     size = 0
@@ -143,7 +143,7 @@ def tag_size(head: bytes) -> int:
 
 def _as_text(head: bytes) -> str | None:
     encoding = "utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"
-    # The last character may be cut in the middle.
+    # The last character may be incomplete.
     for cut in range(4):
         try:
             text = head[: len(head) - cut].decode(encoding)

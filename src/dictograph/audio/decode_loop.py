@@ -1,4 +1,4 @@
-"""The loop from packets to samples at their places. Runs in the decoder child only."""
+"""The loop that turns packets into samples at their positions. Runs in the decoder child only."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from dictograph.audio.timeline import Move, Place, Timeline
 from dictograph.audio_format import SAMPLE_BYTES, SAMPLE_RATE
 from dictograph.transcript import JobWarning
 
-#: News are given after so many samples at the most (16 s of audio), or so many seconds.
+#: Progress is reported at least after this number of samples (16 s of audio), or of seconds.
 _NEWS_SAMPLES = 16 * SAMPLE_RATE
 _NEWS_S = 1.0
 
-#: Reading is given up after so many failures in a row.
+#: The number of failures in a row after which reading is given up.
 _MAX_READ_FAILURES = 16
 
-#: Audio may be dropped because it overlaps; more than this (s) beyond the limit is not even decoded.
+#: Audio may be dropped because it overlaps. Audio further beyond the limit than this (s) is not even decoded.
 _DECODE_SLACK_S = 60.0
 
-#: Codecs that send nothing while nobody speaks, and how long (in samples) that is nothing to tell of.
+#: Codecs that send nothing during silence, and the length (in samples) of a gap that causes no warning.
 _PAUSING_CODECS = frozenset({"opus", "libopus"})
 _SHORT_PAUSE = SAMPLE_RATE
 
-#: An end that lacks less than this is no truncation: seconds, and a share of the whole.
+#: A missing end shorter than this is no truncation: seconds, and a share of the whole.
 _END_TOLERANCE_S = 1.0
 _END_TOLERANCE = 0.01
 
@@ -54,8 +54,7 @@ class DecodeLoop:
         self._run: _Run | None = None
 
     def run(self) -> Iterator[int]:
-        """Decode to the end; yields how many samples the file holds, now and then, and only as long
-        as there is something new.
+        """Decode to the end. From time to time, if the number has changed, yield how many samples the file holds.
 
         Raises TooManySamples, MemoryError, CannotWrite.
         """
@@ -73,16 +72,16 @@ class DecodeLoop:
 
     @property
     def anything(self) -> bool:
-        """Whether any audio was decoded."""
+        """Return whether any audio was decoded."""
         return self._decoded > 0 or self._held is not None
 
     def warnings(self) -> list[JobWarning]:
-        """What there is to say about the file, once it was decoded."""
+        """Return the warnings about the file after it was decoded."""
         unread = self._media.unread(self._read_to) if self._read_to else 0
         return self._notes.finish(self._writer.position, self._missing(), unread=unread, more=self._media.goes_on)
 
     def _packets(self) -> Iterator[Packet[AudioStream] | None]:
-        """The stream's packets, and at last one None to empty the decoder with."""
+        """Yield the stream's packets, and at last one None to flush the decoder."""
         failures = 0
         while failures < _MAX_READ_FAILURES:
             try:
@@ -94,7 +93,7 @@ class DecodeLoop:
                         yield cast("Packet[AudioStream]", packet)
                 break
             except IndexError:
-                # So PyAV ends when streams were found on the way that were not there at first.
+                # PyAV ends in this way if new streams appeared during reading.
                 break
             except FFmpegError:  # its MemoryError too: damage can announce a thousand streams
                 failures += 1
@@ -122,11 +121,11 @@ class DecodeLoop:
         self._notes.damage(self._timeline.position)
 
     def _lost_something(self, packet: Packet[AudioStream]) -> bool:
-        # Only transport streams number their packets; elsewhere the mark means a short last packet.
+        # Only transport streams number their packets. In other containers the mark means a short last packet.
         return packet.is_corrupt and self._media.container_name == "mpegts" and self.anything
 
     def _take(self, frame: AudioFrame) -> None:
-        """Hold the frame until the next one, whose stamp may show that this one's is wrong."""
+        """Hold the frame until the next one, whose time stamp may show that this one's is wrong."""
         if not frame.samples or not frame.sample_rate:
             return
         if not is_sound(frame):
@@ -136,7 +135,7 @@ class DecodeLoop:
         self._held = frame
 
     def _settle(self, next_time: float | None = None) -> None:
-        """Put the frame that is held to its place; the one behind it is stamped with `next_time`."""
+        """Put the held frame at its position. `next_time` is the time stamp of the frame after it."""
         frame, self._held = self._held, None
         if frame is not None:
             self._put(frame, None if next_time is None else next_time - frame.samples / frame.sample_rate)
@@ -180,7 +179,7 @@ class DecodeLoop:
             raise TooManySamples
 
     def _end_run(self, end: int) -> None:
-        """Let the resampler give what it holds, so that the samples end exactly at position `end`."""
+        """Flush the resampler, so that the samples end exactly at position `end`."""
         if self._run is None:
             return
         rest = self._run.rest()
@@ -201,7 +200,7 @@ class DecodeLoop:
 
 
 class _Run:
-    """Frames of one form, resampled as one."""
+    """Frames of the same format, which are resampled together."""
 
     def __init__(self, first: AudioFrame) -> None:
         self._form = _form(first)
@@ -211,12 +210,12 @@ class _Run:
         return self._form == _form(frame)
 
     def resampled(self, frame: AudioFrame) -> bytes:
-        # Places were decided from the time stamp; the resampler must not have ideas of its own.
+        # The position comes from the time stamp. The resampler must not decide another one.
         frame.pts = None
         return _bytes(self._resampler.resample(frame))
 
     def rest(self) -> bytes:
-        # Audio that is 16 kHz mono already passes through, and flushing gives back the None.
+        # Audio that is already 16 kHz mono passes through, and flushing returns the None.
         return _bytes([frame for frame in self._resampler.resample(None) if frame is not None])
 
 
@@ -225,7 +224,7 @@ def _form(frame: AudioFrame) -> tuple[str, str, int]:
 
 
 def _time(frame: AudioFrame) -> float | None:
-    # What a decoder gives at the end, without a packet, has no time base, and PyAV no number for its time.
+    # A frame that a decoder returns at the end, without a packet, has no time base. PyAV has no time for it.
     return None if frame.time is None or math.isnan(frame.time) else frame.time
 
 

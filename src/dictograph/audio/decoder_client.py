@@ -1,4 +1,4 @@
-"""The parent's side of decoding: one child process for each file, ended with it."""
+"""The parent's side of decoding: one child process for each file, which ends after the file."""
 
 from __future__ import annotations
 
@@ -55,14 +55,16 @@ _BY_CODE: dict[str, type[DictographError]] = {
     for kind in (UnsupportedFormat, NoAudioStream, CorruptAudio, AudioTooLong, StorageFull, SandboxUnavailable)
 }
 
-#: What the file of samples may be longer than the samples themselves, in bytes.
+#: By how many bytes the file of samples may be longer than the samples.
 _FILE_SLACK = 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeLimits:
-    """What decoding may take: seconds of audio, bytes of resident memory, seconds without progress;
-    how many bytes of the disk it leaves free; and whether the process that does it is confined."""
+    """The limits of decoding: seconds of audio, bytes of resident memory, seconds without progress.
+
+    Also the bytes of the disk that stay free, and whether the process is confined.
+    """
 
     max_seconds: float
     memory: int
@@ -71,19 +73,21 @@ class DecodeLimits:
     confined: Mode = "auto"
 
     def no_longer_than(self, seconds: float | None) -> DecodeLimits:
-        """These, with at most so many seconds of audio; None: as they are."""
+        """Return these limits with at most `seconds` of audio; None: unchanged."""
         return self if seconds is None else replace(self, max_seconds=min(self.max_seconds, seconds))
 
     def sandbox(self) -> Sandbox | None:
-        """What the process may keep."""
+        """Return the rights that the process keeps."""
         file_size = int(self.max_seconds * SAMPLE_RATE) * SAMPLE_BYTES + _FILE_SLACK
         return sealed(self.confined, memory=self.memory, file_size=file_size)
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeProgress:
-    """So many samples lie in the file. `duration_hint` is the whole length in seconds as the file
-    states it: a guess, for progress bars only."""
+    """The number of samples in the file so far. `duration_hint` is the whole length in seconds as the file states it.
+
+    The hint is a guess, for progress bars only.
+    """
 
     samples: int
     duration_hint: float | None = None
@@ -91,7 +95,7 @@ class DecodeProgress:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """All samples lie in the file. `warnings` carry times of the original, in seconds."""
+    """The result: all samples are in the file. `warnings` have times of the original, in seconds."""
 
     samples: int
     container: str
@@ -99,17 +103,17 @@ class Decoded:
     warnings: tuple[JobWarning, ...] = ()
 
 
-#: What a second of decoded sound earns a decoder before it has to show the next (s): a tenth of the speed of sound is
-#: slower than any machine, and ends one that only pretends.
+#: How long (s) a decoder may work on for each second of decoded audio. A tenth of real-time speed is slower than any
+#: machine. This ends a decoder that only pretends to work.
 _EARNED_S = 10.0
 
-#: From here on there is enough to work with, and the processor belongs to those who have less (samples).
+#: The number of samples from which on there is enough to work with; then decoders that have less get the processor.
 _ENOUGH = 5 * 60 * SAMPLE_RATE
 _NICE = 10
 
 
 def forks_of_decoders(confined: Mode, module: str = _MODULE) -> ForkServerClient | None:
-    """What makes decoders without starting Python for each, where the system has what it takes."""
+    """Return a fork server for decoders, which need not start Python then; None where the system has no support."""
     return ForkServerClient(module, variables({}, sealed(confined, memory=0))) if can_fork() else None
 
 
@@ -122,19 +126,19 @@ async def decode(
 ) -> AsyncGenerator[DecodeProgress | Decoded, None]:
     """Decode `source` into `pcm`: mono 16 kHz s16le, in which sample n is original time n/16000 s.
 
-    `pcm` is replaced, and grows while progress is reported; the last thing that comes is a Decoded.
-    The process has ended when this ends, however it ends.
+    `pcm` is replaced, and grows while progress is reported. The last item is a Decoded. When this generator ends, for
+    any reason, the process has ended.
 
     Args:
-        source: any audio or video file, by its path or open.
-        pcm: where the samples go; its folder exists.
-        limits: what it may take.
-        module: the child's module; tests have others.
-        forks: where the child comes from, if not from a Python of its own.
+        source: any audio or video file, as a path or an open file.
+        pcm: the file for the samples; its folder exists.
+        limits: the limits of decoding.
+        module: the child's module; tests use others.
+        fork_server: makes the child; None: the child is a new Python process.
 
     Raises:
         DecodeError: one of its subclasses.
-        StorageFull, StorageUnavailable: the samples cannot be written, or the source not be read.
+        StorageFull, StorageUnavailable: the samples cannot be written, or the source cannot be read.
     """
     child, request = await _start(source, pcm, limits, module, fork_server)
     complete = standing_back = False
@@ -157,8 +161,10 @@ async def decode(
 
 
 async def _news(child: Child, request: Frame, limits: DecodeLimits) -> AsyncGenerator[DecodeProgress | Decoded, None]:
-    """What the process tells until it has told all. One that was taken over may tell anything, but not for ever:
-    each second of sound earns it time, and without any it has the quiet timeout. Raises ChildTrouble, DecoderCrashed.
+    """Yield the reports of the process until the end. Raises ChildFailure, DecoderCrashed.
+
+    A process that was taken over may report anything, but not for ever. Each second of audio extends its time; without
+    any audio it has the quiet timeout.
     """
     left, samples, since = limits.quiet_timeout, -1, time.monotonic()
     async with contextlib.aclosing(child.stream(request, timeout=limits.quiet_timeout)) as answers:
@@ -175,7 +181,7 @@ async def _news(child: Child, request: Frame, limits: DecodeLimits) -> AsyncGene
             if grown:
                 samples = news.samples
                 yield news
-                since = time.monotonic()  # how long whoever listens takes is not the decoder's time
+                since = time.monotonic()  # the time that the caller takes is not the decoder's
 
 
 async def _start(
@@ -201,7 +207,7 @@ async def _start(
     except ChildFailure as trouble:
         raise _error(trouble, limits) from trouble
     finally:
-        # A thread cannot be stopped: what it opens after this was cancelled has to be closed too.
+        # A thread cannot be stopped. Descriptors that it opens after a cancellation must be closed too.
         opening.add_done_callback(lambda _: _close(descriptors))
     source_fd, pcm_fd = child.descriptors
     header = {"op": "decode", "source_fd": source_fd, "pcm_fd": pcm_fd, "max_seconds": limits.max_seconds}
@@ -218,7 +224,7 @@ def _open(source: Path | SourceFile, pcm: Path, descriptors: list[int]) -> None:
 
 
 def check_room_for_samples(folder: Path, reserve: int) -> None:
-    """Whether samples can be written there and `reserve` bytes stay free. Raises StorageFull, StorageUnavailable."""
+    """Check that samples can be written and `reserve` bytes stay free. Raises StorageFull, StorageUnavailable."""
     with _storage_errors():
         check_room(folder, 0, reserve)
 
@@ -267,7 +273,7 @@ def _text(value: Any) -> str:
 
 
 def _number(value: Any) -> float | None:
-    """Seconds, as far as anything is known."""
+    """Return the value as seconds; None if it is unknown."""
     if value is None:
         return None
     if isinstance(value, bool) or not math.isfinite(value) or value < 0:

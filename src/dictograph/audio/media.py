@@ -1,4 +1,4 @@
-"""Opening a file with FFmpeg (by PyAV) so that it can be nothing but read. Runs in the decoder child only."""
+"""Opens a file with FFmpeg (by PyAV) for reading only. Runs in the decoder child only."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from dictograph.errors import CorruptAudio, NoAudioStream, UnsupportedFormat
 
 _BUFFER_BYTES = 2**17
 
-#: FFmpeg says so when there are too many streams, and when it is to make room for what nobody has.
+#: The message when FFmpeg finds too many streams, or is to allocate more memory than there is.
 _TOO_MUCH = "The file cannot be opened: it announces more streams, or larger parts, than any audio has."
 
 _UNSUPPORTED = "The file is in no audio or video format that is accepted."
@@ -40,13 +40,13 @@ _UNSUPPORTED = "The file is in no audio or video format that is accepted."
 _OPTIONS = {
     "format_whitelist": ",".join(sorted(DEMUXERS)),
     "codec_whitelist": ",".join(sorted(DECODERS)),
-    # The bytes come from Python; there is no protocol that FFmpeg would have to speak itself.
+    # The bytes come from Python, so FFmpeg needs no protocol.
     "protocol_whitelist": "",
     "enable_drefs": "0",
     "use_absolute_path": "0",
 }
 
-#: A frame that fails its checksum is noise at full scale: better no samples than those.
+#: A frame with a wrong checksum decodes to noise at full scale. It is better to have no samples.
 _DECODER_OPTIONS = {"flac": {"err_detect": "crccheck+explode"}}
 
 
@@ -54,10 +54,10 @@ _DECODER_OPTIONS = {"flac": {"err_detect": "crccheck+explode"}}
 class Media:
     """An opened file and the one stream to decode.
 
-    `origin` is the container's time in seconds that is time zero, None for that of the first frame.
-    `hint` is how long the audio may be; `announced` how long it must be by a header that is no
-    estimate, both in seconds from time zero. `bytes_missing` is what the file lacks by its header, and
-    `goes_on` whether it has more than its header says.
+    `origin` is the container's time in seconds that counts as time zero; None: the time of the first frame. `hint` is
+    the likely length of the audio; `announced` its exact length from a header that is no estimate. Both are in seconds
+    from time zero. `bytes_missing` is the number of bytes that the file lacks according to its header; `goes_on` says
+    whether it has more bytes than its header says.
     """
 
     file: FileIO
@@ -72,12 +72,12 @@ class Media:
     goes_on: bool
 
     def unread(self, read_to: int) -> int:
-        """How many bytes lie behind the last packet, which ends at `read_to`, if these may be sound; else 0."""
+        """Return how many bytes follow the last packet, which ends at `read_to`, if they may be audio; else 0."""
         return unread(self.file, self.container_name, read_to)
 
 
 class _Bytes:
-    """A file as FFmpeg gets it: bytes and positions, and not even a name."""
+    """A file as FFmpeg sees it: bytes and positions, without a name."""
 
     def __init__(self, file: FileIO) -> None:
         self._file = file
@@ -85,10 +85,10 @@ class _Bytes:
         self.tell = file.tell
 
     def seek(self, offset: int, whence: int) -> int:
-        """Go there; a negative error number when there is no such place, as FFmpeg's own files answer.
+        """Seek to a position. For an impossible position, return a negative error number, as FFmpeg's own files do.
 
-        Damaged files point before their beginning and beyond every file. FFmpeg can live with that,
-        but an exception from here would be the end.
+        Damaged files contain positions before their beginning and far beyond their end. FFmpeg can handle the error
+        number, but an exception from here would end the decoding.
         """
         try:
             return self._file.seek(offset, whence)
@@ -100,7 +100,7 @@ def open_media(file: FileIO) -> Media:
     """Open `file` and choose its audio stream.
 
     Raises:
-        ChildError: unsupported_format, no_audio_stream or corrupt_audio, in words.
+        ChildError: unsupported_format, no_audio_stream or corrupt_audio, with a message.
     """
     av.logging.set_level(None)
     head = os.pread(file.fileno(), HEAD_SIZE, 0)
@@ -150,7 +150,7 @@ def _open(file: FileIO, head: bytes, options: dict[str, str]) -> InputContainer:
 
 
 def _refuse_to_open(*_: object) -> NoReturn:
-    """Called by FFmpeg for every file or URL that a demuxer wants to open beside the one it has."""
+    """Refuse to open; FFmpeg calls this for every further file or URL that a demuxer wants to open."""
     raise ChildError(UnsupportedFormat.code, "The file refers to other files, which are never opened.")
 
 
@@ -167,7 +167,7 @@ def _best_audio(container: InputContainer) -> AudioStream:
 
 
 def _decoder_of(stream: AudioStream) -> str | None:
-    # PyAV's types do not say that a stream whose decoder is not built in has no codec context.
+    # PyAV's types do not show that a stream without a built-in decoder has no codec context.
     context: Any = stream.codec_context
     return None if context is None else str(context.codec.name)
 
@@ -175,7 +175,7 @@ def _decoder_of(stream: AudioStream) -> str | None:
 def _announced(container: InputContainer, stream: AudioStream, name: str) -> float | None:
     if name != "matroska":
         return _stream_end(stream)
-    # Matroska states one length for all streams: of the audio it is that only when there is no other.
+    # Matroska states one length for all streams. It is the length of the audio only if there is no other stream.
     return _seconds(container.duration) if len(container.streams) == 1 else None
 
 

@@ -1,4 +1,4 @@
-"""What `dictograph doctor` tries: decoding a file, transcribing with the engine of the settings."""
+"""Checks of `dictograph doctor` for audio: decode a file, transcribe with the engine of the settings."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from dictograph.settings.model import Settings, variable
 _LOAD_S = 300.0
 _FIND_S = 30.0
 
-#: The weights of `tiny` take 75 MB, and there are none that take less. In bytes.
+#: In bytes. The smallest weights, those of `tiny`, take 75 MB.
 _SMALLEST = 75 * 10**6
 
 
 async def decoding(settings: Settings) -> Result:
-    """Decode the mp3 file that ships with Dictograph, in a process such as all files are decoded in."""
+    """Decode the mp3 file that ships with Dictograph, in the same kind of process as all files."""
     limits = DecodeLimits(
         settings.max_audio, settings.decoder_memory, settings.decoder_timeout, confined=settings.sandbox
     )
@@ -54,7 +54,7 @@ async def decoding(settings: Settings) -> Result:
 
 
 async def models(settings: Settings) -> Result:
-    """Whether the weights of the default model and of the profiles' contracts are here; nothing is fetched."""
+    """Check that the weights of the default model and of the profiles' contracts are here. Nothing is fetched."""
     verdict, detail, advice = _default_here(settings)
     here = {model.name for model in list_models(settings) if model.snapshot}
     missing = {contract.value: name for contract, name in needed(settings) if name not in here}
@@ -82,7 +82,7 @@ def _how_to_get(settings: Settings, *names: str) -> str:
 
 
 def _hindrance(folder: Path) -> str:
-    """Why nothing can be fetched into a folder; "" when nothing that can be seen from here is in the way."""
+    """Return why nothing can be fetched into a folder; "" if no obstacle is visible from here."""
     try:
         try_to_write(folder)
     except OSError as error:
@@ -111,7 +111,7 @@ async def inference(settings: Settings) -> Result:
 
 
 def _sized(choice: EngineSelection, child: EngineChild) -> str:
-    """What the engine was given, where that is anybody's choice."""
+    """Return what the engine was given, if that can be chosen."""
     if choice.frozen.engine != WHISPER:
         return ""
     spec = choice.spec
@@ -135,7 +135,7 @@ def _default(settings: Settings) -> ModelInfo:
 
 async def _choose(settings: Settings) -> EngineSelection:
     catalog = Catalog.from_settings(settings)
-    finding = asyncio.create_task(catalog.run())  # finds what is here: that it is here was looked at before
+    finding = asyncio.create_task(catalog.run())  # an earlier check has shown that the weights exist
     try:
         async with asyncio.timeout(_FIND_S):
             return await catalog.decide(AUTO, None)

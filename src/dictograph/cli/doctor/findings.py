@@ -1,4 +1,4 @@
-"""What a check of `dictograph doctor` comes to."""
+"""The result of a check of `dictograph doctor`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dictograph.settings.model import Settings
 
 
 class Verdict(StrEnum):
-    """`warn`: it works, but a person should know."""
+    """The verdict of a check. `warn`: it works, but a person should know about it."""
 
     OK = "ok"
     WARN = "warn"
@@ -24,7 +24,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """How something is, and what to do about it ("" when nothing)."""
+    """The state of one subject, and the advice for it ("" if none is needed)."""
 
     subject: str
     verdict: Verdict
@@ -35,7 +35,7 @@ class Finding:
         return asdict(self)
 
 
-#: What a check comes to: verdict, detail, advice. What it raises is a finding too.
+#: The result of a check: verdict, detail, advice. An exception of a check becomes a finding too.
 Result = tuple[Verdict, str, str]
 
 _RIGHTS = "Check that the folder is there and that this user may write in it, or name another in the settings."
@@ -45,7 +45,7 @@ Check = Callable[[Settings], Coroutine[Any, Any, Result]]
 
 
 def in_thread(look: Callable[[Settings], Result]) -> Check:
-    """The check that calls a function which may block."""
+    """Return a check that calls a blocking function in a thread."""
 
     async def check(settings: Settings) -> Result:
         return await asyncio.to_thread(look, settings)
@@ -54,7 +54,7 @@ def in_thread(look: Callable[[Settings], Result]) -> Check:
 
 
 async def find(subject: str, check: Check, settings: Settings) -> Finding:
-    """Run a check. Whatever happens in it, there is a finding and no traceback."""
+    """Run a check. Every exception in it becomes a finding, without a traceback."""
     try:
         verdict, detail, advice = await check(settings)
     except DictographError as error:

@@ -1,4 +1,4 @@
-"""What `dictograph doctor` looks at on the machine: libraries, folders, disk, addresses. Called in a thread."""
+"""Checks of `dictograph doctor` for the machine: libraries, folders, disk, addresses. Called in a thread."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _LIBRARIES = (
     *("fastapi", "uvicorn"),
 )
 
-#: An hour of decoded audio takes 115 MB; below these there is soon no room for jobs. In bytes.
+#: In bytes. An hour of decoded audio takes 115 MB; below these limits there is soon no space for jobs.
 _TIGHT, _TOO_TIGHT = 5 * 10**9, 5 * 10**8
 
 
 def libraries(settings: Settings) -> Result:
-    """The Python, and the libraries that matter."""
+    """Report the versions of Python and of the important libraries."""
     del settings
     found, missing = [f"Python {platform.python_version()}", f"SQLite {sqlite3.sqlite_version}"], []
     for name in _LIBRARIES:
@@ -49,7 +49,7 @@ def libraries(settings: Settings) -> Result:
 
 
 def database(settings: Settings) -> Result:
-    """Whether the database can be used, and is of this version. One that is not there yet is not made."""
+    """Check that the database can be used and has this version's tables. A missing database is not made."""
     place = redacted(settings.database)
     file = file_of(settings.database)
     if file is not None and not file.exists():
@@ -66,7 +66,7 @@ def database(settings: Settings) -> Result:
 
 
 def _server(settings: Settings, place: str, found: server_info.Server) -> Result:
-    """What there is to say of a PostgreSQL server that has this version's tables."""
+    """Return the result for a PostgreSQL server that has this version's tables."""
     told = f"{place} at {migrate.head()}: {found}"
     needed = settings.database_pool + 1
     if found.careless:
@@ -81,26 +81,26 @@ def _server(settings: Settings, place: str, found: server_info.Server) -> Result
 
 
 def storage(settings: Settings) -> Result:
-    """Whether objects can be stored, by storing one."""
+    """Check that objects can be stored, by storing one."""
     with left_as_it_was(settings.storage):
         asyncio.run(open_blobs(settings.objects_url, settings.storage_reserve).check())
     return Verdict.OK, f"{settings.storage} can be written", ""
 
 
 def scratch(settings: Settings) -> Result:
-    """Whether decoded audio can be written."""
+    """Check that decoded audio can be written."""
     try_to_write(settings.scratch)
     return Verdict.OK, f"{settings.scratch} can be written", ""
 
 
 def processes(settings: Settings) -> Result:
-    """Whether a process can make its lock file."""
+    """Check that a process can make its lock file."""
     try_to_write(settings.processes)
     return Verdict.OK, f"{settings.processes} can be written", ""
 
 
 def disk(settings: Settings) -> Result:
-    """Whether there is room on the disks of everything that grows."""
+    """Check that the disks of everything that grows have free space."""
     free, field, folder = min(
         (shutil.disk_usage(existing(folder)).free, field, folder) for field, folder in _growing(settings).items()
     )
@@ -114,7 +114,7 @@ def disk(settings: Settings) -> Result:
 
 
 def _growing(settings: Settings) -> dict[str, Path]:
-    """What grows while jobs come, by the setting that says where it is: one for each disk."""
+    """Return the places that grow as jobs arrive, by the setting that names them: one for each disk."""
     places = {
         "data_dir": settings.data_dir,
         "scratch_dir": settings.scratch,
@@ -130,7 +130,7 @@ def _growing(settings: Settings) -> dict[str, Path]:
 
 
 def paths(settings: Settings) -> Result:
-    """Whether files can be read from the folders that they may be named in."""
+    """Check that the folders from which clients may name files can be read."""
     if troubles := root_troubles(settings):
         advice = f"Correct {variable('path_roots')}, or make the folder, readable for the service's user."
         return Verdict.WARN, " ".join(troubles).removesuffix("."), advice
@@ -140,7 +140,7 @@ def paths(settings: Settings) -> Result:
 
 
 def addresses(settings: Settings) -> Result:
-    """Whether the addresses can be listened on."""
+    """Check that the service can listen on its addresses."""
     taken = [address for address in settings.listen if not _can_listen(Address.parse(address).authority)]
     if taken:
         detail = f"{', '.join(taken)} cannot be listened on: something does already, or it is not this machine's"

@@ -1,4 +1,4 @@
-"""What `dictograph doctor` sees of who may read the service's files."""
+"""The check of `dictograph doctor` for the rights to the service's files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dictograph.settings.model import Settings
 
 
 def privacy(settings: Settings) -> Result:
-    """Whether other users of this machine can read what nobody else should."""
+    """Check that other users of this machine cannot read private files."""
     found = readable_by_others(settings)
     if not found:
         return Verdict.OK, "other users of this machine can read nothing of it", ""

@@ -1,4 +1,4 @@
-"""What `dictograph doctor` tries of the sandbox: each of its layers, alone, in a process of its own."""
+"""Checks of `dictograph doctor` for the sandbox: each layer is tried alone, in a separate process."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _ADVICE: Mapping[Layer, str] = {
 
 
 def checks() -> dict[str, Check]:
-    """One check for each layer, by its name."""
+    """Return one check for each layer, by the layer's name."""
     return {layer.value: _check(layer) for layer in Layer}
 
 

@@ -1,4 +1,4 @@
-"""What `dictograph doctor` sees of the service itself: who shares its database, and what its clocks say."""
+"""Checks of `dictograph doctor` for the service: the processes that share its database, the clocks, and others."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from dictograph.store.tables import job
 
 T = TypeVar("T")
 
-#: No clock that is right says less: Dictograph was not there yet.
+#: The earliest time of a correct clock: Dictograph did not exist before.
 _BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 
-#: Clocks of two machines may differ by so much (s) before anybody notices.
+#: The difference (s) between the clocks of two machines that has no effect.
 _APART_S = 2.0
 
-#: A row from so far in the future (s) was not written by this clock.
+#: A row whose time is this far in the future (s) was not written by this clock.
 _AHEAD_S = 60.0
 
-#: File systems whose locks and shared memory do not do what SQLite needs (https://www.sqlite.org/wal.html).
+#: File systems whose locks and shared memory do not meet SQLite's needs (https://www.sqlite.org/wal.html).
 _NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afpfs", "ceph", "glusterfs", "fuse.sshfs", "fuse.rclone"}
 
 _MAKE_KEY = "Make one: `dictograph keys create`. Or listen on 127.0.0.1 only."
@@ -53,7 +53,7 @@ _SHARE = "Let several machines share PostgreSQL: DICTOGRAPH_DATABASE_URL=postgre
 
 
 def sharing(settings: Settings) -> Result:
-    """Which processes use the database, and whether it is one that they can share."""
+    """Check which processes use the database, and whether they can share it."""
     here = len(live_process_ids(settings.processes))
     told = (
         f"{here} processes of this machine run on this data folder" if here else "no process runs on this data folder"
@@ -80,20 +80,20 @@ def sharing(settings: Settings) -> Result:
 
 
 def _counted(processes: Path) -> str:
-    """The data folder of a folder of lock files, and how many hold one."""
+    """Return the data folder of a folder of lock files, and the number of processes that hold a lock there."""
     count = len(live_process_ids(processes))
     return f"{processes.parent} ({count} process{'es' if count != 1 else ''})"
 
 
 def clock(settings: Settings) -> Result:
-    """Whether this machine's clock can be right, and agrees with the database's, if that can be asked."""
+    """Check that this machine's clock is plausible, and agrees with the database's clock if that can be read."""
     now = time.time()
     if now < _BEGINNING.timestamp():
         return Verdict.FAIL, f"this machine's clock says {_said(now)}", "Set the clock; let NTP keep it."
     try:
         clocks = _clocks(settings) if is_there(settings) else None
     except DatabaseUnavailable:
-        clocks = None  # another check says what is wrong with it
+        clocks = None  # another check reports the database's error
     if clocks is None:
         return Verdict.OK, f"it is {_said(now)}", ""
     theirs, newest = clocks
@@ -108,7 +108,7 @@ def clock(settings: Settings) -> Result:
 
 
 def access(settings: Settings) -> Result:
-    """Who is let in, and whether the service would start with that."""
+    """Check who may use the service, and whether the service would start with these settings."""
     try:
         keys = _ask(settings, list_keys) if is_there(settings) else []
     except DatabaseUnavailable:
@@ -129,7 +129,7 @@ def access(settings: Settings) -> Result:
 
 
 def waiting(settings: Settings) -> Result:
-    """Whether jobs wait since no worker knows what they ask for."""
+    """Check for jobs that wait because no worker supports their options."""
     try:
         count = _ask(settings, _unsupported) if is_there(settings) else 0
     except DatabaseUnavailable:
@@ -147,7 +147,7 @@ def _unsupported(conn: Connection) -> int:
 
 
 def prompts(settings: Settings) -> Result:
-    """Whether all prompt templates can be used."""
+    """Check that all prompt templates can be used."""
     try:
         library = Library.load(settings.prompts_dir)
     except SettingsError as error:
@@ -180,7 +180,7 @@ def _ask(settings: Settings, question: Callable[[Connection], T]) -> T:
 
 
 def is_there(settings: Settings) -> bool:
-    """Whether there is a database of this version; one that is not there is not made by looking."""
+    """Return whether there is a database of this version. A missing database is not made by the check."""
     file = file_of(settings.database)
     if file is not None and not file.exists():
         return False
@@ -188,7 +188,7 @@ def is_there(settings: Settings) -> bool:
 
 
 def _file_system(path: Path) -> str:
-    """The type of the file system that holds a path, or would."""
+    """Return the type of the file system that holds a path, or would hold it."""
     mounts = {Path(part.mountpoint): part.fstype for part in psutil.disk_partitions(all=True)}
     place = path.resolve()
     return next((mounts[folder] for folder in (place, *place.parents) if folder in mounts), "")

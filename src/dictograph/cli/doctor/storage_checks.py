@@ -1,4 +1,4 @@
-"""What `dictograph doctor` sees of whose the stored files are."""
+"""The check of `dictograph doctor` for the owner of the stored files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dictograph.store.database import Database
 
 
 def owner(settings: Settings) -> Result:
-    """Whether the storage belongs to this database, and nothing that another one needs is removed."""
+    """Check that the storage belongs to this database, so that no files of another database are removed."""
     try:
         if not is_there(settings):
             return Verdict.OK, "not known before there is a database of this version", ""

@@ -1,4 +1,4 @@
-"""Folders that `dictograph doctor` tries: each is left as it was found."""
+"""Tests of folders by `dictograph doctor`. Each folder is left as it was."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 
 
 def try_to_write(folder: Path) -> None:
-    """Write a file in a folder that is made if need be, and remove both again.
+    """Write a file in a folder, which is made if it is missing. Remove again what was made.
 
     Raises:
-        OSError: it cannot be; always with the name of a file or folder.
+        OSError: writing is impossible; always with the name of a file or folder.
     """
     with left_as_it_was(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -26,7 +26,7 @@ def try_to_write(folder: Path) -> None:
 
 @contextmanager
 def left_as_it_was(folder: Path) -> Iterator[None]:
-    """Whatever folders are made meanwhile are removed again: looking is not moving in."""
+    """Remove the folders that are made inside the context, so that a check leaves no trace."""
     made = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
         yield
@@ -37,5 +37,5 @@ def left_as_it_was(folder: Path) -> Iterator[None]:
 
 
 def existing(folder: Path) -> Path:
-    """The folder, or the nearest above it that is there: their disk is the same."""
+    """Return the folder, or the nearest existing folder above it: both are on the same disk."""
     return next(place for place in (folder, *folder.parents) if place.exists())

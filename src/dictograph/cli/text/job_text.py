@@ -1,4 +1,4 @@
-"""Jobs for people: lines of a list, a page about one, its events as they come."""
+"""Jobs as text for people: the lines of a list, a page about one job, its events as they arrive."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from dictograph.cli.text.text_table import clipped, length, table
 
-#: A job as the API gives it.
+#: A job as the API returns it.
 Shape = dict[str, Any]
 
 _NAME_WIDTH = 40
@@ -16,7 +16,7 @@ _ERROR_WIDTH = 70
 
 
 def job_list(jobs: Sequence[Shape]) -> str:
-    """A line for each job."""
+    """Return a line for each job."""
     rows = [
         (
             job["id"],
@@ -32,7 +32,7 @@ def job_list(jobs: Sequence[Shape]) -> str:
 
 
 def dead_list(jobs: Sequence[Shape]) -> str:
-    """A line for each dead job, with what it died of."""
+    """Return a line for each dead job, with its error."""
     rows = [
         (
             job["id"],
@@ -47,14 +47,14 @@ def dead_list(jobs: Sequence[Shape]) -> str:
 
 
 def job_page(job: Shape) -> str:
-    """All about a job, a line for each thing that is known."""
+    """Return all that is known about a job, with a line for each fact."""
     known = [(name, text) for name, text in _facts(job) if text]
     width = max(len(name) for name, _ in known)
     return "\n".join(f"{name:<{width}}  {text}" for name, text in known)
 
 
 def when(moment: str | None) -> str:
-    """A time of the API as the clock on the wall shows it."""
+    """Return a time of the API as local time."""
     return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S") if moment else ""
 
 

@@ -1,4 +1,4 @@
-"""Progress on standard error: bars on a terminal; nothing that moves where nobody watches."""
+"""Progress on standard error: bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-#: Called with what is done and the total.
+#: A function that takes the finished amount and the total.
 Advance = Callable[[float, float], None]
 
 _STEP = 0.1
@@ -18,7 +18,7 @@ _STEP = 0.1
 
 @contextmanager
 def byte_bar(title: str) -> Iterator[Advance]:
-    """A bar for bytes; where there is no terminal, a line for every tenth."""
+    """Show a bar for bytes; without a terminal, a line for every tenth."""
     if not sys.stderr.isatty():
         yield _lines(title)
         return

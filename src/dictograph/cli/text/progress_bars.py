@@ -1,4 +1,4 @@
-"""A progress bar for each file, on standard error, where there is a terminal."""
+"""A progress bar for each file on standard error, if that is a terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NAME_WIDTH = 40
 
 
 class ProgressBars:
-    """The bars of some files. Without a terminal only what is said is seen."""
+    """The bars of several files. Without a terminal only the lines of `say` and `print` appear."""
 
     def __init__(self) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
@@ -38,7 +38,7 @@ class ProgressBars:
             self._progress.stop()
 
     def show(self, name: str, part: float | None = None, note: str | None = None) -> None:
-        """Put a file's bar at `part` (0–1) with a note beside it; None leaves either as it is."""
+        """Set a file's bar to `part` (0–1) with a note beside it; None leaves either unchanged."""
         if self._progress is None:
             return
         if name not in self._tasks:
@@ -50,7 +50,7 @@ class ProgressBars:
             self._progress.update(task, note=escape(note))
 
     def done(self, name: str) -> None:
-        """The file needs no bar any more."""
+        """Remove the bar of a finished file."""
         if self._progress is not None and name in self._tasks:
             self._progress.remove_task(self._tasks.pop(name))
 

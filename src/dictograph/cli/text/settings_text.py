@@ -1,4 +1,4 @@
-"""Settings as people write them: `15m`, `4GiB`, lists with commas; secrets masked."""
+"""Settings in the form in which people write them: `15m`, `4GiB`, lists with commas; secrets masked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SIZES = {"TiB": 2**40, "GiB": 2**30, "MiB": 2**20, "KiB": 2**10}
 
 
 def as_text(name: str, value: object) -> str:
-    """A setting's value in the form in which it can be given, not masked; "" for nothing."""
+    """Return a setting's value in the form in which it can be given, not masked; "" for no value."""
     hint = get_type_hints(Settings, include_extras=True)[name]
     if value is None:
         return ""
@@ -31,13 +31,13 @@ def as_text(name: str, value: object) -> str:
 
 
 def shown(name: str, value: object) -> str:
-    """A setting's value for people to see, with its secrets masked."""
+    """Return a setting's value for display, with its secrets masked."""
     text = as_text(name, value)
     return HIDDEN if text and is_secret(name) else redacted(text)
 
 
 def shown_as_json(name: str, value: object) -> object:
-    """A setting's value as JSON has it, with its secrets masked."""
+    """Return a setting's value for JSON, with its secrets masked."""
     if isinstance(value, (str, Path)):
         return shown(name, value)
     if is_secret(name) and value:

@@ -1,4 +1,4 @@
-"""Plain columns that scripts can cut and people can read, and figures in them."""
+"""Plain columns that scripts can split and people can read, and the format of numbers in them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _SIZES = (("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Left-aligned columns, two spaces apart, under their titles."""
+    """Return left-aligned columns, two spaces apart, under their titles."""
     lines = [titles, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(titles))]
     padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
@@ -16,7 +16,7 @@ def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def size(count: int) -> str:
-    """Bytes as people say them: `483 MB`."""
+    """Return bytes in a readable unit: `483 MB`."""
     for unit, one in _SIZES:
         if count >= one:
             return f"{count / one:.3g} {unit}"
@@ -24,7 +24,7 @@ def size(count: int) -> str:
 
 
 def length(seconds: float | None) -> str:
-    """Seconds as a clock shows them: `1:02:03`, `2:03`; `–` when it is not known."""
+    """Return seconds as hours, minutes and seconds: `1:02:03`, `2:03`; `–` if unknown."""
     if seconds is None:
         return "–"
     minutes, rest = divmod(round(seconds), 60)
@@ -33,6 +33,6 @@ def length(seconds: float | None) -> str:
 
 
 def clipped(text: str, width: int) -> str:
-    """The text on one line of at most `width` signs."""
+    """Return the text on one line of at most `width` characters."""
     line = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
     return line if len(line) <= width else line[: width - 1] + "…"

@@ -16,7 +16,7 @@ from dictograph.formats import FORMATS
 from dictograph.runtime import logs
 from dictograph.service.request import check_options
 
-#: A person waits: what failed is tried again at once.
+#: A person waits, so a failed job is tried again at once.
 _IMPATIENT = {"retry_base": 0.2, "retry_max": 1.0, "poll_interval": 0.2}
 
 

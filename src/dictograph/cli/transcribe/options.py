@@ -1,4 +1,4 @@
-"""The options of a transcription on the command line, made from the model that has them all."""
+"""The options of a transcription on the command line, made from the model that defines all of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TYPES: Mapping[str, type] = {"string": str, "integer": int, "number": float}
 
 
 def transcription_options(command: F) -> F:
-    """Add every option of a transcription to a command, which gets None for those that were not given."""
+    """Add every option of a transcription to a command. The command gets None for each option that is not given."""
     for name, schema in reversed(schemas().items()):
         if name not in _SETTINGS:
             command = _option(name, schema)(command)
@@ -29,13 +29,13 @@ def transcription_options(command: F) -> F:
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """The JSON schema of each option: description, default, and the values that can be."""
+    """Return the JSON schema of each option: description, default, and the possible values."""
     properties: dict[str, dict[str, Any]] = Options.model_json_schema()["properties"]
     return {name: schema | _without_null(schema) for name, schema in properties.items()}
 
 
 def limits(schema: Mapping[str, Any]) -> str:
-    """What a value must be, in words; empty if nothing but its type."""
+    """Return the limits of a value in words; empty if only its type is limited."""
     if "minimum" in schema:
         return f"{schema['minimum']:g} to {schema['maximum']:g}"
     if "maxLength" in schema:
@@ -55,5 +55,5 @@ def _option(name: str, schema: Mapping[str, Any]) -> Callable[[F], F]:
 
 
 def _without_null(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema of an option's values other than null, which is to leave it out."""
+    """Return the schema of an option's values without null, which stands for an omitted option."""
     return next((dict(kind) for kind in schema.get("anyOf", ()) if kind.get("type") != "null"), {})

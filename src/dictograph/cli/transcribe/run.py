@@ -1,4 +1,4 @@
-"""Files through an application of their own that is gone afterwards: sent, followed, written."""
+"""Transcribes files in a temporary application: sends them, follows their jobs, writes the transcripts."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from dictograph.settings.model import Settings
 
 T = TypeVar("T")
 
-#: Codes of failures that have nothing to do with the file.
+#: Codes of failures that do not depend on the file.
 NOT_SET_UP_CODES = frozenset({ModelUnavailable.code, SettingsError.code})
 
 _NOTE_S = 0.5
 
 
 async def transcribe_all(settings: Settings, options: Options, targets: Sequence[Target], format: str) -> set[str]:
-    """Transcribe each source into its target; the codes of the errors that there were.
+    """Transcribe each source into its target. Return the codes of all errors.
 
-    What fails is said on stderr and keeps no other file from being done. Transcripts for standard
-    output come in the order of their sources. Raises KeyboardInterrupt after a signal, when all was put away.
+    A failure is reported on stderr, and the other files are still transcribed. Transcripts for standard output come in
+    the order of their sources. Raises KeyboardInterrupt after a signal, when everything is cleaned up.
     """
     async with interrupted_by_signals():
         return await _transcribe_all(settings, options, targets, format)
@@ -58,7 +58,7 @@ class _Run:
         self._bars = bars
 
     async def all(self, targets: Sequence[Target]) -> set[str]:
-        """Do all at once, and tell of each in its turn."""
+        """Transcribe all sources at once, and report each in order."""
         codes = set()
         async with contextlib.AsyncExitStack() as stack:
             work = [await stack.enter_async_context(_running(self._follow(target))) for target in targets]
@@ -70,7 +70,7 @@ class _Run:
         return codes
 
     async def _follow(self, target: Target) -> Job:
-        """Send a source in and follow its job to the end."""
+        """Submit a source and follow its job to the end."""
         self._bars.show(target.name, 0.0, "reading")
         job = await self._send(target)
         async for told in self._services.event_streams.follow(LOCAL_OWNER, job.id):
@@ -79,7 +79,7 @@ class _Run:
         return await self._services.jobs.get(LOCAL_OWNER, job.id)
 
     async def _finish(self, target: Target, task: asyncio.Task[Job]) -> ErrorRecord | None:
-        """Write the transcript once the job has ended, or say why there is none."""
+        """Write the transcript when the job has ended, or report why there is none."""
         try:
             job = await task
             if job.status is JobStatus.COMPLETED:
@@ -131,10 +131,10 @@ def _standard_input() -> BinaryIO:
 
 
 def _look_at(source: str) -> tuple[Path, bool]:
-    """The source's absolute path, and whether it is a pipe, as `<(…)` of a shell makes one.
+    """Return the source's absolute path, and whether it is a pipe, as a shell makes it for `<(…)`.
 
     Raises:
-        SourceNotFound: it cannot be read.
+        SourceNotFound: the source cannot be read.
     """
     path = Path(source).absolute()
     try:
@@ -149,7 +149,7 @@ def _look_at(source: str) -> tuple[Path, bool]:
 
 
 def _print(heading: str, pieces: Iterable[str]) -> None:
-    with contextlib.suppress(BrokenPipeError):  # whoever read along has read enough
+    with contextlib.suppress(BrokenPipeError):  # the reader of the pipe has closed it
         sys.stdout.write(heading)
         sys.stdout.writelines(pieces)
         sys.stdout.flush()
@@ -161,7 +161,7 @@ def _save(file: Path, pieces: Iterable[str]) -> None:
 
 
 async def _show_what_is_awaited(application: Application, bars: ProgressBars, targets: Sequence[Target]) -> None:
-    """While jobs wait for weights to be fetched, say how far that is."""
+    """Show the progress of the download while jobs wait for weights."""
     said = ""
     while True:
         model = next((model for model in application.resources.catalog.describe() if model["default"]), None)
@@ -175,7 +175,7 @@ async def _show_what_is_awaited(application: Application, bars: ProgressBars, ta
 
 @asynccontextmanager
 async def _running(work: Coroutine[Any, Any, T]) -> AsyncIterator[asyncio.Task[T]]:
-    """A task that does not outlive its context."""
+    """Run a task that ends with the context."""
     task = asyncio.create_task(work)
     try:
         yield task

@@ -1,4 +1,4 @@
-"""Where each transcript goes."""
+"""The target of each transcript."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Target:
 
     @property
     def name(self) -> str:
-        """What to call it in messages."""
+        """Return the name of the source in messages."""
         return "standard input" if self.source == STDIN else self.source
 
     @property
@@ -36,10 +36,10 @@ class Target:
 
 
 def targets(sources: Sequence[str], format: str, output: Path | None) -> list[Target]:
-    """A target for each source.
+    """Return a target for each source.
 
     Raises:
-        click.UsageError: the sources cannot all go there.
+        click.UsageError: the output cannot hold the transcripts of all sources.
     """
     if sources.count(STDIN) > 1:
         raise click.UsageError("Standard input (-) can be read only once.")
@@ -58,7 +58,7 @@ def targets(sources: Sequence[str], format: str, output: Path | None) -> list[Ta
 
 @contextmanager
 def written(file: Path) -> Iterator[Path]:
-    """A path to write to, which takes the name `file` when all is written and goes when not."""
+    """Yield a path to write to. It is renamed to `file` on success, and removed otherwise."""
     part = file.with_name(file.name + ".part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -20,14 +20,14 @@ Render = Callable[[TranscriptHead, Iterable[Segment]], Iterator[str]]
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A way to write a transcript.
+    """A format of transcripts.
 
     Args:
-        name: what a client calls it.
-        media_type: without a charset, which is always UTF-8. Of several formats with one type, `Accept` gets the first.
-        suffix: a file name's, with its dot.
-        description: what it is, in a few words of Markdown.
-        render: gives pieces of text to be joined.
+        name: the name that a client gives.
+        media_type: without a charset, which is always UTF-8. If several formats have one type, `Accept` gets the first.
+        suffix: the suffix of a file name, with its dot.
+        description: a description in a few words of Markdown.
+        render: yields pieces of text, to be joined.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Format:
 
 _TSV = "columns `start`, `end` (whole milliseconds) and `text`, under a line of names"
 
-#: Every format, by the name that a client gives.
+#: All formats, by the name that a client gives.
 FORMATS: Mapping[str, Format] = {
     format.name: format
     for format in (
@@ -54,7 +54,7 @@ FORMATS: Mapping[str, Format] = {
 
 
 def render(name: str, head: TranscriptHead, segments: Iterable[Segment]) -> Iterator[str]:
-    """The pieces of the transcript in the format `name`; `segments` is read once, as it is needed.
+    """Return the pieces of the transcript in the format `name`. `segments` is read once, as needed.
 
     Raises:
         InvalidOption: there is no such format (before anything is read).

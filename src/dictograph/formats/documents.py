@@ -1,4 +1,4 @@
-"""JSON, written piece by piece: what depends on all segments comes after them."""
+"""JSON, written piece by piece: fields that depend on all segments come after them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from dictograph.formats.languages import LANGUAGES
 from dictograph.formats.lines import encodable
 from dictograph.transcript import Segment, TranscriptHead, Word
 
-# What is to be said again at the end waits here: in memory while it is short, then in a file.
+# Text that is repeated at the end is kept in memory up to this size, then in a file.
 _SPOOL_BYTES = 256 * 1024
 _PIECE = 64 * 1024
 
 
 def json_document(head: TranscriptHead, segments: Iterable[Segment]) -> Iterator[str]:
-    """`language`, `language_probability`, `duration`, `engine`, `model`, `complete`, `warnings`,
-    `segments` (start and end in seconds, text, and words where they were asked for), `text`.
+    """Yield `json`: `language`, `language_probability`, `duration`, `engine`, `model`, `complete`, `warnings`,
+    `segments` (start and end in seconds, text, and words if they were requested), `text`.
     """
     fields = {
         "language": head.language,
@@ -34,8 +34,8 @@ def json_document(head: TranscriptHead, segments: Iterable[Segment]) -> Iterator
 
 
 def verbose_json_document(head: TranscriptHead, segments: Iterable[Segment]) -> Iterator[str]:
-    """All that is known: as `json`, with the task, the language's English name, every segment's
-    figures, and the words of all segments once more in one list.
+    """Yield everything that is known: as `json`, plus the task, the language's English name, the figures of every
+    segment, and the words of all segments once more in one list.
     """
     fields = {
         "task": head.task,
@@ -59,10 +59,10 @@ def document(
     *,
     always_words: bool = False,
 ) -> Iterator[str]:
-    """An object with `fields`, and after them `segments`, `words` and `text`.
+    """Yield an object with `fields`, and after them `segments`, `words` and `text`.
 
-    With a `word_shape` the words of all segments are there once more in one list, if there are any; `always_words`:
-    and if there are none.
+    With a `word_shape`, the words of all segments are repeated in one list, if there are any. `always_words`: the list
+    is written even if it is empty.
     """
     with _Spool(" ") as text, _Spool(",\n") as words:
         yield _dumped(fields)[:-1] + ',\n"segments": ['
@@ -121,7 +121,7 @@ def _inside_quotes(text: str) -> str:
 
 
 class _Spool:
-    """Parts joined by a separator, read back in pieces; empty parts leave no gap."""
+    """Parts joined by a separator, read back in pieces. Empty parts add no separator."""
 
     def __init__(self, separator: str) -> None:
         self._separator = separator

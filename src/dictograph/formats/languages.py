@@ -28,12 +28,12 @@ _CODES: Mapping[str, str] = {name.lower(): code for code, name in LANGUAGES.item
 
 
 def language_code(given: str) -> str | None:
-    """The code of a language that is given by its code, its English name or a tag like `de-AT`; None if none has it."""
+    """Return the code of a language, given by its code, its English name or a tag like `de-AT`; None if unknown."""
     wanted = given.strip().lower().replace("_", "-")
     primary = wanted.partition("-")[0]
     return wanted if wanted in LANGUAGES else _CODES.get(wanted, primary if primary in LANGUAGES else None)
 
 
 def language_name(code: str | None) -> str:
-    """The English name of a language in small letters, as Whisper has it; empty when there is no language."""
+    """Return the English name of a language in small letters, as in Whisper; empty if there is no language."""
     return LANGUAGES.get(code or "", code or "").lower()

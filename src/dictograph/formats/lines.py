@@ -1,4 +1,4 @@
-"""What the line-based formats share: text that stays on its line, and times that stay in order."""
+"""Shared parts of the line-based formats: text that stays on one line, and times that stay in order."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from dictograph.transcript import Segment
 
-# Everything that some reader takes for the end of a line or of a field, or refuses. The no-break
-# spaces are not here: French typography needs them.
+# All characters that some reader treats as the end of a line or of a field, or refuses. The no-break spaces are not
+# among them: French typography needs them.
 _BREAKS = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]+")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
 
@@ -24,17 +24,17 @@ class Cue:
 
 
 def encodable(text: str) -> str:
-    """The text as UTF-8 can carry it: half a surrogate pair becomes U+FFFD."""
+    """Return the text in a form that UTF-8 can encode: half a surrogate pair becomes U+FFFD."""
     return _SURROGATES.sub("\ufffd", text)
 
 
 def one_line(text: str) -> str:
-    """The text on one line, without tabs and control characters, with single spaces."""
+    """Return the text on one line, without tabs and control characters, with single spaces."""
     return _BREAKS.sub(" ", encodable(text)).strip(" ")
 
 
 def cues(segments: Iterable[Segment]) -> Iterator[Cue]:
-    """The segments that have text, in order of time: none overlaps the next, none lasts no time."""
+    """Yield the segments that have text, in order of time. None overlaps the next, and none has zero length."""
     waiting: Cue | None = None
     for segment in segments:
         if not (text := one_line(segment.text)):

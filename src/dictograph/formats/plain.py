@@ -1,4 +1,4 @@
-"""Text that people and spreadsheets read."""
+"""Plain formats for people and spreadsheets."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator
 from dictograph.formats.lines import cues, one_line
 from dictograph.transcript import Segment, TranscriptHead
 
-#: What a spreadsheet takes for the beginning of a formula, in full width too (OWASP, "CSV Injection"); tabs and line
-#: ends are in no cell. An apostrophe before it says that it is text, and so does one more before that.
+#: Characters that a spreadsheet treats as the beginning of a formula, in full width too (OWASP, "CSV Injection"). No
+#: cell contains tabs or line ends. An apostrophe in front marks the cell as text, and so does one more before that.
 _FORMULA = re.compile("'*[=+\\-@\uff1d\uff0b\uff0d\uff20]")
 
 
 def txt(head: TranscriptHead, segments: Iterable[Segment]) -> Iterator[str]:
-    """The words alone, a line per segment."""
+    """Yield only the text, a line for each segment."""
     del head
     for segment in segments:
         if text := one_line(segment.text):
@@ -22,7 +22,7 @@ def txt(head: TranscriptHead, segments: Iterable[Segment]) -> Iterator[str]:
 
 
 def tsv(head: TranscriptHead, segments: Iterable[Segment]) -> Iterator[str]:
-    """Columns start, end (whole milliseconds) and text, separated by tabs, under a line of names."""
+    """Yield columns start, end (whole milliseconds) and text, separated by tabs, under a line of names."""
     del head
     yield "start\tend\ttext\n"
     for cue in cues(segments):
@@ -30,5 +30,5 @@ def tsv(head: TranscriptHead, segments: Iterable[Segment]) -> Iterator[str]:
 
 
 def _cell(text: str) -> str:
-    """The text as a cell that no spreadsheet runs as a formula."""
+    """Return the text as a cell that no spreadsheet runs as a formula."""
     return f"'{text}" if _FORMULA.match(text) else text

@@ -1,4 +1,4 @@
-"""SubRip and WebVTT."""
+"""Subtitle formats: SubRip and WebVTT."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _VTT_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
 def srt(head: TranscriptHead, segments: Iterable[Segment]) -> Iterator[str]:
-    """Numbered cues; hours have as many digits as they need, two at least."""
+    """Yield numbered cues. Hours have as many digits as needed, at least two."""
     del head
     for number, cue in enumerate(cues(segments), start=1):
         yield f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{cue.text}\n\n"
 
 
 def vtt(head: TranscriptHead, segments: Iterable[Segment]) -> Iterator[str]:
-    """Cues as https://www.w3.org/TR/webvtt1/ has them; `&`, `<`, `>` and with it `-->` are escaped."""
+    """Yield cues as in https://www.w3.org/TR/webvtt1/; `&`, `<`, `>`, and so `-->`, are escaped."""
     del head
     yield "WEBVTT\n"
     for cue in cues(segments):

@@ -1,7 +1,7 @@
-"""Transcripts as clients of Whisper's own program and of OpenAI's API know them.
+"""Transcripts in the formats of Whisper's own program and of OpenAI's API.
 
-There a segment's text begins with a space, so that texts can be put together as they are, and figures are never
-null: what an engine cannot say is 0.
+In these formats a segment's text begins with a space, so that texts can be joined directly. Figures are never null: a
+figure that an engine does not give is 0.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dictograph.transcript import Segment, TranscriptHead, Word
 
 
 def openai_json(head: TranscriptHead, segments: Iterable[Segment]) -> Iterator[str]:
-    """OpenAI's `json`: `text`, and `usage` but for translations."""
+    """Yield OpenAI's `json`: `text`, and `usage` except for translations."""
     yield '{"text": "'
     for part in joined(segments):
         yield json.dumps(part, ensure_ascii=False)[1:-1]
@@ -26,28 +26,29 @@ def openai_json(head: TranscriptHead, segments: Iterable[Segment]) -> Iterator[s
 
 
 def openai_text(head: TranscriptHead, segments: Iterable[Segment]) -> Iterator[str]:
-    """OpenAI's `text`: all on one line."""
+    """Yield OpenAI's `text`: everything on one line."""
     del head
     yield from joined(segments)
     yield "\n"
 
 
 def joined(segments: Iterable[Segment]) -> Iterator[str]:
-    """The parts of the text; each but the first begins with the space that stands before it."""
+    """Yield the parts of the text. Each but the first begins with a space."""
     for number, text in enumerate(texts(segments)):
         yield f" {text}" if number else text
 
 
 def texts(segments: Iterable[Segment]) -> Iterator[str]:
-    """The segments' texts, but for those that have none."""
+    """Yield the texts of the segments that have text."""
     for segment in segments:
         if text := encodable(segment.text.strip()):
             yield text
 
 
 def openai_verbose_json(head: TranscriptHead, segments: Iterable[Segment], *, words: bool) -> Iterator[str]:
-    """OpenAI's `verbose_json`: `task`, `language` (its English name), `duration`, `segments`, `words` if they are
-    asked for, `text`, and `usage` but for translations."""
+    """Yield OpenAI's `verbose_json`: `task`, `language` (its English name), `duration`, `segments`, `words` if
+    requested, `text`, and `usage` except for translations.
+    """
     translated = head.task == "translate"
     fields = {
         "task": head.task,
@@ -58,12 +59,12 @@ def openai_verbose_json(head: TranscriptHead, segments: Iterable[Segment], *, wo
 
 
 def whisper_json(head: TranscriptHead, segments: Iterable[Segment]) -> Iterator[str]:
-    """Whisper's `json`: `language` (its code), `segments` with their words, `text`."""
+    """Yield Whisper's `json`: `language` (its code), `segments` with their words, `text`."""
     yield from document({"language": head.language or ""}, segments, _segment_with_words)
 
 
 def usage(head: TranscriptHead) -> dict[str, Any]:
-    """What OpenAI would have charged for."""
+    """Return the usage that OpenAI would have charged for."""
     return {"type": "duration", "seconds": head.duration}
 
 
@@ -95,6 +96,6 @@ def _word(word: Word) -> dict[str, Any]:
 
 
 def _compression(text: str) -> float:
-    """How much shorter zlib makes a text: the figure is one of the text alone, whoever has heard it."""
+    """Return the compression ratio of a text with zlib. It depends on the text alone, not on the engine."""
     raw = text.encode()
     return round(len(raw) / len(zlib.compress(raw)), 4) if raw else 0.0

@@ -1,1 +1,1 @@
-"""A transcript as ready-made prompts for a language model: templates are files, chosen by its language."""
+"""Prompts for a language model, made from a transcript: templates are files, chosen by the transcript's language."""

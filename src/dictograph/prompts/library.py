@@ -1,4 +1,4 @@
-"""All templates: those that ship, and over them those of the operator's folder."""
+"""All templates: the built-in ones, and those of the operator's folder, which take precedence."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from dictograph.errors import SettingsError
 from dictograph.prompts.template import Template
 
-#: The language of transcripts that have no templates of their own.
+#: The language of the templates for transcripts in a language that has none.
 FALLBACK = "en"
 
 _SHIPPED = Path(__file__).parent / "templates"
@@ -17,14 +17,14 @@ _LANGUAGE = re.compile(r"[a-z]{2,3}")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _SUFFIXES = frozenset({".md", ".txt"})
 _MOST_BYTES = 16 * 1024
-#: Each is a prompt with the whole transcript in it.
+#: Each prompt contains the whole transcript.
 _MOST_OF_A_LANGUAGE = 32
 
 Shelf = dict[str, dict[str, Template]]
 
 
 class Library:
-    """Templates by language and name. What a language does not have comes from English."""
+    """Templates by language and name. Templates that a language lacks come from English."""
 
     def __init__(self, shelf: Mapping[str, Mapping[str, Template]]) -> None:
         common = shelf.get(FALLBACK, {})
@@ -32,10 +32,10 @@ class Library:
 
     @classmethod
     def load(cls, folder: Path | None = None) -> Library:
-        """The templates that ship, and those of `folder` (LANGUAGE/NAME.md) beside or in place of them.
+        """Load the built-in templates, and those of `folder` (LANGUAGE/NAME.md) beside or in place of them.
 
         Raises:
-            SettingsError: something in the folder cannot be used; the message names it and says why.
+            SettingsError: a file or folder there cannot be used; the message names it and gives the reason.
         """
         shelf: Shelf = {}
         for root in (_SHIPPED, folder) if folder else (_SHIPPED,):
@@ -51,15 +51,15 @@ class Library:
 
     @property
     def languages(self) -> list[str]:
-        """Those that have templates of their own."""
+        """Return the languages that have templates."""
         return sorted(self._shelf)
 
     def choose(self, language: str | None) -> str:
-        """The language in which prompts are written for a transcript in `language`."""
+        """Return the language of the prompts for a transcript in `language`."""
         return language if language in self._shelf else FALLBACK
 
     def write(self, language: str | None, transcript: str, words: int) -> dict[str, str]:
-        """The prompts for a transcript, by their names. `words` is how many it has."""
+        """Return the prompts for a transcript, by name. `words` is the number of its words."""
         templates = self._shelf[self.choose(language)]
         return {name: template.fill(transcript, words) for name, template in templates.items()}
 

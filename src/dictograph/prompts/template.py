@@ -1,4 +1,4 @@
-"""One template: text with places for the transcript and for figures of it."""
+"""One template: text with placeholders for the transcript and its figures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from dictograph.errors import SettingsError
 
-#: What a template may ask for, in braces. `transcript` stands between lines of three backticks already.
+#: The placeholders that a template may use, in braces. `transcript` is already between lines of three backticks.
 PLACES: Mapping[str, str] = {
     "transcript": "the transcript, between triple backticks",
     "words": "how many words it has",
@@ -20,10 +20,10 @@ _FENCES = re.compile(r"`{3,}")
 
 
 class Template:
-    """A prompt to be filled in. Braces around anything but a word in small letters mean themselves."""
+    """A prompt to be filled in. Braces around anything but a word in small letters are plain text."""
 
     def __init__(self, text: str) -> None:
-        """Raises SettingsError, saying what is wrong with the text."""
+        """Check the text. Raises SettingsError, which names the error in the text."""
         asked = _PLACE.findall(text)
         unknown = next((name for name in asked if name not in PLACES), None)
         if unknown is not None:
@@ -34,15 +34,15 @@ class Template:
         self._text = text.strip()
 
     def fill(self, transcript: str, words: int) -> str:
-        """The prompt for this transcript of so many words.
+        """Return the prompt for this transcript with its number of words.
 
-        Whatever the transcript says, it stays inside of its backticks, and braces in it are filled with nothing.
+        Any transcript stays inside its backticks. Braces in it are not replaced.
         """
         values = {"transcript": fenced(transcript), "words": str(words), "fifth": str(-(-words // 5))}
         return _PLACE.sub(lambda place: values[place[1]], self._text)
 
 
 def fenced(text: str) -> str:
-    """The text between lines of three backticks. Backticks in it that could end that become apostrophes."""
+    """Return the text between lines of three backticks. Backticks in it that could end the block become apostrophes."""
     inside = _FENCES.sub(lambda run: "'" * len(run[0]), text)
     return f"{_FENCE}\n{inside}\n{_FENCE}"

@@ -1,4 +1,4 @@
-"""Speech of any length: a recorded sentence said again and again, briskly, with pauses of different lengths."""
+"""Speech of any length: a recorded sentence, repeated at a quick pace, with pauses of different lengths."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ RATE = 16_000
 _RECORDED = Path(__file__).resolve().parents[1] / "tests" / "fixtures" / "jfk.flac"
 _BLOCK_S = 60
 _BIT_RATE = 48_000
-_QUIET = 1600  # of 32,768: the hall between the words
+_QUIET = 1600  # of 32,768: the noise of the hall between the words
 
 
 def speech(path: Path, seconds: float) -> Path:
-    """An MP3 file of so long, to a minute: the MP3 frames of one minute of speech, repeated."""
+    """Write an MP3 file of this length, to a minute: the MP3 frames of one minute of speech, repeated."""
     frames = _mp3(minute(), path.with_suffix(".minute.mp3"))
     with path.open("wb") as file:
         for _ in range(max(1, round(seconds / _BLOCK_S))):
@@ -26,13 +26,13 @@ def speech(path: Path, seconds: float) -> Path:
 
 
 def note(path: Path, seconds: float = 10.0) -> Path:
-    """A short note in one sentence."""
+    """Write a short note of one sentence."""
     path.write_bytes(_mp3(recorded()[: int(seconds * RATE)], path.with_suffix(".note.mp3")))
     return path
 
 
 def minute() -> NDArray[np.int16]:
-    """A minute of speech: pauses of 0.5 to 0.8 s between the sentences, shorter ones inside."""
+    """Return a minute of speech: pauses of 0.5 to 0.8 s between the sentences, shorter ones inside."""
     sentence, pauses = brisk(recorded()), np.random.default_rng(0)
     parts: list[NDArray[np.int16]] = []
     while sum(map(len, parts)) < _BLOCK_S * RATE:
@@ -41,7 +41,7 @@ def minute() -> NDArray[np.int16]:
 
 
 def brisk(samples: NDArray[np.int16]) -> NDArray[np.int16]:
-    """The same without the orator's pauses: what is quiet for longer than 0.6 s is cut down to that."""
+    """Return the samples without the speaker's long pauses: each pause over 0.6 s is cut to 0.6 s."""
     hop, longest = RATE // 100, 60
     frames = samples[: len(samples) // hop * hop].reshape(-1, hop)
     quiet = np.abs(frames.astype(np.int32)).max(axis=1) < _QUIET
@@ -54,7 +54,7 @@ def brisk(samples: NDArray[np.int16]) -> NDArray[np.int16]:
 
 
 def recorded() -> NDArray[np.int16]:
-    """Eleven seconds of a public-domain speech, mono at 16 kHz."""
+    """Return eleven seconds of a public-domain speech, mono at 16 kHz."""
     resampler = av.AudioResampler("s16", "mono", RATE)
     with av.open(str(_RECORDED)) as container:
         frames = [part for frame in container.decode(audio=0) for part in resampler.resample(frame)]
@@ -63,7 +63,7 @@ def recorded() -> NDArray[np.int16]:
 
 
 def _mp3(samples: NDArray[np.int16], scratch: Path) -> bytes:
-    """Bare MP3 frames of a constant bit rate, without a header that would tell a length."""
+    """Return bare MP3 frames of a constant bit rate, without a header that states a length."""
     with av.open(str(scratch), "w", format="mp3", options={"write_xing": "0", "id3v2_version": "0"}) as container:
         stream = container.add_stream("libmp3lame", rate=RATE)
         stream.bit_rate = _BIT_RATE

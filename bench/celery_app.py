@@ -1,6 +1,6 @@
 """A Celery application with one task that does nothing: `python -m celery -A bench.celery_app worker`.
 
-Everything is Celery's default, but for where Redis is and whether results are kept there.
+All settings are Celery's defaults, except the address of Redis and whether results are kept there.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ app = Celery("bench", broker=f"{_url}/0", backend=f"{_url}/1" if os.environ.get(
 
 @app.task(name="nothing")  # type: ignore[untyped-decorator] # Celery ships no types
 def nothing() -> None:
-    """What an engine that does nothing does."""
+    """Do nothing, as an engine that does nothing."""
 
 
 def send(count: int) -> None:
-    """Say that we are there, wait for a line, then have so many tasks run, sent one after the other."""
+    """Report that the process is ready, wait for a line, then send `count` tasks one after the other."""
     nothing.delay()  # connects
     print("ready", flush=True)
     input()

@@ -1,4 +1,4 @@
-"""How many bare Celery tasks a machine runs in a second, on a Redis of one's own."""
+"""How many bare Celery tasks a machine runs in a second, with a separate Redis."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WARM_UP = 50
 
 @contextmanager
 def redis_server(folder: Path) -> Iterator[str]:
-    """A Redis on a free port that keeps nothing on disk; gives its URL."""
+    """Run a Redis on a free port that keeps nothing on disk. Yield its URL."""
     program = shutil.which("redis-server")
     if program is None:
         raise RuntimeError("redis-server is not installed (on Debian: redis-server)")
@@ -39,7 +39,10 @@ def redis_server(folder: Path) -> Iterator[str]:
 
 
 def tasks_per_second(url: str, count: int, processes: int, *, results: bool) -> float:
-    """From the first `delay` until the last task has run, with one sender and so many worker processes."""
+    """Return the tasks per second from the first `delay` to the end of the last task.
+
+    There is one sender, and `processes` worker processes.
+    """
     environment = {**os.environ, REDIS: url, RESULTS: "1" if results else ""}
     run = _Run(url, environment, results=results)
     with _worker(environment, processes):
@@ -48,7 +51,7 @@ def tasks_per_second(url: str, count: int, processes: int, *, results: bool) -> 
 
 
 class _Run:
-    """Tasks sent by a process of their own, and waited for."""
+    """A run of tasks, sent by a separate process; this one waits for their end."""
 
     def __init__(self, url: str, environment: Mapping[str, str], *, results: bool) -> None:
         import redis
@@ -59,7 +62,7 @@ class _Run:
         self._backend = redis.Redis.from_url(f"{url}/1")
 
     def of(self, count: int) -> float:
-        """Seconds until all have run."""
+        """Return the seconds until all tasks have run."""
         command = [sys.executable, "-c", f"from bench.celery_app import send; send({count})"]
         with subprocess.Popen(command, stdin=-1, stdout=-1, text=True, cwd=ROOT, env=self._environment) as sender:
             assert sender.stdin is not None

@@ -1,4 +1,4 @@
-"""Dictograph beside faster-whisper: the same weights, audio and number of threads, turn by turn."""
+"""Compares Dictograph with faster-whisper: the same weights, audio and number of threads, in alternating runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.room import Room
 from dictograph.engine.sizing import cores
 from tests.service import Service
 
-#: How many times each is run; the median counts.
+#: The number of runs of each; the median counts.
 RUNS = 3
 
 _LIMIT_S = 3600.0
@@ -22,14 +22,14 @@ _LOOK_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One transcription of the whole file: seconds it took, and words that were heard."""
+    """One transcription of the whole file: its seconds, and the number of recognized words."""
 
     seconds: float
     words: int
 
 
 class FasterWhisper:
-    """faster-whisper with a loaded model, given a file: it decodes, looks for speech, transcribes."""
+    """faster-whisper with a loaded model. It takes a file, decodes it, detects speech and transcribes."""
 
     def __init__(self, model: Path) -> None:
         from faster_whisper import WhisperModel
@@ -53,12 +53,12 @@ def _read(start: Callable[[], tuple[Any, Any]]) -> Run:
 
 
 def settings(model: Path) -> dict[str, object]:
-    """Of a service that uses these weights, as a person would set it up: everything else is the default."""
+    """Return the settings of a service that uses these weights. All other settings are the defaults."""
     return {"engine": "whisper", "model": model, "device": "cpu", "compute_type": "int8"}
 
 
 def ours(service: Service, audio: Path, **options: object) -> Run:
-    """A job through HTTP: uploaded, stored, decoded, heard, transcribed, committed, its transcript fetched."""
+    """Run a job by HTTP: upload, store, decode, detect speech, transcribe, commit, fetch the transcript."""
     began = time.monotonic()
     job = service.submit(audio, **options)
     end = began + _LIMIT_S
@@ -74,7 +74,7 @@ def ours(service: Service, audio: Path, **options: object) -> Run:
 
 
 def contest(room: Room, runners: Mapping[str, Callable[[], Run]], runs: int) -> dict[str, list[Run]]:
-    """Every runner so many times, turn by turn, so that what else the machine does hits all of them."""
+    """Run every runner `runs` times in alternation, so that other load of the machine affects all of them."""
     results: dict[str, list[Run]] = {name: [] for name in runners}
     for turn in range(runs):
         order = list(runners) if turn % 2 == 0 else list(runners)[::-1]
@@ -86,5 +86,5 @@ def contest(room: Room, runners: Mapping[str, Callable[[], Run]], runs: int) -> 
 
 
 def middle(runs: Sequence[Run]) -> float:
-    """The median of the seconds."""
+    """Return the median of the seconds."""
     return median(run.seconds for run in runs)

@@ -1,4 +1,4 @@
-"""Those who keep a service busy from outside: a process full of subscribers, and a thread of requests."""
+"""External load on a service: a process with many subscribers, and a thread of requests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.service import ROOT, Service
 
 
 class Crowd:
-    """A process with subscribers in it: see `bench.subscribers`."""
+    """A process with subscribers (see `bench.subscribers`)."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
@@ -54,7 +54,7 @@ def crowd_of(service: Service) -> Iterator[Crowd]:
 
 @dataclass
 class Requests:
-    """Ordinary requests, one after the other in a thread: how long each took (s)."""
+    """Ordinary requests, one after the other in a thread, with the time that each took (s)."""
 
     base: str
     job: str

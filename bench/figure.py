@@ -1,4 +1,4 @@
-"""What a figure is: a goal, and what was measured."""
+"""A figure: a goal, and the measurement."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ AT_LEAST, AT_MOST = "≥", "≤"
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """`comparison` is AT_LEAST or AT_MOST; `unit` is empty for a ratio."""
+    """The goal of a figure. `comparison` is AT_LEAST or AT_MOST; `unit` is empty for a ratio."""
 
     comparison: str
     value: float
@@ -29,7 +29,7 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A yes or no that belongs to the goal beside the number: what must hold, and whether it did."""
+    """A condition that belongs to the goal beside the number: what must hold, and whether it did."""
 
     text: str
     ok: bool
@@ -37,7 +37,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What stands behind the number: column names, and rows of as many cells."""
+    """The details behind the number: column names, and rows with the same number of cells."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str | float, ...], ...]
@@ -54,7 +54,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """`kind` is "lines" or "bars"."""
+    """A plot. `kind` is "lines" or "bars"."""
 
     kind: str
     x_label: str
@@ -64,10 +64,10 @@ class Plot:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One figure's outcome. `reason` says why a goal was missed, and is shown only then.
+    """The result of one figure. `reason` says why a goal was missed, and is shown only then.
 
-    `notes` are sentences on how it was measured, with what was found out on the way. A quick run's
-    value is no figure: it proves that the measurement works.
+    `notes` are sentences on the method and on further findings. The value of a quick run is no figure: it only proves
+    that the measurement works.
     """
 
     value: float
@@ -94,7 +94,7 @@ class Measured:
 
 
 class Figure(Protocol):
-    """What a module in `bench/figures` has to have; importing it needs nothing but Dictograph's own libraries."""
+    """The members of a module in `bench/figures`. Its import needs nothing but Dictograph's own libraries."""
 
     NAME: str
     TITLE: str
@@ -104,7 +104,7 @@ class Figure(Protocol):
 
 
 def number(value: float) -> str:
-    """Three significant digits; of large numbers all before the point, with thousands apart."""
+    """Return three significant digits; for large numbers all digits before the point, with thousands separated."""
     if value == 0:
         return "0"
     if abs(value) >= 100:

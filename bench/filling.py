@@ -1,4 +1,4 @@
-"""A job table with as many rows as one likes, filled by the database itself in seconds."""
+"""Fills a job table with any number of rows. The database itself does it, in seconds."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ PRIORITIES = 5
 
 _TEMPLATE = "template"
 
-#: So many rows are inserted by one statement: a database that does not answer for long counts as gone.
+#: The number of rows in one statement: a database that does not answer for a long time counts as gone.
 _TOGETHER = 20_000
 
 
 @dataclass(frozen=True)
 class Mix:
-    """How many jobs of each kind."""
+    """The number of jobs of each kind."""
 
     ended: int
     pending: int
@@ -37,7 +37,7 @@ class Mix:
 
 
 def fill(url: str, mix: Mix) -> None:
-    """Fill the job table of a database that is up to date and empty. Owners and priorities take turns."""
+    """Fill the job table of a database that is up to date and empty. Owners and priorities alternate."""
     database = Database.open(url)
     try:
         now = database.write_now(_begin)

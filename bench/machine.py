@@ -1,4 +1,4 @@
-"""What the figures were measured on, without any name of the machine."""
+"""The machine and versions of a measurement, without the machine's name."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def machine() -> dict[str, str]:
 
 
 def versions() -> dict[str, str]:
-    """Of Python, of the libraries that are installed, and of the servers that are there."""
+    """Return the versions of Python, of the installed libraries, and of the available servers."""
     found = {"Python": platform.python_version(), "SQLite": sqlite3.sqlite_version}
     for name in _PACKAGES:
         try:
@@ -49,7 +49,7 @@ def cpu_model() -> str:
 
 
 def commit() -> str:
-    """The checkout's commit, and whether the product's code differs from it."""
+    """Return the checkout's commit, and whether the product's code differs from it."""
     changed = _said("git", "status", "--porcelain", "--", "src")
     return _said("git", "rev-parse", "--short", "HEAD") + (" with changes" if changed else "")
 

@@ -13,19 +13,19 @@ import psutil
 
 @dataclass(slots=True)
 class Samples:
-    """(seconds since the start, bytes) as they were seen."""
+    """The samples: (seconds since the start, bytes)."""
 
     times: list[float] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
 
     @property
     def peak(self) -> int:
-        """The most there was, in bytes."""
+        """Return the highest sample, in bytes."""
         return max(self.sizes)
 
 
 def private_memory(pid: int) -> int:
-    """Bytes that only this process and its children have: the sum of their unique set sizes (USS)."""
+    """Return the private bytes of this process and its children: the sum of their unique set sizes (USS)."""
     total = 0
     try:
         root = psutil.Process(pid)
@@ -42,7 +42,7 @@ def private_memory(pid: int) -> int:
 
 @contextmanager
 def watched(pid: int, every: float = 0.25) -> Iterator[Samples]:
-    """Sample the private memory of a process tree every so many seconds, from a thread."""
+    """Sample the private memory of a process tree every `every` seconds, from a thread."""
     samples, stop, began = Samples(), threading.Event(), time.monotonic()
 
     def watch() -> None:

@@ -20,7 +20,7 @@ of true size whose words are made up (`bench/model.py`): arithmetic, length and 
 
 
 def render(figures: Sequence[Figure], records: Mapping[str, Record | None]) -> str:
-    """The page: a table of all figures, and a section for each that was measured."""
+    """Return the page: a table of all figures, and a section for each measured figure."""
     parts = [_INTRODUCTION, "\n".join(_overview(figures, records))]
     for figure in figures:
         record = records.get(figure.NAME)
@@ -30,7 +30,7 @@ def render(figures: Sequence[Figure], records: Mapping[str, Record | None]) -> s
 
 
 def summary(record: Record) -> str:
-    """One line for the terminal."""
+    """Return one line for the terminal."""
     return f"{record.title}: {_value(record.goal, record.measured.value)} (goal {record.goal}): {_verdict(record)}"
 
 
@@ -90,5 +90,5 @@ def _value(goal: Goal, value: float) -> str:
 
 
 def _anchor(title: str) -> str:
-    """What a link to a heading ends with: https://docs.github.com, "Section links"."""
+    """Return the anchor of a heading's link: https://docs.github.com, "Section links"."""
     return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")

@@ -1,4 +1,4 @@
-"""Measurements as files: docs/figures/NAME.json, one for each figure, so that one can be made again alone."""
+"""Measurements as files: docs/figures/NAME.json, one for each figure, so that one figure can be measured again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "docs" / "figures"
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A measurement with all that is needed to judge it. `load` is the machine's before, `seconds` the time it took."""
+    """A measurement with all that is needed to judge it. `load` is the load before it, `seconds` its duration."""
 
     name: str
     title: str
@@ -50,7 +50,7 @@ class Record:
 
 
 def load(name: str, folder: Path = FOLDER) -> Record | None:
-    """The last measurement of a figure; None if there is none."""
+    """Return the last measurement of a figure; None if there is none."""
     path = folder / f"{name}.json"
     if not path.is_file():
         return None

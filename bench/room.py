@@ -1,4 +1,4 @@
-"""Where a figure is measured: a folder that is gone afterwards, and real services."""
+"""The place where a figure is measured: a folder that is removed afterwards, and real services."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from tests.service import Service
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """`folder` is scratch; `quick` asks for a run of seconds that proves the measurement, not the figure."""
+    """`folder` is temporary. `quick` asks for a run of seconds that proves the measurement, not the figure."""
 
     folder: Path
     quick: bool = False
 
     def say(self, text: str) -> None:
-        """A line for the person who waits."""
+        """Print a line for the person who waits."""
         print(f"    {text}", flush=True)
 
     def scratch(self, name: str) -> Path:
-        """A new folder of this name."""
+        """Make a new folder of this name."""
         folder = self.folder / name
         folder.mkdir(parents=True)
         return folder
 
     @contextmanager
     def service(self, name: str, *command: str, **settings: Any) -> Iterator[Service]:
-        """`dictograph serve` (or another command) that is ready, on a data folder `name` of its own.
+        """Start `dictograph serve` (or another command) on a new data folder `name`, and wait until it is ready.
 
         Its engine is the digest of the tests unless the settings say otherwise. Gone afterwards
         whatever happens.
@@ -48,7 +48,7 @@ class Room:
 
 
 def settle(seconds: float = 60.0, load: float = 0.5) -> float:
-    """Wait until the machine is quiet, at most so long; gives its load average of one minute."""
+    """Wait until the machine is quiet, at most `seconds`. Return its load average of one minute."""
     deadline = time.monotonic() + seconds
     while os.getloadavg()[0] > load and time.monotonic() < deadline:
         time.sleep(1)

@@ -22,5 +22,5 @@ MODULES: tuple[str, ...] = (
 
 
 def figures() -> list[Figure]:
-    """Every figure whose module is there."""
+    """Return every figure whose module exists."""
     return [cast("Figure", import_module(f"bench.figures.{name}")) for name in MODULES]

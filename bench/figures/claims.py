@@ -21,7 +21,7 @@ NAME = "claims"
 TITLE = "Claims per second with 1 million rows ÷ with 1 thousand"
 GOAL = Goal(AT_LEAST, 0.8)
 
-#: The large table: nearly all jobs have ended, as in a service that has run for long.
+#: The large table: nearly all jobs have ended, as in a service that has run for a long time.
 _LARGE = Mix(ended=990_950, pending=9_000, running=50)
 _SMALL = Mix(ended=50, pending=900, running=50)
 _QUICK = Mix(ended=19_000, pending=950, running=50)
@@ -89,7 +89,7 @@ def _measured(room: Room, kind: str, mixes: dict[str, Mix]) -> list[_Table]:
         room.say(f"{kind}: {mix.rows:,} rows in {time.monotonic() - began:.0f} s")
     speeds: dict[str, list[float]] = {url: [] for url in mixes}
     for _ in range(1 if room.quick else _ROUNDS):
-        for url in mixes:  # in turn, so that what the machine does beside it hits both alike
+        for url in mixes:  # in turn, so that other load of the machine affects both alike
             speeds[url].append(asyncio.run(_claims_per_second(url, _CLAIMERS[kind])))
     for url, mix in mixes.items():
         room.say(f"{kind}: {statistics.median(speeds[url]):.0f} claims/s with {mix.rows:,} rows")
@@ -111,7 +111,7 @@ async def _claims_per_second(url: str, claimers: int) -> float:
 
 
 async def _claim(databases: list[Database], count: int) -> list[Claim]:
-    """So many claims, each claimer making its share one after the other."""
+    """Make `count` claims. Each claimer makes its share one after the other."""
 
     async def share(number: int, database: Database) -> list[Claim]:
         claimant = Claimant(f"claimer-{number}", 600.0, frozenset({("auto", "")}), busy=True)

@@ -50,7 +50,7 @@ def measure(room: Room) -> Measured:
 
 
 def _first_text(service: Service, file: Path, probe: Path) -> float:
-    """Seconds to the first committed text of a new job, which is then stopped.
+    """Return the seconds to the first committed text of a new job, which is then stopped.
 
     A batch for the cancelled job may go on for some seconds: a short probe waits for its end.
     """

@@ -1,4 +1,4 @@
-"""Short jobs through the HTTP API and the database queue, beside bare tasks of Celery."""
+"""Short jobs through the HTTP API and the database queue, compared with bare tasks of Celery."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ _REASON = (
 
 
 async def _submit(service: Service, count: int) -> None:
-    """Upload so many files, several at once."""
+    """Upload `count` files, several at once."""
     audio, left = _second(), iter(range(count))
 
     async def one_client() -> None:
@@ -111,7 +111,7 @@ def _counts(service: Service) -> dict[str, int]:
 
 def _wait_for(service: Service, ended: int) -> None:
     def all_ended() -> bool:
-        time.sleep(0.1)  # to ask costs the service something too
+        time.sleep(0.1)  # asking costs the service something too
         counts = _counts(service)
         return sum(counts[state] for state in ("completed", "failed", "cancelled")) >= ended
 
@@ -119,8 +119,10 @@ def _wait_for(service: Service, ended: int) -> None:
 
 
 def _cpu(service: Service) -> tuple[float, float]:
-    """Seconds of CPU so far: of the service's own process, and of decoders that have ended: children of it, or of its
-    fork server."""
+    """Return the CPU seconds so far: of the service's own process, and of the decoders that have ended.
+
+    The decoders are children of that process or of its fork server.
+    """
     assert service.process is not None
     own = psutil.Process(service.process.pid)
     parents = [own, *(child for child in own.children() if "dictograph.child.fork_server" in child.cmdline())]

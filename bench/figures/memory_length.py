@@ -52,7 +52,7 @@ def _run(room: Room, model: Path, minutes: int) -> tuple[Samples, float]:
 
 
 def _curve(samples: Samples, points: int = 200) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Memory in MiB by the share of time; of each stretch of the samples the highest, so that no peak is lost."""
+    """Return memory in MiB by the share of time. Each point is the highest of its samples, so that no peak is lost."""
     end, step = samples.times[-1] or 1.0, max(1, len(samples.times) // points)
     chunks = [range(first, min(first + step, len(samples.times))) for first in range(0, len(samples.times), step)]
     highest = [max(chunk, key=samples.sizes.__getitem__) for chunk in chunks]

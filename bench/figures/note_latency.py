@@ -23,7 +23,7 @@ _HOW = """One service, a `{size}` model, every option the default. {notes} notes
 beginning of its upload until its transcript is fetched: first alone, then while {minutes} minutes of speech are
 transcribed."""
 
-#: Between two notes, so that they do not come in step with the engine's batches (s).
+#: The pause between two notes (s), so that they are not in step with the engine's batches.
 _PAUSES = (0.3, 1.1, 0.7, 1.9, 0.1, 1.5)
 
 

@@ -1,4 +1,4 @@
-"""Thousands who follow jobs and hear nothing, hundreds who never read, and what the others notice of them."""
+"""Thousands of subscribers without events, hundreds that never read, and their effect on all other clients."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ NAME = "subscribers"
 TITLE = "5,000 idle and 200 stalled subscribers on one process while jobs run: longest delay of everybody else"
 GOAL = Goal(AT_MOST, 1.0, "s")
 
-#: A client that takes nothing is given up after so long (s); the default is longer.
+#: The time (s) after which a client that reads nothing is disconnected; the default is longer.
 _UNREAD_S = 20
-#: The most memory that all subscribers together may take, and that it may still grow once they are there (MiB).
+#: The most memory that all subscribers together may take, and its highest growth after they are connected (MiB).
 _MOST_MIB = 512
 _GROWTH_MIB = 96
 _IDLE_JOBS = 100
@@ -38,7 +38,7 @@ _READERS = 5
 
 @dataclass(frozen=True)
 class _Size:
-    """How many there are of each, and how long they are watched (s)."""
+    """The number of subscribers of each kind, and how long they are watched (s)."""
 
     idle: int = 5000
     stalled: int = 200
@@ -72,7 +72,7 @@ class _Run:
         alone = self._requests(min(self._size.seconds, 5.0))
         before = self._memory()
         seconds = self._open()
-        time.sleep(2)  # until those who do not read are full
+        time.sleep(2)  # until the buffers of subscribers that do not read are full
         filled = self._memory()
         self._room.say(
             f"{self._size.idle + self._size.stalled:,} subscribers in {seconds:.0f} s: {filled - before:.0f} MiB"
@@ -91,7 +91,7 @@ class _Run:
         )
 
     def _warm_up(self) -> None:
-        """Run a job: what is loaded for the first one belongs to an idle service."""
+        """Run a job: memory that the first job loads belongs to an idle service."""
         audio = self._room.folder / "short.wav"
         _silence(audio, 60)
         self._service.wait_for(self._service.submit(audio, vad_filter="false"))
@@ -106,7 +106,7 @@ class _Run:
         return time.monotonic() - began
 
     def _watch(self) -> tuple[list[float], Requests]:
-        """Jobs run, some follow them, and others ask this and that."""
+        """Run jobs while some clients follow them and others send various requests."""
         audio = self._room.folder / "long.wav"
         _silence(audio, self._size.seconds / _LIVE_JOBS / 0.2 * 30)
         jobs = [self._service.submit(audio, vad_filter="false") for _ in range(_LIVE_JOBS)]
@@ -117,7 +117,7 @@ class _Run:
         heard = self._crowd.tell("live")["events"]
         made = {(event.job_id, event.seq): event.created_at.timestamp() for job in jobs for event in self._log(job)}
         news = [(made[job, seq], at) for job, seq, _, at in heard]
-        # What was there before they came was no news when it reached them.
+        # Events from before the subscription were not new when they arrived.
         delays = [at - then for then, at in news if then > joined]
         return delays, requests
 
@@ -130,7 +130,7 @@ class _Run:
         return self._database.read_now(lambda c: events.read_events(c, job, 0, 100_000))
 
     def _memory(self) -> float:
-        """Private memory of the service's own process, in MiB."""
+        """Return the private memory of the service's own process, in MiB."""
         return float(self._process.memory_full_info().uss) / 2**20
 
     def _checks(self, taken: float, grown: float, failed: int) -> tuple[Check, ...]:
@@ -186,7 +186,7 @@ def _store(service: Service) -> Iterator[Database]:
 
 
 def _prepare(database: Database) -> tuple[list[str], str]:
-    """Jobs that nobody here can run: many that only wait, and one whose log is long."""
+    """Create jobs that no worker here can run: many that only wait, and one with a long log."""
     names = [f"idle-{number}" for number in range(_IDLE_JOBS)]
     for name in (*names, "loud"):
         database.write_now(lambda c, n=name: create_job(c, _unrunnable(n)))  # type: ignore[misc] # bound in the loop

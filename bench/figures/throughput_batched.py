@@ -1,4 +1,4 @@
-"""Dictograph beside faster-whisper's batched pipeline: the same options, the best batch size of each."""
+"""Dictograph compared with faster-whisper's batched pipeline: the same options, the best batch size of each."""
 
 from __future__ import annotations
 

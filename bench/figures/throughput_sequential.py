@@ -1,4 +1,4 @@
-"""Dictograph, with word times, beside faster-whisper as it is without any options: beam 5 in both."""
+"""Dictograph, with word times, compared with faster-whisper without any options: beam 5 in both."""
 
 from __future__ import annotations
 

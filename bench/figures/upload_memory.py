@@ -1,4 +1,4 @@
-"""What a service's memory does while somebody uploads a gibibyte."""
+"""The memory of a service during the upload of a gibibyte."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def measure(room: Room) -> Measured:
     mebibytes = 128 if room.quick else 1024
     with room.service("service", max_upload=2 * 2**30) as service:
         assert service.process is not None
-        _upload(service, 1)  # what is loaded with the first upload belongs to an idle service
+        _upload(service, 1)  # memory that the first upload loads belongs to an idle service
         time.sleep(1)
         idle = private_memory(service.process.pid)
         with watched(service.process.pid, _LOOK_S) as samples:

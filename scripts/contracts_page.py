@@ -50,12 +50,12 @@ _ANYTHING = "/{rest:path}"
 
 
 class BadMark(Exception):
-    """A mark cannot be read; the message says where it stands."""
+    """A mark cannot be read. The message names its place."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Mark:
-    """A test shows something of a row of a contract. `file` is relative to the checkout."""
+    """A mark: a test shows something about a row of a contract. `file` is relative to the checkout."""
 
     file: str
     test: str
@@ -65,13 +65,13 @@ class Mark:
 
     @property
     def route(self) -> str | None:
-        """The route that the row names, if it names one."""
+        """Return the route that the row names, if any."""
         found = _ROUTE.fullmatch(self.row)
         return _plain(f"{found[1]} {found[2]}") if found else None
 
 
 def routes() -> dict[Contract, list[str]]:
-    """The routes of all surfaces, in their order."""
+    """Return the routes of all surfaces, in their order."""
     nothing: Any = None
     services = Services(*[nothing] * len(Services.__dataclass_fields__))
     found: dict[Contract, dict[str, None]] = {contract: {} for contract in TITLES}
@@ -92,7 +92,7 @@ def _plain(route: str) -> str:
 
 
 def marks(tests: Path = ROOT / "tests") -> list[Mark]:
-    """All marks of all tests, by file and place. Raises BadMark."""
+    """Return all marks of all tests, sorted by file and place. Raises BadMark."""
     found: list[Mark] = []
     for file in sorted(tests.rglob("test_*.py")):
         text = file.read_text(encoding="utf-8")
@@ -121,7 +121,7 @@ def _marks_of(module: ast.Module, file: str) -> Iterator[Mark]:
 
 
 def _texts(body: Sequence[ast.stmt]) -> Iterator[tuple[str, ast.expr]]:
-    """The file's own names for texts."""
+    """Yield the names that the file gives to texts."""
     for statement in body:
         if isinstance(statement, ast.Assign):
             yield from _named(statement.targets[0], statement.value)
@@ -162,7 +162,7 @@ def _shorthand(statement: ast.stmt) -> _Shorthand | None:
 
 
 def _tests(body: Sequence[ast.stmt], around: tuple[ast.expr, ...]) -> Iterator[tuple[str, tuple[ast.expr, ...]]]:
-    """Each test, with all that decorates it and the classes around it."""
+    """Yield each test, with all decorators of it and of the classes around it."""
     for statement in body:
         if isinstance(statement, ast.ClassDef):
             yield from _tests(statement.body, (*around, *statement.decorator_list))
@@ -185,7 +185,7 @@ def _mark(arguments: Sequence[ast.expr], file: str, line: int, test: str) -> Mar
 
 
 def unmarked(there: dict[Contract, list[str]], found: Iterable[Mark]) -> list[str]:
-    """The routes that no test shows. What a contract answers for all that it does not know needs none."""
+    """Return the routes that no test shows. A contract's answer to unknown routes needs no test."""
     shown = {(mark.contract, mark.route) for mark in found}
     return [
         f"{contract}: {name}"
@@ -196,7 +196,7 @@ def unmarked(there: dict[Contract, list[str]], found: Iterable[Mark]) -> list[st
 
 
 def unknown(there: dict[Contract, list[str]], found: Iterable[Mark]) -> list[str]:
-    """The marks that name a route that there is not."""
+    """Return the marks that name a route that does not exist."""
     return [
         f"{mark.file} {mark.test}: {mark.contract} has no {mark.row}"
         for mark in found
@@ -205,8 +205,10 @@ def unknown(there: dict[Contract, list[str]], found: Iterable[Mark]) -> list[str
 
 
 def _within_reach(contract: Contract, there: dict[Contract, list[str]]) -> list[str]:
-    """Each contract has the native routes beside its own; and some native ones are answered by another contract's
-    route, which knows both shapes."""
+    """Return the routes of a contract and the native routes, which each contract also has.
+
+    Some native routes are answered by another contract's route, which knows both shapes.
+    """
     if contract is Contract.NATIVE:
         return [name for names in there.values() for name in names]
     return [*there[contract], *there[Contract.NATIVE]]
@@ -214,13 +216,13 @@ def _within_reach(contract: Contract, there: dict[Contract, list[str]]) -> list[
 
 def _is_there(route: str, names: Sequence[str]) -> bool:
     method, _, path = route.partition(" ")
-    if method in ("OPTIONS", "HEAD"):  # answered on every path that there is
+    if method in ("OPTIONS", "HEAD"):  # answered on every existing path
         return any(name.partition(" ")[2] == path for name in names)
     return route in names
 
 
 def page(there: dict[Contract, list[str]], found: Sequence[Mark]) -> str:
-    """The page as it is to be."""
+    """Return the page as it must be."""
     parts = [_HEAD]
     for contract, title in TITLES.items():
         rows = [mark for mark in found if mark.contract == contract]

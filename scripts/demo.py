@@ -1,4 +1,4 @@
-"""`make demo`: start a service of its own, have a spoken sample transcribed, and look that nothing is left.
+"""`make demo`: start a separate service, have a spoken sample transcribed, and check that nothing is left.
 
 Uses the engine `sphinx`, whose model ships in its wheel: nothing is downloaded.
 """
@@ -25,7 +25,7 @@ from dictograph.samples import hello, hello_words
 
 T = TypeVar("T")
 
-#: How many of the sample's words have to be heard; sphinx is no great listener.
+#: How many of the sample's words must be recognized; sphinx does not recognize speech very well.
 SHARE = 0.9
 
 START_S = 60.0
@@ -34,7 +34,7 @@ JOB_S = 180.0
 
 
 class Failure(Exception):
-    """Something is not as it should be; the message says what."""
+    """A check of the demonstration failed; the message says which."""
 
 
 def main() -> int:
@@ -42,8 +42,8 @@ def main() -> int:
 
 
 def run(demonstration: Callable[[Path], None], all_well: str) -> int:
-    """A demonstration in a folder of its own, which is gone at the end; returns the exit code."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))  # so that what is started is stopped
+    """Run a demonstration in a new folder, which is removed at the end. Return the exit code."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))  # so that started processes are stopped
     try:
         with tempfile.TemporaryDirectory(prefix="dictograph-demo-") as folder:
             demonstration(Path(folder))
@@ -73,7 +73,7 @@ def demonstrate(folder: Path) -> None:
 
 @contextmanager
 def service(folder: Path, **more: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A service with a data folder of its own on a free port; it is ended whatever happens. `more` are settings."""
+    """Run a service with a new data folder on a free port, and end it in any case. `more` are settings."""
     settings = {"DATA_DIR": str(folder / "data"), "ENGINE": "sphinx", "LISTEN": "127.0.0.1:0", **more}
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("DICTOGRAPH_")}
     environment = inherited | {f"DICTOGRAPH_{name}": value for name, value in settings.items()}
@@ -95,7 +95,7 @@ def service(folder: Path, **more: str) -> Iterator[tuple[str, subprocess.Popen[b
 
 
 def wait_for_address(log: Path, process: subprocess.Popen[bytes]) -> str:
-    """The address that the service says it listens on."""
+    """Return the address that the service reports."""
 
     def address() -> str | None:
         found = re.search(r"http://127\.0\.0\.1:\d+", log.read_text(errors="replace"))
@@ -132,7 +132,7 @@ def upload(client: httpx.Client) -> str:
 
 
 def follow(client: httpx.Client, job: str) -> None:
-    """Show the job's events as they come, until it has ended."""
+    """Show the job's events as they arrive, until it has ended."""
     for kind, data in events(client, job):
         match kind:
             case "segments":

@@ -1,4 +1,4 @@
-"""`make demo-clients`: one service, and each contract's client going its way once, to the text.
+"""`make demo-clients`: one service, and one client of each contract that goes all the way to the text.
 
 A client of the native API, of the older systems (gateway, backend, path service), of OpenAI's audio API and of
 whisper-asr-webservice: what they send, what they are answered, and what they end with. With the engine `sphinx`,
@@ -40,10 +40,10 @@ from scripts.demo import (
 _WORDS = "one two three four five six seven eight"
 _NAME = "count.wav"
 
-#: The addresses of the demo, each of the contract that comes first there.
+#: The addresses of the demo, each with the contract that comes first there.
 _FIRST = ("", "gateway", "backend", "path")
 
-#: The gateway's clients send one. The demo's service has no keys, and so looks at none.
+#: The gateway's clients send a key. The demo's service has no keys, and so checks none.
 _KEY = "any"
 
 _SETTINGS = {
@@ -56,14 +56,14 @@ _POLL_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where clients find what they need: the address of each contract, and the bytes that they send."""
+    """The data that clients need: the address of each contract, and the bytes that they send."""
 
     http: httpx.Client
     addresses: Mapping[str, str]
     audio: bytes
 
     def file(self, field: str = "file") -> dict[str, tuple[str, bytes, str]]:
-        """The audio as a form's part."""
+        """Return the audio as a part of a form."""
         return {field: (_NAME, self.audio, "audio/wav")}
 
     @contextmanager
@@ -91,7 +91,7 @@ def demonstrate(folder: Path) -> None:
 
 
 def addresses_of(log: Path) -> dict[str, str]:
-    """The addresses that the service says it listens on, by the contract that comes first there."""
+    """Return the addresses that the service reports, by the contract that comes first there."""
     [line] = re.findall(r"Dictograph listens on (.+)", log.read_text(errors="replace"))
     found = re.findall(r"http://127\.0\.0\.1:\d+", line)
     if len(found) != len(_FIRST):
@@ -173,7 +173,7 @@ def asr(stage: Stage) -> str:
 
 
 def told(answer: httpx.Response) -> httpx.Response:
-    """Show a call and the status of its answer, if it is a good one."""
+    """Show a call and the status of its answer, if it succeeded."""
     request = answer.request
     check(answer, f"{request.method} {request.url.path} was refused")
     said(f"{request.method} {_shortened(str(request.url))}: {answer.status_code}")
@@ -185,7 +185,7 @@ def said(line: str) -> None:
 
 
 def frames_until(socket: ClientConnection, last: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """Show the types of the frames that come, until the last one; that one."""
+    """Show the types of the received frames up to the last one. Return the last one."""
     while True:
         frame: dict[str, Any] = json.loads(socket.recv(JOB_S))
         said(f"frame {frame['type']} {frame.get('status', '')}".rstrip())

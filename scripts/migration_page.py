@@ -22,7 +22,7 @@ _PLACE = re.compile(r"<!-- (defaults|variables|keys) (\w+) -->\n.*?<!-- end -->"
 
 
 def filled(text: str) -> str:
-    """The page with its tables as they are now."""
+    """Return the page with its tables as they are now."""
     return _PLACE.sub(lambda place: _filled(place[1], PROFILES[place[2]]), text)
 
 

@@ -17,11 +17,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SUITES = ("unit", "integration", "e2e", "chaos")
 
-#: Files of a suite share nothing, and run side by side: one for each core, and so many at most. In the chaos suite a
-#: crowd of neighbours would starve, by accident, what is starved on purpose.
+#: The limit of processes. Files of a suite share nothing and run side by side, one for each core. In the chaos suite
+#: many parallel files would starve a test by accident; there tests are starved only on purpose.
 AT_MOST = {"unit": 4, "integration": 4, "e2e": 4, "chaos": 2}
 
-#: A test that takes longer hangs; it is ended with the stacks of all threads.
+#: A test that takes longer counts as hanging. It is ended, and the stacks of all threads are shown.
 TEST_TIMEOUT_S = 300
 
 
@@ -42,7 +42,7 @@ def has_tests(suite: str) -> bool:
 
 
 def workers_for(suite: str) -> int:
-    """How many processes run the files of a suite."""
+    """Return how many processes run the files of a suite."""
     return min(os.cpu_count() or 1, AT_MOST[suite])
 
 

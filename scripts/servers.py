@@ -1,6 +1,6 @@
-"""The servers that `make services` runs: how each is made, started, asked and named to those who use it.
+"""The servers that `make services` runs: how each is made, started, queried and named to its users.
 
-Another one is another class with these members, and a line in `SERVERS`.
+A further server needs a class with these members, and a line in `SERVERS`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from scripts.machine import processes_inside, unprivileged, write_secret
 
 USER = "dictograph"
 
-#: Where PostgreSQL's programs are if not on PATH: Debian, then Homebrew on both kinds of Mac.
+#: The folders of PostgreSQL's programs if they are not on PATH: Debian, then Homebrew on both kinds of Mac.
 POSTGRES_PLACES = (
     "/usr/lib/postgresql/*/bin",
     "/opt/homebrew/opt/postgresql*/bin",
@@ -29,12 +29,12 @@ POSTGRES_PLACES = (
 
 
 class Broken(Exception):
-    """A server cannot be had; the message says why, and what to do."""
+    """A server cannot be run; the message says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a server lives. Port and password stay the same for as long as its folder is kept."""
+    """The place of a server. Port and password stay the same as long as its folder is kept."""
 
     folder: Path
     port: int
@@ -49,15 +49,15 @@ class Server(Protocol):
 
     def installed(self) -> bool: ...
     def prepare(self, place: Place) -> None:
-        """Make what it needs, unless it is there; called before each start, and never while it runs."""
+        """Make what the server needs, unless it exists. Called before each start, and never while the server runs."""
 
     def command(self, place: Place) -> list[str]: ...
     def answers(self, place: Place) -> bool: ...
     def settle(self, place: Place) -> None:
-        """Called when it answers."""
+        """Finish the setup; called when the server answers."""
 
     def variables(self, place: Place) -> dict[str, str]:
-        """What those who want to use it put into their environment."""
+        """Return the environment variables for programs that use the server."""
 
 
 class PostgreSQL:
@@ -71,7 +71,7 @@ class PostgreSQL:
         data = place.folder / "data"
         if not data.exists():
             part, password = place.folder / "data.part", place.folder / "password"
-            shutil.rmtree(part, ignore_errors=True)  # one that was cut short
+            shutil.rmtree(part, ignore_errors=True)  # of an interrupted run
             write_secret(password, place.password)
             self._call("initdb", "-D", str(part), *initdb_words(password))
             password.unlink()
@@ -134,7 +134,7 @@ class Redis:
         return False
 
     def settle(self, place: Place) -> None:
-        """Nothing is left to be done."""
+        """Do nothing: no setup is left."""
 
     def variables(self, place: Place) -> dict[str, str]:
         return {"REDIS_URL": f"redis://:{place.password}@127.0.0.1:{place.port}/0"}
@@ -144,7 +144,7 @@ SERVERS: tuple[Server, ...] = (PostgreSQL(), Redis())
 
 
 def find_postgres() -> Path | None:
-    """The folder with PostgreSQL's programs: that of PATH, or else the newest that is installed."""
+    """Return the folder with PostgreSQL's programs: that on PATH, or else the newest installed one."""
     found = [Path(path).resolve().parent] if (path := shutil.which("initdb")) else []
     for place in POSTGRES_PLACES:
         found += sorted(Path("/").glob(place.lstrip("/")), key=_version, reverse=True)
@@ -152,14 +152,14 @@ def find_postgres() -> Path | None:
 
 
 def initdb_words(password: Path) -> list[str]:
-    """How a cluster of ours is made: one user, who has to say the password that stands in the file."""
+    """Return the arguments for a new cluster with one user, who needs the password in the file."""
     return [
         "--username", USER, "--pwfile", str(password), "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C",
     ]  # fmt: skip
 
 
 def _forget_stale_lock(data: Path) -> None:
-    """After a power cut the lock file names a process that may be anybody's by now, which PostgreSQL cannot tell."""
+    """Remove a stale lock file. After a power cut it may name another program's process, and PostgreSQL cannot tell."""
     lock = data / "postmaster.pid"
     if lock.exists() and psutil.pid_exists(int(lock.read_text().split()[0])) and not list(processes_inside(data)):
         lock.unlink()

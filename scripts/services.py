@@ -1,10 +1,10 @@
-"""`make services` and `make services-down`: servers of one's own for development, in a folder that git ignores.
+"""`make services` and `make services-down`: private servers for development, in a folder that git ignores.
 
     python -m scripts.services up|down [--folder FOLDER] [--only NAME,NAME] [--wipe]
 
 Each server has a folder with its data, its log and `state.json` (port, password, process). Both commands can be given
-again and again. A process is known by its id and by working inside of that folder, so an id that somebody else has
-got since, after a reboot say, is nobody of ours.
+again and again. A process is identified by its id and by its working folder, which is that folder or below it. So an
+id that another program got later, after a reboot say, does not count as ours.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ STOP_S = 60.0
 
 
 class Home:
-    """A server's folder, and what is kept there about it."""
+    """A server's folder, and the state that is kept there."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._file = folder / "state.json"
 
     def process(self) -> psutil.Process | None:
-        """The server's process, if it runs."""
+        """Return the server's process, if it runs."""
         pid = self._state().get("pid")
         with suppress(psutil.Error):
             process = psutil.Process(int(pid)) if pid else None
@@ -49,7 +49,7 @@ class Home:
         return None
 
     def place(self) -> Place:
-        """Where it runs, or will: as before, unless its port was taken meanwhile."""
+        """Return the place where the server runs or will run: as before, unless its port is taken meanwhile."""
         state = self._state()
         password = str(state.get("password") or secrets.token_hex(16))
         port = int(state.get("port", 0))
@@ -72,7 +72,7 @@ class Home:
 
 
 def up(server: Server, folder: Path) -> None:
-    """Have a server run. Raises Broken."""
+    """Start a server unless it runs. Raises Broken."""
     home = Home(folder / server.name)
     place = home.place()
     if home.process() is None:
@@ -113,7 +113,7 @@ def _wait_until_it_answers(server: Server, home: Home, place: Place) -> None:
 
 
 def down(server: Server, folder: Path, wipe: bool) -> None:
-    """End a server in good order. Its data are kept unless they are to be wiped. Raises Broken."""
+    """Shut a server down normally. Its data are kept unless `wipe` is set. Raises Broken."""
     home = Home(folder / server.name)
     process = home.process()
     if process is not None:
@@ -126,7 +126,7 @@ def down(server: Server, folder: Path, wipe: bool) -> None:
 
 
 def _stop(server: Server, process: psutil.Process) -> None:
-    process.send_signal(signal.SIGINT)  # for PostgreSQL: do not wait until all clients have left
+    process.send_signal(signal.SIGINT)  # for PostgreSQL: do not wait until all clients have disconnected
     deadline = time.monotonic() + STOP_S
     while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
         if time.monotonic() > deadline:
@@ -158,7 +158,7 @@ def all_down(servers: Sequence[Server], folder: Path, wipe: bool) -> None:
 
 
 def _write_variables(folder: Path) -> str:
-    """Write down the variables of all servers that run, named this time or not; no file when none does."""
+    """Write the variables of all running servers, named this time or not, to a file; no file if none runs."""
     homes = {server: Home(folder / server.name) for server in SERVERS}
     running = {server: home.place() for server, home in homes.items() if home.process() is not None}
     variables = {name: value for server, place in running.items() for name, value in server.variables(place).items()}
@@ -172,7 +172,7 @@ def _write_variables(folder: Path) -> str:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Two of these commands at once would start everything twice."""
+    """Hold a lock: two of these commands at once would start everything twice."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -52,12 +52,12 @@ _ENV_HEAD = """\
 #: Defaults that depend on the machine, in words.
 _IN_WORDS = {"data_dir": "$XDG_DATA_HOME/dictograph, else ~/.local/share/dictograph"}
 
-#: Not for the people who copy .env.example.
+#: Settings that are left out of .env.example.
 _FOR_TESTS = {"crash_at"}
 
 
 def sections() -> Iterator[tuple[str, list[str]]]:
-    """The model's own headings (`# --- words`), each with the names of its fields."""
+    """Yield the model's headings (`# --- words`), each with the names of its fields."""
     found: list[tuple[str, list[str]]] = []
     for line in (inspect.getsource(Settings) + inspect.getsource(ContractSettings)).splitlines():
         if heading := re.match(r"\s+# --- (.+)", line):
@@ -69,12 +69,12 @@ def sections() -> Iterator[tuple[str, list[str]]]:
 
 
 def default(name: str) -> str:
-    """The default as it would be written, "" when there is none."""
+    """Return the default as it would be written; "" if there is none."""
     return _IN_WORDS.get(name) or as_text(name, Settings.model_fields[name].get_default(call_default_factory=True))
 
 
 def kind(name: str) -> str:
-    """What can be given, in a word or two."""
+    """Return the kind of value in a word or two."""
     hint = get_type_hints(Settings, include_extras=True)[name]
     if hint in (Seconds, Bytes):
         return "time" if hint == Seconds else "size"
@@ -90,7 +90,7 @@ def kind(name: str) -> str:
 
 
 def page() -> str:
-    """docs/reference/settings.md"""
+    """Return the text of docs/reference/settings.md."""
     parts = [_HEAD]
     for heading, names in sections():
         parts.append(f"## {heading[0].upper()}{heading[1:]}\n")
@@ -104,7 +104,7 @@ def page() -> str:
 
 
 def example() -> str:
-    """.env.example"""
+    """Return the text of .env.example."""
     parts = [_ENV_HEAD]
     for heading, names in sections():
         lines = [_example_line(name) for name in names if name not in _FOR_TESTS]
@@ -122,7 +122,7 @@ FILES = {"docs/reference/settings.md": page, ".env.example": example}
 
 
 def stale() -> list[str]:
-    """The files that are not what would be written now."""
+    """Return the files that differ from what would be written now."""
     return [
         name
         for name, write in FILES.items()

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import httpx
 import psutil
 
+from dictograph.blobs.objects import NOTES
 from dictograph.samples import hello, hello_words
 
 T = TypeVar("T")
@@ -192,10 +193,15 @@ def check_processes_are_gone(children: list[psutil.Process]) -> None:
         raise Failure(f"processes are left: {alive}")
 
 
+def belongs_to_the_service(path: Path) -> bool:
+    """Return whether a file stays when all jobs are gone: the database, and the markers of its storage."""
+    return path.name.startswith("dictograph.db") or path.parent.name == NOTES
+
+
 def check_nothing_is_left(folder: Path, children: list[psutil.Process]) -> None:
     check_processes_are_gone(children)
     data = folder / "data"
-    left = [path for path in data.rglob("*") if path.is_file() and not path.name.startswith("dictograph.db")]
+    left = [path for path in data.rglob("*") if path.is_file() and not belongs_to_the_service(path)]
     if left:
         raise Failure(f"files are left: {', '.join(str(path.relative_to(data)) for path in left)}")
 

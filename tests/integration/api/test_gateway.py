@@ -253,7 +253,7 @@ def test_status_is_told_while_the_database_is_away(
     async def never(query: object) -> Any:
         raise TimeoutError
 
-    monkeypatch.setattr(api.services.contract_stats, "_asking", never)
+    monkeypatch.setattr(api.services.contract_stats, "_querying", never)
     after = eventually(lambda: asked(socket, type="get_status"))["data"]
     assert after.keys() == before.keys()
     assert after["status"] == "idle"

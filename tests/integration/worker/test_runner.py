@@ -6,6 +6,7 @@ import asyncio
 import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -71,6 +72,7 @@ class _Tools:
     """What an attempt asks for that fetches nothing and runs no engine."""
 
     def __init__(self, folder: Path, database: _Database) -> None:
+        self.sources = SimpleNamespace(in_place=False)
         self.scratch = folder / "scratch"
         self.database = database
         self.crash = CrashPoints()

@@ -103,7 +103,7 @@ def test_a_number_without_a_unit_is_asked_about_and_the_end_is_told_in_utc(cli: 
     folder = ("--data-dir", data_dir)
     for wrong in (("create", "--expires", "90"), ("rotate", "x", "--overlap", "24"), ("rotate", "x", "--expires", "9")):
         code, _, err = cli("keys", *wrong, *folder)
-        assert (code, "say 90d, 12h or 90s" in err) == (2, True)
+        assert (code, "give 90d, 12h or 90s" in err) == (2, True)
     _, _, err = cli("keys", "create", "--init", "--expires", "2099-01-31T12:00:00+02:00", *folder)
     assert "until 2099-01-31 " in err
     assert abs(int(err.partition("2099-01-31 ")[2][:2]) - 10) <= 1, err

@@ -88,7 +88,7 @@ class ManagedModel:
         one_fetch: asyncio.Semaphore,
         confined: Mode = "auto",
         also: Iterable[str] = (),
-        failed: str = "model %s cannot be used: %s",
+        failed: str,
     ) -> None:
         self.name = name
         self._failed = failed

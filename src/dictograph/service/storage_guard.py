@@ -170,7 +170,7 @@ class StorageGuard:
     async def _may_stamp(self) -> bool:
         """Return whether the place has no stored files, or rows name them: the service is new, or was upgraded."""
         if await self._is_empty():
-            return await self._is_new()
+            return not await self.place.must_hold_files(self._database)
         if self._clock() < self._next_scan:
             return False
         ours = await self.place.are_ours(self._database)

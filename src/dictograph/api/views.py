@@ -202,38 +202,28 @@ class StatusView(BaseModel):
     workers: list[WorkerView]
 
 
+#: What is shown of a job as it is, by its name. A new field of `JobView` with the name of a job's field is one of them.
+_AS_IN_THE_JOB = tuple(
+    name
+    for name in JobView.model_fields
+    if hasattr(Job, name) and name not in ("source", "options", "error", "warnings")
+)
+
+
 def job_view(job: Job, queue_estimate: QueueEstimate) -> JobView:
     """Return a job as clients see it."""
     frozen, here = job.frozen, f"/v1/transcriptions/{job.id}"
     return JobView(
-        id=job.id,
-        status=job.status,
-        filename=job.filename,
         source=_source_view(job.source),
         options=job.all_options,
-        metadata=job.metadata,
         engine=frozen.engine if frozen else None,
         model=frozen.model if frozen else None,
         revision=frozen.revision if frozen else None,
-        language=job.language,
-        language_probability=job.language_probability,
-        duration=job.duration,
-        progress=job.progress,
-        seconds_done=job.seconds_done,
         eta_seconds=queue_estimate.eta,
         queue_position=queue_estimate.position,
-        waits_for=job.waits_for,
-        attempt=job.attempt,
-        failures=job.failures,
-        max_attempts=job.max_attempts,
-        dead=job.dead,
         error=_error_view(job.error) if job.error else None,
         warnings=list(job.warnings),
-        created_at=job.created_at,
-        updated_at=job.updated_at,
-        started_at=job.started_at,
-        finished_at=job.finished_at,
-        processing_seconds=job.processing_seconds,
+        **{name: getattr(job, name) for name in _AS_IN_THE_JOB},
         links=LinksView(self=here, events=f"{here}/events", transcript=f"{here}/transcript"),
     )
 

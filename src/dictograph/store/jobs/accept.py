@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from sqlalchemy import Connection, insert
@@ -41,6 +41,12 @@ class NewJob:
     needs: str = ""
 
 
+#: The fields that are the column of the same name, unchanged. A new field of this kind is stored by its name.
+_AS_GIVEN = tuple(
+    one.name for one in fields(NewJob) if one.name in job.c and one.name not in ("options", "limits", "contract")
+)
+
+
 def create_job(conn: Connection, new: NewJob) -> Job:
     """Store a job that workers may claim at once."""
     now = read_clock(conn)
@@ -54,25 +60,16 @@ def first_values(new: NewJob, now: float) -> dict[str, Any]:
     """Return the row of a job that is created at `now`, in seconds since 1970."""
     audio = new.audio
     return {
-        "id": new.id,
-        "owner": new.owner,
-        "filename": new.filename,
+        **{name: getattr(new, name) for name in _AS_GIVEN},
         "url": new.source.location,
         "source_kind": str(new.source.kind),
         "status": JobStatus.PENDING,
         "creation_date": as_datetime(now),
         "update_date": as_datetime(now),
         "options": new.options.asked(),
-        "metadata": new.metadata,
         "contract": new.contract.value,
         "limits": new.limits.as_dict(),
-        "description": new.description,
-        "key_id": new.key_id,
-        "webhook_url": new.webhook_url,
-        "join_mark": new.join_mark,
         "path_mark": path_key(new.source.location) if new.contract is Contract.PATH else None,
-        "priority": new.priority,
-        "max_attempts": new.max_attempts,
         "attempt": 0,
         "failures": 0,
         "last_seq": 1,

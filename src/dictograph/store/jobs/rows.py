@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Integer, Row, bindparam, case, cast, func, select, update
@@ -17,6 +18,13 @@ JobRow = Row[*tuple[Any, ...]]
 
 #: The columns of a `Job`: all but the text, which may be long, and the columns for indexes.
 JOB_COLUMNS = [column for column in job.c if column.name != "result_text" and column.computed is None]
+
+#: The fields of a `Job` that are the column of the same name, unchanged. A new field of this kind is read by its name.
+_AS_STORED = tuple(
+    one.name
+    for one in fields(Job)
+    if one.name in job.c and one.name not in ("options", "limits", "contract", "warnings")
+)
 
 #: The values of a job that no worker holds.
 NO_LEASE: dict[str, Any] = {"lease_token": None, "lease_expires_at": None, "worker_id": None, "claimed_at": None}
@@ -45,44 +53,20 @@ def as_job(row: JobRow) -> Job:
     options, unknown_options = read_options(row.options)
     limits, unknown_limits = read_limits(row.limits)
     return Job(
-        id=row.id,
-        owner=row.owner,
-        filename=row.filename,
-        status=row.status,
         source=Source(known_or_text(SourceKind, row.source_kind), row.url),
         options=options,
+        unknown_options=unknown_options,
         created_at=row.creation_date,
         updated_at=row.update_date,
-        metadata=row.metadata,
         contract=known_or_text(Contract, row.contract),
         limits=limits,
-        description=row.description,
-        key_id=row.key_id,
-        webhook_url=row.webhook_url,
-        priority=row.priority,
+        unknown_limits=unknown_limits,
         audio=StoredAudio(row.audio_name, row.audio_sha256, row.audio_size) if row.audio_name else None,
-        attempt=row.attempt,
-        failures=row.failures,
-        max_attempts=row.max_attempts,
-        last_seq=row.last_seq,
         frozen=_frozen(row),
-        language=row.language,
-        language_probability=row.language_probability,
-        duration=row.duration,
-        seconds_done=row.seconds_done,
-        windows_done=row.windows_done,
-        windows_planned=row.windows_planned,
-        plan_complete=row.plan_complete,
-        rules=row.rules,
-        processing_seconds=row.processing_seconds,
-        started_at=row.started_at,
-        finished_at=row.finished_at,
         error=ErrorRecord(row.error_code, row.error_message, row.error_stage) if row.error_code else None,
         warnings=tuple(row.warnings),
-        unknown_options=unknown_options,
-        unknown_limits=unknown_limits,
         needs=row.claim_needs,
-        put_off_for=row.put_off_for,
+        **{name: getattr(row, name) for name in _AS_STORED},
     )
 
 

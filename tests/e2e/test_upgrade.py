@@ -2,9 +2,8 @@
 
 `tests/fixtures/database/REVISION.sql` are the rows of a service that was killed: a job that had completed, one
 that had failed, one in the middle (two of its five windows committed), one that waited, one cancelled. All values
-are quoted, so that both kinds of database take them: they were read from the SQLite file of that revision's own
-code, with `digest` for an engine, one window a batch, and the host's name replaced. With a migration comes the file
-of the revision before it.
+are quoted, so that both kinds of database take them. `record.py` beside them made them, with that revision's own code.
+With a migration comes the file of the revision before it.
 """
 
 from __future__ import annotations

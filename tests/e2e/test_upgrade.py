@@ -65,7 +65,7 @@ def test_jobs_that_were_under_way_end_after_the_upgrade(
         else:
             file.write_bytes(b"no audio" * 100)
 
-    with service(tmp_path, database_url=url) as one:
+    with service(tmp_path, database_url=url, lease="3s") as one:
         assert migrate.current(url) == migrate.head()
         jobs = eventually(lambda: ended(one), what="all jobs have ended")
         assert {name: job["status"] for name, job in jobs.items()} == {

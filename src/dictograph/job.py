@@ -192,6 +192,8 @@ class Job:
     language_probability: float | None = None
     duration: float | None = None
     seconds_done: float = 0.0
+    speech_seconds: float | None = None
+    covered_seconds: float | None = None
     windows_done: int = 0
     windows_planned: int = 0
     plan_complete: bool = False

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+#: Fields of a segment that are stored only where they have a value.
+_ONLY_WHERE_KNOWN = frozenset({"language", "channel"})
+
 
 @dataclass(frozen=True, slots=True)
 class Word:
@@ -37,7 +40,8 @@ class Segment:
     `avg_logprob` is the mean log-probability of its tokens, `compression_ratio` the length of the
     text over its zlib length (repetition shows as a high one), `no_speech_prob` the probability
     that nobody speaks: the quality figures of Whisper (Radford et al. 2022, section 4.5). An
-    engine that has no such figure leaves it None.
+    engine that has no such figure leaves it None. `language` is there where each window has its own, `channel` (from 1)
+    where the channels of the audio are transcribed one by one.
     """
 
     start: float
@@ -49,6 +53,8 @@ class Segment:
     no_speech_prob: float | None = None
     temperature: float | None = None
     tokens: tuple[int, ...] = ()
+    language: str | None = None
+    channel: int | None = None
 
     def shifted(self, seconds: float) -> Segment:
         """Return the same segment, `seconds` later."""
@@ -63,7 +69,7 @@ class Segment:
         shape = asdict(self)
         shape["words"] = [asdict(word) for word in self.words]
         shape["tokens"] = list(self.tokens)
-        return shape
+        return {name: value for name, value in shape.items() if value is not None or name not in _ONLY_WHERE_KNOWN}
 
     @classmethod
     def from_dict(cls, shape: Mapping[str, Any]) -> Segment:
@@ -78,6 +84,8 @@ class Segment:
             no_speech_prob=shape.get("no_speech_prob"),
             temperature=shape.get("temperature"),
             tokens=tuple(shape.get("tokens") or ()),
+            language=shape.get("language"),
+            channel=shape.get("channel"),
         )
 
 

@@ -97,6 +97,10 @@ class JobView(BaseModel):
     duration: float | None = Field(description="Seconds of audio; it grows while the file is still read.")
     progress: float = Field(ge=0, le=1, description="1 only when the job is completed.")
     seconds_done: float = Field(description="Seconds of audio that are transcribed.")
+    speech_seconds: float | None = Field(
+        description="Seconds in which somebody speaks, of those that are transcribed; null before the first."
+    )
+    covered_seconds: float | None = Field(description="Seconds of that speech for which there are words.")
     eta_seconds: float | None = Field(description="Seconds to the end; null when there is nothing to tell it from.")
     queue_position: int | None = Field(description="1 for the next one; null when the job does not wait.")
     waits_for: str | None = Field(

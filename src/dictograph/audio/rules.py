@@ -8,4 +8,4 @@ again: half of each would be neither.
 #: The version of the rules of jobs that do not say which they were begun under.
 FIRST_RULES = "1"
 
-RULES = "1"
+RULES = "2"

@@ -14,8 +14,11 @@ _SAMPLES = np.dtype("<i2")
 
 
 def pack_windows(windows: Sequence[Window]) -> tuple[list[dict[str, Any]], bytes]:
-    """Return the header's list `[{"start": seconds, "samples": count}, …]` and the body, all samples in a row."""
-    header = [{"start": window.start, "samples": len(window.samples)} for window in windows]
+    """Return the header's list `[{"start": seconds, "samples": count, "spans": […]}, …]` and the body: all samples."""
+    header = [
+        {"start": window.start, "samples": len(window.samples), "spans": [list(span) for span in window.spans]}
+        for window in windows
+    ]
     return header, b"".join(window.samples.astype(_SAMPLES, copy=False).tobytes() for window in windows)
 
 
@@ -27,7 +30,8 @@ def unpack_windows(header: Sequence[Mapping[str, Any]], body: bytes) -> list[Win
     windows, position = [], 0
     for window in header:
         end = position + int(window["samples"])
-        windows.append(Window(samples[position:end].astype(np.int16, copy=False), float(window["start"])))
+        spans = tuple((float(first), float(last)) for first, last in window.get("spans") or ())
+        windows.append(Window(samples[position:end].astype(np.int16, copy=False), float(window["start"]), spans))
         position = end
     return windows
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,11 +22,13 @@ Samples = NDArray[np.int16]
 class Window:
     """A part of an audio: mono 16 kHz int16 samples, at most 30 s, and its start in the original (s).
 
-    `start` is for an engine's logs; a result must not depend on it.
+    `start` is for an engine's logs; a result must not depend on it. `spans` are the parts in which somebody speaks, as
+    far as the detector knows: pairs of seconds from the window's start, in order.
     """
 
     samples: Samples
     start: float = 0.0
+    spans: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,10 @@ class WindowResult:
     def from_dict(cls, shape: Mapping[str, Any]) -> WindowResult:
         """Return a stored result; fields that this version does not know are left out."""
         return cls(tuple(Segment.from_dict(s) for s in shape.get("segments") or ()), bool(shape.get("sampled")))
+
+    def shifted(self, seconds: float) -> WindowResult:
+        """Return the same result, `seconds` later."""
+        return replace(self, segments=tuple(segment.shifted(seconds) for segment in self.segments))
 
 
 @dataclass(frozen=True, slots=True)

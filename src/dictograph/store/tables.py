@@ -144,6 +144,8 @@ job = Table(
     Column("language_probability", Real),
     Column("duration", Real),
     Column("seconds_done", Real, nullable=False),
+    Column("speech_seconds", Real),
+    Column("covered_seconds", Real),
     Column("windows_done", Integer, nullable=False),
     Column("windows_planned", Integer, nullable=False),
     Column("plan_complete", Boolean, nullable=False),
@@ -217,6 +219,8 @@ window = Table(
     Column("start_s", Real, nullable=False),
     Column("end_s", Real, nullable=False),
     Column("sha256", SafeText(64), nullable=False),
+    Column("channel", Integer),
+    Column("spans", JSON(none_as_null=True)),
     Column("result", JSON(none_as_null=True)),
 )
 

@@ -8,10 +8,15 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dictograph.audio import pcm
 from dictograph.audio.decoder_client import Decoded, DecodeLimits, decode
 from dictograph.audio.plan import Planner, Span, quietest_point
 from dictograph.audio.source_file import SourceFile
+from dictograph.audio.speech import SpeechRules
+from dictograph.audio.speech_account import SpeechAccount
 from dictograph.audio.vad_client import VadClient, VadState
 from dictograph.child.fork_server_client import ForkServerClient
 from dictograph.engine.protocol import SAMPLE_RATE
@@ -28,10 +33,12 @@ _FIRST_STEP = 1000
 
 @dataclass(frozen=True, slots=True)
 class PipelineWindow:
-    """A window of the plan: its range in samples, its start and end (s) in the original, its samples' SHA-256."""
+    """A window of the plan: its range in samples, its start and end (s) in the original, its samples' SHA-256, and the
+    speech in it, as ranges in samples."""
 
     span: Span
     sha256: str
+    speech: tuple[Span, ...] = ()
 
     @property
     def start(self) -> float:
@@ -40,6 +47,13 @@ class PipelineWindow:
     @property
     def end(self) -> float:
         return self.span.end / SAMPLE_RATE
+
+    @property
+    def spans(self) -> tuple[tuple[float, float], ...]:
+        """The speech, in seconds of the original."""
+        return tuple(
+            (round(speech.start / SAMPLE_RATE, 3), round(speech.end / SAMPLE_RATE, 3)) for speech in self.speech
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +87,7 @@ class AudioPipeline:
         self._fork_server = fork_server
         self._vad = options.vad_filter
         self._planner = Planner(options, self._quietest)
+        self._account = SpeechAccount(SpeechRules.of(options))
         self._samples = 0
         self._hint = 0.0
         self._decoded: Decoded | None = None
@@ -120,7 +135,7 @@ class AudioPipeline:
                 yield await self._update(spans)
             if self._decoded is not None and done * _BLOCK >= self._samples:
                 break
-        yield await self._update(await asyncio.to_thread(self._planner.finish, self._samples), self._decoded)
+        yield await self._update(await asyncio.to_thread(self._finish, self._samples), self._decoded)
 
     async def _available(self, decoding: asyncio.Task[None], wanted: int) -> int:
         """Wait for `wanted` blocks, or for the end of the audio; return the number of blocks that are decoded."""
@@ -138,7 +153,15 @@ class AudioPipeline:
         if not self._vad:
             return await asyncio.to_thread(self._planner.feed_unheard, blocks), None
         probabilities, state = await self._vad_client.probabilities(self.pcm, first, blocks, state)
-        return await asyncio.to_thread(self._planner.feed, probabilities), state
+        return await asyncio.to_thread(self._take, probabilities), state
+
+    def _take(self, probabilities: NDArray[np.float32]) -> list[Span]:
+        self._account.feed(probabilities.tolist())
+        return self._planner.feed(probabilities)
+
+    def _finish(self, samples: int) -> list[Span]:
+        self._account.finish(samples)
+        return self._planner.finish(samples)
 
     async def _update(self, spans: list[Span], decoded: Decoded | None = None) -> PipelineUpdate:
         windows = tuple([await asyncio.to_thread(self._window, span) for span in spans])
@@ -146,7 +169,7 @@ class AudioPipeline:
         return PipelineUpdate(windows, seconds if decoded else max(self._hint, seconds), decoded)
 
     def _window(self, span: Span) -> PipelineWindow:
-        return PipelineWindow(span, pcm.sha256(self.pcm, span.start, span.end))
+        return PipelineWindow(span, pcm.sha256(self.pcm, span.start, span.end), self._account.within(span))
 
     def _quietest(self, start: int, end: int) -> int:
         return start + quietest_point(pcm.read(self.pcm, start, end))

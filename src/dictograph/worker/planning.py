@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from dictograph.audio import rules
+from dictograph.engine.protocol import SAMPLE_RATE
 from dictograph.job import Job, Lease
 from dictograph.runtime.crash import CrashPoints, Point
 from dictograph.store.database import Database
@@ -30,6 +31,14 @@ class NumberedWindow:
     @property
     def seconds(self) -> float:
         return self.window.end - self.window.start
+
+    @property
+    def spans(self) -> tuple[tuple[float, float], ...]:
+        """The speech in it, in seconds from its start."""
+        first = self.window.span.start
+        return tuple(
+            ((speech.start - first) / SAMPLE_RATE, (speech.end - first) / SAMPLE_RATE) for speech in self.window.speech
+        )
 
 
 class Planning:
@@ -76,7 +85,9 @@ class Planning:
             raise RulesChanged
 
     async def _store(self, update: PipelineUpdate, numbered: Sequence[NumberedWindow], stored: _StoredPlan) -> None:
-        planned = [PlannedWindow(n.index, n.window.start, n.window.end, n.window.sha256) for n in numbered]
+        planned = [
+            PlannedWindow(n.index, n.window.start, n.window.end, n.window.sha256, n.window.spans) for n in numbered
+        ]
         await stored.compare([window for window in planned if window.index < stored.count])
         new = [window for window in planned if window.index >= stored.count]
 
@@ -111,6 +122,6 @@ class _StoredPlan:
             return
         first, count = windows[0].index, len(windows)
         stored = await self._database.read(lambda c: stored_windows(c, self._job_id, first - 1, count))
-        known = [PlannedWindow(w.index, w.start, w.end, w.sha256) for w in stored]
+        known = [PlannedWindow(w.index, w.start, w.end, w.sha256, w.spans, w.channel) for w in stored]
         if known != list(windows):
             raise PlanChanged

@@ -185,7 +185,8 @@ class Transcription:
         file, span = self._audio_pipeline.pcm, window.window.span
 
         async def read() -> Window:
-            return Window(await asyncio.to_thread(pcm.read, file, span.start, span.end), window.window.start)
+            samples = await asyncio.to_thread(pcm.read, file, span.start, span.end)
+            return Window(samples, window.window.start, window.spans)
 
         self._dispatcher.queue.put(job_queue, WindowRequest(window.index, window.seconds, what, read, done))
         return done
@@ -250,7 +251,7 @@ def _succeeded(future: asyncio.Future[Any]) -> bool:
 
 
 def _in_original_time(result: WindowResult, start: float) -> dict[str, Any]:
-    return WindowResult(tuple(s.shifted(start) for s in result.segments), result.sampled).as_dict()
+    return result.shifted(start).as_dict()
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -34,12 +34,18 @@ _RESULT = (
 
 @dataclass(frozen=True, slots=True)
 class PlannedWindow:
-    """A part of the audio to transcribe, in seconds of the original, with the SHA-256 of its samples."""
+    """A part of the audio to transcribe, in seconds of the original, with the SHA-256 of its samples.
+
+    `spans` are the parts in which somebody speaks, in seconds of the original; `channel` (from 1) is None where the
+    channels are mixed.
+    """
 
     index: int
     start: float
     end: float
     sha256: str
+    spans: tuple[tuple[float, float], ...] = ()
+    channel: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,8 @@ class StoredWindow:
     end: float
     sha256: str
     result: dict[str, Any] | None
+    spans: tuple[tuple[float, float], ...] = ()
+    channel: int | None = None
 
 
 def record_audio(conn: Connection, lease: Lease, audio: StoredAudio) -> None:
@@ -116,6 +124,8 @@ def restart_windows(conn: Connection, lease: Lease, code: str, reason: str) -> N
         windows_planned=0,
         windows_done=0,
         seconds_done=0.0,
+        speech_seconds=None,
+        covered_seconds=None,
         plan_complete=False,
         rules=None,
         duration=None,
@@ -179,6 +189,8 @@ def _planned_values(job_id: str, planned: PlannedWindow) -> dict[str, Any]:
         "start_s": planned.start,
         "end_s": planned.end,
         "sha256": planned.sha256,
+        "channel": planned.channel,
+        "spans": [list(span) for span in planned.spans],
         "result": None,
     }
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, or_, select, tuple_, union_all
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, or_, select, tuple_, union_all
 
 from dictograph.job import Job, JobStatus, SourceKind, StoredAudio
 from dictograph.store.cursor import beyond, cursor_after
@@ -114,7 +115,12 @@ def windows(
     if committed_only:
         query = query.where(window.c.result.is_not(None))
     rows = conn.execute(query.order_by(window.c.number).limit(limit))
-    return [StoredWindow(row.number, row.start_s, row.end_s, row.sha256, row.result) for row in rows]
+    return [_stored_window(row) for row in rows]
+
+
+def _stored_window(row: Row[Any]) -> StoredWindow:
+    spans = tuple((start, end) for start, end in row.spans or ())
+    return StoredWindow(row.number, row.start_s, row.end_s, row.sha256, row.result, spans, row.channel)
 
 
 def queue_position(conn: Connection, job_id: str) -> int | None:

@@ -35,19 +35,30 @@ class Window:
 class WindowResult:
     """An engine's answer for one window: segments in seconds from the window's start.
 
-    `sampled` marks a result that depends on chance: it is committed and never made again.
+    `sampled` marks a result that depends on chance: it is committed and never made again. `language` is the most
+    probable language of the window's own samples, whatever language it was read in; None where the engine does not say.
     """
 
     segments: tuple[Segment, ...] = ()
     sampled: bool = False
+    language: str | None = None
+    language_probability: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        return {"segments": [s.as_dict() for s in self.segments], "sampled": self.sampled}
+        """Return the result as it is stored: without what the engine does not say."""
+        shape: dict[str, Any] = {"segments": [s.as_dict() for s in self.segments], "sampled": self.sampled}
+        heard = {"language": self.language, "language_probability": self.language_probability}
+        return shape | {name: value for name, value in heard.items() if value is not None}
 
     @classmethod
     def from_dict(cls, shape: Mapping[str, Any]) -> WindowResult:
         """Return a stored result; fields that this version does not know are left out."""
-        return cls(tuple(Segment.from_dict(s) for s in shape.get("segments") or ()), bool(shape.get("sampled")))
+        return cls(
+            tuple(Segment.from_dict(s) for s in shape.get("segments") or ()),
+            bool(shape.get("sampled")),
+            shape.get("language"),
+            shape.get("language_probability"),
+        )
 
     def shifted(self, seconds: float) -> WindowResult:
         """Return the same result, `seconds` later."""

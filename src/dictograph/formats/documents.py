@@ -8,8 +8,8 @@ from dataclasses import asdict
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any
 
-from dictograph.formats.languages import LANGUAGES
 from dictograph.formats.lines import encodable
+from dictograph.languages import LANGUAGES
 from dictograph.transcript import Segment, TranscriptHead, Word
 
 # Text that is repeated at the end is kept in memory up to this size, then in a file.

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from dictograph.formats.documents import document
-from dictograph.formats.languages import language_name
 from dictograph.formats.lines import encodable
+from dictograph.languages import language_name
 from dictograph.transcript import Segment, TranscriptHead, Word
 
 

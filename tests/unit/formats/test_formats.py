@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from dictograph.errors import InvalidOption
 from dictograph.formats import FORMATS, render
-from dictograph.formats.languages import LANGUAGES
 from dictograph.formats.lines import encodable, one_line
+from dictograph.languages import LANGUAGES
 from dictograph.transcript import JobWarning, Segment, TranscriptHead, Word, join_text
 
 HEAD = TranscriptHead(

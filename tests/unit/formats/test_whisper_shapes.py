@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from dictograph.formats.languages import LANGUAGES, language_code, language_name
 from dictograph.formats.whisper_shapes import openai_json, openai_text, openai_verbose_json, whisper_json
+from dictograph.languages import LANGUAGES, language_code, language_name
 from dictograph.transcript import Segment, TranscriptHead, Word
 
 HEAD = TranscriptHead(language="de", duration=12.5)

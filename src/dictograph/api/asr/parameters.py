@@ -11,8 +11,8 @@ from pydantic import BaseModel, BeforeValidator
 
 from dictograph.errors import InvalidOption
 from dictograph.formats import FORMATS, Render
-from dictograph.formats.languages import language_code
 from dictograph.formats.whisper_shapes import whisper_json
+from dictograph.languages import language_code
 
 
 def _given(value: object) -> object:

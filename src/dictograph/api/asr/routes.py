@@ -22,8 +22,8 @@ from dictograph.api.upload_form import UploadForm
 from dictograph.api.waiting import abort_on_error, cancel_on_disconnect, check_completed, until_ended
 from dictograph.contract import Contract
 from dictograph.errors import NotFound, ServerBusy
-from dictograph.formats.languages import language_name
 from dictograph.job import Job
+from dictograph.languages import language_name
 from dictograph.service.auth.access import Caller
 from dictograph.service.compat.contracts import limits_of, options_of
 from dictograph.service.request import JobRequest

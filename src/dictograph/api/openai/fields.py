@@ -11,7 +11,7 @@ from typing import Any, Literal
 from dictograph.api.openai.errors import UnsupportedValue
 from dictograph.api.openai.response_formats import RESPONSE_FORMATS, ResponseFormat
 from dictograph.errors import RequestError
-from dictograph.formats.languages import language_code
+from dictograph.languages import language_code
 
 Task = Literal["transcribe", "translate"]
 Values = Mapping[str, Sequence[str]]

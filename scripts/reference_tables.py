@@ -16,6 +16,7 @@ import click
 
 from dictograph.api.asr.parameters import OUTPUTS
 from dictograph.api.openai.response_formats import RESPONSE_FORMATS
+from dictograph.audio.containers.accepted import AUDIO_FORMATS, VIDEO_FORMATS
 from dictograph.cli.transcribe.command import transcribe
 from dictograph.cli.transcribe.options import limits, schemas
 from dictograph.formats import FORMATS
@@ -24,6 +25,13 @@ REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
 PAGES = ("formats.md", "http.md", "cli.md")
 
 _PLACE = re.compile(r"<!-- ([a-z ]+) -->(\n?).*?<!-- end -->", re.DOTALL)
+
+
+def accepted() -> Iterator[str]:
+    """Yield the rows of the formats that are read."""
+    yield from ("| | |", "| --- | --- |")
+    yield f"| audio | {', '.join(AUDIO_FORMATS)} |"
+    yield f"| video | {', '.join(VIDEO_FORMATS)} |"
 
 
 def formats() -> Iterator[str]:
@@ -66,6 +74,7 @@ def transcribe_options() -> Iterator[str]:
 
 
 TABLES = {
+    "accepted": accepted,
     "formats": formats,
     "format names": format_names,
     "response formats": response_formats,

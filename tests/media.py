@@ -38,16 +38,16 @@ def make_tone(file: Path, seconds: float, *arguments: object, frequency: float =
 
 
 def decode_file(
-    source: Path, folder: Path, limits: DecodeLimits = LIMITS, module: str | None = None
+    source: Path, folder: Path, limits: DecodeLimits = LIMITS, module: str | None = None, name: str = ""
 ) -> tuple[Decoded, NDArray[np.int16]]:
     """The decoder's summary and all samples."""
-    news, samples = follow(source, folder, limits, module)
+    news, samples = follow(source, folder, limits, module, name)
     assert isinstance(news[-1], Decoded)
     return news[-1], samples
 
 
 def follow(
-    source: Path, folder: Path, limits: DecodeLimits = LIMITS, module: str | None = None
+    source: Path, folder: Path, limits: DecodeLimits = LIMITS, module: str | None = None, name: str = ""
 ) -> tuple[list[Decoded | DecodeProgress], NDArray[np.int16]]:
     """Everything that the decoder tells, and all samples. At each news the file holds what was told."""
     target = folder / f"{source.name}.pcm"
@@ -55,7 +55,7 @@ def follow(
 
     async def run() -> list[Decoded | DecodeProgress]:
         news = []
-        async for item in decode(source, target, limits, **extra):
+        async for item in decode(source, target, limits, name=name, **extra):
             assert target.stat().st_size >= item.samples * pcm.SAMPLE_BYTES
             news.append(item)
         return news

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Iterator
 from typing import cast
@@ -11,13 +12,14 @@ from av import AudioFrame, AudioResampler, Packet
 from av.audio.stream import AudioStream
 from av.error import FFmpegError
 
-from dictograph.audio.bounds import MAX_PACKET_BYTES, is_sound
-from dictograph.audio.containers import STAMPED
+from dictograph.audio.bounds import MAX_PACKET_BYTES, OPENING_CPU_S, is_sound, within
+from dictograph.audio.containers.heads import STAMPED
 from dictograph.audio.decode_warnings import WarningCollector
 from dictograph.audio.media import Media
 from dictograph.audio.pcm_writer import PcmWriter, TooManySamples
 from dictograph.audio.timeline import Move, Place, Timeline
 from dictograph.audio_format import SAMPLE_BYTES, SAMPLE_RATE
+from dictograph.child.loop import ChildError
 from dictograph.transcript import JobWarning
 
 #: Progress is reported at least after this number of samples (16 s of audio), or of seconds.
@@ -51,6 +53,7 @@ class DecodeLoop:
         self._decoded = 0.0
         self._held: AudioFrame | None = None
         self._read_to = 0
+        self._unread_links = 0
         self._run: _Run | None = None
 
     def run(self) -> Iterator[int]:
@@ -77,17 +80,30 @@ class DecodeLoop:
 
     def warnings(self) -> list[JobWarning]:
         """Return the warnings about the file after it was decoded."""
-        unread = self._media.unread(self._read_to) if self._read_to else 0
+        unread = self._unread_links or (self._media.unread(self._read_to) if self._read_to else 0)
         return self._notes.finish(self._writer.position, self._missing(), unread=unread, more=self._media.goes_on)
 
     def _packets(self) -> Iterator[Packet[AudioStream] | None]:
-        """Yield the stream's packets, and at last one None to flush the decoder."""
+        """Yield the stream's packets, link by link, and after each link one None to flush the decoder."""
+        yield from self._packets_of_link()
+        while self._media.has_next_link:
+            self._settle()
+            try:
+                with within(OPENING_CPU_S):
+                    self._media = self._media.next_link()
+            except ChildError:
+                self._unread_links = os.fstat(self._media.file.fileno()).st_size - self._media.end
+                return
+            self._timeline.join()
+            yield from self._packets_of_link()
+
+    def _packets_of_link(self) -> Iterator[Packet[AudioStream] | None]:
         failures = 0
         while failures < _MAX_READ_FAILURES:
             try:
                 for packet in self._media.container.demux():
                     if packet.pos is not None:
-                        self._read_to = max(self._read_to, packet.pos + packet.size)
+                        self._read_to = max(self._read_to, self._media.begin + packet.pos + packet.size)
                     if packet.size and packet.stream_index == self._media.stream.index:
                         failures = 0
                         yield cast("Packet[AudioStream]", packet)
@@ -103,6 +119,8 @@ class DecodeLoop:
     def _frames(self, packet: Packet[AudioStream] | None) -> list[AudioFrame]:
         if packet is not None and self._lost_something(packet):
             self._damage()
+        if packet is not None and self._is_padding(packet):
+            return []
         if packet is not None and packet.size > MAX_PACKET_BYTES:
             self._damage()
             return []
@@ -115,6 +133,10 @@ class DecodeLoop:
         except FFmpegError:
             self._damage()
             return []
+
+    def _is_padding(self, packet: Packet[AudioStream]) -> bool:
+        # A chunk of WAV has an even length. Some writers count the byte that fills up a last block of GSM's 65.
+        return packet.size == 1 and self._media.codec_name == "gsm_ms"
 
     def _damage(self) -> None:
         self._settle()

@@ -2,9 +2,9 @@
 
 It is sealed (see `Sandbox`): FFmpeg's libraries are imported here, at the top, since later no import is possible.
 
-The request is {"source_fd", "pcm_fd", "max_seconds"}: two descriptors that the process inherited, so
-that it needs no path and no right to open files. Answers are {"samples", "duration_hint"} now and
-then, and a last one {"samples", "container", "codec", "warnings"}.
+The request is {"source_fd", "pcm_fd", "max_seconds", "name"}: two descriptors that the process inherited, so that it
+needs no path and no right to open files; `name` is how the user calls the file. Answers are {"samples",
+"duration_hint"} now and then, and a last one {"samples", "container", "codec", "warnings"}.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def handle(request: Frame) -> Iterator[Frame]:
     max_seconds = float(header["max_seconds"])
     with FileIO(int(header["source_fd"]), "r") as source, FileIO(int(header["pcm_fd"]), "w") as pcm:
         try:
-            yield from _decode(source, pcm, max_seconds)
+            yield from _decode(source, pcm, max_seconds, str(header.get("name", "")))
         except TooManySamples:
             text = f"The audio is longer than the limit of {max_seconds:.0f} seconds."
             raise ChildError(AudioTooLong.code, text) from None
@@ -42,9 +42,9 @@ def handle(request: Frame) -> Iterator[Frame]:
             raise ChildError(StorageFull.code, f"The decoded samples cannot be written: {error}.") from error
 
 
-def _decode(source: FileIO, pcm: FileIO, max_seconds: float) -> Iterator[Frame]:
+def _decode(source: FileIO, pcm: FileIO, max_seconds: float, name: str) -> Iterator[Frame]:
     with within(OPENING_CPU_S):
-        media = open_media(source)
+        media = open_media(source, name)
     writer = PcmWriter(pcm, max_seconds)
     decoding = DecodeLoop(media, writer, max_seconds)
     hint = None if media.hint is None else min(max(media.hint, 0.0), max_seconds)

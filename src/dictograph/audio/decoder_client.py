@@ -55,6 +55,9 @@ _BY_CODE: dict[str, type[DictographError]] = {
     for kind in (UnsupportedFormat, NoAudioStream, CorruptAudio, AudioTooLong, StorageFull, SandboxUnavailable)
 }
 
+#: How much of a file's name the decoder gets to see, from its end.
+_NAME_LENGTH = 100
+
 #: By how many bytes the file of samples may be longer than the samples.
 _FILE_SLACK = 2**20
 
@@ -123,6 +126,7 @@ async def decode(
     limits: DecodeLimits,
     module: str = _MODULE,
     fork_server: ForkServerClient | None = None,
+    name: str = "",
 ) -> AsyncGenerator[DecodeProgress | Decoded, None]:
     """Decode `source` into `pcm`: mono 16 kHz s16le, in which sample n is original time n/16000 s.
 
@@ -135,12 +139,13 @@ async def decode(
         limits: the limits of decoding.
         module: the child's module; tests use others.
         fork_server: makes the child; None: the child is a new Python process.
+        name: how the user calls the file; it only breaks a tie between formats.
 
     Raises:
         DecodeError: one of its subclasses.
         StorageFull, StorageUnavailable: the samples cannot be written, or the source cannot be read.
     """
-    child, request = await _start(source, pcm, limits, module, fork_server)
+    child, request = await _start(source, pcm, limits, module, fork_server, name)
     complete = standing_back = False
     try:
         async with contextlib.aclosing(_news(child, request, limits)) as told:
@@ -185,7 +190,12 @@ async def _news(child: Child, request: Frame, limits: DecodeLimits) -> AsyncGene
 
 
 async def _start(
-    source: Path | SourceFile, pcm: Path, limits: DecodeLimits, module: str, fork_server: ForkServerClient | None
+    source: Path | SourceFile,
+    pcm: Path,
+    limits: DecodeLimits,
+    module: str,
+    fork_server: ForkServerClient | None,
+    name: str,
 ) -> tuple[Child, Frame]:
     descriptors: list[int] = []
     await asyncio.to_thread(check_room_for_samples, pcm.parent, limits.reserve)
@@ -210,7 +220,13 @@ async def _start(
         # A thread cannot be stopped. Descriptors that it opens after a cancellation must be closed too.
         opening.add_done_callback(lambda _: _close(descriptors))
     source_fd, pcm_fd = child.descriptors
-    header = {"op": "decode", "source_fd": source_fd, "pcm_fd": pcm_fd, "max_seconds": limits.max_seconds}
+    header = {
+        "op": "decode",
+        "source_fd": source_fd,
+        "pcm_fd": pcm_fd,
+        "max_seconds": limits.max_seconds,
+        "name": name[-_NAME_LENGTH:],
+    }
     return child, Frame(header)
 
 

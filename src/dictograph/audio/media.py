@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from io import FileIO
 from typing import Any, NoReturn
@@ -13,9 +14,8 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
 
-from dictograph.audio.containers import (
-    DECODERS,
-    DEMUXERS,
+from dictograph.audio.containers.accepted import ACCEPTED, DECODERS, DEMUXERS
+from dictograph.audio.containers.heads import (
     HEAD_SIZE,
     ZERO_BASED,
     bytes_missing,
@@ -23,10 +23,13 @@ from dictograph.audio.containers import (
     main_name,
     states_length,
     tag_size,
+    unknown,
     why_not_audio,
 )
-from dictograph.audio.trailing_audio import goes_on, unread
-from dictograph.audio.unreadable_tracks import why_unreadable
+from dictograph.audio.containers.ogg_links import end_of_link
+from dictograph.audio.containers.raw_gsm import is_raw_gsm
+from dictograph.audio.containers.trailing_audio import goes_on, unread
+from dictograph.audio.containers.unreadable_tracks import why_unreadable
 from dictograph.child.loop import ChildError
 from dictograph.errors import CorruptAudio, NoAudioStream, UnsupportedFormat
 
@@ -35,10 +38,9 @@ _BUFFER_BYTES = 2**17
 #: The message when FFmpeg finds too many streams, or is to allocate more memory than there is.
 _TOO_MUCH = "The file cannot be opened: it announces more streams, or larger parts, than any audio has."
 
-_UNSUPPORTED = "The file is in no audio or video format that is accepted."
-
 _OPTIONS = {
-    "format_whitelist": ",".join(sorted(DEMUXERS)),
+    # Raw GSM has no header: what it is is not left to FFmpeg.
+    "format_whitelist": ",".join(sorted(DEMUXERS - {"gsm"})),
     "codec_whitelist": ",".join(sorted(DECODERS)),
     # The bytes come from Python, so FFmpeg needs no protocol.
     "protocol_whitelist": "",
@@ -46,21 +48,27 @@ _OPTIONS = {
     "use_absolute_path": "0",
 }
 
+#: The options of raw GSM, and of everything else, beside those above.
+_GSM = {"format_whitelist": "gsm"}
+_NONE: Mapping[str, str] = {}
+
 #: A frame with a wrong checksum decodes to noise at full scale. It is better to have no samples.
 _DECODER_OPTIONS = {"flac": {"err_detect": "crccheck+explode"}}
 
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """An opened file and the one stream to decode.
+    """An opened file, or one link of a chained file, and the one stream to decode.
 
     `origin` is the container's time in seconds that counts as time zero; None: the time of the first frame. `hint` is
     the likely length of the audio; `announced` its exact length from a header that is no estimate. Both are in seconds
     from time zero. `bytes_missing` is the number of bytes that the file lacks according to its header; `goes_on` says
-    whether it has more bytes than its header says.
+    whether it has more bytes than its header says. The link's bytes are those from `begin` up to `end`.
     """
 
     file: FileIO
+    begin: int
+    end: int
     container: InputContainer
     stream: AudioStream
     container_name: str
@@ -75,14 +83,33 @@ class Media:
         """Return how many bytes follow the last packet, which ends at `read_to`, if they may be audio; else 0."""
         return unread(self.file, self.container_name, read_to)
 
+    @property
+    def has_next_link(self) -> bool:
+        """Return whether another link of a chained file follows."""
+        return self.container_name == "ogg" and self.end < os.fstat(self.file.fileno()).st_size
+
+    def next_link(self) -> Media:
+        """Close this link and open the next one. Raises ChildError as `open_media` does."""
+        self.container.close()
+        return _open_link(self.file, self.end)
+
 
 class _Bytes:
-    """A file as FFmpeg sees it: bytes and positions, without a name."""
+    """A file, or a part of it, as FFmpeg sees it: bytes and positions, without a name."""
 
-    def __init__(self, file: FileIO) -> None:
+    def __init__(self, file: FileIO, begin: int, end: int) -> None:
         self._file = file
-        self.read = file.read
-        self.tell = file.tell
+        self._begin = begin
+        self._end = end
+        file.seek(begin)
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes, `size` at the most; none at the end of the part."""
+        return self._file.read(max(0, min(size, self._end - self._file.tell())))
+
+    def tell(self) -> int:
+        """Return the position in the part."""
+        return self._file.tell() - self._begin
 
     def seek(self, offset: int, whence: int) -> int:
         """Seek to a position. For an impossible position, return a negative error number, as FFmpeg's own files do.
@@ -91,13 +118,16 @@ class _Bytes:
         number, but an exception from here would end the decoding.
         """
         try:
-            return self._file.seek(offset, whence)
-        except (OSError, ValueError, OverflowError):
+            base = {os.SEEK_SET: self._begin, os.SEEK_CUR: self._file.tell(), os.SEEK_END: self._end}[whence]
+            if base + offset < self._begin:
+                return -errno.EINVAL
+            return self._file.seek(base + offset) - self._begin
+        except (OSError, ValueError, OverflowError, KeyError):
             return -errno.EINVAL
 
 
-def open_media(file: FileIO) -> Media:
-    """Open `file` and choose its audio stream.
+def open_media(file: FileIO, name: str = "") -> Media:
+    """Open `file` and choose its audio stream. `name` is how the user called it: it only breaks a tie.
 
     Raises:
         ChildError: unsupported_format, no_audio_stream or corrupt_audio, with a message.
@@ -106,8 +136,26 @@ def open_media(file: FileIO) -> Media:
     head = os.pread(file.fileno(), HEAD_SIZE, 0)
     if (reason := why_not_audio(head)) is not None:
         raise ChildError(UnsupportedFormat.code, reason)
+    if known_start(head) == "ogg":
+        return _open_link(file, 0)
+    size = os.fstat(file.fileno()).st_size
+    if known_start(head) is None and is_raw_gsm(file, name):
+        return _media(file, _open(file, 0, size, _GSM, format="gsm"), head, 0, size)
     more = goes_on(file)
-    container = _open(file, head, {"ignore_length": "1"} if more else {})
+    container = _open(file, 0, size, {"ignore_length": "1"} if more else {})
+    return _media(file, container, head, 0, size, goes_on=more)
+
+
+def _open_link(file: FileIO, begin: int) -> Media:
+    """Open the link of a chained Ogg file that begins at `begin`."""
+    end = end_of_link(file, begin)
+    head = os.pread(file.fileno(), HEAD_SIZE, begin)
+    return _media(file, _open(file, begin, end), head, begin, end)
+
+
+def _media(
+    file: FileIO, container: InputContainer, head: bytes, begin: int, end: int, *, goes_on: bool = False
+) -> Media:
     stream = _best_audio(container)
     codec = stream.codec_context
     codec.thread_count = 1
@@ -115,38 +163,45 @@ def open_media(file: FileIO) -> Media:
     name = main_name(container.format.name)
     if (reason := why_unreadable(file, name, container.metadata)) is not None:
         raise ChildError(UnsupportedFormat.code, reason)
-    body = os.pread(file.fileno(), HEAD_SIZE, tag_size(head))
+    body = os.pread(file.fileno(), HEAD_SIZE, begin + tag_size(head))
+    hint = _stream_end(stream) or _seconds(container.duration)
+    size = os.fstat(file.fileno()).st_size
     return Media(
         file=file,
+        begin=begin,
+        end=end,
         container=container,
         stream=stream,
         container_name=name,
         codec_name=codec.name,
         origin=0.0 if name in ZERO_BASED else _seconds(container.start_time),
-        hint=_stream_end(stream) or _seconds(container.duration),
+        hint=None if hint is None else hint * size / (end - begin),
         announced=_announced(container, stream, name) if states_length(name, body) else None,
-        bytes_missing=bytes_missing(head, os.fstat(file.fileno()).st_size),
-        goes_on=more,
+        bytes_missing=bytes_missing(head, size),
+        goes_on=goes_on,
     )
 
 
-def _open(file: FileIO, head: bytes, options: dict[str, str]) -> InputContainer:
+def _open(file: FileIO, begin: int, end: int, options: Mapping[str, str] = _NONE, **named: Any) -> InputContainer:
     try:
-        return av.open(
-            _Bytes(file),
+        opened: InputContainer = av.open(
+            _Bytes(file, begin, end),
             "r",
-            container_options=_OPTIONS | options,
+            container_options={**_OPTIONS, **options},
             buffer_size=_BUFFER_BYTES,
             metadata_errors="replace",
             io_open=_refuse_to_open,
+            **named,
         )
+        return opened
     except FFmpegError as error:
         if isinstance(error, MemoryError):
             raise ChildError(CorruptAudio.code, _TOO_MUCH) from error
+        head = os.pread(file.fileno(), HEAD_SIZE, begin)
         if (container := known_start(head)) is not None:
             text = f"The file begins like {container} audio, but it cannot be read: {error.strerror}."
             raise ChildError(CorruptAudio.code, text) from error
-        raise ChildError(UnsupportedFormat.code, _UNSUPPORTED) from error
+        raise ChildError(UnsupportedFormat.code, unknown(head)) from error
 
 
 def _refuse_to_open(*_: object) -> NoReturn:
@@ -163,7 +218,8 @@ def _best_audio(container: InputContainer) -> AudioStream:
         if _decoder_of(stream) in DECODERS:
             return stream
     name = _decoder_of(candidates[0]) or "an unknown codec"
-    raise ChildError(UnsupportedFormat.code, f"The audio in the file is encoded as {name}, which cannot be decoded.")
+    text = f"The audio in the file is encoded as {name}, which cannot be decoded. {ACCEPTED}"
+    raise ChildError(UnsupportedFormat.code, text)
 
 
 def _decoder_of(stream: AudioStream) -> str | None:

@@ -95,6 +95,8 @@ class Timeline:
             return Place(Move.FOLLOWS, here)
         if not self._begun:
             return self._first(time)
+        if self._origin is None:
+            self._first_stamp = time
         if self._origin is None or not (self._stamped or damaged):
             self._origin = time - here / SAMPLE_RATE
         expected = self._origin + here / SAMPLE_RATE
@@ -108,6 +110,10 @@ class Timeline:
         self._silent += max(0.0, drift)
         target = max(0, round((time - self._origin) * SAMPLE_RATE))
         return self._restart(Move.AFTER_GAP if drift > 0 else Move.OVERLAPS, target)
+
+    def join(self) -> None:
+        """Record that another file follows, with a clock of its own: its first frame goes on here."""
+        self._origin = None
 
     def advance(self, seconds: float) -> None:
         """Record that a frame of `seconds` was taken at the current position."""

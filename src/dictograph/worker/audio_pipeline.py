@@ -79,12 +79,14 @@ class AudioPipeline:
         limits: DecodeLimits,
         vad_client: VadClient,
         fork_server: ForkServerClient | None = None,
+        name: str = "",
     ) -> None:
         self.pcm = pcm
         self._source = source
         self._limits = limits
         self._vad_client = vad_client
         self._fork_server = fork_server
+        self._name = name
         self._vad = options.vad_filter
         self._planner = Planner(options, self._quietest)
         self._account = SpeechAccount(SpeechRules.of(options))
@@ -106,7 +108,8 @@ class AudioPipeline:
 
     async def _decode(self) -> None:
         try:
-            async for progress in decode(self._source, self.pcm, self._limits, fork_server=self._fork_server):
+            decoding = decode(self._source, self.pcm, self._limits, fork_server=self._fork_server, name=self._name)
+            async for progress in decoding:
                 self._samples = progress.samples
                 if isinstance(progress, Decoded):
                     self._check_source()

@@ -282,7 +282,13 @@ class Runner:
                 source = await stack.enter_async_context(open_stored(context.blobs, audio.name))
             limits = context.decoding.no_longer_than(self.job.limits.max_audio)
             audio_pipeline = AudioPipeline(
-                source, self._folder / "audio.pcm", self.job.options, limits, context.vad_client, context.decoders
+                source,
+                self._folder / "audio.pcm",
+                self.job.options,
+                limits,
+                context.vad_client,
+                context.decoders,
+                self.job.filename,
             )
             await Transcription(
                 self.job, self.lease, context.database, dispatcher, audio_pipeline, context.crash, self._committed

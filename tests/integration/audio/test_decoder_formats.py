@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from itertools import pairwise
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dictograph.audio.decoder_client import DecodeProgress
+from dictograph.errors import CorruptAudio, NoAudioStream, UnsupportedFormat
 from tests.media import decode_file, ffmpeg, follow, loudness, make_tone, onset, pitch, tone
 
 #: File name, further arguments of ffmpeg, FFmpeg's name of the container, what is known to be lost or
@@ -46,6 +48,10 @@ FORMATS = [
     ("a.avi", [], "avi", 0.09),
     ("a.flv", [], "flv", 0.09),
     ("a.ac3", [], "ac3", 0.06),
+    ("a.dts", ["-strict", -2, "-c:a", "dca", "-ar", 48_000, "-ac", 2], "dts", 0.06),
+    ("a.wv", [], "wv", 0.01),
+    ("a.tta", [], "tta", 0.01),
+    ("a.voc", ["-ar", 8000], "voc", 0.05),
 ]
 
 
@@ -61,6 +67,31 @@ def test_there_and_back(tmp_path: Path, name: str, arguments: list[object], cont
     assert abs(pitch(samples, 1.3, 2.7) - 440) < 2
     assert 2000 < loudness(samples, 1.3, 2.7) < 4200
     assert loudness(samples, 0.0, 0.8) < 30
+
+
+def test_broadcast_material(tmp_path: Path) -> None:
+    file = tmp_path / "a.mxf"
+    picture = ["-f", "lavfi", "-i", "color=c=black:s=720x576:r=25:d=3"]
+    ffmpeg(*picture, *tone(3), "-c:v", "mpeg2video", "-c:a", "pcm_s16le", "-ar", 48_000, file)
+    decoded, samples = decode_file(file, tmp_path)
+    assert (decoded.container, decoded.codec, decoded.warnings) == ("mxf", "pcm_s16le", ())
+    assert abs(samples.size / 16_000 - 3.0) < 0.05
+    assert abs(pitch(samples, 0.3, 2.7) - 440) < 2
+
+
+@pytest.mark.parametrize("name", ["a.wv", "a.tta", "a.mxf", "a.dts", "a.voc", "a.caf"])
+def test_what_is_cut_off_or_only_begins_well_ends_in_words(tmp_path: Path, name: str) -> None:
+    """Half of a file is read and told to be half; noise behind a good beginning is damage, and no crash."""
+    picture = ["-f", "lavfi", "-i", "color=c=black:s=720x576:r=25:d=6", "-c:v", "mpeg2video"] if "mxf" in name else []
+    ffmpeg(*tone(6), *picture, "-strict", -2, "-ar", 48_000, tmp_path / name)
+    data = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(data[: len(data) // 2])
+    decoded, samples = decode_file(tmp_path / name, tmp_path)
+    assert 1.5 < samples.size / 16_000 < 4.5
+    assert decoded.warnings or name in ("a.dts", "a.voc")  # neither states its length
+    (tmp_path / name).write_bytes(data[:64] + random.Random(6).randbytes(50_000))
+    with contextlib.suppress(CorruptAudio, UnsupportedFormat, NoAudioStream):
+        decode_file(tmp_path / name, tmp_path)
 
 
 def test_amr_narrow_and_wide_band(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from dictograph.audio.containers import bytes_missing, known_start, states_length, tag_size, why_not_audio
+from dictograph.audio.containers.heads import bytes_missing, known_start, states_length, tag_size, why_not_audio
 
 
 @pytest.mark.parametrize(

@@ -1,38 +1,8 @@
-"""Which files count as audio: the demuxers and decoders that may run, and the names of other kinds of files.
-
-FFmpeg's demuxers that open further files or URLs (playlists, SDP, concat, image sequences, DASH …)
-are not on the list. A playlist under another name is still recognized as a playlist: FFmpeg goes by content, and does
-not even get the name of the file.
-"""
+"""Questions about the first bytes of a file: the kind of a file that is no audio, what a broken file was to be."""
 
 from __future__ import annotations
 
-#: FFmpeg's names of the demuxers that may open a file. Each reads one file from front to back, and none needs a second
-#: file.
-DEMUXERS = frozenset(
-    [
-        *("mp3", "wav", "w64", "flac", "aac", "loas", "ogg", "mov", "matroska", "mpeg", "mpegts"),
-        *("amr", "asf", "aiff", "caf", "au", "avi", "flv", "ac3", "eac3"),
-    ]
-)
-
-#: FFmpeg's names of the decoders that may run. Audio only: pictures are never decoded.
-DECODERS = frozenset(
-    [
-        *("aac", "aac_latm", "aac_fixed", "ac3", "ac3_fixed", "eac3", "alac", "als", "amrnb", "amrwb"),
-        *("libopencore_amrnb", "libopencore_amrwb", "dca", "flac", "mp1", "mp1float", "mp2", "mp2float", "mp3"),
-        *("mp3float", "mp3adu", "mp3adufloat", "mp3on4", "mp3on4float", "mlp", "truehd", "opus", "libopus"),
-        *("vorbis", "libvorbis", "speex", "libspeex", "gsm", "gsm_ms", "libgsm", "libgsm_ms", "ilbc"),
-        *("libilbc", "truespeech", "wmav1", "wmav2", "wmapro", "wmalossless", "wmavoice", "mace3", "mace6"),
-        *("qdm2", "qdmc", "qcelp", "evrc", "nellymoser", "tta", "wavpack", "adpcm_ms", "adpcm_ima_wav"),
-        *("adpcm_ima_qt", "adpcm_yamaha", "adpcm_swf", "adpcm_g722", "g722", "adpcm_g726", "g726", "g726le"),
-        *("adpcm_g726le", "g723_1", "g729", "pcm_alaw", "pcm_mulaw", "pcm_bluray", "pcm_dvd", "pcm_lxf"),
-        *("pcm_s8", "pcm_u8", "pcm_s16le", "pcm_s16be", "pcm_u16le", "pcm_u16be", "pcm_s16le_planar"),
-        *("pcm_s16be_planar", "pcm_s24le", "pcm_s24be", "pcm_u24le", "pcm_u24be", "pcm_s24le_planar"),
-        *("pcm_s32le", "pcm_s32be", "pcm_u32le", "pcm_u32be", "pcm_s32le_planar", "pcm_s64le", "pcm_s64be"),
-        *("pcm_f16le", "pcm_f24le", "pcm_f32le", "pcm_f32be", "pcm_f64le", "pcm_f64be"),
-    ]
-)
+from dictograph.audio.containers.accepted import ACCEPTED
 
 #: Containers whose time line begins at zero; in all others time counts from the first stream.
 ZERO_BASED = frozenset({"mov", "matroska"})
@@ -42,6 +12,20 @@ STAMPED = ZERO_BASED | frozenset({"ogg", "flac", "mpeg", "mpegts", "asf", "avi",
 
 #: The number of bytes from the front of a file that the functions below need.
 HEAD_SIZE = 16_384
+
+_UNREAD_AUDIO = (
+    (b"MAC ", "Monkey's Audio (APE)"),
+    (b"ajkg", "Shorten audio"),
+    (b"tBaK", "TAK audio"),
+    (b".RMF", "a RealMedia file"),
+    (b"MPCK", "Musepack audio"),
+    (b"MP+", "Musepack audio"),
+    (b"DSD ", "DSD audio (DSF)"),
+    (b"FRM8", "DSD audio (DSDIFF)"),
+    (b"\x03ds2", "a DSS Pro dictation (DS2)"),
+    (b"\x07ds2", "an encrypted DSS Pro dictation (DS2)"),
+    (b"MS_VOICE", "a Sony dictation (DVF, MSV)"),
+)
 
 _OTHER_KINDS = (
     (b"%PDF", "a PDF document"),
@@ -73,6 +57,14 @@ _KNOWN_STARTS = (
     (b".snd", "au"),
     (b"FLV\x01", "flv"),
     (b"\x00\x00\x01\xba", "mpeg"),
+    (b"wvpk", "wv"),
+    (b"TTA1", "tta"),
+    (b"\x7f\xfe\x80\x01", "dts"),
+    (b"DTSHDHDR", "dtshd"),
+    (b"Creative Voice File\x1a", "voc"),
+    (b"\x02dss", "dss"),
+    (b"\x03dss", "dss"),
+    (b"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02\x01\x01", "mxf"),
 )
 
 _LENGTH_MARKS = (b"Xing", b"Info", b"VBRI")
@@ -90,20 +82,19 @@ def why_not_audio(head: bytes) -> str | None:
     """Return in words the kind of a file that begins with `head`, if it certainly is no audio; else None."""
     if not head:
         return "The file is empty."
+    for start, kind in _UNREAD_AUDIO:
+        if head.startswith(start):
+            return f"The file is {kind}, which cannot be read. {ACCEPTED}"
     for start, kind in _OTHER_KINDS:
         if head.startswith(start):
-            return f"The file is {kind}, not audio."
+            return f"The file is {kind}, not audio. {ACCEPTED}"
     text = _as_text(head)
-    if text is None:
-        return None
-    opening = text.lstrip("\ufeff \t\r\n")
-    if opening.startswith("v=0") and "\nm=" in text:
-        return "The file is a session description (SDP), not audio."
-    if any(opening[:200].lower().startswith(mark.lower()) or mark in opening[:200] for mark in _PLAYLISTS):
-        return "The file is a playlist, which only points at audio. Send the audio itself."
-    if opening[:15].lower().startswith(("<!doctype html", "<html")):
-        return "The file is a web page, not audio."
-    return "The file is text, not audio."
+    return None if text is None else _why_text(text)
+
+
+def unknown(head: bytes) -> str:
+    """Return the message for a file that no accepted format begins like."""
+    return f"The file is in no audio or video format that is accepted: it begins with {head[:8].hex(' ')}. {ACCEPTED}"
 
 
 def known_start(head: bytes) -> str | None:
@@ -120,11 +111,13 @@ def states_length(container: str, head: bytes) -> bool:
     """
     if container == "mp3":
         return any(mark in head[:4096] for mark in _LENGTH_MARKS)
-    return container in ("mov", "flac", "w64", "aiff", "caf", "matroska")
+    return container in ("mov", "flac", "w64", "aiff", "caf", "matroska", "tta", "wv", "mxf")
 
 
 def bytes_missing(head: bytes, size: int) -> int:
-    """Return how many bytes a WAV file of `size` bytes lacks according to its header; 0 for any other file."""
+    """Return how many bytes a WAV or CAF file of `size` bytes lacks by its header; 0 for any other file."""
+    if head[:4] == b"caff":
+        return max(0, _end_of_caf(head) - size)
     if head[:4] != b"RIFF":
         return 0
     stated = int.from_bytes(head[4:8], "little")
@@ -141,6 +134,19 @@ def tag_size(head: bytes) -> int:
     return size + 10
 
 
+def _end_of_caf(head: bytes) -> int:
+    """Return where the sound of a CAF file ends by its header; 0 if that is not stated, or too far behind."""
+    position = 8
+    while position + 12 <= len(head):
+        name, length = head[position : position + 4], int.from_bytes(head[position + 4 : position + 12], signed=True)
+        if length < 0:
+            return 0
+        position += 12 + length
+        if name == b"data":
+            return position
+    return 0
+
+
 def _as_text(head: bytes) -> str | None:
     encoding = "utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"
     # The last character may be incomplete.
@@ -151,3 +157,14 @@ def _as_text(head: bytes) -> str | None:
             continue
         return None if any(ord(c) < 32 and c not in "\t\n\r\f" for c in text) else text
     return None
+
+
+def _why_text(text: str) -> str:
+    opening = text.lstrip("\ufeff \t\r\n")
+    if opening.startswith("v=0") and "\nm=" in text:
+        return f"The file is a session description (SDP), not audio. {ACCEPTED}"
+    if any(opening[:200].lower().startswith(mark.lower()) or mark in opening[:200] for mark in _PLAYLISTS):
+        return "The file is a playlist, which only points at audio. Send the audio itself."
+    if opening[:15].lower().startswith(("<!doctype html", "<html")):
+        return f"The file is a web page, not audio. {ACCEPTED}"
+    return f"The file is text, not audio. {ACCEPTED}"

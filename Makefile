@@ -16,7 +16,7 @@ pip := $(bin)/python -m pip --quiet --disable-pip-version-check
 install_locked := $(pip) install --require-hashes --only-binary :all:
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo demo-clients test coverage soak services services-down lint format bench dist docs lock clean
+.PHONY: help serve demo demo-clients test coverage soak recordings services services-down lint format bench dist docs lock clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,7 @@ demo-clients: $(VENV)/.run ## the clients of every contract, each going its way 
 
 test: $(VENV)/.dev ## all tests, with the time each suite took
 	@scripts/test-tools
+	@scripts/recordings
 	@$(bin)/python scripts/run_tests.py $(SUITES)
 
 coverage: $(VENV)/.dev ## how much of the code the unit suite runs: a figure for each module and for all
@@ -42,6 +43,9 @@ coverage: $(VENV)/.dev ## how much of the code the unit suite runs: a figure for
 soak: $(VENV)/.dev ## the kill suite at full count, into docs/reliability.md; SOAK="--jobs 50 --kills 10" to try it
 	@scripts/test-tools
 	@$(bin)/python -m tests.soak $(SOAK)
+
+recordings: ## recorded people with their words, of Debian's packages, into .recordings (RECORDINGS=… elsewhere)
+	@scripts/recordings
 
 services: $(VENV)/.run ## servers to develop with (PostgreSQL, Redis), in .services; ONLY=postgresql for one
 	@$(bin)/python -m scripts.services up --folder $(SERVICES) $(if $(ONLY),--only $(ONLY))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from dictograph.abbreviations import belongs_to_next
+from dictograph.text_width import width
 from dictograph.transcript import Word
 
 #: A pause this long, in seconds, ends a segment.
@@ -23,9 +24,6 @@ _SHORT_WIDTH = 12
 _SENTENCE_ENDS = frozenset(".?!…。？！।؟۔")
 _CLAUSE_ENDS = frozenset(",;:—，、；：،؛")
 _CLOSING = "\"'”’»›)]}」』）】"
-_TITLES = frozenset(
-    {"mr.", "mrs.", "ms.", "dr.", "prof.", "st.", "vs.", "no.", "nr.", "hr.", "fr.", "z.b.", "e.g.", "i.e."}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +53,6 @@ def text_of(words: Sequence[TimedWord]) -> str:
     return "".join(word.text for word in words).strip()
 
 
-def width(text: str) -> int:
-    """Return the columns of a text on a screen: wide East Asian characters take two."""
-    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
-
-
 def _phrases(words: Sequence[TimedWord]) -> Iterator[list[TimedWord]]:
     phrase: list[TimedWord] = []
     for word in words:
@@ -81,7 +74,7 @@ def _parted(phrase: Sequence[TimedWord], word: TimedWord) -> bool:
 
 def _ends_sentence(text: str, following: str) -> bool:
     bare = text.strip().rstrip(_CLOSING)
-    if not bare or bare[-1] not in _SENTENCE_ENDS or bare.lower() in _TITLES:
+    if not bare or bare[-1] not in _SENTENCE_ENDS or belongs_to_next(text, following):
         return False
     return not following.strip()[:1].islower()
 

@@ -11,11 +11,14 @@ from dataclasses import dataclass
 
 from dictograph.errors import InvalidOption
 from dictograph.formats.documents import json_document, verbose_json_document
+from dictograph.formats.karaoke import ass, elrc, lrc
 from dictograph.formats.plain import tsv, txt
-from dictograph.formats.subtitles import srt, vtt
+from dictograph.formats.subtitle_rules import DEFAULT_RULES, SubtitleRules
+from dictograph.formats.subtitles import srt, srt_by_rule, vtt, vtt_by_rule
 from dictograph.transcript import Segment, TranscriptHead
 
 Render = Callable[[TranscriptHead, Iterable[Segment]], Iterator[str]]
+RenderByRule = Callable[[TranscriptHead, Iterable[Segment], SubtitleRules], Iterator[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,7 @@ class Format:
         suffix: the suffix of a file name, with its dot.
         description: a description in a few words of Markdown.
         render: yields pieces of text, to be joined.
+        by_rule: the same for subtitles, whose cues follow rules; `render` is then what systems before this one write.
     """
 
     name: str
@@ -35,9 +39,18 @@ class Format:
     suffix: str
     description: str
     render: Render
+    by_rule: RenderByRule | None = None
+
+
+def _ruled(name: str, media_type: str, suffix: str, description: str, by_rule: RenderByRule) -> Format:
+    """Return a format that no earlier system writes: its cues follow the rules in any case."""
+    return Format(
+        name, media_type, suffix, description, lambda head, segments: by_rule(head, segments, DEFAULT_RULES), by_rule
+    )
 
 
 _TSV = "columns `start`, `end` (whole milliseconds) and `text`, under a line of names"
+_ASS = "Advanced SubStation Alpha, with the time of each word (`\\k`)"
 
 #: All formats, by the name that a client gives.
 FORMATS: Mapping[str, Format] = {
@@ -46,19 +59,34 @@ FORMATS: Mapping[str, Format] = {
         Format("txt", "text/plain", ".txt", "the words, a line for each segment", txt),
         Format("json", "application/json", ".json", "text, segments with times, language, warnings", json_document),
         Format("verbose_json", "application/json", ".verbose.json", "all that is known", verbose_json_document),
-        Format("srt", "application/x-subrip", ".srt", "SubRip subtitles", srt),
-        Format("vtt", "text/vtt", ".vtt", "WebVTT subtitles", vtt),
+        Format("srt", "application/x-subrip", ".srt", "SubRip subtitles", srt, srt_by_rule),
+        Format("vtt", "text/vtt", ".vtt", "WebVTT subtitles", vtt, vtt_by_rule),
         Format("tsv", "text/tab-separated-values", ".tsv", _TSV, tsv),
+        _ruled("ass", "text/x-ssa", ".ass", _ASS, ass),
+        _ruled("lrc", "application/x-lrc", ".lrc", "LRC lyrics, a time for each line", lrc),
+        _ruled("elrc", "application/x-elrc", ".elrc", "LRC lyrics, a time for each word too", elrc),
     )
 }
 
 
-def render(name: str, head: TranscriptHead, segments: Iterable[Segment]) -> Iterator[str]:
-    """Return the pieces of the transcript in the format `name`. `segments` is read once, as needed.
+def render(
+    name: str, head: TranscriptHead, segments: Iterable[Segment], rules: SubtitleRules | None = None
+) -> Iterator[str]:
+    """Return the pieces of the transcript in the format `name`. `segments` is read once, as needed. Subtitles follow
+    `rules`, by default those of the trade; other formats have none.
 
     Raises:
         InvalidOption: there is no such format (before anything is read).
     """
     if name not in FORMATS:
         raise InvalidOption(f"There is no format {name!r}. Choose one of: {', '.join(FORMATS)}.")
-    return FORMATS[name].render(head, segments)
+    return rendered(FORMATS[name], head, segments, rules or DEFAULT_RULES)
+
+
+def rendered(
+    format: Format, head: TranscriptHead, segments: Iterable[Segment], rules: SubtitleRules | None
+) -> Iterator[str]:
+    """Return the pieces of the transcript: by rule if there are rules and the format has cues."""
+    if format.by_rule is None or rules is None:
+        return format.render(head, segments)
+    return format.by_rule(head, segments, rules)

@@ -46,10 +46,15 @@ def test_every_format(client: httpx.Client, hand: FakeWorker, job: str) -> None:
     hand.finish_one(2)
     texts = {
         name: client.get(f"{JOBS}/{job}/transcript", params={"format": name})
-        for name in ("txt", "json", "verbose_json", "srt", "vtt", "tsv")
+        for name in ("txt", "json", "verbose_json", "srt", "vtt", "tsv", "ass", "lrc", "elrc")
     }
     assert {answer.status_code for answer in texts.values()} == {200}
-    assert texts["srt"].text.startswith("1\n00:00:01,000 --> 00:00:02,000\nword0\n")
+    assert texts["srt"].text == (
+        "1\n00:00:01,000 --> 00:00:02,000\nword0\n\n2\n00:00:11,000 --> 00:00:12,000\nword1\n\n"
+    )
+    assert texts["lrc"].text == "[00:01.00]word0\n[00:02.00]\n[00:11.00]word1\n[00:12.00]\n"
+    assert texts["elrc"].text.startswith("[00:01.00]<00:01.00>word0<00:02.00>\n[00:02.00]\n")
+    assert texts["ass"].text.endswith("Dialogue: 0,0:00:11.00,0:00:12.00,Default,,0,0,0,,{\\k100}word1\n")
     assert texts["vtt"].text.startswith("WEBVTT\n")
     assert texts["tsv"].text.splitlines()[1] == "1000\t2000\tword0"
     assert json.loads(texts["json"].text)["language"] == "en"
@@ -100,3 +105,12 @@ def test_a_failed_job_keeps_what_was_done(client: httpx.Client, hand: FakeWorker
     hand.fail()
     answer = client.get(f"{JOBS}/{job}/transcript", params={"format": "txt"})
     assert (answer.text, answer.headers["x-transcript-complete"]) == ("word0\n", "false")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("max_lines", "0"), ("max_line_width", "wide"), ("max_words_per_line", "-1")]
+)
+def test_a_rule_that_cannot_be_is_refused_by_name(shared: httpx.Client, shared_job: str, name: str, value: str) -> None:
+    answer = shared.get(f"{JOBS}/{shared_job}/transcript", params={"format": "srt", name: value})
+    assert answer.status_code == 422
+    assert name in answer.text

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dictograph.engine.segments import LONGEST_S, WIDEST, TimedWord, group, text_of, width
+from dictograph.engine.segments import LONGEST_S, WIDEST, TimedWord, group, text_of
+from dictograph.text_width import width
 
 
 def _spoken(text: str, gaps: dict[int, float] | None = None, each: float = 0.3) -> list[TimedWord]:

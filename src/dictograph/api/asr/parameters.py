@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import Query
-from pydantic import BaseModel, BeforeValidator
+from pydantic import BeforeValidator
 
 from dictograph.errors import InvalidOption
-from dictograph.formats import FORMATS, Render
+from dictograph.formats import FORMATS, Format
+from dictograph.formats.subtitle_rules import AskedRules
 from dictograph.formats.whisper_shapes import whisper_json
 from dictograph.languages import language_code
 
@@ -20,10 +21,10 @@ def _given(value: object) -> object:
     return None if value == "" else value
 
 
-#: Every value of `output`, and the function that writes it. That service has these and no others.
-OUTPUTS: Mapping[str, Render] = {
-    **{name: FORMATS[name].render for name in ("txt", "vtt", "srt", "tsv")},
-    "json": whisper_json,
+#: Every value of `output`, and the format that it names. That service has these and no others.
+OUTPUTS: Mapping[str, Format] = {
+    **{name: FORMATS[name] for name in ("txt", "vtt", "srt", "tsv")},
+    "json": Format("json", "application/json", ".json", "as Whisper's own program writes it", whisper_json),
 }
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ else:
     Output = Literal[tuple(OUTPUTS)]
 
 
-class AsrQuery(BaseModel):
+class AsrQuery(AskedRules):
     """The parameters of POST /asr, with that service's defaults."""
 
     task: Annotated[Literal["transcribe", "translate"] | None, BeforeValidator(_given)] = None

@@ -22,6 +22,8 @@ from dictograph.api.upload_form import UploadForm
 from dictograph.api.waiting import abort_on_error, cancel_on_disconnect, check_completed, until_ended
 from dictograph.contract import Contract
 from dictograph.errors import NotFound, ServerBusy
+from dictograph.formats import Format, rendered
+from dictograph.formats.subtitle_rules import SubtitleRules
 from dictograph.job import Job
 from dictograph.languages import language_name
 from dictograph.service.auth.access import Caller
@@ -97,12 +99,15 @@ def _answer(services: Services, job: Job, asked: AsrQuery, filename: str) -> Res
         "asr-engine": _ENGINES.get(engine, engine),
         "content-disposition": f'attachment; filename="{quote(filename)}.{output}"',
     }
-    return Stream(abort_on_error(job, _text(services, job, output)), "text/plain; charset=utf-8", headers)
+    text = _text(services, job, OUTPUTS[output], asked.rules())
+    return Stream(abort_on_error(job, text), "text/plain; charset=utf-8", headers)
 
 
-async def _text(services: Services, job: Job, output: str) -> AsyncGenerator[bytes, None]:
+async def _text(
+    services: Services, job: Job, output: Format, rules: SubtitleRules | None
+) -> AsyncGenerator[bytes, None]:
     opened = await services.transcripts.open(job.owner, job.id)
-    async for block in in_blocks(OUTPUTS[output](opened.head, opened.segments)):
+    async for block in in_blocks(rendered(output, opened.head, opened.segments, rules)):
         yield block
 
 

@@ -9,6 +9,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from fastapi import APIRouter, Header, Query
+from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -21,6 +22,7 @@ from dictograph.api.openapi_schemas import event_content, problems, transcript_c
 from dictograph.api.server.streams import Stream, in_blocks
 from dictograph.api.views import PromptsView
 from dictograph.errors import DatabaseUnavailable
+from dictograph.formats.subtitle_rules import AskedRules
 from dictograph.service.services import Services
 
 log = logging.getLogger(__name__)
@@ -32,6 +34,13 @@ if TYPE_CHECKING:
     FormatName = str
 else:
     FormatName = Literal[tuple(formats.FORMATS)]
+
+
+class TranscriptQuery(AskedRules):
+    """The parameters of a transcript's address."""
+
+    format: FormatName | None = Field(None, description="Overrides `Accept`.")
+
 
 After = Annotated[
     int | None, Query(ge=0, le=10**15, description="Begin after the event of this number. Overrides Last-Event-ID.")
@@ -65,13 +74,13 @@ def result_routes(services: Services) -> APIRouter:
     async def transcript(
         caller: Reader,
         job_id: str,
-        format: Annotated[FormatName | None, Query(description="Overrides `Accept`.")] = None,
+        asked: Annotated[TranscriptQuery, Query()],
         accept: Annotated[str | None, Header(include_in_schema=False)] = None,
     ) -> Response:
         """The transcript in a format of your choice; while the job runs, what is there of it."""
-        kind = choose_format(format, accept)
+        kind = choose_format(asked.format, accept)
         opened = await services.transcripts.open(caller.owner, job_id)
-        pieces = formats.render(kind.name, opened.head, opened.segments)
+        pieces = formats.render(kind.name, opened.head, opened.segments, asked.rules())
         headers = {
             "x-transcript-complete": str(opened.head.complete).lower(),
             "vary": "Accept",

@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from dictograph.api.openai.errors import UnsupportedValue
 from dictograph.api.openai.response_formats import RESPONSE_FORMATS, ResponseFormat
-from dictograph.errors import RequestError
+from dictograph.errors import InvalidOption, RequestError
+from dictograph.formats.subtitle_rules import AskedRules, SubtitleRules, read_rules
 from dictograph.languages import language_code
 
 Task = Literal["transcribe", "translate"]
@@ -36,13 +37,15 @@ FIELD_OF = {"hotwords": "keywords[]", **dict.fromkeys(_VAD.values(), _STRATEGY)}
 
 @dataclass(frozen=True, slots=True)
 class AudioRequest:
-    """The request of a call. `model` is None when it names none, and "" for the configured model."""
+    """The request of a call. `model` is None when it names none, and "" for the configured model. `rules` are those
+    of subtitles, where the call names any."""
 
     model: str | None = None
     response_format: str = "json"
     words: bool = False
     stream: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
+    rules: SubtitleRules | None = None
 
     @property
     def format(self) -> ResponseFormat:
@@ -75,7 +78,16 @@ def read_fields(values: Values, task: Task) -> AudioRequest:
     if keywords := _list(values, "keywords"):
         options["hotwords"] = " ".join(keywords)
     options |= _strategy(fields)
-    return AudioRequest(_model(fields), response_format, words, stream, options)
+    return AudioRequest(_model(fields), response_format, words, stream, options, _rules(fields, response_format))
+
+
+def _rules(fields: Mapping[str, str], response_format: str) -> SubtitleRules | None:
+    if RESPONSE_FORMATS[response_format].by_rule is None:
+        return None
+    try:
+        return read_rules({name: fields[name] for name in AskedRules.model_fields if name in fields})
+    except InvalidOption as error:
+        raise RequestError(error.message, param=error.param) from error
 
 
 def _model(fields: Mapping[str, str]) -> str | None:

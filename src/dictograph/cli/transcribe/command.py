@@ -9,10 +9,11 @@ from typing import Any
 import click
 
 from dictograph.cli.options import effective, option
-from dictograph.cli.transcribe.options import transcription_options
-from dictograph.cli.transcribe.run import NOT_SET_UP_CODES, transcribe_all
+from dictograph.cli.transcribe.options import subtitle_options, transcription_options
+from dictograph.cli.transcribe.run import NOT_SET_UP_CODES, Writing, transcribe_all
 from dictograph.cli.transcribe.targets import targets
 from dictograph.formats import FORMATS
+from dictograph.formats.subtitle_rules import AskedRules, read_rules
 from dictograph.runtime import logs
 from dictograph.service.request import check_options
 
@@ -32,6 +33,7 @@ _IMPATIENT = {"retry_base": 0.2, "retry_max": 1.0, "poll_interval": 0.2}
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="A file, or a folder for several; else stdout.")
 @option("engine", "model", "device")
 @transcription_options
+@subtitle_options
 @click.option("-v", "--verbose", is_flag=True, help="Log what is done.")
 def transcribe(
     sources: tuple[str, ...],
@@ -61,10 +63,11 @@ def transcribe(
     Exit codes: 0 all done, 1 some failed, 2 wrong command line, 3 wrong settings or no model, 130 interrupted.
     """
     given = {name: value for name, value in options.items() if value is not None}
+    rules = read_rules({name: given.pop(name) for name in AskedRules.model_fields if name in given})
     checked = check_options(given, strict=False)
     settings = effective(engine=engine, model=model, device=device, **_IMPATIENT)
     wanted = targets(sources, format, output)
     logs.configure("info" if verbose else "critical", settings.log_format)
-    failed = asyncio.run(transcribe_all(settings, checked, wanted, format))
+    failed = asyncio.run(transcribe_all(settings, checked, wanted, Writing(format, rules)))
     if failed:
         raise click.exceptions.Exit(3 if failed & NOT_SET_UP_CODES else 1)

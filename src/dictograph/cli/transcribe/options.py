@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import click
+from pydantic import BaseModel
 
+from dictograph.formats.subtitle_rules import ALIASES, AskedRules
 from dictograph.job import Options
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -28,9 +30,32 @@ def transcription_options(command: F) -> F:
     return command
 
 
+def subtitle_options(command: F) -> F:
+    """Add the rules of subtitles to a command, each under its name and Whisper's."""
+    others = {name: _flag(alias) for alias, name in ALIASES.items()}
+    for name, schema in reversed(_schemas_of(AskedRules).items()):
+        if name not in ALIASES:
+            aliases = [others[name]] if name in others else []
+            kind = click.FloatRange if schema["type"] == "number" else click.IntRange
+            command = click.option(
+                *(_flag(name), *aliases, name),
+                type=kind(schema["minimum"], schema["maximum"]),
+                help=schema["description"],
+            )(command)
+    return command
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
 def schemas() -> dict[str, dict[str, Any]]:
     """Return the JSON schema of each option: description, default, and the possible values."""
-    properties: dict[str, dict[str, Any]] = Options.model_json_schema()["properties"]
+    return _schemas_of(Options)
+
+
+def _schemas_of(model: type[BaseModel]) -> dict[str, dict[str, Any]]:
+    properties: dict[str, dict[str, Any]] = model.model_json_schema()["properties"]
     return {name: schema | _without_null(schema) for name, schema in properties.items()}
 
 

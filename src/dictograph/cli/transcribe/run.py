@@ -8,6 +8,7 @@ import stat
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -17,6 +18,7 @@ from dictograph.cli.transcribe.targets import STDIN, Target, written
 from dictograph.embedded import local_application, unless_the_worker_dies
 from dictograph.errors import DictographError, ModelUnavailable, SettingsError, SourceNotFound
 from dictograph.formats import render
+from dictograph.formats.subtitle_rules import SubtitleRules
 from dictograph.job import LOCAL_OWNER, ErrorRecord, Job, JobStatus, Options
 from dictograph.runtime.daemon_thread import in_daemon_thread
 from dictograph.runtime.signals import interrupted_by_signals
@@ -32,29 +34,39 @@ NOT_SET_UP_CODES = frozenset({ModelUnavailable.code, SettingsError.code})
 _NOTE_S = 0.5
 
 
-async def transcribe_all(settings: Settings, options: Options, targets: Sequence[Target], format: str) -> set[str]:
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """How transcripts are written: the name of the format, and the rules of subtitles where any are given."""
+
+    format: str
+    rules: SubtitleRules | None = None
+
+
+async def transcribe_all(settings: Settings, options: Options, targets: Sequence[Target], writing: Writing) -> set[str]:
     """Transcribe each source into its target. Return the codes of all errors.
 
     A failure is reported on stderr, and the other files are still transcribed. Transcripts for standard output come in
     the order of their sources. Raises KeyboardInterrupt after a signal, when everything is cleaned up.
     """
     async with interrupted_by_signals():
-        return await _transcribe_all(settings, options, targets, format)
+        return await _transcribe_all(settings, options, targets, writing)
 
 
-async def _transcribe_all(settings: Settings, options: Options, targets: Sequence[Target], format: str) -> set[str]:
+async def _transcribe_all(
+    settings: Settings, options: Options, targets: Sequence[Target], writing: Writing
+) -> set[str]:
     with ProgressBars() as bars:
         async with local_application(settings) as application:
-            run = _Run(application, options, format, bars)
+            run = _Run(application, options, writing, bars)
             async with _running(_show_what_is_awaited(application, bars, targets)):
                 return await unless_the_worker_dies(application, run.all(targets))
 
 
 class _Run:
-    def __init__(self, application: Application, options: Options, format: str, bars: ProgressBars) -> None:
+    def __init__(self, application: Application, options: Options, writing: Writing, bars: ProgressBars) -> None:
         self._services = application.services
         self._order = JobRequest(options)
-        self._format = format
+        self._writing = writing
         self._bars = bars
 
     async def all(self, targets: Sequence[Target]) -> set[str]:
@@ -92,7 +104,7 @@ class _Run:
     async def _write(self, target: Target, job: Job) -> None:
         """Write the transcript, piece by piece."""
         transcript = await self._services.transcripts.open(LOCAL_OWNER, job.id)
-        pieces = render(self._format, transcript.head, transcript.segments)
+        pieces = render(self._writing.format, transcript.head, transcript.segments, self._writing.rules)
         if target.file is None:
             heading = f"==> {target.title} <==\n" if target.title else ""
             await asyncio.to_thread(_print, heading, pieces)

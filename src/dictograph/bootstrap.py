@@ -97,14 +97,16 @@ async def open_application(
     *,
     worker: bool,
     in_place: bool = False,
+    last_resort: bool = True,
     before: Callable[[Services], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Application]:
     """Yield a wired application. A worker is started, and stopped at the end; its jobs are released.
 
     With `in_place` the files of paths are read where they are, and not copied into the storage.
+    With `last_resort` jobs that name no engine get sphinx when Whisper cannot be had.
     `before` is awaited before anything is started: an error of it ends everything, and no job is touched.
     """
-    async with open_resources(settings) as resources:
+    async with open_resources(settings, last_resort=last_resort) as resources:
         own_worker = make_worker(resources, in_place=in_place) if worker else None
         remote_workers = RemoteWorkers(resources.database)
         maintenance = AgentGroup(
@@ -179,10 +181,10 @@ def _path_upload_pruner(resources: Resources) -> PathUploadPruner:
 
 
 @asynccontextmanager
-async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
+async def open_resources(settings: Settings, *, last_resort: bool = True) -> AsyncIterator[Resources]:
     """Bring the database up to date and open the parts that all others need."""
     crash = CrashPoints(settings.crash_at)
-    catalog = Catalog.from_settings(settings)
+    catalog = Catalog.from_settings(settings, last_resort=last_resort)
     await asyncio.to_thread(_make_folders, settings)
     await asyncio.to_thread(prepare_database, settings)
     async with AsyncExitStack() as stack:

@@ -40,7 +40,10 @@ class JobFailed(DictographError):
 
 @asynccontextmanager
 async def local_application(settings: Settings) -> AsyncIterator[Application]:
-    """Yield a running application on a temporary data folder. It may read any path of this machine."""
+    """Yield a running application on a temporary data folder. It may read any path of this machine.
+
+    It takes the engine sphinx only when asked: a person who waits can get weights, and would not read a warning.
+    """
     with temporary_data_folder() as folder:
         here = {
             "data_dir": folder,
@@ -54,7 +57,8 @@ async def local_application(settings: Settings) -> AsyncIterator[Application]:
             "weights_patience": 0.0,  # a person is waiting
             "shutdown_grace": 0.0,  # nobody is left to give a job back to
         }
-        async with open_application(settings.model_copy(update=here), worker=True, in_place=True) as application:
+        opening = open_application(settings.model_copy(update=here), worker=True, in_place=True, last_resort=False)
+        async with opening as application:
             yield application
 
 

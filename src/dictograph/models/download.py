@@ -47,7 +47,7 @@ def fetch(listing: Listing, cache: Cache, revision: str) -> Iterator[int]:
                 continue
             _check_room(listing, blobs)
             yield from _fetch_all(listing, blobs)
-            _publish(listing, storage, revision)
+            publish(listing, storage, revision)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise CannotFetchNow(f"the weights cannot be written (DICTOGRAPH_MODELS_DIR): {reason}") from error
@@ -144,7 +144,7 @@ def _append(client: httpx.Client, url: str, part: Path, offset: int) -> Iterator
         os.fsync(out.fileno())
 
 
-def _publish(listing: Listing, storage: Path, revision: str) -> None:
+def publish(listing: Listing, storage: Path, revision: str) -> None:
     """Give the blobs their names under `snapshots`, and the branch its commit."""
     snapshot = storage / "snapshots" / listing.commit
     for file in listing.files:

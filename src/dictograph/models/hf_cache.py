@@ -42,9 +42,10 @@ SIZES: Mapping[str, str] = {
 REQUIRED = ("config.json", "tokenizer.json", "model.bin")
 VOCABULARIES = ("vocabulary.json", "vocabulary.txt")
 
-_OFFLINE_NAMES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+#: Variables that forbid to use the hub.
+OFFLINE_NAMES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 _PASSED_ON = (
-    *("HF_ENDPOINT", "HF_TOKEN", "HF_TOKEN_PATH", "HF_HOME", "HUGGING_FACE_HUB_TOKEN", *_OFFLINE_NAMES),
+    *("HF_ENDPOINT", "HF_TOKEN", "HF_TOKEN_PATH", "HF_HOME", "HUGGING_FACE_HUB_TOKEN", *OFFLINE_NAMES),
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
     *("HOME", "USERPROFILE", "XDG_CACHE_HOME", "CUDA_VISIBLE_DEVICES"),

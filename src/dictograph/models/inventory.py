@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,8 @@ from dictograph.models.hf_cache import (
     missing_files,
     repository,
 )
-from dictograph.models.weights import Progress, fetch
+from dictograph.models.sources import Source, fetch_from
+from dictograph.models.weights import Progress
 from dictograph.settings.model import Settings
 
 #: A person waits for `pull`: the hub may take longer than when a service starts (s).
@@ -70,20 +71,29 @@ def list_models(settings: Settings) -> list[ModelInfo]:
     return [_info(name, cache, settings) for name in [*names, *others]]
 
 
-async def pull(settings: Settings, model: str, on_progress: Callable[[Progress], None] = lambda _: None) -> Snapshot:
-    """Fetch a model's newest weights into the cache; go on where an earlier fetch ended.
+async def pull(
+    settings: Settings,
+    model: str,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+    sources: Sequence[Source] = (),
+) -> Snapshot:
+    """Fetch a model's newest weights into the cache; go on where an earlier fetch from the hub ended.
 
-    Damaged files in the cache are fetched again.
+    They come from the first of `sources` that has them; without any, from those of the settings. Damaged files in the
+    cache are fetched again.
 
     Raises:
         InvalidOption: the name is that of a folder, or of no model.
-        ModelUnavailable: the hub cannot be reached, has no such model, or the disk is full.
+        ModelUnavailable: no source can be reached or has such a model, or the disk is full.
     """
     if is_folder(model):
         raise InvalidOption(f"{model} is a folder; there is nothing to pull.")
     cache, name = _cache(settings), repository(model)
     try:
-        async with aclosing(fetch(name, cache, patience=_PATIENCE_S, check=True, confined=settings.sandbox)) as reports:
+        fetching = fetch_from(
+            sources or settings.models_from, name, cache, patience=_PATIENCE_S, check=True, confined=settings.sandbox
+        )
+        async with aclosing(fetching) as reports:
             async for progress in reports:
                 on_progress(progress)
     except ModelUnavailable as error:

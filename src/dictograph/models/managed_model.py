@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,8 @@ from dictograph.errors import ModelOutOfReach, ModelUnavailable
 from dictograph.job import backoff_seconds
 from dictograph.models.checksum import FolderDigests
 from dictograph.models.hf_cache import Cache, Snapshot, folder_of, is_folder, missing_files, repository
-from dictograph.models.weights import PATIENCE_S, Progress, fetch
+from dictograph.models.sources import Source, fetch_from, unasked
+from dictograph.models.weights import PATIENCE_S, Progress
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +76,8 @@ When = Literal["at once", "when asked", "never"]
 class ManagedModel:
     """A model by its name in the settings: a folder, or a repository in the cache.
 
-    `fetches`: when missing weights are fetched. `one_fetch`: a semaphore, so that one model is fetched at a time.
+    `fetches`: when missing weights are fetched, from the first of `sources` that has them. `one_fetch`: a semaphore, so
+    that one model is fetched at a time.
     `also` are other names for the same weights. `failed` is the log line for unavailable weights: name, reason.
     """
 
@@ -86,6 +88,7 @@ class ManagedModel:
         *,
         fetches: When,
         one_fetch: asyncio.Semaphore,
+        sources: Sequence[Source] = ("hub",),
         confined: Mode = "auto",
         also: Iterable[str] = (),
         failed: str,
@@ -99,6 +102,7 @@ class ManagedModel:
         self._cache = cache
         self._fetches: When = fetches
         self._one_fetch = one_fetch
+        self._sources = sources
         self._confined = confined
         self._digests = FolderDigests()
         self._lost = asyncio.Event()
@@ -189,7 +193,14 @@ class ManagedModel:
         async with self._one_fetch:
             if snapshot := await self.find(revision):
                 return snapshot
-            fetching = fetch(self.repository, self._cache, revision, patience=PATIENCE_S, confined=self._confined)
+            fetching = fetch_from(
+                unasked(self._sources),
+                self.repository,
+                self._cache,
+                revision,
+                patience=PATIENCE_S,
+                confined=self._confined,
+            )
             async with aclosing(fetching) as reports:
                 async for progress in reports:
                     report(progress)

@@ -14,6 +14,7 @@ from dictograph.errors import InvalidOption, ModelNotAllowed, SettingsError
 from dictograph.models.configured_models import ConfiguredModel, configured_by, list_configured
 from dictograph.models.hf_cache import Cache, cache_folder, folder_of, is_folder, repository
 from dictograph.models.managed_model import ManagedModel, When
+from dictograph.models.packaged import BASE
 from dictograph.settings.model import Settings, variable
 from dictograph.settings.profiles.log_lines import model_failed
 from dictograph.settings.profiles.selection import names_of
@@ -42,7 +43,7 @@ class ModelRegistry:
     """The engines and models of the settings.
 
     `own` are the engines that include their model, by name. `models` are Whisper's models, by their name in the
-    settings, the default first.
+    settings, the default first. `substitute` is the model for jobs that name none while the default cannot be had.
 
     Raises:
         SettingsError: an engine, model or factory in the settings is not valid.
@@ -52,6 +53,7 @@ class ModelRegistry:
         self.own = {own.engine: own for own in _own_models(settings)}
         self.models = {managed.name: managed for managed in _whisper_models(settings)}
         self.default = self.models[settings.model]
+        self.substitute = next(one for one in self.models.values() if one.repository == BASE.repository)
         self._for = {contract: self._named_by(configured_by(settings, contract)) for contract in Contract}
         if settings.engine not in self.engines:
             raise SettingsError(
@@ -121,20 +123,24 @@ def _own_models(settings: Settings) -> Iterator[OwnModel]:
 
 def _whisper_models(settings: Settings) -> Iterator[ManagedModel]:
     cache, one_fetch = Cache(cache_folder(settings.models_dir)), asyncio.Semaphore(1)
-    for names in _by_weights(settings):
+    grouped = _by_weights(settings)
+    if BASE.repository not in grouped:  # a job may have begun with it under other settings
+        grouped[BASE.repository] = [ConfiguredModel(BASE.name, "models_from", "never")]
+    for names in grouped.values():
         yield ManagedModel(
             names[0].name,
             cache,
             fetches=min((one.fetches for one in names), key=_SOONEST.index),
             one_fetch=one_fetch,
+            sources=settings.models_from,
             confined=settings.sandbox,
             also=[one.name for one in names],
             failed=model_failed(settings.profile),
         )
 
 
-def _by_weights(settings: Settings) -> list[list[ConfiguredModel]]:
-    """Return the models of the settings in their order; names for the same weights are grouped."""
+def _by_weights(settings: Settings) -> dict[str, list[ConfiguredModel]]:
+    """Return the models of the settings in their order, those with the same weights together, by these weights."""
     found: dict[str, list[ConfiguredModel]] = {}
     for one in list_configured(settings):
         try:
@@ -142,7 +148,7 @@ def _by_weights(settings: Settings) -> list[list[ConfiguredModel]]:
         except InvalidOption as error:
             raise SettingsError(f"{names_of(one.field, settings.profile)}: {error.message}") from error
         found.setdefault(weights, []).append(one)
-    return list(found.values())
+    return found
 
 
 def _release(package: str) -> str:

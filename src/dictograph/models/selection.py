@@ -44,7 +44,9 @@ def own_choice(settings: Settings, own: OwnModel, *warnings: JobWarning) -> Engi
     return EngineSelection(spec, FrozenEngine(own.engine, own.model, own.revision), warnings)
 
 
-def whisper_choice(settings: Settings, hardware: Hardware, model: str, snapshot: Snapshot) -> EngineSelection:
+def whisper_choice(
+    settings: Settings, hardware: Hardware, model: str, snapshot: Snapshot, *warnings: JobWarning
+) -> EngineSelection:
     """Choose Whisper with the weights of one exact revision."""
     spec = EngineSpec(
         name=WHISPER,
@@ -57,4 +59,4 @@ def whisper_choice(settings: Settings, hardware: Hardware, model: str, snapshot:
         threads=settings.engine_threads,
         batch_size=settings.batch_size,
     )
-    return EngineSelection(spec, FrozenEngine(WHISPER, model, snapshot.revision))
+    return EngineSelection(spec, FrozenEngine(WHISPER, model, snapshot.revision), warnings)

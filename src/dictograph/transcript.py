@@ -147,6 +147,11 @@ class Transcript:
         return self.head.duration
 
 
+def without_words(segment: Segment) -> Segment:
+    """Return the segment without its words and their times."""
+    return replace(segment, words=()) if segment.words else segment
+
+
 def join_text(segments: Iterable[Segment]) -> str:
     """Return the segments' text, joined by single spaces; empty ones leave no gap."""
     return " ".join(text for segment in segments if (text := segment.text.strip()))

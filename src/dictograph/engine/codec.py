@@ -15,10 +15,7 @@ _SAMPLES = np.dtype("<i2")
 
 def pack_windows(windows: Sequence[Window]) -> tuple[list[dict[str, Any]], bytes]:
     """Return the header's list `[{"start": seconds, "samples": count, "spans": […]}, …]` and the body: all samples."""
-    header = [
-        {"start": window.start, "samples": len(window.samples), "spans": [list(span) for span in window.spans]}
-        for window in windows
-    ]
+    header = [{"start": window.start, "samples": len(window.samples), "spans": window.spans} for window in windows]
     return header, b"".join(window.samples.astype(_SAMPLES, copy=False).tobytes() for window in windows)
 
 
@@ -30,10 +27,14 @@ def unpack_windows(header: Sequence[Mapping[str, Any]], body: bytes) -> list[Win
     windows, position = [], 0
     for window in header:
         end = position + int(window["samples"])
-        spans = tuple((float(first), float(last)) for first, last in window.get("spans") or ())
-        windows.append(Window(samples[position:end].astype(np.int16, copy=False), float(window["start"]), spans))
+        given = samples[position:end].astype(np.int16, copy=False)
+        windows.append(Window(given, float(window["start"]), _spans(window.get("spans"))))
         position = end
     return windows
+
+
+def _spans(shape: Sequence[Sequence[float]] | None) -> tuple[tuple[float, float], ...] | None:
+    return None if shape is None else tuple((float(first), float(last)) for first, last in shape)
 
 
 def spec_as_dict(spec: EngineSpec) -> dict[str, Any]:

@@ -23,12 +23,12 @@ class Window:
     """A part of an audio: mono 16 kHz int16 samples, at most 30 s, and its start in the original (s).
 
     `start` is for an engine's logs; a result must not depend on it. `spans` are the parts in which somebody speaks, as
-    far as the detector knows: pairs of seconds from the window's start, in order.
+    far as the detector knows: pairs of seconds from the window's start, in order; None where it was not asked.
     """
 
     samples: Samples
     start: float = 0.0
-    spans: tuple[tuple[float, float], ...] = ()
+    spans: tuple[tuple[float, float], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,6 @@ class WindowOptions:
     hotwords: str | None = None
     beam_size: int = 5
     temperature: float = 0.0
-    word_timestamps: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ class SphinxEngine:
             raise UnsupportedByEngine(f"PocketSphinx understands English only, not {options.language!r}.")
         if options.task != "transcribe":
             raise UnsupportedByEngine(f"PocketSphinx cannot do the task {options.task!r}.")
-        return [WindowResult(_segments(self._words(window.samples), options)) for window in windows]
+        return [WindowResult(_segments(self._words(window.samples))) for window in windows]
 
     def _words(self, samples: Samples) -> list[TimedWord]:
         if is_empty(samples):  # it would invent a word in digital silence
@@ -82,13 +82,13 @@ class SphinxEngine:
         ]
 
 
-def _segments(words: Sequence[TimedWord], options: WindowOptions) -> tuple[Segment, ...]:
+def _segments(words: Sequence[TimedWord]) -> tuple[Segment, ...]:
     return tuple(
         Segment(
             start=part[0].start,
             end=part[-1].end,
             text=text_of(part),
-            words=tuple(word.as_word() for word in part) if options.word_timestamps else (),
+            words=tuple(word.as_word() for word in part),
         )
         for part in group(words)
     )

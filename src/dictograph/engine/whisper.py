@@ -2,57 +2,40 @@
 
 The model is loaded by faster-whisper and run by CTranslate2; decoding is ours. A batch is decoded
 together without time stamps, then the words get their times from the cross-attention and from the
-pauses in the sound: measured in `base` size, that costs less than half of decoding with time
-stamps. A hypothesis that looks wrong is decoded again, without chance (see `whisper_fallback`).
+pauses in the sound. A hypothesis that looks wrong is decoded again, without chance (see
+`whisper_fallback`); speech for which there are no words is read again (see `whisper_second_reading`).
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from dictograph.engine.loudness import Loudness, is_empty
 from dictograph.engine.memory import AdaptiveBatcher
 from dictograph.engine.protocol import (
-    SAMPLE_RATE,
     Capabilities,
     EngineSpec,
-    Samples,
     Window,
     WindowOptions,
     WindowResult,
 )
 from dictograph.engine.segments import TimedWord, group, text_of
-from dictograph.engine.whisper_fallback import DecodeResult, Hypothesis, best
-from dictograph.engine.whisper_model import Decoding, Encoded, Model, Speech
-from dictograph.engine.whisper_words import refine_times
+from dictograph.engine.whisper_echo import echoes
+from dictograph.engine.whisper_fallback import DecodeResult
+from dictograph.engine.whisper_invented import spoken_only
+from dictograph.engine.whisper_model import Decoding, Model, Speech
+from dictograph.engine.whisper_reader import Reader, Reading
+from dictograph.engine.whisper_second_reading import SecondReading
+from dictograph.engine.whisper_slices import AudioSlice, Slicer, audible
 from dictograph.errors import UnsupportedByEngine
 from dictograph.transcript import Segment
 
-#: Nothing shorter is transcribed: no word is so short, and the alignment needs some frames.
-SHORTEST_S = 0.1
-
-#: A slice is cut in two only if both parts are long enough to decode.
-_SHORTEST_TO_CUT_S = 4.0
-
-#: How many encoded slices, beside those of a batch, are kept until they are decoded.
-_REMEMBERED = 8
+#: A mean log-probability below which words behind a prompt are checked without it.
+_UNSURE_LOGPROB = -0.6
 
 # These models were never trained to translate, though their vocabulary has the token for it: they transcribe
 # instead (model cards of openai/whisper-large-v3-turbo and distil-whisper).
 _CANNOT_TRANSLATE = ("turbo", "distil")
-
-
-@dataclass(frozen=True, slots=True)
-class AudioSlice:
-    """Some sound as the encoder sees it; `start` in seconds from its window's beginning."""
-
-    samples: Samples
-    start: float
-    encoded: Encoded
-    frames: int
 
 
 def load(spec: EngineSpec) -> WhisperEngine:
@@ -67,7 +50,9 @@ class WhisperEngine:
         self._model = Model(spec)
         self._name = spec.model or spec.model_path
         self._batches = AdaptiveBatcher(self._model.batch)
-        self._remembered: OrderedDict[bytes, tuple[Encoded, int]] = OrderedDict()
+        self._slicer = Slicer(self._model)
+        self._reader = Reader(self._model, self._slicer)
+        self._second_reading = SecondReading(self._reader, self._slicer)
         translates = self._model.multilingual and not any(word in self._name.lower() for word in _CANNOT_TRANSLATE)
         self._capabilities = Capabilities(
             languages=self._model.languages,
@@ -87,21 +72,21 @@ class WhisperEngine:
         if not self._model.multilingual:
             return [dict.fromkeys(self._model.languages, 1.0) for _ in windows]
         return self._batches.run(
-            lambda part: self._model.detect([audio.encoded for audio in self._remember(part)]), windows
+            lambda part: self._model.detect([audio.encoded for audio in self._slicer.prepare(part)]), windows
         )
 
     def prepare(self, windows: Sequence[Window]) -> None:
         """Encode windows that will soon be transcribed."""
-        self._remember([window for window in windows if _audible(window.samples)])
+        self._slicer.prepare([window for window in windows if audible(window.samples)])
 
     def transcribe(self, windows: Sequence[Window], options: WindowOptions) -> list[WindowResult]:
         """Return a result for each window. Raises UnsupportedByEngine for a language or task that the model lacks."""
         speech = self._speech(options)
         # Chance must not depend on what else is in a batch, nor touch anything beside its window.
         at_most = 1 if options.temperature > 0 else None
-        audible = [window for window in windows if _audible(window.samples)]
-        results = iter(self._batches.run(lambda part: self._batch(part, speech, options), audible, at_most))
-        return [next(results) if _audible(window.samples) else WindowResult() for window in windows]
+        with_sound = [window for window in windows if audible(window.samples)]
+        results = iter(self._batches.run(lambda part: self._batch(part, speech, options), with_sound, at_most))
+        return [next(results) if audible(window.samples) else WindowResult() for window in windows]
 
     def _speech(self, options: WindowOptions) -> Speech:
         capabilities = self._capabilities
@@ -114,145 +99,61 @@ class WhisperEngine:
         return self._model.speech(language, options.task, options.prompt, options.hotwords)
 
     def _batch(self, windows: Sequence[Window], speech: Speech, options: WindowOptions) -> list[WindowResult]:
-        slices = self._slices([window.samples for window in windows])
+        slices = self._slicer.slices([window.samples for window in windows])
         if options.temperature > 0:
-            hypotheses = self._decode_with_fallback(
-                slices, speech, [Decoding(temperature=options.temperature)], cut=False
-            )
+            readings = self._reader.read(slices, speech, [Decoding(temperature=options.temperature)], cut=False)
         else:
             ways = [Decoding(options.beam_size), _strict(options.beam_size)]
-            hypotheses = self._decode_with_fallback(slices, speech, ways, cut=True)
-        words = self._words(hypotheses, speech)
-        return [_result(hypothesis, timed, options) for hypothesis, timed in zip(hypotheses, words, strict=True)]
+            first = self._reader.read(slices, speech, ways, cut=True)
+            own = self._own_words(slices, first, options, ways)
+            spoken = [spoken_only(reading, window.spans) for reading, window in zip(own, windows, strict=True)]
+            readings = self._second_reading.improved(windows, slices, spoken, speech, ways)
+        return [_result(reading, options) for reading in readings]
 
-    def _remember(self, windows: Sequence[Window]) -> list[AudioSlice]:
-        """Encode windows that will soon be decoded, and keep that: encoding is half of the work."""
-        slices = self._slices([window.samples for window in windows])
-        for audio in slices:
-            self._remembered[_digest(audio.samples)] = audio.encoded, audio.frames
-            if len(self._remembered) > _REMEMBERED + self._model.batch:
-                self._remembered.popitem(last=False)
-        return slices
+    def _own_words(
+        self,
+        slices: Sequence[AudioSlice],
+        readings: Sequence[Reading],
+        options: WindowOptions,
+        ways: Sequence[Decoding],
+    ) -> list[Reading]:
+        """Return the readings, those that may owe their words to the prompt checked without it.
 
-    def _slices(self, parts: Sequence[Samples], starts: Sequence[float] = ()) -> list[AudioSlice]:
-        known = [self._remembered.pop(_digest(samples), None) if self._remembered else None for samples in parts]
-        new = iter(self._encoded([samples for samples, found in zip(parts, known, strict=True) if found is None]))
-        encoded = [next(new) if found is None else found for found in known]
-        return [
-            AudioSlice(samples, start, vectors, frames)
-            for samples, start, (vectors, frames) in zip(parts, starts or [0.0] * len(parts), encoded, strict=True)
-        ]
-
-    def _encoded(self, parts: Sequence[Samples]) -> list[tuple[Encoded, int]]:
-        """Return the encoder's output for each part, and its number of frames with sound."""
-        features = [self._model.features(samples) for samples in parts]
-        encoded = self._model.encode([mel for mel, _ in features])
-        return [(vectors, frames) for vectors, (_, frames) in zip(encoded, features, strict=True)]
-
-    def _decoded(self, slices: Sequence[AudioSlice], speech: Speech, how: Decoding) -> list[Hypothesis[AudioSlice]]:
-        if not slices:
-            return []
-        results = self._model.decode([audio.encoded for audio in slices], speech, how)
-        return [Hypothesis(((audio, result),)) for audio, result in zip(slices, results, strict=True)]
-
-    def _decode_with_fallback(
-        self, slices: Sequence[AudioSlice], speech: Speech, ways: Sequence[Decoding], *, cut: bool
-    ) -> list[Hypothesis[AudioSlice]]:
-        """Decode each slice in one way after another until a hypothesis looks right; return the best ones.
-
-        If none looks right and `cut` is set, the slice is decoded in two halves as well. It is decoded only in halves
-        where more is said than one answer can hold: where the first, plain way had to stop. A strict way does not
-        count, since it may run on only because it must not loop.
+        With a prompt Whisper may repeat it where nobody speaks, and its probability of that is not to be trusted. So
+        where it repeats, or is unsure, the same sound is read without a prompt: if that finds nobody, there is nobody.
         """
-        made: list[list[Hypothesis[AudioSlice]]] = [[] for _ in slices]
-        for how in ways:
-            doubtful = [index for index, hypotheses in enumerate(made) if _doubtful(hypotheses)]
-            again = self._decoded([slices[index] for index in doubtful], speech, how)
-            for index, hypothesis in zip(doubtful, again, strict=True):
-                made[index].append(hypothesis)
-        kept = [best(hypotheses) for hypotheses in made]
-        unfinished = [one.unfinished and hypotheses[0].unfinished for one, hypotheses in zip(kept, made, strict=True)]
-        lacking = [more or (cut and not one.good) for more, one in zip(unfinished, kept, strict=True)]
-        worth = [n for n, lacks in enumerate(lacking) if lacks and _seconds(slices[n].samples) >= _SHORTEST_TO_CUT_S]
-        for n, halves in zip(worth, self._decode_halves([slices[n] for n in worth], speech, ways), strict=True):
-            kept[n] = halves if unfinished[n] and not halves.looping else best([*made[n], halves])
-        return kept
-
-    def _decode_halves(
-        self, slices: Sequence[AudioSlice], speech: Speech, ways: Sequence[Decoding]
-    ) -> list[Hypothesis[AudioSlice]]:
-        """Decode each slice in two parts: all first ones together, then all second ones, so that no batch grows."""
-        cuts = [_cut(audio) for audio in slices]
-        halves = [
-            self._decode_with_fallback(self._slices(*zip(*side, strict=True)), speech, ways, cut=False)
-            for side in zip(*cuts, strict=True)
+        if not (options.prompt or options.hotwords):
+            return list(readings)
+        echoing = {n: _echoing(reading, options) for n, reading in enumerate(readings)}
+        checked = [n for n, reading in enumerate(readings) if echoing[n] or _unsure(reading)]
+        plain = self._speech(replace(options, prompt=None, hotwords=None))
+        again = self._reader.read([slices[n] for n in checked], plain, ways, cut=True)
+        without = dict(zip(checked, again, strict=True))
+        return [
+            without[n] if n in without and (echoing[n] or not without[n].words) else reading
+            for n, reading in enumerate(readings)
         ]
-        return [first.followed_by(second) for first, second in zip(*halves, strict=True)]
 
-    def _words(self, hypotheses: Sequence[Hypothesis[AudioSlice]], speech: Speech) -> list[list[TimedWord]]:
-        """Return the words of each hypothesis, in the time of its window."""
-        spoken = [
-            (index, audio, result)
-            for index, hypothesis in enumerate(hypotheses)
-            for audio, result in hypothesis.results
-            if result.text and not result.silent
-        ]
-        words: list[list[TimedWord]] = [[] for _ in hypotheses]
-        if not spoken:
-            return words
-        aligned = self._model.align(
-            [audio.encoded for _, audio, _ in spoken],
-            [result.tokens for _, _, result in spoken],
-            [audio.frames for _, audio, _ in spoken],
-            speech,
-            at_most=len(hypotheses),  # halves are more than the windows that fit into the memory together
-        )
-        for (index, audio, _), raw in zip(spoken, aligned, strict=True):
-            timed = refine_times(raw, Loudness(audio.samples), _seconds(audio.samples))
-            words[index] += [_later(word, audio.start) for word in timed]
-        return words
+
+def _echoing(reading: Reading, options: WindowOptions) -> bool:
+    return echoes(text_of(reading.words), options.prompt, options.hotwords)
+
+
+def _unsure(reading: Reading) -> bool:
+    return any(result.avg_logprob < _UNSURE_LOGPROB for result in reading.results)
 
 
 def _strict(beam_size: int) -> Decoding:
     return Decoding(max(beam_size, 5), repetition_penalty=1.2, no_repeat_ngram_size=4)
 
 
-def _doubtful(hypotheses: Sequence[Hypothesis[AudioSlice]]) -> bool:
-    return not any(hypothesis.good for hypothesis in hypotheses)
-
-
-def _cut(audio: AudioSlice) -> tuple[tuple[Samples, float], tuple[Samples, float]]:
-    """Return two parts with their starts, cut at the quietest point of the middle third."""
-    duration = _seconds(audio.samples)
-    cut = Loudness(audio.samples).quietest(duration / 3, 2 * duration / 3)
-    position = round(cut * SAMPLE_RATE)
-    return (audio.samples[:position], audio.start), (audio.samples[position:], audio.start + cut)
-
-
-def _digest(samples: Samples) -> bytes:
-    return hashlib.sha256(samples.tobytes()).digest()
-
-
-def _audible(samples: Samples) -> bool:
-    return _seconds(samples) >= SHORTEST_S and not is_empty(samples)
-
-
-def _seconds(samples: Samples) -> float:
-    return len(samples) // (SAMPLE_RATE // 1000) / 1000
-
-
-def _later(word: TimedWord, seconds: float) -> TimedWord:
-    return replace(word, start=round(word.start + seconds, 3), end=round(word.end + seconds, 3))
-
-
-def _result(hypothesis: Hypothesis[AudioSlice], words: Sequence[TimedWord], options: WindowOptions) -> WindowResult:
-    segments = tuple(_segment(part, _result_at(hypothesis, part[0].start), options) for part in group(words))
+def _result(reading: Reading, options: WindowOptions) -> WindowResult:
+    parts, position = [], 0
+    for words in group(reading.words):
+        parts.append((words, reading.results[position]))
+        position += len(words)
+    segments = tuple(_segment(words, result, options) for words, result in parts)
     return WindowResult(tuple(s for s in segments if s.text), sampled=options.temperature > 0)
-
-
-def _result_at(hypothesis: Hypothesis[AudioSlice], seconds: float) -> DecodeResult:
-    """Return the decoded text of the slice that contains this moment."""
-    return [result for audio, result in hypothesis.results if audio.start <= seconds][-1]
 
 
 def _segment(words: Sequence[TimedWord], result: DecodeResult, options: WindowOptions) -> Segment:
@@ -260,7 +161,7 @@ def _segment(words: Sequence[TimedWord], result: DecodeResult, options: WindowOp
         start=words[0].start,
         end=words[-1].end,
         text=text_of(words),
-        words=tuple(word.as_word() for word in words if word.text.strip()) if options.word_timestamps else (),
+        words=tuple(word.as_word() for word in words if word.text.strip()),
         avg_logprob=result.avg_logprob,
         compression_ratio=round(result.compression_ratio, 4),
         no_speech_prob=result.no_speech_prob,

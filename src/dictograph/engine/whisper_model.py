@@ -6,10 +6,10 @@ what else is in the batch (on CPU with int8; the conformance suite holds us to i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import ctranslate2
 import numpy as np
@@ -33,7 +33,17 @@ MAX_TOKENS = 448
 #: Hypotheses drawn when sampling, of which the most probable is kept (openai/whisper's `best_of`).
 _SAMPLES_DRAWN = 5
 
+#: The sound that the encoder gets, in frames of 10 ms: its window's and a margin, at least the floor, in whole steps.
+#: Others report losses with a shorter context, in Korean above all.
+_MARGIN_FRAMES, _FLOOR_FRAMES, _STEP_FRAMES = 200, 1000, 500
+
+#: Seconds of one step of Whisper's time stamps.
+_STAMP_S = 0.02
+
 Encoded = NDArray[Any]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +57,11 @@ class Speech:
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """How to search for the most probable text. `temperature` above 0 samples, whatever the beam."""
+    """How to search for the most probable text. `temperature` above 0 samples, whatever the beam. With `stamps` the
+    model says when it speaks; it then stops after the last whole phrase."""
 
     beam_size: int = 5
+    stamps: bool = False
     repetition_penalty: float = 1.0
     no_repeat_ngram_size: int = 0
     temperature: float = 0.0
@@ -91,27 +103,29 @@ class Model:
         return Speech(tokenizer, tuple(start), _suppressed(tokenizer))
 
     def features(self, samples: Samples) -> tuple[NDArray[np.float32], int]:
-        """Return the mel spectrogram, padded with zeros to 30 s as in training, and its number of frames with sound."""
+        """Return the mel spectrogram of the sound and the silence behind it, and the number of frames with sound.
+
+        The silence is added to the samples, as in training: zeros behind the spectrogram would be a faint noise, and
+        cost words (docs/explanation/windows.md). Its length is that of `context_frames`: the encoder's work grows with
+        it.
+        """
         extractor = self._whisper.feature_extractor
-        mel = extractor(samples.astype(np.float32) / 32768.0)[:, : extractor.nb_max_frames]
-        frames = min(len(samples) // extractor.hop_length, mel.shape[1])
-        padded = np.zeros((mel.shape[0], extractor.nb_max_frames), np.float32)
-        padded[:, :frames] = mel[:, :frames]
-        return padded, frames
+        frames = min(len(samples) // extractor.hop_length, extractor.nb_max_frames)
+        context = context_frames(frames, extractor.nb_max_frames)
+        sound = np.zeros(max(context * extractor.hop_length, len(samples)), np.float32)
+        sound[: len(samples)] = samples / np.float32(32768.0)
+        return np.ascontiguousarray(extractor(sound)[:, :context]), frames
 
     def encode(self, mels: Sequence[NDArray[np.float32]]) -> list[Encoded]:
         """Encode spectrograms: on a GPU together, on CPU one by one in each decoder, which is quickest there."""
         return self._decoders.run(self._encode, mels)
 
     def _encode(self, mels: Sequence[NDArray[np.float32]]) -> list[Encoded]:
-        size = len(mels) if self.on_gpu else 1
-        encoded: list[Encoded] = []
-        for first in range(0, len(mels), size):
-            output = self._ct2.encode(_storage(mels[first : first + size]), to_cpu=True)
-            if self.on_gpu:
-                output = output.to(ctranslate2.DataType.float32)
-            encoded.extend(np.array(output))
-        return encoded
+        return _by_length(mels, self._encode_together, at_most=len(mels) if self.on_gpu else 1)
+
+    def _encode_together(self, mels: Sequence[NDArray[np.float32]]) -> list[Encoded]:
+        output = self._ct2.encode(_storage(mels), to_cpu=True)
+        return list(np.array(output.to(ctranslate2.DataType.float32) if self.on_gpu else output))
 
     @property
     def decoders(self) -> int:
@@ -119,13 +133,14 @@ class Model:
         return self._decoders.count
 
     def decode(self, encoded: Sequence[Encoded], speech: Speech, how: Decoding) -> list[DecodeResult]:
-        """Return the text of each slice, without time stamps."""
-        return self._decoders.run(lambda part: self._decode(part, speech, how), encoded)
+        """Return the text of each slice."""
+        return self._decoders.run(lambda part: _by_length(part, lambda same: self._decode(same, speech, how)), encoded)
 
     def _decode(self, encoded: Sequence[Encoded], speech: Speech, how: Decoding) -> list[DecodeResult]:
+        prompt = [token for token in speech.prompt if not how.stamps or token != speech.tokenizer.no_timestamps]
         answers = self._ct2.generate(
             _storage(encoded),
-            [list(speech.prompt)] * len(encoded),
+            [prompt] * len(encoded),
             max_length=MAX_TOKENS,
             return_scores=True,
             return_no_speech_prob=True,
@@ -155,10 +170,7 @@ class Model:
         score for every token and every word of the vocabulary, is large.
         """
         size = at_most if self.on_gpu else 1
-        words: list[list[TimedWord]] = []
-        for first in range(0, len(spoken), size):
-            words += self._aligned(spoken[first : first + size], speech)
-        return words
+        return _by_length(spoken, lambda same: self._aligned(same, speech), size, length=lambda one: len(one[0]))
 
     def _aligned(self, spoken: Sequence[tuple[Encoded, Sequence[int], int]], speech: Speech) -> list[list[TimedWord]]:
         encoded, texts, frames = zip(*spoken, strict=True)
@@ -172,6 +184,9 @@ class Model:
 
     def detect(self, encoded: Sequence[Encoded]) -> list[dict[str, float]]:
         """Return the probability of every language, by code, for each slice. Only for multilingual models."""
+        return _by_length(encoded, self._detect)
+
+    def _detect(self, encoded: Sequence[Encoded]) -> list[dict[str, float]]:
         found = self._ct2.detect_language(_storage(encoded))
         return [{token[2:-2]: round(float(share), 6) for token, share in shares} for shares in found]
 
@@ -231,8 +246,37 @@ def _suppressed(tokenizer: Tokenizer) -> tuple[int, ...]:
     return (-1, *sorted(known))
 
 
+def context_frames(frames: int, most: int) -> int:
+    """Return the frames (of 10 ms) that the encoder gets for so many frames of sound, at most `most` (30 s).
+
+    There are only a few lengths, so that windows can be decoded together.
+    """
+    wanted = max(frames + _MARGIN_FRAMES, _FLOOR_FRAMES)
+    return min(most, -(-wanted // _STEP_FRAMES) * _STEP_FRAMES)
+
+
+def _by_length(
+    items: Sequence[Item],
+    work: Callable[[Sequence[Item]], Sequence[Result]],
+    at_most: int | None = None,
+    length: Callable[[Item], int] = len,  # type: ignore[assignment]
+) -> list[Result]:
+    """Do the work on items of equal length together, at most so many at a time; return the results in order."""
+    groups: dict[int, list[int]] = {}
+    for index, item in enumerate(items):
+        groups.setdefault(length(item), []).append(index)
+    size = at_most or max(1, len(items))
+    done: dict[int, Result] = {}
+    for indices in groups.values():
+        for first in range(0, len(indices), size):
+            part = indices[first : first + size]
+            done |= zip(part, work([items[index] for index in part]), strict=True)
+    return [done[index] for index in range(len(items))]
+
+
 def _result(answer: Any, tokenizer: Tokenizer) -> DecodeResult:
     sequence = answer.sequences_ids[0]
+    stamps = [token for token in sequence if token >= tokenizer.timestamp_begin]
     text_tokens = tuple(token for token in sequence if token < tokenizer.eot)
     # The score is a mean over the tokens without the closing one, Whisper's figure one with it.
     logprob = answer.scores[0] * len(sequence) / (len(sequence) + 1)
@@ -242,6 +286,7 @@ def _result(answer: Any, tokenizer: Tokenizer) -> DecodeResult:
         avg_logprob=round(float(logprob), 4),
         no_speech_prob=round(float(answer.no_speech_prob), 4),
         full=len(sequence) >= MAX_TOKENS // 2,
+        until=round((stamps[-1] - tokenizer.timestamp_begin) * _STAMP_S, 2) if stamps else None,
     )
 
 

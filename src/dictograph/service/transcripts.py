@@ -12,7 +12,7 @@ from dictograph.job import Job, JobStatus
 from dictograph.service.jobs import check_id
 from dictograph.store.database import Database
 from dictograph.store.jobs.read import get_job, windows
-from dictograph.transcript import JobWarning, Segment, TranscriptHead
+from dictograph.transcript import JobWarning, Segment, TranscriptHead, without_words
 
 _PAGE = 64
 
@@ -31,15 +31,19 @@ class Transcripts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def open(self, owner: str | None, job_id: str) -> OpenTranscript:
+    async def open(self, owner: str | None, job_id: str, *, words: bool = False) -> OpenTranscript:
         """Return the transcript as it is now: windows that are committed later are not part of it.
+
+        Its segments have their words where the job asked for them, or where `words` says so: they are always stored.
 
         Raises:
             NotFound: there is no such job. The iterator raises it too, if the job is removed meanwhile.
         """
         check_id(job_id)
         job = await self._database.read(lambda conn: get_job(conn, owner, job_id))
-        return OpenTranscript(head_of(job), _segments(self._database, job))
+        segments = _segments(self._database, job)
+        shown = segments if words or job.options.word_timestamps else map(without_words, segments)
+        return OpenTranscript(head_of(job), iter(shown))
 
 
 def head_of(job: Job) -> TranscriptHead:

@@ -34,11 +34,11 @@ _FIRST_STEP = 1000
 @dataclass(frozen=True, slots=True)
 class PipelineWindow:
     """A window of the plan: its range in samples, its start and end (s) in the original, its samples' SHA-256, and the
-    speech in it, as ranges in samples."""
+    speech in it, as ranges in samples; None where it was not detected."""
 
     span: Span
     sha256: str
-    speech: tuple[Span, ...] = ()
+    speech: tuple[Span, ...] | None = None
 
     @property
     def start(self) -> float:
@@ -49,11 +49,11 @@ class PipelineWindow:
         return self.span.end / SAMPLE_RATE
 
     @property
-    def spans(self) -> tuple[tuple[float, float], ...]:
-        """The speech, in seconds of the original."""
-        return tuple(
-            (round(speech.start / SAMPLE_RATE, 3), round(speech.end / SAMPLE_RATE, 3)) for speech in self.speech
-        )
+    def spans(self) -> tuple[tuple[float, float], ...] | None:
+        """The speech, in seconds of the original; None where it was not detected."""
+        if self.speech is None:
+            return None
+        return tuple((round(one.start / SAMPLE_RATE, 3), round(one.end / SAMPLE_RATE, 3)) for one in self.speech)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +172,8 @@ class AudioPipeline:
         return PipelineUpdate(windows, seconds if decoded else max(self._hint, seconds), decoded)
 
     def _window(self, span: Span) -> PipelineWindow:
-        return PipelineWindow(span, pcm.sha256(self.pcm, span.start, span.end), self._account.within(span))
+        speech = self._account.within(span) if self._vad else None
+        return PipelineWindow(span, pcm.sha256(self.pcm, span.start, span.end), speech)
 
     def _quietest(self, start: int, end: int) -> int:
         return start + quietest_point(pcm.read(self.pcm, start, end))

@@ -33,12 +33,12 @@ class NumberedWindow:
         return self.window.end - self.window.start
 
     @property
-    def spans(self) -> tuple[tuple[float, float], ...]:
-        """The speech in it, in seconds from its start."""
+    def spans(self) -> tuple[tuple[float, float], ...] | None:
+        """The speech in it, in seconds from its start; None where it was not detected."""
+        if self.window.speech is None:
+            return None
         first = self.window.span.start
-        return tuple(
-            ((speech.start - first) / SAMPLE_RATE, (speech.end - first) / SAMPLE_RATE) for speech in self.window.speech
-        )
+        return tuple(((one.start - first) / SAMPLE_RATE, (one.end - first) / SAMPLE_RATE) for one in self.window.speech)
 
 
 class Planning:

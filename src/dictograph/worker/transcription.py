@@ -29,6 +29,7 @@ from dictograph.worker.batching.engine_dispatcher import EngineDispatcher
 from dictograph.worker.batching.job_queue import Detect, JobQueue, WindowRequest
 from dictograph.worker.capability_checks import ignored_options, refuse_unable
 from dictograph.worker.planning import NumberedWindow, Planning
+from dictograph.worker.speech_accounting import SpeechAccount, SpeechAccounts
 
 #: The number of windows of speech from which the language is decided; the number that is tried first, and the
 #: probability at which these are enough.
@@ -77,6 +78,7 @@ class Transcription:
         self._sent = asyncio.Event()
         self._fed = False
         self._slots = asyncio.Semaphore(_AHEAD_AT_FIRST)
+        self._speech = SpeechAccounts.of_warnings(job.warnings)
 
     async def run(self) -> None:
         """Transcribe and commit every window. Raises PlanChanged, LeaseLost, or the error that ended it."""
@@ -222,18 +224,22 @@ class Transcription:
             await self._sent.wait()
         return bool(self._in_flight)
 
-    def _completed_prefix(self) -> list[tuple[int, dict[str, Any]]]:
+    def _completed_prefix(self) -> list[tuple[NumberedWindow, WindowResult]]:
         """Take the results that have come, from the first one on without a gap."""
         results = []
         while self._in_flight and _succeeded(self._in_flight[0][1]):
             window, result = self._in_flight.popleft()
-            results.append((window.index, _in_original_time(result.result(), window.window.start)))
+            results.append((window, result.result()))
             self._slots.release()
         return results
 
-    async def _commit_results(self, results: Sequence[tuple[int, dict[str, Any]]]) -> None:
+    async def _commit_results(self, results: Sequence[tuple[NumberedWindow, WindowResult]]) -> None:
+        speech, found = self._speech.summed(SpeechAccount.of(window, result) for window, result in results)
+        warnings = [warning.as_dict() for warning in found]
+        stored = [(window.index, result.shifted(window.window.start).as_dict()) for window, result in results]
+
         def commit(connection: Connection) -> None:
-            progress.commit_windows(connection, self._lease, results)
+            progress.commit_windows(connection, self._lease, stored, speech, warnings)
             self._crash.reach(Point.WINDOW_COMMITTING)
 
         await self._database.write(commit)
@@ -248,10 +254,6 @@ def _mark_retrieved(future: asyncio.Future[Any]) -> None:
 
 def _succeeded(future: asyncio.Future[Any]) -> bool:
     return future.done() and not future.cancelled() and future.exception() is None
-
-
-def _in_original_time(result: WindowResult, start: float) -> dict[str, Any]:
-    return result.shifted(start).as_dict()
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -76,7 +76,7 @@ def test_nineteen_of_twenty_word_times_are_within_a_third_of_a_second(tiny: whis
     strings = 0
     for language in ("en", "de"):
         spoken = [joined_digits(language, chance.randint(2, 6), chance) for _ in range(STRINGS // 2)]
-        options = WindowOptions(language=language, word_timestamps=True)
+        options = WindowOptions(language=language)
         results = tiny.transcribe([Window(one.samples) for one in spoken], options)
         for one, result in zip(spoken, results, strict=True):
             words = [word for segment in result.segments for word in segment.words]

@@ -18,7 +18,7 @@ from dictograph.errors import UnsupportedByEngine
 from tests.integration.engine.cases import CASES, Case, noises
 from tests.voices import noise, silence
 
-OPTIONS = WindowOptions(language="en", word_timestamps=True)
+OPTIONS = WindowOptions(language="en")
 
 every_engine = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
@@ -126,17 +126,6 @@ def _check_times(result: WindowResult, samples: int) -> None:
             assert 0 <= word.probability <= 1
             position = word.end
     assert position <= samples / SAMPLE_RATE
-
-
-@every_engine
-def test_words_are_left_out_when_nobody_asks(case: Case) -> None:
-    window = case.speech()[0]
-    plain, with_words = (
-        _engine(case.name).transcribe([window], replace(OPTIONS, word_timestamps=wanted))[0].segments
-        for wanted in (False, True)
-    )
-    assert plain == tuple(replace(segment, words=()) for segment in with_words)
-    assert all(segment.words for segment in with_words)
 
 
 @every_engine

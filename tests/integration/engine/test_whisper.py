@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dictograph.engine import whisper, whisper_fallback, whisper_model
+from dictograph.engine import whisper, whisper_fallback, whisper_model, whisper_reader
 from dictograph.engine.protocol import EngineSpec, Window, WindowOptions
 from dictograph.errors import ModelUnavailable, UnsupportedByEngine
 from tests.integration.engine.cases import TINY
 from tests.speech import say
 from tests.voices import noise, silence
 
-OPTIONS = WindowOptions(language="en", word_timestamps=True)
+OPTIONS = WindowOptions(language="en")
 SPEC = EngineSpec("whisper", "dictograph.engine.whisper:load", "tiny-digits", str(TINY))
 
 
@@ -76,14 +76,14 @@ def test_doubtful_windows_are_read_again_by_themselves(
 ) -> None:
     """With a bound that nothing meets, all are read three ways; neighbours still change nothing."""
     monkeypatch.setattr(whisper_fallback, "LOWEST_LOGPROB", 0.5)
-    monkeypatch.setattr(whisper_fallback, "NO_SPEECH", 2.0)
+    monkeypatch.setattr(whisper_fallback, "NO_SPEECH", ())
     seen = []
 
     def best(readings: list[whisper_fallback.Hypothesis[Any]]) -> whisper_fallback.Hypothesis[Any]:
         seen.append(readings)
         return whisper_fallback.best(readings)
 
-    monkeypatch.setattr(whisper, "best", best)
+    monkeypatch.setattr(whisper_reader, "best", best)
     windows = [*_windows(), Window(noise("pink", -20, 5, seed=1))]
     together = engine.transcribe(windows, OPTIONS)
     ways = {len(readings) for readings in seen}
@@ -171,7 +171,7 @@ def test_a_long_prompt_leaves_an_answer_all_its_room(
     engine: whisper.WhisperEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _never_ending(monkeypatch)
-    (stretch,) = engine._slices([say("one two three")])
+    (stretch,) = engine._slicer.slices([say("one two three")])
     speech = engine._model.speech("en", "transcribe", "five six " * 300, None)
     (take,) = engine._model.decode([stretch.encoded], speech, whisper_model.Decoding(beam_size=1))
     assert (len(take.tokens), take.full) == (224, True)

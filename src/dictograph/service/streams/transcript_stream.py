@@ -18,7 +18,7 @@ from dictograph.store.database import Database
 from dictograph.store.jobs.progress import StoredWindow
 from dictograph.store.jobs.read import get_job, windows
 from dictograph.store.tail import Tail
-from dictograph.transcript import Segment
+from dictograph.transcript import Segment, without_words
 
 _PAGE = 16
 
@@ -59,7 +59,7 @@ class TranscriptStream:
                 next_index += len(page)
                 ended = job.status.ended and next_index >= job.windows_done
                 if page or ended:
-                    yield TranscriptUpdate(job, _segments(page), ended)
+                    yield TranscriptUpdate(job, _segments(page, words=job.options.word_timestamps), ended)
                 if ended:
                     return
                 if next_index < job.windows_done:
@@ -76,9 +76,9 @@ def _page(conn: Connection, owner: str | None, job_id: str, next_index: int) -> 
     return job, windows(conn, job_id, next_index - 1, _PAGE, committed_only=True)
 
 
-def _segments(page: list[StoredWindow]) -> tuple[Segment, ...]:
+def _segments(page: list[StoredWindow], *, words: bool) -> tuple[Segment, ...]:
     return tuple(
-        segment
+        segment if words else without_words(segment)
         for window in page
         if window.result is not None
         for segment in WindowResult.from_dict(window.result).segments

@@ -23,6 +23,8 @@ _end = select(window.c.end_s).where(window.c.job_id == job.c.id, window.c.number
 _COMMITTED = FENCED.values(
     windows_done=job.c.windows_done + bindparam("more"),
     seconds_done=func.coalesce(_end.correlate(job).scalar_subquery(), job.c.seconds_done),
+    speech_seconds=func.coalesce(job.c.speech_seconds, 0.0) + bindparam("spoken"),
+    covered_seconds=func.coalesce(job.c.covered_seconds, 0.0) + bindparam("covered"),
 )
 _PLAN = insert(window)
 _RESULT = (
@@ -36,15 +38,15 @@ _RESULT = (
 class PlannedWindow:
     """A part of the audio to transcribe, in seconds of the original, with the SHA-256 of its samples.
 
-    `spans` are the parts in which somebody speaks, in seconds of the original; `channel` (from 1) is None where the
-    channels are mixed.
+    `spans` are the parts in which somebody speaks, in seconds of the original, None if that is unknown; `channel`
+    (from 1) is None where the channels are mixed.
     """
 
     index: int
     start: float
     end: float
     sha256: str
-    spans: tuple[tuple[float, float], ...] = ()
+    spans: tuple[tuple[float, float], ...] | None = None
     channel: int | None = None
 
 
@@ -58,7 +60,7 @@ class StoredWindow:
     end: float
     sha256: str
     result: dict[str, Any] | None
-    spans: tuple[tuple[float, float], ...] = ()
+    spans: tuple[tuple[float, float], ...] | None = None
     channel: int | None = None
 
 
@@ -136,26 +138,47 @@ def restart_windows(conn: Connection, lease: Lease, code: str, reason: str) -> N
     events.append(conn, lease.job_id, first, [("restarted", {"code": code, "reason": reason})])
 
 
-def commit_windows(conn: Connection, lease: Lease, results: Sequence[tuple[int, dict[str, Any]]]) -> None:
+@dataclass(frozen=True, slots=True)
+class SpeechSeconds:
+    """Seconds of speech in some windows, and those of them for which there are words."""
+
+    spoken: float = 0.0
+    covered: float = 0.0
+
+
+def commit_windows(
+    conn: Connection,
+    lease: Lease,
+    results: Sequence[tuple[int, dict[str, Any]]],
+    account: SpeechSeconds = SpeechSeconds(),
+    warnings: Sequence[WarningDict] = (),
+) -> None:
     """Store the results of the next windows, (index, result) in order. The retry budget is full again.
+
+    `account` is added to the job's, as are `warnings`, after the events of the windows.
 
     Raises DictographError when they are not the next ones, or were never planned.
     """
     if not results:
         return
+    fresh, grown = _new_warnings(conn, lease, warnings)
+    count = len(results) + len(fresh)
     row = fenced(
         conn,
         lease,
-        len(results),
+        count,
         _COMMITTED,
         more=len(results),
         last=results[-1][0],
         failures=0,
         alone=False,
+        spoken=account.spoken,
+        covered=account.covered,
+        **grown,
     )
     _check_run([index for index, _ in results], row.windows_done - len(results), lease)
     data = [("segments", _commit_window(conn, row, index, result)) for index, result in results]
-    events.append(conn, lease.job_id, row.last_seq - len(results) + 1, data)
+    events.append(conn, lease.job_id, row.last_seq - count + 1, [*data, *_as_events(fresh)])
 
 
 def _commit_window(conn: Connection, row: JobRow, index: int, result: dict[str, Any]) -> dict[str, Any]:
@@ -166,11 +189,17 @@ def _commit_window(conn: Connection, row: JobRow, index: int, result: dict[str, 
         "index": index,
         "start": stored.start_s,
         "end": stored.end_s,
-        "segments": result["segments"],
+        "segments": _shown(result["segments"], row),
         "progress": _progress(stored.end_s, row.duration),
         "seconds_done": stored.end_s,
         "duration": row.duration,
     }
+
+
+def _shown(segments: Sequence[Mapping[str, Any]], row: JobRow) -> list[dict[str, Any]]:
+    """Return the segments with their words only where the job asked for them: they are stored in any case."""
+    words = bool(row.options.get("word_timestamps"))
+    return [{**segment, "words": segment.get("words", []) if words else []} for segment in segments]
 
 
 def _progress(seconds_done: float, duration: float | None) -> float:
@@ -190,7 +219,7 @@ def _planned_values(job_id: str, planned: PlannedWindow) -> dict[str, Any]:
         "end_s": planned.end,
         "sha256": planned.sha256,
         "channel": planned.channel,
-        "spans": [list(span) for span in planned.spans],
+        "spans": planned.spans,
         "result": None,
     }
 

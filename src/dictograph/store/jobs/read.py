@@ -119,7 +119,7 @@ def windows(
 
 
 def _stored_window(row: Row[Any]) -> StoredWindow:
-    spans = tuple((start, end) for start, end in row.spans or ())
+    spans = None if row.spans is None else tuple((start, end) for start, end in row.spans)
     return StoredWindow(row.number, row.start_s, row.end_s, row.sha256, row.result, spans, row.channel)
 
 

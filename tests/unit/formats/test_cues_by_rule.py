@@ -214,8 +214,8 @@ def test_channels_have_cues_of_their_own_which_may_overlap() -> None:
     for cue in cues:
         by_channel[cue.channel].append(cue)
     assert set(by_channel) == {1, 2}
-    for channel, own in by_channel.items():
-        assert said(own) == words_of([segment for segment in talk if segment.channel == channel])
+    for which, own in by_channel.items():
+        assert said(own) == words_of([segment for segment in talk if segment.channel == which])
         assert all(cue.end <= after.start for cue, after in pairwise(own))
     assert any(cue.end > after.start for cue, after in pairwise(cues))
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 
 from dictograph.cli.doctor.audio_checks import models
 from dictograph.cli.doctor.findings import Verdict
+from dictograph.models.hf_cache import Cache
+from dictograph.models.packaged import BASE
 from dictograph.settings.model import Settings
 from tests.service import TINY
 
@@ -21,6 +24,13 @@ def test_a_contract_whose_model_is_not_here_is_told(tmp_path: Path) -> None:
     verdict, detail, advice = asyncio.run(models(both))
     assert (verdict, "the weights of small are not here" in detail) == (Verdict.WARN, True)
     assert advice.endswith("`dictograph models pull tiny small`.")
+
+
+def test_base_that_is_here_stands_in_for_a_default_that_is_not(tmp_path: Path) -> None:
+    settings = Settings(models_dir=tmp_path, engine="auto")
+    assert "`auto` means sphinx in a service" in asyncio.run(models(settings))[1]
+    shutil.copytree(TINY, Cache(tmp_path).storage(BASE.repository) / "snapshots" / "main")
+    assert "`auto` means Whisper's base in a service" in asyncio.run(models(settings))[1]
 
 
 def test_a_model_of_a_contract_that_is_here_or_not_selected_is_fine(tmp_path: Path) -> None:

@@ -20,8 +20,9 @@ from dictograph.engine.sizing import engine_memory, sizing
 from dictograph.errors import DecodeError, ModelUnavailable
 from dictograph.models.catalog import Catalog
 from dictograph.models.configured_models import needed
-from dictograph.models.hf_cache import cache_folder
+from dictograph.models.hf_cache import Cache, cache_folder
 from dictograph.models.inventory import ModelInfo, list_models
+from dictograph.models.packaged import BASE
 from dictograph.models.registry import AUTO, SPHINX, WHISPER
 from dictograph.models.selection import EngineSelection
 from dictograph.samples import hello
@@ -70,8 +71,13 @@ def _default_here(settings: Settings) -> Result:
         return Verdict.OK, f"the engine {settings.engine} brings its own model", ""
     if (model := _default(settings)).snapshot:
         return Verdict.OK, f"{model.name} is here: {model.snapshot.path}", ""
-    until_then = f" (until then `auto` means {SPHINX} if they cannot be had)" if settings.engine == AUTO else ""
+    other = f"Whisper's {BASE.name}" if _base_is_here(settings) else SPHINX
+    until_then = f" (until then `auto` means {other} in a service if they cannot be had)" * (settings.engine == AUTO)
     return Verdict.WARN, f"the weights of {model.name} are not here{until_then}", _how_to_get(settings, model.name)
+
+
+def _base_is_here(settings: Settings) -> bool:
+    return Cache(cache_folder(settings.models_dir)).snapshot(BASE.repository) is not None
 
 
 def _how_to_get(settings: Settings, *names: str) -> str:
@@ -123,7 +129,8 @@ def _sized(choice: EngineSelection, child: EngineChild) -> str:
 
 def _with_what_is_here(settings: Settings) -> Settings:
     if settings.engine == AUTO and not _default(settings).snapshot:
-        return settings.model_copy(update={"engine": SPHINX})
+        other = {"engine": WHISPER, "model": BASE.name} if _base_is_here(settings) else {"engine": SPHINX}
+        return settings.model_copy(update=other)
     if settings.engine == WHISPER and not _default(settings).snapshot:
         raise ModelUnavailable(f"The weights of {settings.model} are not here: nothing can be transcribed with them.")
     return settings

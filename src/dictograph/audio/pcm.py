@@ -39,6 +39,13 @@ def sha256(file: Path, start: int, end: int) -> str:
     return digest.hexdigest()
 
 
+def peak(file: Path) -> int:
+    """Return the largest sample of the file, without its sign; 0 for none."""
+    total = file.stat().st_size // SAMPLE_BYTES
+    found = (np.abs(np.frombuffer(chunk, _INT16).astype(np.int32)).max() for chunk in _chunks(file, 0, total))
+    return int(max(found, default=0))
+
+
 def _chunks(file: Path, start: int, end: int) -> Iterator[bytes]:
     if not 0 <= start <= end:
         raise ValueError(f"samples {start} to {end} are no range")

@@ -99,7 +99,8 @@ class EngineSpec:
     """Everything that a child needs to load an engine: two with the same spec are interchangeable.
 
     `model_path` is a local folder (empty: the engine ships its own model). `factory` is
-    "package.module:callable", called with this spec. `threads` and `batch_size` 0 mean automatic.
+    "package.module:callable", called with this spec. `threads` and `batch_size` 0 mean automatic. `context` is
+    `window`, `full` or `auto` (docs/explanation/windows.md, "As much sound as there is").
     """
 
     name: str
@@ -111,6 +112,7 @@ class EngineSpec:
     compute_type: str = "int8"
     threads: int = 0
     batch_size: int = 0
+    context: str = "auto"
 
 
 class Preparing(Protocol):

@@ -37,6 +37,9 @@ _SAMPLES_DRAWN = 5
 #: Others report losses with a shorter context, in Korean above all.
 _MARGIN_FRAMES, _FLOOR_FRAMES, _STEP_FRAMES = 200, 1000, 500
 
+#: The models that were measured with a shorter context, by a part of their names.
+_MEASURED_MODELS = ("tiny", "base")
+
 #: Seconds of one step of Whisper's time stamps.
 _STAMP_S = 0.02
 
@@ -93,6 +96,7 @@ class Model:
         self.batch = size.batch
         self.multilingual = bool(self._ct2.is_multilingual)
         self.on_gpu = self._ct2.device == "cuda"
+        self._shortens = shortens_context(spec)
         self.languages = self._languages()
 
     def speech(self, language: str, task: str, prompt: str | None, hotwords: str | None) -> Speech:
@@ -111,7 +115,7 @@ class Model:
         """
         extractor = self._whisper.feature_extractor
         frames = min(len(samples) // extractor.hop_length, extractor.nb_max_frames)
-        context = context_frames(frames, extractor.nb_max_frames)
+        context = context_frames(frames, extractor.nb_max_frames) if self._shortens else extractor.nb_max_frames
         sound = np.zeros(max(context * extractor.hop_length, len(samples)), np.float32)
         sound[: len(samples)] = samples / np.float32(32768.0)
         return np.ascontiguousarray(extractor(sound)[:, :context]), frames
@@ -244,6 +248,13 @@ def _suppressed(tokenizer: Tokenizer) -> tuple[int, ...]:
     )
     known = {token for token in (*tokenizer.non_speech_tokens, *control) if token is not None}
     return (-1, *sorted(known))
+
+
+def shortens_context(spec: EngineSpec) -> bool:
+    """Return whether the encoder gets only as much sound as a window has."""
+    if spec.context != "auto":
+        return spec.context == "window"
+    return any(measured in spec.model.lower() for measured in _MEASURED_MODELS)
 
 
 def context_frames(frames: int, most: int) -> int:

@@ -56,6 +56,7 @@ def whisper_choice(
         revision=snapshot.revision,
         device=hardware.device,
         compute_type=hardware.compute_type,
+        context=settings.encoder_context,
         threads=settings.engine_threads,
         batch_size=settings.batch_size,
     )

@@ -90,6 +90,12 @@ class Settings(ContractSettings):
         "auto", description="Where models run; `auto`: on a GPU if there is one."
     )
     compute_type: str = Field("auto", description="CTranslate2's compute type; `auto`: int8 on CPU, float16 on a GPU.")
+    encoder_context: Literal["auto", "window", "full"] = Field(
+        "auto",
+        description="How much sound Whisper's encoder gets for a shorter window: `window` its own length and a margin"
+        " (a note is encoded in a fifth of the time), `full` always 30 s; `auto`: `window` for the models that were"
+        " measured to lose no word by it (tiny, base), else `full`.",
+    )
     engine_threads: int = Field(
         0,
         ge=0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -16,7 +17,20 @@ MOST_NAMED = 100
 
 _CODE = "speech_without_words"
 _MESSAGE = "Somebody seems to speak here, but the engine found no words, also when it read this part again."
+_NO_WORDS = "No words were found, though the audio is not silent: its loudest sample is at {level} dBFS."
+
+#: The largest sample of audio in which nobody can be heard: −66 dBFS.
+_SILENT_PEAK = 16
+
 _MORE = "From here on there are more parts with speech and without words: see speech_seconds and covered_seconds."
+
+
+def no_words(peak: int) -> JobWarning | None:
+    """Return the warning of a job without any word, whose largest sample is `peak`; None if its audio is silent."""
+    if peak < _SILENT_PEAK:
+        return None
+    level = round(20 * math.log10(peak / 32768))
+    return JobWarning("no_words_found", _NO_WORDS.format(level=level))
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,12 +24,13 @@ from dictograph.job import Job, Lease
 from dictograph.runtime.crash import CrashPoints, Point
 from dictograph.store.database import Database
 from dictograph.store.jobs import progress
+from dictograph.store.jobs.read import any_text
 from dictograph.worker.audio_pipeline import AudioPipeline
 from dictograph.worker.batching.engine_dispatcher import EngineDispatcher
 from dictograph.worker.batching.job_queue import Detect, JobQueue, WindowRequest
 from dictograph.worker.capability_checks import ignored_options, refuse_unable
 from dictograph.worker.planning import NumberedWindow, Planning
-from dictograph.worker.speech_accounting import SpeechAccount, SpeechAccounts
+from dictograph.worker.speech_accounting import SpeechAccount, SpeechAccounts, no_words
 
 #: The number of windows of speech from which the language is decided; the number that is tried first, and the
 #: probability at which these are enough.
@@ -79,6 +80,7 @@ class Transcription:
         self._fed = False
         self._slots = asyncio.Semaphore(_AHEAD_AT_FIRST)
         self._speech = SpeechAccounts.of_warnings(job.warnings)
+        self._said = False
 
     async def run(self) -> None:
         """Transcribe and commit every window. Raises PlanChanged, LeaseLost, or the error that ended it."""
@@ -93,6 +95,17 @@ class Transcription:
             raise _first(group) from None
         finally:
             self._dispatcher.close_job(job_queue)
+        await self._tell_if_nothing_was_said()
+
+    async def _tell_if_nothing_was_said(self) -> None:
+        """Warn of a transcript without any word, if the audio is not silent."""
+        if self._said or not self._audio_pipeline.pcm.exists():
+            return
+        if await self._database.read(lambda c: any_text(c, self._job.id)):
+            return
+        warning = no_words(await asyncio.to_thread(pcm.peak, self._audio_pipeline.pcm))
+        if warning is not None:
+            await self._database.write(lambda c: progress.warn(c, self._lease, [warning.as_dict()]))
 
     # --- the feeder
 
@@ -236,6 +249,7 @@ class Transcription:
     async def _commit_results(self, results: Sequence[tuple[NumberedWindow, WindowResult]]) -> None:
         speech, found = self._speech.summed(SpeechAccount.of(window, result) for window, result in results)
         warnings = [warning.as_dict() for warning in found]
+        self._said = self._said or any(segment.text.strip() for _, result in results for segment in result.segments)
         stored = [(window.index, result.shifted(window.window.start).as_dict()) for window, result in results]
 
         def commit(connection: Connection) -> None:

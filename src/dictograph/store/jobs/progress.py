@@ -93,6 +93,14 @@ def freeze_language(conn: Connection, lease: Lease, language: str | None, probab
     events.append(conn, lease.job_id, first, [("language", {"language": language, "probability": probability})])
 
 
+def warn(conn: Connection, lease: Lease, warnings: Sequence[WarningDict]) -> None:
+    """Add warnings to the job, each with its event; those that it has already are left out."""
+    fresh, grown = _new_warnings(conn, lease, warnings)
+    if fresh:
+        first = fence(conn, lease, len(fresh), **grown)
+        events.append(conn, lease.job_id, first, _as_events(fresh))
+
+
 def plan_windows(
     conn: Connection, lease: Lease, windows: Sequence[PlannedWindow], duration: float, rules: str | None = None
 ) -> None:

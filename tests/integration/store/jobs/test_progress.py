@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dictograph.errors import DictographError
-from dictograph.job import FrozenEngine, JobStatus
+from dictograph.job import FrozenEngine, JobStatus, Options
 from dictograph.store.jobs import finish, progress, read
 from tests.integration.store.store_driver import StoreDriver, result
 
@@ -116,3 +116,36 @@ def test_windows_are_read_in_pages(driver: StoreDriver) -> None:
     assert [w.index for w in driver.read(read.windows, held.job_id, 0, 2)] == [1, 2]
     assert [w.index for w in driver.read(read.windows, held.job_id, 1, committed_only=True)] == [2]
     assert driver.read(read.windows, held.job_id, 3)[0].result is None
+
+
+def test_the_account_of_speech_grows_with_the_windows_and_starts_again_with_them(driver: StoreDriver) -> None:
+    held = driver.running()
+    driver.plan(held, 3)
+    warning = {"code": "speech_without_words", "message": "-", "start": 2.0, "end": 5.0}
+    one, two = [(0, result("a"))], [(1, result("b")), (2, result("c"))]
+    driver.write(progress.commit_windows, held, one, progress.SpeechSeconds(8.0, 5.0), [warning])
+    driver.write(progress.commit_windows, held, two, progress.SpeechSeconds(16.0, 16.0), [warning])
+    job = driver.job(held.job_id)
+    assert (job.speech_seconds, job.covered_seconds) == (24.0, 21.0)
+    assert [w["code"] for w in job.warnings] == ["speech_without_words"]
+    assert [e.type for e in driver.events(held.job_id)][-4:] == ["segments", "warning", "segments", "segments"]
+    driver.write(progress.restart_windows, held, "rules_changed", "-")
+    again = driver.job(held.job_id)
+    assert (again.speech_seconds, again.covered_seconds) == (None, None)
+
+
+def test_words_are_stored_and_shown_in_events_only_when_asked_for(driver: StoreDriver) -> None:
+    word = {"start": 0.0, "end": 1.0, "word": "a", "probability": 0.5}
+    for options, shown in ((Options(), []), (Options(word_timestamps=True), [word])):
+        held = driver.running(options=options)
+        driver.plan(held, 1)
+        answer = result("a")
+        answer["segments"][0]["words"] = [word]
+        driver.write(progress.commit_windows, held, [(0, answer)])
+        (segment,) = driver.events(held.job_id)[-1].data["segments"]
+        assert segment["words"] == shown
+        stored = driver.read(read.windows, held.job_id)[0].result
+        assert stored is not None
+        assert stored["segments"][0]["words"] == [word]
+        driver.finish_plan(held)
+        driver.write(finish.complete, held)

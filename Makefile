@@ -16,7 +16,7 @@ pip := $(bin)/python -m pip --quiet --disable-pip-version-check
 install_locked := $(pip) install --require-hashes --only-binary :all:
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo demo-clients test coverage soak models recordings services services-down lint format bench dist docs lock clean
+.PHONY: help serve demo demo-clients test coverage soak models recordings services services-down lint format bench calibrate dist docs lock clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ bench: $(VENV)/.bench ## the figures of docs/performance.md; BENCH="name …" fo
 	@scripts/recordings
 	@$(bin)/python -m scripts.models || echo "Figures with real weights cannot be measured."
 	@$(bin)/python -m bench $(if $(QUICK),--quick) $(BENCH)
+
+calibrate: $(VENV)/.bench recordings ## what the constants of detection stand on, measured anew (docs/explanation/detection.md)
+	@$(bin)/python -m bench.calibrate
 
 dist: $(VENV)/.run ## source archive and wheel, in dist/
 	@rm -rf dist

@@ -87,7 +87,7 @@ class Options(BaseModel):
         500, ge=50, le=10_000, description="A pause of this many milliseconds ends a stretch of speech."
     )
     vad_min_speech_duration_ms: int = Field(
-        100, ge=0, le=10_000, description="Sounds of fewer milliseconds are no speech."
+        50, ge=0, le=10_000, description="Sounds of fewer milliseconds are no speech."
     )
     vad_speech_pad_ms: int = Field(200, ge=0, le=2_000, description="Milliseconds kept before and after speech.")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dictograph.audio.speech import Span, SpeechRules, VadSpeechDetector
+from dictograph.audio.speech import Span, Speech, SpeechRules, VadSpeechDetector
 
 
 class SpeechAccount:
@@ -12,7 +12,7 @@ class SpeechAccount:
 
     def __init__(self, rules: SpeechRules) -> None:
         self._detector = VadSpeechDetector(rules)
-        self._ended: list[Span] = []
+        self._ended: list[Speech] = []
 
     def feed(self, probabilities: Iterable[float]) -> None:
         """Take the probabilities of speech in the next blocks."""
@@ -25,11 +25,11 @@ class SpeechAccount:
         if (speech := self._detector.finish(total)) is not None:
             self._ended.append(speech)
 
-    def within(self, window: Span) -> tuple[Span, ...]:
+    def within(self, window: Span) -> tuple[Speech, ...]:
         """Return the speech in a window, cut at its edges; no window before its end may be asked for afterwards."""
         current = self._detector.current
         known = [*self._ended, current] if current is not None else self._ended
-        cut = (Span(max(speech.start, window.start), min(speech.end, window.end)) for speech in known)
+        cut = (Speech(max(s.start, window.start), min(s.end, window.end), s.certain) for s in known)
         found = tuple(speech for speech in cut if speech.samples > 0)
         self._ended = [speech for speech in self._ended if speech.end > window.end]
         return found

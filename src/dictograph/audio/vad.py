@@ -6,12 +6,16 @@ travels with every request and every answer, so that its process may be replaced
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dictograph.child.frames import Frame
+
+#: The model's two recurrent vectors, h and c.
+Vectors = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 #: Samples in a block; each block gets one probability of speech.
 BLOCK_SAMPLES = 512
@@ -23,7 +27,12 @@ MAX_BLOCKS = 2000
 HIDDEN = 128
 CONTEXT = 64
 
-_STATE_NUMBERS = HIDDEN + HIDDEN + CONTEXT
+#: How often the model hears the audio at once, each time with a state of its own (see `silero`).
+PASSES = 3
+
+#: Where in the state's numbers each part ends: the vectors of every pass, the samples before, the level and the phase.
+_VECTORS = PASSES * 2 * HIDDEN
+_STATE_NUMBERS = _VECTORS + CONTEXT + 2
 _FLOAT = np.dtype("<f4")
 _INT16 = np.dtype("<i2")
 _STATE_BYTES = _STATE_NUMBERS * _FLOAT.itemsize
@@ -34,16 +43,19 @@ MAX_LISTENED = MAX_BLOCKS * _FLOAT.itemsize + _STATE_BYTES
 
 @dataclass(frozen=True, slots=True)
 class VadState:
-    """The state of the detector after a block: h (128), c (128) and the last 64 samples, as float32.
+    """The state of the detector after a block, as float32.
 
-    Raises ValueError when there are not exactly these 320 numbers.
+    It holds two vectors (h and c, 128 numbers each) for every pass, the last 64 samples, the level that the follower
+    of the loudness is at, and the number of the next block within its period. Raises ValueError when there are not
+    exactly as many numbers.
     """
 
     numbers: NDArray[np.float32]
 
     def __post_init__(self) -> None:
         if self.numbers.shape != (_STATE_NUMBERS,):
-            raise ValueError(f"the state of the voice detector is {_STATE_NUMBERS} numbers, not {self.numbers.shape}")
+            expected = f"the state of the voice detector is {_STATE_NUMBERS} numbers"
+            raise ValueError(f"{expected}, not {self.numbers.shape}")
 
     @classmethod
     def fresh(cls) -> VadState:
@@ -51,11 +63,37 @@ class VadState:
         return cls(np.zeros(_STATE_NUMBERS, _FLOAT))
 
     @classmethod
+    def of(cls, vectors: Sequence[Vectors], context: NDArray[np.float32], level: int, phase: int) -> VadState:
+        """Return the state that consists of these parts."""
+        parts = [np.ravel(vector) for pair in vectors for vector in pair]
+        return cls(np.concatenate([*parts, context, np.array([level, phase], _FLOAT)]).astype(_FLOAT, copy=False))
+
+    @classmethod
     def from_bytes(cls, data: bytes) -> VadState:
         return cls(np.frombuffer(data, _FLOAT))
 
     def to_bytes(self) -> bytes:
         return self.numbers.astype(_FLOAT, copy=False).tobytes()
+
+    @property
+    def vectors(self) -> list[Vectors]:
+        """The recurrent vectors of each pass."""
+        shaped = self.numbers[:_VECTORS].reshape(PASSES, 2, 1, 1, HIDDEN)
+        return [(pair[0], pair[1]) for pair in shaped]
+
+    @property
+    def context(self) -> NDArray[np.float32]:
+        """The samples before the next block."""
+        return self.numbers[_VECTORS : _VECTORS + CONTEXT]
+
+    @property
+    def level(self) -> int:
+        return int(self.numbers[-2])
+
+    @property
+    def phase(self) -> int:
+        """The number of the next block, counted from the last multiple of the period."""
+        return int(self.numbers[-1])
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from dictograph.audio import pcm
 from dictograph.audio.decoder_client import Decoded, DecodeLimits, decode
 from dictograph.audio.plan import Planner, Span, quietest_point
 from dictograph.audio.source_file import SourceFile
-from dictograph.audio.speech import SpeechRules
+from dictograph.audio.speech import Speech, SpeechRules
 from dictograph.audio.speech_account import SpeechAccount
 from dictograph.audio.vad_client import VadClient, VadState
 from dictograph.child.fork_server_client import ForkServerClient
@@ -38,7 +38,7 @@ class PipelineWindow:
 
     span: Span
     sha256: str
-    speech: tuple[Span, ...] | None = None
+    speech: tuple[Speech, ...] | None = None
 
     @property
     def start(self) -> float:
@@ -50,10 +50,11 @@ class PipelineWindow:
 
     @property
     def spans(self) -> tuple[tuple[float, float], ...] | None:
-        """The speech, in seconds of the original; None where it was not detected."""
+        """The certain speech, in seconds of the original; None where it was not detected."""
         if self.speech is None:
             return None
-        return tuple((round(one.start / SAMPLE_RATE, 3), round(one.end / SAMPLE_RATE, 3)) for one in self.speech)
+        certain = [one for one in self.speech if one.certain]
+        return tuple((round(one.start / SAMPLE_RATE, 3), round(one.end / SAMPLE_RATE, 3)) for one in certain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +154,13 @@ class AudioPipeline:
     async def _detect_speech(
         self, first: int, blocks: int, state: VadState | None
     ) -> tuple[list[Span], VadState | None]:
-        if not self._vad:
-            return await asyncio.to_thread(self._planner.feed_unheard, blocks), None
         probabilities, state = await self._vad_client.probabilities(self.pcm, first, blocks, state)
         return await asyncio.to_thread(self._take, probabilities), state
 
     def _take(self, probabilities: NDArray[np.float32]) -> list[Span]:
+        """Feed the account of speech, which all jobs have, and the plan, which rests on it only with `vad_filter`."""
         self._account.feed(probabilities.tolist())
-        return self._planner.feed(probabilities)
+        return self._planner.feed(probabilities) if self._vad else self._planner.feed_unheard(len(probabilities))
 
     def _finish(self, samples: int) -> list[Span]:
         self._account.finish(samples)
@@ -172,7 +172,7 @@ class AudioPipeline:
         return PipelineUpdate(windows, seconds if decoded else max(self._hint, seconds), decoded)
 
     def _window(self, span: Span) -> PipelineWindow:
-        speech = self._account.within(span) if self._vad else None
+        speech = self._account.within(span)
         return PipelineWindow(span, pcm.sha256(self.pcm, span.start, span.end), speech)
 
     def _quietest(self, start: int, end: int) -> int:

@@ -34,11 +34,11 @@ class NumberedWindow:
 
     @property
     def spans(self) -> tuple[tuple[float, float], ...] | None:
-        """The speech in it, in seconds from its start; None where it was not detected."""
+        """The certain speech in it, in seconds from its start; None where it was not detected."""
         if self.window.speech is None:
             return None
-        first = self.window.span.start
-        return tuple(((one.start - first) / SAMPLE_RATE, (one.end - first) / SAMPLE_RATE) for one in self.window.speech)
+        first, certain = self.window.span.start, [one for one in self.window.speech if one.certain]
+        return tuple(((one.start - first) / SAMPLE_RATE, (one.end - first) / SAMPLE_RATE) for one in certain)
 
 
 class Planning:

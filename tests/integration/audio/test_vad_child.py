@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from dictograph.audio import silero
-from dictograph.audio.silero import Silero, model_file
+from dictograph.audio.silero import Hearing, Silero, model_file
 from dictograph.audio.vad import BLOCK_SAMPLES, MAX_BLOCKS, Listened, ListenRequest, VadState
 from dictograph.audio.vad_child import Detector
 from dictograph.child.frames import Frame
@@ -30,6 +30,10 @@ def model() -> Silero:
     return Silero(model_file())
 
 
+#: Until here all passes have heard the same.
+_FIRST_RENEWAL = 64
+
+
 def heard(model: Silero, samples: Samples) -> NDArray[np.float32]:
     return model.listen(samples, VadState.fresh())[0]
 
@@ -37,7 +41,7 @@ def heard(model: Silero, samples: Samples) -> NDArray[np.float32]:
 def test_speech_is_told_from_noise(model: Silero, speech: Samples) -> None:
     probabilities = heard(model, speech)
     assert probabilities.max() > 0.95
-    assert probabilities[-50:].max() < 0.3
+    assert probabilities[-50:].max() < 0.5
 
 
 @pytest.mark.parametrize("edges", [[1, 2, 3, 100], [32, 64], [31, 65, 66, 200], list(range(0, 400, 7))])
@@ -66,19 +70,30 @@ def test_a_partial_block_is_filled_with_zeros(model: Silero, speech: Samples) ->
     assert heard(model, speech).tobytes() == heard(model, np.pad(speech, (0, missing))).tobytes()
 
 
-def test_nothing_is_heard_in_nothing(model: Silero) -> None:
+def test_nothing_is_heard_in_nothing(model: Silero, speech: Samples) -> None:
     probabilities, state = model.listen(silence(0), VadState.fresh())
     assert probabilities.shape == (0,)
-    assert state.to_bytes() == VadState.fresh().to_bytes()
+    assert state.phase == 0
+    rest, _ = model.listen(speech, state)
+    assert rest.tobytes() == heard(model, speech).tobytes()
 
 
-def test_the_probabilities_are_those_of_faster_whisper(model: Silero, speech: Samples) -> None:
+def test_the_probabilities_are_those_of_faster_whisper_within_a_period(model: Silero, speech: Samples) -> None:
+    """Up to where the second pass begins anew, and with the silence before that ours has heard."""
     from faster_whisper.vad import get_vad_model
 
-    # A block of zeros at the end, since faster-whisper drops the end of the last block.
-    padded = np.pad(speech, (0, BLOCK_SAMPLES + -len(speech) % BLOCK_SAMPLES))
-    theirs = np.ravel(get_vad_model()(padded.astype(np.float32) / 32768))
-    np.testing.assert_array_equal(heard(model, padded), theirs)
+    hearing = Hearing()
+    ours = speech[: _FIRST_RENEWAL * BLOCK_SAMPLES]
+    ours = ours + noise("pink", -30, len(ours) / 16_000, seed=2)  # nothing is so quiet that it would be lifted
+    silent = hearing.silent_blocks
+
+    def theirs(before: int) -> NDArray[np.float32]:
+        # A block of zeros at the end, since faster-whisper drops the end of the last block.
+        padded = np.pad(ours, (before * BLOCK_SAMPLES, BLOCK_SAMPLES))
+        found = np.ravel(get_vad_model()(padded.astype(np.float32) / 32768))
+        return np.asarray(found[before : before + _FIRST_RENEWAL], np.float32)
+
+    np.testing.assert_allclose(heard(model, ours), np.maximum(theirs(silent), theirs(0)), atol=1e-6)
 
 
 def test_the_process_loads_neither_faster_whisper_nor_what_it_needs() -> None:
@@ -127,5 +142,5 @@ def test_a_request_whose_body_is_not_what_it_says_is_an_error() -> None:
 
 
 def test_a_state_of_another_size_is_an_error() -> None:
-    with pytest.raises(ValueError, match="320 numbers"):
-        VadState.from_bytes(bytes(4 * 319))
+    with pytest.raises(ValueError, match="834 numbers"):
+        VadState.from_bytes(bytes(4 * 833))

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dictograph.audio.speech import NEAR_SAMPLES, PassThroughDetector, Span, SpeechRules, VadSpeechDetector
+from dictograph.audio.speech import PassThroughDetector, Span, Speech, SpeechRules, VadSpeechDetector
 from dictograph.audio.vad import BLOCK_SAMPLES
 from dictograph.job import Options
 
@@ -24,15 +23,19 @@ def blocks(*parts: tuple[float, int]) -> list[float]:
     return [probability for probability, length in parts for _ in range(length)]
 
 
-def find(probabilities: Sequence[float], rules: SpeechRules = RULES, total: int | None = None) -> list[Span]:
+def find(probabilities: Sequence[float], rules: SpeechRules = RULES, total: int | None = None) -> list[Speech]:
     finder = VadSpeechDetector(rules)
-    found: Iterable[Span | None] = [finder.push(probability) for probability in probabilities]
+    found: Iterable[Speech | None] = [finder.push(probability) for probability in probabilities]
     ended = finder.finish(len(probabilities) * BLOCK_SAMPLES if total is None else total)
     return [span for span in [*found, ended] if span is not None]
 
 
-def span(first: int, after: int) -> Span:
-    return Span(first * BLOCK_SAMPLES, after * BLOCK_SAMPLES)
+def span(first: int, after: int, *, certain: bool = True) -> Speech:
+    return Speech(first * BLOCK_SAMPLES, after * BLOCK_SAMPLES, certain)
+
+
+def doubtful(first: int, after: int) -> Speech:
+    return span(first, after, certain=False)
 
 
 def test_speech_is_where_the_probability_is_high() -> None:
@@ -48,74 +51,61 @@ def test_speech_goes_on_between_the_thresholds() -> None:
     assert find(blocks((SURE, 30), (MURMUR, 100), (QUIET, 40))) == [span(0, 130)]
 
 
-def test_a_murmur_alone_is_no_speech() -> None:
-    assert find(blocks((MURMUR, 300))) == []
+def test_a_murmur_below_the_lower_threshold_is_no_speech() -> None:
+    assert find(blocks((0.29, 300))) == []
 
 
-def test_a_pause_is_over_only_above_the_upper_threshold() -> None:
-    assert find(blocks((SURE, 30), (QUIET, 8), (MURMUR, 8), (SURE, 30))) == [span(0, 30), span(46, 76)]
+def test_a_murmur_alone_is_in_doubt_however_long() -> None:
+    assert find(blocks((QUIET, 9), (MURMUR, 300), (QUIET, 30))) == [doubtful(9, 309)]
+
+
+def test_a_murmur_ends_a_pause() -> None:
+    assert find(blocks((SURE, 30), (QUIET, 8), (MURMUR, 8), (SURE, 30))) == [span(0, 76)]
 
 
 def test_too_short_a_sound_is_no_speech() -> None:
-    assert find(blocks((QUIET, 9), (SURE, 3), (QUIET, 30))) == []
-    assert find(blocks((QUIET, 9), (SURE, 4), (QUIET, 30))) == [span(9, 13)]
+    assert find(blocks((QUIET, 9), (SURE, 1), (QUIET, 30))) == []
+    assert find(blocks((QUIET, 9), (SURE, 2), (QUIET, 30))) == [doubtful(9, 11)]
 
 
 def test_a_click_does_not_vouch_for_what_follows() -> None:
-    assert find(blocks((SURE, 1), (QUIET, 20), (WEAK, 8), (QUIET, 20))) == []
+    assert find(blocks((SURE, 1), (QUIET, 20), (WEAK, 8), (QUIET, 20))) == [doubtful(21, 29)]
 
 
-def test_a_sound_barely_above_the_threshold_is_no_speech() -> None:
-    assert find(blocks((QUIET, 9), (WEAK, 12), (QUIET, 30))) == []
+def test_a_sound_barely_above_the_threshold_is_in_doubt() -> None:
+    assert find(blocks((QUIET, 9), (WEAK, 12), (QUIET, 30))) == [doubtful(9, 21)]
 
 
-def test_a_sound_barely_above_the_threshold_is_speech_when_it_lasts() -> None:
-    assert find(blocks((QUIET, 9), (WEAK, 60), (QUIET, 30))) == [span(9, 69)]
+def test_a_sound_barely_above_the_threshold_is_certain_when_it_lasts() -> None:
+    assert find(blocks((QUIET, 9), (WEAK, 90), (QUIET, 30))) == [span(9, 99)]
 
 
-@pytest.mark.parametrize("pause", [SECOND - 5, SECOND])
-def test_weak_speech_soon_after_undoubted_speech_counts(pause: int) -> None:
-    assert find(blocks((SURE, 30), (QUIET, pause), (WEAK, 8), (QUIET, 30))) == [
-        span(0, 30),
-        span(30 + pause, 38 + pause),
+def test_doubt_beside_undoubted_speech_stays_doubt() -> None:
+    pause = 20
+    assert find(blocks((WEAK, 8), (QUIET, pause), (SURE, 30), (QUIET, pause), (WEAK, 8), (QUIET, 30))) == [
+        doubtful(0, 8),
+        span(28, 58),
+        doubtful(78, 86),
     ]
 
 
-def test_weak_speech_soon_before_undoubted_speech_is_its_beginning() -> None:
-    assert find(blocks((QUIET, 9), (WEAK, 8), (QUIET, SECOND), (SURE, 30))) == [span(9, 9 + 8 + SECOND + 30)]
-
-
-def test_speech_in_doubt_is_waited_for() -> None:
+def test_the_current_speech_becomes_certain_by_its_evidence() -> None:
     finder = VadSpeechDetector(RULES)
-    for probability in blocks((QUIET, 9), (WEAK, 8), (QUIET, 30)):
+    certain = []
+    for probability in blocks((QUIET, 2), (SURE, 4)):
         finder.push(probability)
-    assert finder.earliest == 9 * BLOCK_SAMPLES
-    for probability in blocks((QUIET, 10)):
-        finder.push(probability)
-    assert finder.earliest == 57 * BLOCK_SAMPLES
-
-
-def test_weak_speech_far_from_other_speech_does_not_count() -> None:
-    far = NEAR_SAMPLES // BLOCK_SAMPLES + 2
-    assert find(blocks((SURE, 30), (QUIET, far), (WEAK, 8), (QUIET, far), (SURE, 30))) == [
-        span(0, 30),
-        span(30 + far + 8 + far, 60 + far + 8 + far),
-    ]
-
-
-def test_weak_speech_does_not_vouch_for_more_weak_speech() -> None:
-    chain = blocks((SURE, 30), *[(QUIET, 25), (WEAK, 8)] * 5, (QUIET, 30))
-    assert find(chain) == [span(0, 30), span(55, 63)]
+        certain.append(finder.current and finder.current.certain)
+    assert certain == [None, None, None, False, True, True]
 
 
 def test_the_threshold_is_the_jobs_own() -> None:
     murmur = blocks((QUIET, 9), (MURMUR, 60), (QUIET, 30))
     assert find(murmur, SpeechRules.of(Options(vad_threshold=0.3))) == [span(9, 69)]
-    assert find(blocks((0.9, 60)), SpeechRules.of(Options(vad_threshold=0.95))) == []
+    assert find(blocks((0.74, 60)), SpeechRules.of(Options(vad_threshold=0.95))) == []
 
 
 def test_a_high_threshold_asks_for_no_more_evidence() -> None:
-    assert find(blocks((QUIET, 9), (0.92, 6), (QUIET, 30)), SpeechRules.of(Options(vad_threshold=0.9))) == [span(9, 15)]
+    assert find(blocks((QUIET, 9), (0.92, 7), (QUIET, 30)), SpeechRules.of(Options(vad_threshold=0.9))) == [span(9, 16)]
 
 
 def test_the_lower_threshold_stays_above_zero() -> None:
@@ -123,22 +113,23 @@ def test_the_lower_threshold_stays_above_zero() -> None:
 
 
 def test_speech_at_the_end_ends_with_the_audio() -> None:
-    assert find(blocks((QUIET, 9), (SURE, 30)), total=39 * BLOCK_SAMPLES - 100) == [Span(9 * 512, 39 * 512 - 100)]
+    assert find(blocks((QUIET, 9), (SURE, 30)), total=39 * BLOCK_SAMPLES - 100) == [Speech(9 * 512, 39 * 512 - 100)]
     assert find(blocks((SURE, 30), (QUIET, 5))) == [span(0, 30)]
 
 
-def test_a_murmur_does_not_keep_things_undecided() -> None:
+def test_a_sound_that_was_too_short_is_forgotten() -> None:
     finder = VadSpeechDetector(RULES)
-    for probability in blocks((0.5, 1), (MURMUR, 200)):
+    for probability in blocks((SURE, 1), (QUIET, 20)):
         finder.push(probability)
-    assert finder.earliest > 150 * BLOCK_SAMPLES
+    assert finder.current is None
+    assert finder.earliest == 21 * BLOCK_SAMPLES
 
 
 def test_without_detection_everything_is_speech() -> None:
     finder = PassThroughDetector()
     assert [finder.push(0.0) for _ in range(10)] == [None] * 10
     assert finder.current == span(0, 10)
-    assert finder.finish(5000) == Span(0, 5000)
+    assert finder.finish(5000) == Speech(0, 5000)
     assert PassThroughDetector().finish(0) is None
 
 
@@ -155,7 +146,7 @@ def test_spans_are_in_order_and_apart(parts: list[tuple[float, int]]) -> None:
 
 @given(runs)
 def test_what_is_promised_while_listening_comes_true(parts: list[tuple[float, int]]) -> None:
-    """`earliest` and the start of `current` are promises about all that follows."""
+    """`earliest` and the start of `current` are promises about all that follows; what is certain stays so."""
     probabilities = blocks(*parts)
     spans = find(probabilities)
     finder, earliest, ended = VadSpeechDetector(RULES), 0, 0
@@ -164,6 +155,7 @@ def test_what_is_promised_while_listening_comes_true(parts: list[tuple[float, in
         if finder.current is not None:
             assert finder.current.start == spans[ended].start
             assert finder.current.end <= spans[ended].end
+            assert spans[ended].certain or not finder.current.certain
             assert finder.current.start >= earliest
         else:
             assert finder.earliest >= earliest
@@ -175,19 +167,19 @@ def test_what_is_promised_while_listening_comes_true(parts: list[tuple[float, in
 def test_hysteresis_agrees_with_a_plain_account_of_it(levels: list[float], silence_ms: int, speech_ms: int) -> None:
     rules = SpeechRules.of(Options(vad_min_silence_duration_ms=silence_ms, vad_min_speech_duration_ms=speech_ms))
     total = len(levels) * BLOCK_SAMPLES
-    assert find(levels, rules) == [s for s in _plain(levels, rules, total) if s.samples >= rules.min_speech]
+    found = [Span(one.start, one.end) for one in find(levels, rules)]
+    assert found == [s for s in _plain(levels, rules, total) if s.samples >= rules.min_speech]
 
 
 def _plain(levels: Sequence[float], rules: SpeechRules, total: int) -> list[Span]:
-    """Every loud block reaches to the next quiet one; what is closer than the least pause is one."""
+    """Every block that is not quiet is speech; what is closer than the least pause is one."""
     spans: list[Span] = []
     for index, level in enumerate(levels):
-        if level != SURE:
+        if level == QUIET:
             continue
-        quiet = next((i for i in range(index, len(levels)) if levels[i] == QUIET), len(levels))
-        reach = Span(index * BLOCK_SAMPLES, min(quiet * BLOCK_SAMPLES, total))
-        if spans and reach.start - spans[-1].end < rules.min_silence:
-            spans[-1] = Span(spans[-1].start, reach.end)
+        block = Span(index * BLOCK_SAMPLES, min((index + 1) * BLOCK_SAMPLES, total))
+        if spans and block.start - spans[-1].end < rules.min_silence:
+            spans[-1] = Span(spans[-1].start, block.end)
         else:
-            spans.append(reach)
+            spans.append(block)
     return spans

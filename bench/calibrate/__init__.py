@@ -1,0 +1,1 @@
+"""Measure anew what the constants of detection stand on: `make calibrate`."""

@@ -13,16 +13,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from itertools import combinations
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from dictograph.contract import Contract, JobLimits
+from dictograph.languages import languages_in
 
 LOCAL_OWNER = "local"
 
+LanguageCode = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
+
+#: What some options ask of a worker, sorted.
+_FEATURES = ("languages",)
+
 #: The needs of rows that this version supports; "" means nothing beyond what every version supports.
-KNOWN_NEEDS = frozenset({""})
+KNOWN_NEEDS = frozenset(",".join(some) for n in range(len(_FEATURES) + 1) for some in combinations(_FEATURES, n))
 
 
 class JobStatus(StrEnum):
@@ -66,8 +73,18 @@ class Options(BaseModel):
     model: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
         None, description="A model that this service offers (`GET /v1/models`); by default the configured one."
     )
-    language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")] | None = Field(
-        None, description="The language's code (`en`, `de`, …); left out, it is found from the speech."
+    language: Annotated[
+        LanguageCode | Annotated[list[LanguageCode], Field(min_length=1, max_length=20)] | None,
+        BeforeValidator(languages_in),
+    ] = Field(
+        None,
+        description="The language's code (`en`, `de`, …), or several (a list, or `en,de`): the most probable of them. "
+        "Left out, or `auto`, it is found from the speech.",
+    )
+    multilingual: bool = Field(
+        False,
+        description="Find the language of each part of the speech, among those of `language` where it names several; "
+        "segments carry theirs.",
     )
     task: Literal["transcribe", "translate"] = Field(
         "transcribe", description="`translate` gives English, whatever is spoken."
@@ -90,6 +107,18 @@ class Options(BaseModel):
         50, ge=0, le=10_000, description="Sounds of fewer milliseconds are no speech."
     )
     vad_speech_pad_ms: int = Field(200, ge=0, le=2_000, description="Milliseconds kept before and after speech.")
+
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """Return the languages of which one is spoken; empty if it may be any."""
+        named = self.language
+        return () if named is None else (named,) if isinstance(named, str) else tuple(named)
+
+    @property
+    def needs(self) -> str:
+        """Return what a worker must support to honour the options; "" for what every version supports."""
+        asked = {"languages": self.multilingual or len(self.candidates) > 1}
+        return ",".join(feature for feature in _FEATURES if asked[feature])
 
     def normalised(self) -> dict[str, Any]:
         """Return the options as a canonical JSON object: equal requests have equal objects."""

@@ -3,8 +3,9 @@
 It writes a line to `digest.log` in its TMPDIR for every window it transcribes, so that a test can
 count; and reads `digest.json` there, so that a test can make it slow, crash, hang or grow:
 {"delay": seconds per batch, "max_batch": n, "prepare": seconds per window, "languages": [codes],
-"detects": {code: probability}, "detects_in_silence": the same for windows without sound, and lists of
-digests to misbehave on: "crash_on", "hang_on", "grow_on", "raise_on", "kill_parent_on"}
+"detects": {code: probability}, "detects_in_silence": the same for windows without sound, "hears":
+[[probability, code], …] of windows by their loudest sample in tenths of the range, and lists of digests
+to misbehave on: "crash_on", "hang_on", "grow_on", "raise_on", "kill_parent_on"}
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from dictograph.engine.protocol import SAMPLE_RATE, Capabilities, EngineSpec, Window, WindowOptions, WindowResult
 from dictograph.transcript import Segment
@@ -41,6 +44,7 @@ class DigestEngine:
             detects_language="detects" in _behaviour(),
             max_batch=_behaviour().get("max_batch", 4),
             prefetch_batch=int("prepare" in _behaviour()),
+            multilingual="hears" in _behaviour(),
         )
 
     def prepare(self, windows: Sequence[Window]) -> None:
@@ -59,10 +63,17 @@ class DigestEngine:
         time.sleep(behaviour.get("delay", 0))
         with self._log.open("a") as log:
             log.write("".join(text + "\n" for text in texts))
-        return [
-            WindowResult((Segment(0.0, round(len(window.samples) / SAMPLE_RATE, 3), text),))
-            for window, text in zip(windows, texts, strict=True)
-        ]
+        return [_result(window, text, options) for window, text in zip(windows, texts, strict=True)]
+
+
+def _result(window: Window, text: str, options: WindowOptions) -> WindowResult:
+    end, hears = round(len(window.samples) / SAMPLE_RATE, 3), _behaviour().get("hears")
+    if hears is None:
+        return WindowResult((Segment(0.0, end, text),))
+    loudest = int(np.abs(window.samples.astype(np.int32)).max(initial=0))
+    probability, language = hears[min(loudest * 10 // 32_768, len(hears) - 1)]
+    own = language if options.multilingual else None
+    return WindowResult((Segment(0.0, end, text, language=own),), False, language, probability)
 
 
 def _behaviour() -> dict[str, Any]:

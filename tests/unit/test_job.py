@@ -85,8 +85,8 @@ def test_equal_requests_have_equal_options_however_they_are_said() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"language": "English"},
-        {"language": "EN"},
+        {"language": "klingon"},
+        {"language": "e"},
         {"task": "summarise"},
         {"beam_size": 0},
         {"beam_size": 11},
@@ -103,7 +103,7 @@ def test_equal_requests_have_equal_options_however_they_are_said() -> None:
 def test_options_that_cannot_be_are_refused_by_name(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError) as caught:
         Options(**wrong)
-    assert caught.value.errors()[0]["loc"] == tuple(wrong)
+    assert caught.value.errors()[0]["loc"][:1] == tuple(wrong)
 
 
 def test_options_cannot_be_changed() -> None:

@@ -127,9 +127,10 @@ def _json_schema() -> dict[str, Any]:
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of an option in a form. There, null can only be given by leaving the option out."""
+    """Return the schema of an option in a form. There, null can only be given by leaving the option out, and a list
+    only as a string."""
     if "anyOf" not in schema:
         return schema
     rest = {name: value for name, value in schema.items() if name not in ("anyOf", "default")}
-    [kind] = [kind for kind in schema["anyOf"] if kind.get("type") != "null"]
+    kind = next(kind for kind in schema["anyOf"] if kind.get("type") != "null")
     return {**rest, **kind}

@@ -42,6 +42,11 @@ MAX_PAUSE = 2 * SAMPLE_RATE
 #: Where in a full window speech without a pause may be cut: its last 5 s, in samples.
 CUT_RANGE = 5 * SAMPLE_RATE
 
+#: The longest window of a job in several languages, and the pause that begins a new one: so a window seldom holds two
+#: languages (docs/explanation/windows.md).
+MULTILINGUAL_WINDOW = 10 * SAMPLE_RATE
+MULTILINGUAL_PAUSE = SAMPLE_RATE // 2
+
 _FRAME = SAMPLE_RATE * 30 // 1000
 _HOP = SAMPLE_RATE * 10 // 1000
 
@@ -60,7 +65,9 @@ class Planner:
             VadSpeechDetector(SpeechRules.of(options)) if options.vad_filter else PassThroughDetector()
         )
         self._pad = milliseconds(options.vad_speech_pad_ms) if options.vad_filter else 0
-        self._max_pause = max(MAX_PAUSE, 2 * self._pad)
+        several = options.multilingual
+        self._longest = MULTILINGUAL_WINDOW if several else MAX_WINDOW
+        self._max_pause = max(MULTILINGUAL_PAUSE if several else MAX_PAUSE, 2 * self._pad)
         self._quietest = quietest
         self._blocks = 0
         # The window being filled: where it begins, where the last complete speech in it ended (without
@@ -121,7 +128,7 @@ class Planner:
 
     def _keep_to_limit(self, speech_end: int) -> Iterator[Span]:
         """Yield windows that are full, now that the current speech reaches to `speech_end` at least."""
-        while self._start is not None and speech_end > self._start + MAX_WINDOW:
+        while self._start is not None and speech_end > self._start + self._longest:
             if self._spoken_until is None or self._speaking_since is None:
                 yield self._cut(self._start)
             else:
@@ -130,14 +137,14 @@ class Planner:
     def _leave(self, start: int, spoken_until: int, speaking_since: int) -> Span:
         """Close the window before the current speech, which does not fit into it: it begins a new window."""
         middle = (spoken_until + speaking_since) // 2
-        end = min(spoken_until + self._pad, middle, start + MAX_WINDOW)
+        end = min(spoken_until + self._pad, middle, start + self._longest)
         self._start = max(speaking_since - self._pad, middle)
         self._spoken_until = None
         return Span(start, end)
 
     def _cut(self, start: int) -> Span:
         """Cut speech that is longer than a window: it goes on in the next window."""
-        first, last = start + MAX_WINDOW - CUT_RANGE, start + MAX_WINDOW
+        first, last = start + self._longest - CUT_RANGE, start + self._longest
         end = min(max(self._quietest(first, last), first), last)
         self._start = end
         return Span(start, end)
@@ -148,14 +155,14 @@ class Planner:
             return False
         next_start = self._finder.earliest
         pause = next_start - self._spoken_until
-        full = next_start >= self._start + MAX_WINDOW
+        full = next_start >= self._start + self._longest
         return pause > self._max_pause or (full and pause >= 2 * self._pad)
 
     def _close(self, limit: int) -> Span:
         """End the window after its speech; the padding is cut at the limits."""
         assert self._start is not None
         assert self._spoken_until is not None
-        window = Span(self._start, min(self._spoken_until + self._pad, self._start + MAX_WINDOW, limit))
+        window = Span(self._start, min(self._spoken_until + self._pad, self._start + self._longest, limit))
         self._start, self._spoken_until = None, None
         return window
 

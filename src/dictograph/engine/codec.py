@@ -49,7 +49,8 @@ def spec_from_dict(shape: Mapping[str, Any]) -> EngineSpec:
 
 def options_from_dict(shape: Mapping[str, Any]) -> WindowOptions:
     """Return the options of a batch from their JSON object."""
-    return WindowOptions(**shape)
+    language = shape.get("language")
+    return WindowOptions(**{**shape, "language": tuple(language) if isinstance(language, list) else language})
 
 
 def capabilities_as_dict(capabilities: Capabilities) -> dict[str, Any]:

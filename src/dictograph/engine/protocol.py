@@ -67,9 +67,14 @@ class WindowResult:
 
 @dataclass(frozen=True, slots=True)
 class WindowOptions:
-    """The part of a job's frozen options that an engine needs, under the same names. Equal ones may share a batch."""
+    """The part of a job's frozen options that an engine needs, under the same names. Equal ones may share a batch.
 
-    language: str | None = None
+    `language` is the one to read a window in. Only with `multilingual`, which an engine gets only if its capabilities
+    have it, there may be several or none: the window's own language is then found among them, or among all.
+    """
+
+    language: str | tuple[str, ...] | None = None
+    multilingual: bool = False
     task: str = "transcribe"
     prompt: str | None = None
     hotwords: str | None = None
@@ -82,6 +87,7 @@ class Capabilities:
     """What an engine with its model can do. `languages` are codes; `detects_language` says whether
     `detect` is called when the client named none (else the only language is taken). `ignored`
     are the names of options that make no difference to it: a job that sets one deserves a warning.
+    `multilingual`: it can find the language of each window, and says so in each result.
     `prepares` above 0 says that it has a method `prepare`, and that windows given to it so many at a time
     before they are transcribed together cost no more than so."""
 
@@ -92,6 +98,7 @@ class Capabilities:
     max_batch: int = 1
     ignored: frozenset[str] = frozenset()
     prefetch_batch: int = 0
+    multilingual: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from dictograph.engine.segments import TimedWord, group, text_of
 from dictograph.engine.whisper_echo import echoes
 from dictograph.engine.whisper_fallback import DecodeResult
 from dictograph.engine.whisper_invented import spoken_only
+from dictograph.engine.whisper_languages import Heard, candidates_of, each_in_its_own, most_probable, with_language
 from dictograph.engine.whisper_model import Decoding, Model, Speech
 from dictograph.engine.whisper_reader import Reader, Reading
 from dictograph.engine.whisper_second_reading import SecondReading
@@ -59,6 +60,7 @@ class WhisperEngine:
             tasks=frozenset({"transcribe", "translate"} if translates else {"transcribe"}),
             words=True,
             detects_language=self._model.multilingual,
+            multilingual=self._model.multilingual,
             prefetch_batch=0 if self._model.on_gpu else self._model.decoders,  # there, windows are encoded together
         )
 
@@ -80,17 +82,37 @@ class WhisperEngine:
         self._slicer.prepare([window for window in windows if audible(window.samples)])
 
     def transcribe(self, windows: Sequence[Window], options: WindowOptions) -> list[WindowResult]:
-        """Return a result for each window. Raises UnsupportedByEngine for a language or task that the model lacks."""
+        """Return a result for each window. Raises UnsupportedByEngine for a language or task that the model lacks.
+
+        Each says which language was heard in its window, and with `multilingual` was read in that one.
+        """
+        with_sound = [window for window in windows if audible(window.samples)]
+        heard = self._heard(with_sound, options)
+        if options.multilingual:
+            read = each_in_its_own(with_sound, heard, options, self._transcribe)
+        else:
+            read = self._transcribe(with_sound, options)
+        told = iter(map(with_language, read, heard) if heard else read)
+        return [next(told) if audible(window.samples) else WindowResult() for window in windows]
+
+    def _heard(self, windows: Sequence[Window], options: WindowOptions) -> list[Heard]:
+        """Return the language of each window, or nothing where the model knows only one. Their encodings are kept."""
+        if not self._model.multilingual:
+            return []
+        among = candidates_of(options) if options.multilingual else ()
+        return [most_probable(probabilities, among) for probabilities in self.detect(windows)]
+
+    def _transcribe(self, windows: Sequence[Window], options: WindowOptions) -> list[WindowResult]:
+        """Return a result for each window, all of which have sound and are read in one language."""
         speech = self._speech(options)
         # Chance must not depend on what else is in a batch, nor touch anything beside its window.
         at_most = 1 if options.temperature > 0 else None
-        with_sound = [window for window in windows if audible(window.samples)]
-        results = iter(self._batches.run(lambda part: self._batch(part, speech, options), with_sound, at_most))
-        return [next(results) if audible(window.samples) else WindowResult() for window in windows]
+        return self._batches.run(lambda part: self._batch(part, speech, options), windows, at_most)
 
     def _speech(self, options: WindowOptions) -> Speech:
         capabilities = self._capabilities
-        language = options.language or ("en" if not capabilities.detects_language else None)
+        named = options.language if isinstance(options.language, str) else None
+        language = named or ("en" if not capabilities.detects_language else None)
         if language not in capabilities.languages:
             wanted = f"the language {language!r}" if language else "speech whose language has not been decided"
             raise UnsupportedByEngine(f"The Whisper model {self._name} cannot transcribe {wanted}.")

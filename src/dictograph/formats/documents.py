@@ -85,7 +85,7 @@ def document(
 def _segment(index: int, segment: Segment) -> dict[str, Any]:
     del index
     shape: dict[str, Any] = {"start": segment.start, "end": segment.end, "text": encodable(segment.text.strip())}
-    return shape | _own_words(segment)
+    return shape | _where_known(segment) | _own_words(segment)
 
 
 def _verbose_segment(index: int, segment: Segment) -> dict[str, Any]:
@@ -101,7 +101,13 @@ def _verbose_segment(index: int, segment: Segment) -> dict[str, Any]:
         "compression_ratio": segment.compression_ratio,
         "no_speech_prob": segment.no_speech_prob,
     }
-    return shape | _own_words(segment)
+    return shape | _where_known(segment) | _own_words(segment)
+
+
+def _where_known(segment: Segment) -> dict[str, Any]:
+    """Return the fields that only some jobs' segments have."""
+    fields = {"language": segment.language, "channel": segment.channel}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _own_words(segment: Segment) -> dict[str, Any]:

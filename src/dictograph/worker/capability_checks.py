@@ -13,17 +13,19 @@ def refuse_unable(options: Options, capabilities: Capabilities, engine: EngineSp
     name = f"engine {engine.name}" + (f" with model {engine.model}" if engine.model else "")
     if options.task not in capabilities.tasks:
         raise UnsupportedByEngine(f"The {name} cannot do the task {options.task!r}.")
-    if options.language is not None and options.language not in capabilities.languages:
-        raise UnsupportedByEngine(f"The {name} does not know the language {options.language!r}.")
-    if options.language is None and not capabilities.detects_language and len(capabilities.languages) != 1:
+    for language in options.candidates:
+        if language not in capabilities.languages:
+            raise UnsupportedByEngine(f"The {name} does not know the language {language!r}.")
+    if len(options.candidates) != 1 and not capabilities.detects_language and len(capabilities.languages) != 1:
         known = ", ".join(sorted(capabilities.languages))
         raise UnsupportedByEngine(f"The {name} cannot tell languages apart: name the language of the speech ({known}).")
 
 
 def ignored_options(options: Options, capabilities: Capabilities, engine: str) -> list[JobWarning]:
     """Return a warning for each option that the client set and the engine does not use."""
+    unable = frozenset() if capabilities.multilingual else frozenset({"multilingual"})
     return [
         JobWarning("option_ignored", f"The engine {engine} makes no use of the option {name}.")
-        for name in sorted(capabilities.ignored)
+        for name in sorted(capabilities.ignored | unable)
         if getattr(options, name) != Options.model_fields[name].default
     ]

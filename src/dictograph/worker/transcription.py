@@ -24,11 +24,14 @@ from dictograph.job import Job, Lease
 from dictograph.runtime.crash import CrashPoints, Point
 from dictograph.store.database import Database
 from dictograph.store.jobs import progress
+from dictograph.store.jobs.progress import StoredWindow
 from dictograph.store.jobs.read import any_text
+from dictograph.store.jobs.read import windows as stored_windows
 from dictograph.worker.audio_pipeline import AudioPipeline
 from dictograph.worker.batching.engine_dispatcher import EngineDispatcher
 from dictograph.worker.batching.job_queue import Detect, JobQueue, WindowRequest
 from dictograph.worker.capability_checks import ignored_options, refuse_unable
+from dictograph.worker.language_account import SURE, LanguageAccount, uncertain
 from dictograph.worker.planning import NumberedWindow, Planning
 from dictograph.worker.speech_accounting import SpeechAccount, SpeechAccounts, no_words
 
@@ -53,6 +56,9 @@ _AHEAD = 16
 #: The same before the first commit: the first text should have the processor to itself.
 _AHEAD_AT_FIRST = 6
 
+#: How many windows of an earlier attempt are read at once.
+_PAGE = 64
+
 
 class Transcription:
     """Transcribes one job in one attempt."""
@@ -75,6 +81,8 @@ class Transcription:
         self._crash = crash
         self._on_commit = on_commit
         self._language = job.language
+        self._multilingual = False
+        self._account: LanguageAccount | None = None
         self._in_flight: deque[tuple[NumberedWindow, asyncio.Future[WindowResult]]] = deque()
         self._sent = asyncio.Event()
         self._fed = False
@@ -88,9 +96,11 @@ class Transcription:
         try:
             capabilities = await self._dispatcher.capabilities()
             refuse_unable(self._job.options, capabilities, self._dispatcher.spec)
+            self._multilingual = self._job.options.multilingual and capabilities.multilingual
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._feed(job_queue, capabilities))
                 tasks.create_task(self._commit(job_queue, max(_AHEAD, _BATCHES_AHEAD * capabilities.max_batch)))
+            await self._conclude_language()
         except BaseExceptionGroup as group:
             raise _first(group) from None
         finally:
@@ -137,20 +147,25 @@ class Transcription:
     async def _decide_language(
         self, job_queue: JobQueue, capabilities: Capabilities, opening: Sequence[NumberedWindow]
     ) -> None:
-        language, probability = self._job.options.language, None
+        named, warnings = self._job.options.candidates, []
         if self._must_detect(capabilities):
             language, probability = await self._detect(job_queue, opening)
-        elif language is None:
-            (language,) = capabilities.languages
+            if probability < SURE and not self._multilingual:
+                warnings.append(uncertain(language, probability).as_dict())
+        else:
+            (language,), probability = named or capabilities.languages, None
         self._language = language
-        await self._database.write(lambda c: progress.freeze_language(c, self._lease, language, probability))
+        await self._database.write(lambda c: progress.freeze_language(c, self._lease, language, probability, warnings))
         self._crash.reach(Point.LANGUAGE_FROZEN)
 
     def _must_detect(self, capabilities: Capabilities) -> bool:
-        return self._job.options.language is None and capabilities.detects_language
+        return len(self._job.options.candidates) != 1 and capabilities.detects_language
 
     async def _detect(self, job_queue: JobQueue, opening: Sequence[NumberedWindow]) -> tuple[str, float]:
-        """Return the most probable language of the opening windows, weighted by their length, and its probability."""
+        """Return the most probable language of the opening windows, weighted by their length, and its probability.
+
+        Where the job names several, both are among these.
+        """
         sums: defaultdict[str, float] = defaultdict(float)
         seconds = 0.0
         for windows in (opening[:_FIRST_TRY], opening[_FIRST_TRY:]):
@@ -161,10 +176,11 @@ class Transcription:
                     f"The engine {name} named no language for the speech: this is a fault of the engine."
                 )
             seconds += sum(window.seconds for window in windows)
+            whole = sum(sums.values()) if self._job.options.candidates else seconds
             language = max(sorted(sums), key=sums.__getitem__)
-            if sums[language] > _SURE * seconds:
+            if sums[language] > _SURE * whole:
                 break
-        return language, round(sums[language] / seconds, 4)
+        return language, round(sums[language] / whole, 4) if whole else 0.0
 
     async def _weigh(
         self, job_queue: JobQueue, windows: Sequence[NumberedWindow], sums: defaultdict[str, float]
@@ -175,8 +191,10 @@ class Transcription:
             probabilities = await answer
             self._dispatcher.queue.let_go(job_queue)
             assert isinstance(probabilities, dict)
+            among = self._job.options.candidates or probabilities
             for language, probability in probabilities.items():
-                sums[language] += probability * window.seconds
+                if language in among:
+                    sums[language] += probability * window.seconds
 
     async def _send_all(
         self,
@@ -208,7 +226,8 @@ class Transcription:
 
     def _window_options(self) -> WindowOptions:
         asked = {field.name: getattr(self._job.options, field.name) for field in fields(WindowOptions)}
-        return WindowOptions(**asked | {"language": self._language})
+        language = (self._job.options.candidates or None) if self._multilingual else self._language
+        return WindowOptions(**asked | {"language": language, "multilingual": self._multilingual})
 
     # --- the committer
 
@@ -256,8 +275,37 @@ class Transcription:
             progress.commit_windows(connection, self._lease, stored, speech, warnings)
             self._crash.reach(Point.WINDOW_COMMITTING)
 
+        account = await self._opened_account()
         await self._database.write(commit)
         self._crash.reach(Point.WINDOW_COMMITTED)
+        for (window, _), (_, shape) in zip(results, stored, strict=True):
+            account.add(window.window.start, window.window.end, shape)
+
+    # --- the account of languages
+
+    async def _opened_account(self) -> LanguageAccount:
+        """Return the account of languages, begun with the windows that earlier attempts have committed."""
+        if self._account is None:
+            self._account = account = LanguageAccount(None if self._multilingual else self._language)
+            done = 0
+            while done < self._job.windows_done:
+                page = await self._database.read(self._page_from(done))
+                for window in page:
+                    account.add(window.start, window.end, window.result or {})
+                done += max(len(page), 1)
+        return self._account
+
+    def _page_from(self, first: int) -> Callable[[Connection], list[StoredWindow]]:
+        limit = min(_PAGE, self._job.windows_done - first)
+        return lambda connection: stored_windows(connection, self._job.id, first - 1, limit)
+
+    async def _conclude_language(self) -> None:
+        """Record what the windows say about the language. A resumed attempt comes to the same."""
+        account = await self._opened_account()
+        most = account.most_spoken if self._multilingual else None
+        warnings = [warning.as_dict() for warning in account.warnings()]
+        if warnings or most is not None:
+            await self._database.write(lambda c: progress.conclude_language(c, self._lease, most, warnings))
 
 
 def _mark_retrieved(future: asyncio.Future[Any]) -> None:

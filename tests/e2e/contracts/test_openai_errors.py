@@ -66,7 +66,7 @@ def error_of(answer: requests.Response) -> dict[str, Any]:
         ({"timestamp_granularities[]": "letter", "response_format": "verbose_json"}, "timestamp_granularities[]"),
         ({"include[]": "logprobs"}, "include[]"),
         ({"known_speaker_names[]": "Ada"}, "known_speaker_names[]"),
-        ({"languages[]": ["de", "en"]}, "languages[]"),
+        ({"languages[]": ["de", "klingon"]}, "languages[]"),
         ({"language": "klingon"}, "language"),
         ({"temperature": "hot"}, "temperature"),
         ({"temperature": "1.5"}, "temperature"),

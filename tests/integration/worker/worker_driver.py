@@ -40,9 +40,9 @@ async def application(folder: Path, **settings: Any) -> AsyncIterator[Applicatio
         yield opened
 
 
-async def upload(opened: Application, file: Path) -> Job:
+async def upload(opened: Application, file: Path, order: JobRequest = PLAIN) -> Job:
     with file.open("rb") as data:
-        return (await opened.services.intake.upload(PLAIN, file.name, data)).job
+        return (await opened.services.intake.upload(order, file.name, data)).job
 
 
 async def until(query: Callable[[], Awaitable[object]], seconds: float = 30) -> None:

@@ -13,7 +13,7 @@ from dictograph.errors import InvalidOption
 from dictograph.formats import FORMATS, Format
 from dictograph.formats.subtitle_rules import AskedRules
 from dictograph.formats.whisper_shapes import whisper_json
-from dictograph.languages import language_code
+from dictograph.languages import is_to_be_found, language_code, languages_in
 
 
 def _given(value: object) -> object:
@@ -59,15 +59,15 @@ def options_in(asked: AsrQuery) -> Mapping[str, Any]:
     if asked.initial_prompt:
         options["prompt"] = asked.initial_prompt
     if asked.language:
-        options["language"] = _code(asked.language)
+        options["language"] = _languages(asked.language)
     return options
 
 
-def _code(given: str) -> str:
-    code = language_code(given)
-    if code is None:
-        raise InvalidOption(f"There is no language {given[:50]!r}; give its code, as `en`.", param="language")
-    return code
+def _languages(given: str) -> object:
+    for one in given.split(","):
+        if language_code(one) is None and not is_to_be_found(one):
+            raise InvalidOption(f"There is no language {one[:50]!r}; give its code, as `en`.", param="language")
+    return languages_in(given)
 
 
 @dataclass(frozen=True, slots=True)

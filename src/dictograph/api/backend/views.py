@@ -61,7 +61,7 @@ def job_shape(job: Job, text: str | None, base: str, segments: Iterable[Segment]
         "url": _address(job, base),
         "description": job.description,
         "whisper_model": job.options.model or (job.frozen.model if job.frozen else None),
-        "language": job.language or job.options.language,
+        "language": job.language or (job.options.candidates[0] if len(job.options.candidates) == 1 else None),
         "language_probability": job.language_probability,
         "duration": job.duration,
         "progress": percent(job),

@@ -12,7 +12,7 @@ from dictograph.api.openai.errors import UnsupportedValue
 from dictograph.api.openai.response_formats import RESPONSE_FORMATS, ResponseFormat
 from dictograph.errors import InvalidOption, RequestError
 from dictograph.formats.subtitle_rules import AskedRules, SubtitleRules, read_rules
-from dictograph.languages import language_code
+from dictograph.languages import is_to_be_found, language_code, languages_in
 
 Task = Literal["transcribe", "translate"]
 Values = Mapping[str, Sequence[str]]
@@ -135,23 +135,18 @@ def _granularities(values: Values, response_format: str) -> Sequence[str]:
     return given
 
 
-def _language(fields: Mapping[str, str], values: Values) -> dict[str, str]:
-    several = _list(values, "languages")
-    if len(several) > 1:
-        raise UnsupportedValue(
-            "`languages[]` cannot name several: give one, or none, and it is found from the speech.",
-            param="languages[]",
-        )
-    given = fields.get("language", several[0] if several else None)
-    if given is None:
-        return {}
-    code = language_code(given)
-    if code is None:
-        raise RequestError(
-            f"Invalid language {given[:50]!r}. Give its code in ISO 639-1, as `en`, or its English name.",
-            param="language",
-        )
-    return {"language": code}
+def _language(fields: Mapping[str, str], values: Values) -> dict[str, Any]:
+    """Return the language, or several of which the most probable one is taken; nothing where it is to be found."""
+    named = [fields["language"]] if "language" in fields else _list(values, "languages")
+    given = [one for part in named for one in part.split(",")]
+    for one in given:
+        if language_code(one) is None and not is_to_be_found(one):
+            raise RequestError(
+                f"Invalid language {one[:50]!r}. Give its code in ISO 639-1, as `en`, or its English name.",
+                param="language" if "language" in fields else "languages[]",
+            )
+    language = languages_in(given)
+    return {} if language is None else {"language": language}
 
 
 def _strategy(fields: Mapping[str, str]) -> dict[str, Any]:

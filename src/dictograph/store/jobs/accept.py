@@ -77,7 +77,7 @@ def first_values(new: NewJob, now: float) -> dict[str, Any]:
         "alone": False,
         "claim_engine": new.options.engine,
         "claim_model": new.options.model or "",
-        "claim_needs": new.needs,
+        "claim_needs": new.needs or new.options.needs,
         "audio_name": audio.name if audio else None,
         "audio_sha256": audio.sha256 if audio else None,
         "audio_size": audio.size if audio else None,

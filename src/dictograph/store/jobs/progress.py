@@ -87,10 +87,38 @@ def freeze_engine(conn: Connection, lease: Lease, frozen: FrozenEngine, warnings
     events.append(conn, lease.job_id, first, [("engine", data), *_as_events(fresh)])
 
 
-def freeze_language(conn: Connection, lease: Lease, language: str | None, probability: float | None) -> None:
+def freeze_language(
+    conn: Connection,
+    lease: Lease,
+    language: str | None,
+    probability: float | None,
+    warnings: Sequence[WarningDict] = (),
+) -> None:
     """Fix the language for all windows; None when it cannot be detected."""
-    first = fence(conn, lease, 1, language=language, language_probability=probability)
-    events.append(conn, lease.job_id, first, [("language", {"language": language, "probability": probability})])
+    fresh, grown = _new_warnings(conn, lease, warnings)
+    first = fence(conn, lease, 1 + len(fresh), language=language, language_probability=probability, **grown)
+    data = {"language": language, "probability": probability}
+    events.append(conn, lease.job_id, first, [("language", data), *_as_events(fresh)])
+
+
+def conclude_language(
+    conn: Connection, lease: Lease, most_spoken: tuple[str, float] | None, warnings: Sequence[WarningDict]
+) -> None:
+    """Record what all windows together say about the job's language: what is spoken most, where it is known, and
+    warnings. Done again, it changes nothing."""
+    fresh, grown = _new_warnings(conn, lease, warnings)
+    data: list[tuple[str, WarningDict]] = _as_events(fresh)
+    if most_spoken is not None and most_spoken != _language(conn, lease):
+        language, probability = most_spoken
+        grown |= {"language": language, "language_probability": probability}
+        data.insert(0, ("language", {"language": language, "probability": probability}))
+    if data:
+        events.append(conn, lease.job_id, fence(conn, lease, len(data), **grown), data)
+
+
+def _language(conn: Connection, lease: Lease) -> tuple[str | None, float | None]:
+    row = conn.execute(select(job.c.language, job.c.language_probability).where(job.c.id == lease.job_id)).one()
+    return row.language, row.language_probability
 
 
 def warn(conn: Connection, lease: Lease, warnings: Sequence[WarningDict]) -> None:

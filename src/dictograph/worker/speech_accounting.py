@@ -71,8 +71,8 @@ class SpeechAccounts:
     def _warning(self, part: TimeSpan) -> JobWarning | None:
         self._named += 1
         if self._named > MOST_NAMED:
-            return JobWarning(_CODE, _MORE, part[0]) if self._named == MOST_NAMED + 1 else None
-        return JobWarning(_CODE, _MESSAGE, *part)
+            return JobWarning("speech_without_words", _MORE, part[0]) if self._named == MOST_NAMED + 1 else None
+        return JobWarning("speech_without_words", _MESSAGE, *part)
 
 
 def _word_times(segments: Iterable[Segment]) -> list[TimeSpan]:

@@ -328,6 +328,9 @@ def test_an_option_that_the_engine_cannot_heed_is_a_warning(folder: Path) -> Non
             with write_noise(folder / "a.wav", 3, 1).open("rb") as data:
                 accepted = await opened.services.intake.upload(order, "a.wav", data)
             job = await ended(opened, accepted.job)
-            assert [(w["code"], "hotwords" in w["message"]) for w in job.warnings] == [("option_ignored", True)]
+            assert [(w["code"], "hotwords" in w["message"]) for w in job.warnings] == [
+                ("option_ignored", True),
+                ("no_words_found", False),
+            ]
 
     asyncio.run(test())

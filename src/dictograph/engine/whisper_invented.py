@@ -18,9 +18,10 @@ _NEAR_S = 0.5
 def spoken_only(reading: Reading, spans: Sequence[TimeSpan] | None) -> Reading:
     """Return the reading without the doubtful answers of which most words stand outside of the speech.
 
-    Without knowledge of the speech (None) it is returned as it is.
+    It is returned as it is where nothing is known of the speech (None), and where none is certain: there the detector
+    leaves the judgement to Whisper's own figures.
     """
-    if spans is None or all(result.avg_logprob >= _SURE_LOGPROB for result in reading.results):
+    if not spans or all(result.avg_logprob >= _SURE_LOGPROB for result in reading.results):
         return reading
     near: dict[int, list[bool]] = {}
     for word, result in zip(reading.words, reading.results, strict=True):

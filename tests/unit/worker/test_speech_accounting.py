@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dictograph.audio.speech import Span
+from dictograph.audio.speech import Span, Speech
 from dictograph.engine.protocol import SAMPLE_RATE, WindowResult
 from dictograph.transcript import Segment, Word
 from dictograph.worker.audio_pipeline import PipelineWindow
@@ -11,7 +11,7 @@ from dictograph.worker.speech_accounting import MOST_NAMED, SpeechAccount, Speec
 
 
 def _window(start: float, *speech: tuple[float, float]) -> NumberedWindow:
-    spans = tuple(Span(round(a * SAMPLE_RATE), round(b * SAMPLE_RATE)) for a, b in speech)
+    spans = tuple(Speech(round(a * SAMPLE_RATE), round(b * SAMPLE_RATE)) for a, b in speech)
     return NumberedWindow(
         0, PipelineWindow(Span(round(start * SAMPLE_RATE), round((start + 30) * SAMPLE_RATE)), "", spans)
     )

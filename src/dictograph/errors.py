@@ -13,6 +13,7 @@ DictographError
 │   ├── SourceChanged            ├── FetchTimeout           └── FetchFailed
 ├── DecodeError                  the bytes cannot be turned into samples (stage DECODE)
 │   ├── UnsupportedFormat        ├── NoAudioStream          ├── CorruptAudio
+│   ├── NoSuchTrack              ├── NoSuchChannel          ├── TooManyChannels
 │   ├── AudioTooLong             ├── DecoderCrashed         ├── DecoderTimeout
 │   ├── DecoderOutOfMemory       ├── DecoderLost            ├── ListenerFailed
 │   └── SandboxUnavailable
@@ -281,6 +282,24 @@ class NoAudioStream(DecodeError):
     """The file is readable but holds no audio."""
 
     code = "no_audio_stream"
+
+
+class NoSuchTrack(DecodeError):
+    """The file has no audio track of the number or language that was asked for."""
+
+    code = "no_such_track"
+
+
+class NoSuchChannel(DecodeError):
+    """The audio has no channel of the number that was asked for."""
+
+    code = "no_such_channel"
+
+
+class TooManyChannels(DecodeError):
+    """The file has more channels or tracks than can be transcribed side by side."""
+
+    code = "too_many_channels"
 
 
 class CorruptAudio(DecodeError):

@@ -25,8 +25,8 @@ LOCAL_OWNER = "local"
 
 LanguageCode = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
 
-#: What some options ask of a worker, sorted.
-_FEATURES = ("languages",)
+#: What some options ask of a worker, sorted: that it knows how to choose tracks and channels, and among languages.
+_FEATURES = ("channels", "languages")
 
 #: The needs of rows that this version supports; "" means nothing beyond what every version supports.
 KNOWN_NEEDS = frozenset(",".join(some) for n in range(len(_FEATURES) + 1) for some in combinations(_FEATURES, n))
@@ -86,6 +86,17 @@ class Options(BaseModel):
         description="Find the language of each part of the speech, among those of `language` where it names several; "
         "segments carry theirs.",
     )
+    track: Annotated[str, StringConstraints(pattern=r"^([1-9][0-9]{0,2}|[a-z]{2,3}|each)$")] | None = Field(
+        None,
+        description="Of a file with several audio tracks: the number of one (`1` is the first audio track), its "
+        "language (`en`), `all` (mixed), or `each` (side by side, segments carry the number as `channel`); left out, "
+        "the best one that has sound is taken.",
+    )
+    channels: Literal["mix", "split", "left", "right", "1", "2", "3", "4", "5", "6", "7", "8"] = Field(
+        "mix",
+        description="What is read of a track with several channels: their `mix`, one of them, or with `split` each by "
+        "itself (segments carry `channel`), as calls with a channel for each party need it.",
+    )
     task: Literal["transcribe", "translate"] = Field(
         "transcribe", description="`translate` gives English, whatever is spoken."
     )
@@ -117,7 +128,10 @@ class Options(BaseModel):
     @property
     def needs(self) -> str:
         """Return what a worker must support to honour the options; "" for what every version supports."""
-        asked = {"languages": self.multilingual or len(self.candidates) > 1}
+        asked = {
+            "channels": self.track is not None or self.channels != "mix",
+            "languages": self.multilingual or len(self.candidates) > 1,
+        }
         return ",".join(feature for feature in _FEATURES if asked[feature])
 
     def normalised(self) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def handle(request: Frame) -> Iterator[Frame]:
         case "silence":
             return
         case _:
-            yield from _talk(word, request.header["pcm_fd"])
+            yield from _talk(word, request.header["pcm_fds"][0])
 
 
 def _talk(word: str, pcm: int) -> Iterator[Frame]:

@@ -161,7 +161,7 @@ def handle(request: Frame) -> Iterator[Frame]:
     came = {}
     for attempt, argument in json.loads(os.pread(request.header["source_fd"], 2**16, 0)):
         try:
-            given = argument.replace("{pcm}", str(request.header["pcm_fd"]))
+            given = argument.replace("{pcm}", str(request.header["pcm_fds"][0]))
             came[f"{attempt} {argument}".strip()] = f"DONE: {ATTEMPTS[attempt](given)!r}"
         except (OSError, MemoryError, RuntimeError) as error:  # the last is Python's for a thread that cannot start
             came[f"{attempt} {argument}".strip()] = f"refused: {error!r}"

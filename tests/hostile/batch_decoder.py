@@ -19,7 +19,7 @@ def handle(request: Frame) -> Iterator[Frame]:
         return
     for descriptor in (_SOURCE, _PCM):
         os.lseek(descriptor, 0, os.SEEK_SET)
-    copies = {"source_fd": os.dup(_SOURCE), "pcm_fd": os.dup(_PCM)}
+    copies = {"source_fd": os.dup(_SOURCE), "pcm_fds": [os.dup(_PCM)]}
     yield from decoder_child.handle(Frame({**request.header, **copies}))
 
 

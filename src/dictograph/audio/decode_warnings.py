@@ -41,6 +41,7 @@ class WarningCollector:
 
     def __init__(self) -> None:
         self._damage, self._gaps, self._overlaps, self._jumps = _Ranges(), _Ranges(), _Ranges(), _Ranges()
+        self._cancelled = _Ranges()
         self._open_since: int | None = None
 
     @property
@@ -74,6 +75,10 @@ class WarningCollector:
         """Record that the time stamps jumped here, and were ignored."""
         self._jumps.add(position, position)
 
+    def cancelled(self, start: int, end: int) -> None:
+        """Record that the two channels cancel each other between two positions, and only the left one is read."""
+        self._cancelled.add(start, end)
+
     def finish(self, samples: int, missing: str | None, *, unread: int = 0, more: bool = False) -> list[JobWarning]:
         """Return all warnings of a file of `samples`.
 
@@ -100,6 +105,12 @@ class WarningCollector:
                 "timestamps_ignored",
                 "The file's clock jumps at {start}; the audio was taken to go on without a gap.",
                 "The file's clock jumps in {count} further places.",
+            ),
+            *self._cancelled.job_warnings(
+                "channels_cancel",
+                "The two channels cancel each other between {start} and {end}: one of them is inverted. There only the "
+                "left one was read.",
+                "The two channels cancel each other in {count} further places.",
             ),
         ]
         if missing is None and self.damaged:

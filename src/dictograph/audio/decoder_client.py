@@ -8,13 +8,14 @@ import math
 import os
 import signal
 import time
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from dictograph.audio.pcm import SAMPLE_BYTES
 from dictograph.audio.source_file import SourceFile
+from dictograph.audio.tracks.selection import MAX_MIXED, Selection
 from dictograph.child.fork_server_client import ForkServerClient, can_fork
 from dictograph.child.frames import SMALL_HEADER, Frame, Largest
 from dictograph.child.pipes import variables
@@ -40,9 +41,12 @@ from dictograph.errors import (
     DecoderTimeout,
     DictographError,
     NoAudioStream,
+    NoSuchChannel,
+    NoSuchTrack,
     SandboxUnavailable,
     StorageFull,
     StorageUnavailable,
+    TooManyChannels,
     UnsupportedFormat,
 )
 from dictograph.runtime.disk import FULL, check_room
@@ -52,7 +56,10 @@ _MODULE = "dictograph.audio.decoder_child"
 
 _BY_CODE: dict[str, type[DictographError]] = {
     kind.code: kind
-    for kind in (UnsupportedFormat, NoAudioStream, CorruptAudio, AudioTooLong, StorageFull, SandboxUnavailable)
+    for kind in (
+        *(UnsupportedFormat, NoAudioStream, NoSuchTrack, NoSuchChannel, TooManyChannels, CorruptAudio),
+        *(AudioTooLong, StorageFull, SandboxUnavailable),
+    )
 }
 
 #: How much of a file's name the decoder gets to see, from its end.
@@ -87,24 +94,30 @@ class DecodeLimits:
 
 @dataclass(frozen=True, slots=True)
 class DecodeProgress:
-    """The number of samples in the file so far. `duration_hint` is the whole length in seconds as the file states it.
+    """The number of samples in each file so far. `duration_hint` is the whole length in seconds as the file states it.
 
-    The hint is a guess, for progress bars only.
+    The hint is a guess, for progress bars only. `outputs` is the number of files of samples, `reached` how far the
+    furthest of them has come.
     """
 
     samples: int
     duration_hint: float | None = None
+    outputs: int = 1
+    reached: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The result: all samples are in the file. `warnings` have times of the original, in seconds."""
+    """The result: all samples are in the files. `warnings` have times of the original, in seconds."""
 
     samples: int
     container: str
     codec: str
     warnings: tuple[JobWarning, ...] = ()
+    outputs: int = 1
 
+
+_ANY = Selection()
 
 #: How long (s) a decoder may work on for each second of decoded audio. A tenth of real-time speed is slower than any
 #: machine. This ends a decoder that only pretends to work.
@@ -127,6 +140,7 @@ async def decode(
     module: str = _MODULE,
     fork_server: ForkServerClient | None = None,
     name: str = "",
+    selection: Selection = _ANY,
 ) -> AsyncGenerator[DecodeProgress | Decoded, None]:
     """Decode `source` into `pcm`: mono 16 kHz s16le, in which sample n is original time n/16000 s.
 
@@ -140,12 +154,14 @@ async def decode(
         module: the child's module; tests use others.
         fork_server: makes the child; None: the child is a new Python process.
         name: how the user calls the file; it only breaks a tie between formats.
+        selection: the tracks and channels that are wanted. Where it may give several files of samples, these are
+            `pcm` and those of `channel_file`; `outputs` of each news says how many it gives.
 
     Raises:
         DecodeError: one of its subclasses.
         StorageFull, StorageUnavailable: the samples cannot be written, or the source cannot be read.
     """
-    child, request = await _start(source, pcm, limits, module, fork_server, name)
+    child, request = await _start(source, pcm, limits, module, fork_server, name, selection)
     complete = standing_back = False
     try:
         async with contextlib.aclosing(_news(child, request, limits)) as told:
@@ -178,13 +194,14 @@ async def _news(child: Child, request: Frame, limits: DecodeLimits) -> AsyncGene
             if isinstance(news, Decoded):
                 yield news
                 return
-            grown, now = max(0, news.samples - samples), time.monotonic()
+            furthest = max(news.samples, news.reached)
+            grown, now = max(0, furthest - samples), time.monotonic()
             left = min(limits.quiet_timeout, left - (now - since) + grown * _EARNED_S / SAMPLE_RATE)
             if left <= 0:
                 raise ChildTimeout("the decoder process does not get on")
             since = now
             if grown:
-                samples = news.samples
+                samples = furthest
                 yield news
                 since = time.monotonic()  # the time that the caller takes is not the decoder's
 
@@ -196,10 +213,12 @@ async def _start(
     module: str,
     fork_server: ForkServerClient | None,
     name: str,
+    selection: Selection,
 ) -> tuple[Child, Frame]:
     descriptors: list[int] = []
+    files = [channel_file(pcm, number) for number in range(selection.max_outputs)]
     await asyncio.to_thread(check_room_for_samples, pcm.parent, limits.reserve)
-    opening = asyncio.create_task(asyncio.to_thread(_open, source, pcm, descriptors))
+    opening = asyncio.create_task(asyncio.to_thread(_open, source, files, descriptors))
     try:
         await asyncio.shield(opening)
         child = await Child.start(
@@ -219,24 +238,32 @@ async def _start(
     finally:
         # A thread cannot be stopped. Descriptors that it opens after a cancellation must be closed too.
         opening.add_done_callback(lambda _: _close(descriptors))
-    source_fd, pcm_fd = child.descriptors
+    source_fd, *pcm_fds = child.descriptors
     header = {
         "op": "decode",
         "source_fd": source_fd,
-        "pcm_fd": pcm_fd,
+        "pcm_fds": pcm_fds,
         "max_seconds": limits.max_seconds,
         "name": name[-_NAME_LENGTH:],
+        "track": selection.track,
+        "channels": selection.channels,
     }
     return child, Frame(header)
 
 
-def _open(source: Path | SourceFile, pcm: Path, descriptors: list[int]) -> None:
+def channel_file(pcm: Path, number: int) -> Path:
+    """Return the file of samples with a number, from 0, where `pcm` is the first."""
+    return pcm if number == 0 else pcm.with_name(f"{pcm.stem}.{number}{pcm.suffix}")
+
+
+def _open(source: Path | SourceFile, files: Sequence[Path], descriptors: list[int]) -> None:
     with _storage_errors():
         if isinstance(source, SourceFile):
             descriptors.append(source.duplicate())
         else:
             descriptors.append(os.open(source, os.O_RDONLY | os.O_CLOEXEC))
-        descriptors.append(os.open(pcm, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600))
+        # Each is in the list before the next one is opened: so all are closed whatever happens.
+        descriptors.extend(os.open(pcm, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600) for pcm in files)
 
 
 def check_room_for_samples(folder: Path, reserve: int) -> None:
@@ -264,10 +291,11 @@ def _parsed(answer: Frame, limits: DecodeLimits) -> DecodeProgress | Decoded:
     header = answer.header
     try:
         if (summary := header.get("decoded")) is None:
-            return DecodeProgress(_count(header["samples"], limits), _number(header.get("duration_hint")))
+            samples, reached = _count(header["samples"], limits), _count(header.get("reached", 0), limits)
+            return DecodeProgress(samples, _number(header.get("duration_hint")), _outputs(header), reached)
         warnings = tuple(_warning(**warning) for warning in summary["warnings"])
         samples = _count(summary["samples"], limits)
-        return Decoded(samples, _text(summary["container"]), _text(summary["codec"]), warnings)
+        return Decoded(samples, _text(summary["container"]), _text(summary["codec"]), warnings, _outputs(summary))
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise DecoderCrashed("The decoder gave an answer that cannot be understood.") from error
 
@@ -275,6 +303,13 @@ def _parsed(answer: Frame, limits: DecodeLimits) -> DecodeProgress | Decoded:
 def _count(value: Any, limits: DecodeLimits) -> int:
     if type(value) is not int or not 0 <= value <= round(limits.max_seconds * SAMPLE_RATE):
         raise ValueError("that is no number of samples")
+    return value
+
+
+def _outputs(header: Mapping[str, Any]) -> int:
+    value = header.get("outputs", 1)
+    if type(value) is not int or not 1 <= value <= MAX_MIXED:
+        raise ValueError("that is no number of files")
     return value
 
 

@@ -14,7 +14,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
 
-from dictograph.audio.containers.accepted import ACCEPTED, DECODERS, DEMUXERS
+from dictograph.audio.containers.accepted import DECODERS, DEMUXERS
 from dictograph.audio.containers.heads import (
     HEAD_SIZE,
     ZERO_BASED,
@@ -30,8 +30,10 @@ from dictograph.audio.containers.ogg_links import end_of_link
 from dictograph.audio.containers.raw_gsm import is_raw_gsm
 from dictograph.audio.containers.trailing_audio import goes_on, unread
 from dictograph.audio.containers.unreadable_tracks import why_unreadable
+from dictograph.audio.tracks.selection import ALL, EACH, Selection
+from dictograph.audio.tracks.track import Track, choose, tracks_of
 from dictograph.child.loop import ChildError
-from dictograph.errors import CorruptAudio, NoAudioStream, UnsupportedFormat
+from dictograph.errors import CorruptAudio, UnsupportedFormat
 
 _BUFFER_BYTES = 2**17
 
@@ -52,32 +54,58 @@ _OPTIONS = {
 _GSM = {"format_whitelist": "gsm"}
 _NONE: Mapping[str, str] = {}
 
+_ANY = Selection()
+
+
 #: A frame with a wrong checksum decodes to noise at full scale. It is better to have no samples.
 _DECODER_OPTIONS = {"flac": {"err_detect": "crccheck+explode"}}
 
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """An opened file, or one link of a chained file, and the one stream to decode.
+    """An opened file, or one link of a chained file, and the tracks to decode.
+
+    `left_out` are tracks that nobody chose to leave out; `gave_way` are the numbers of those that are, since they are
+    silent at the beginning.
 
     `origin` is the container's time in seconds that counts as time zero; None: the time of the first frame. `hint` is
-    the likely length of the audio; `announced` its exact length from a header that is no estimate. Both are in seconds
-    from time zero. `bytes_missing` is the number of bytes that the file lacks according to its header; `goes_on` says
-    whether it has more bytes than its header says. The link's bytes are those from `begin` up to `end`.
+    the likely length of the audio; `announced` the exact length of each track from a header that is no estimate. Both
+    are in seconds from time zero. `bytes_missing` is the number of bytes that the file lacks according to its header;
+    `goes_on` says whether it has more bytes than its header says. The link's bytes are those from `begin` up to `end`.
     """
 
     file: FileIO
     begin: int
     end: int
     container: InputContainer
-    stream: AudioStream
+    tracks: tuple[Track, ...]
+    left_out: tuple[Track, ...]
     container_name: str
-    codec_name: str
     origin: float | None
     hint: float | None
-    announced: float | None
+    announced: tuple[float | None, ...]
     bytes_missing: int
     goes_on: bool
+    gave_way: frozenset[int] = frozenset()
+
+    @property
+    def stream(self) -> AudioStream:
+        """Return the stream of the first track."""
+        return self.tracks[0].stream
+
+    @property
+    def codec_name(self) -> str:
+        """Return FFmpeg's name of the first track's codec."""
+        return self.stream.codec_context.name
+
+    @property
+    def why_missing(self) -> str | None:
+        """Return in words what the file lacks at its end by its header."""
+        return f"the file lacks {self.bytes_missing} bytes at its end" if self.bytes_missing else None
+
+    def number_of(self, stream_index: int) -> int | None:
+        """Return the place of a stream among the tracks; None if it is none of them."""
+        return next((n for n, track in enumerate(self.tracks) if track.stream.index == stream_index), None)
 
     def unread(self, read_to: int) -> int:
         """Return how many bytes follow the last packet, which ends at `read_to`, if they may be audio; else 0."""
@@ -91,7 +119,7 @@ class Media:
     def next_link(self) -> Media:
         """Close this link and open the next one. Raises ChildError as `open_media` does."""
         self.container.close()
-        return _open_link(self.file, self.end)
+        return _open_link(self.file, self.end, Selection())
 
 
 class _Bytes:
@@ -126,60 +154,79 @@ class _Bytes:
             return -errno.EINVAL
 
 
-def open_media(file: FileIO, name: str = "") -> Media:
-    """Open `file` and choose its audio stream. `name` is how the user called it: it only breaks a tie.
+def open_media(file: FileIO, name: str = "", selection: Selection = _ANY, prefer: int | None = None) -> Media:
+    """Open `file` and choose its audio tracks. `name` is how the user called it: it only breaks a tie. `prefer` is the
+    number of the track to take where none was asked for.
 
     Raises:
-        ChildError: unsupported_format, no_audio_stream or corrupt_audio, with a message.
+        ChildError: unsupported_format, no_audio_stream, no_such_track or corrupt_audio, with a message.
     """
     av.logging.set_level(None)
     head = os.pread(file.fileno(), HEAD_SIZE, 0)
     if (reason := why_not_audio(head)) is not None:
         raise ChildError(UnsupportedFormat.code, reason)
     if known_start(head) == "ogg":
-        return _open_link(file, 0)
+        return _open_link(file, 0, selection, prefer)
     size = os.fstat(file.fileno()).st_size
     if known_start(head) is None and is_raw_gsm(file, name):
-        return _media(file, _open(file, 0, size, _GSM, format="gsm"), head, 0, size)
+        return _media(file, _open(file, 0, size, _GSM, format="gsm"), head, 0, size, selection)
     more = goes_on(file)
     container = _open(file, 0, size, {"ignore_length": "1"} if more else {})
-    return _media(file, container, head, 0, size, goes_on=more)
+    return _media(file, container, head, 0, size, selection, prefer, goes_on=more)
 
 
-def _open_link(file: FileIO, begin: int) -> Media:
+def _open_link(file: FileIO, begin: int, selection: Selection, prefer: int | None = None) -> Media:
     """Open the link of a chained Ogg file that begins at `begin`."""
     end = end_of_link(file, begin)
     head = os.pread(file.fileno(), HEAD_SIZE, begin)
-    return _media(file, _open(file, begin, end), head, begin, end)
+    return _media(file, _open(file, begin, end), head, begin, end, selection, prefer)
 
 
 def _media(
-    file: FileIO, container: InputContainer, head: bytes, begin: int, end: int, *, goes_on: bool = False
+    file: FileIO,
+    container: InputContainer,
+    head: bytes,
+    begin: int,
+    end: int,
+    selection: Selection,
+    prefer: int | None = None,
+    *,
+    goes_on: bool = False,
 ) -> Media:
-    stream = _best_audio(container)
-    codec = stream.codec_context
-    codec.thread_count = 1
-    codec.options = dict(_DECODER_OPTIONS.get(codec.codec.name, {}))
+    tracks = choose(container, selection, prefer)
     name = main_name(container.format.name)
     if (reason := why_unreadable(file, name, container.metadata)) is not None:
         raise ChildError(UnsupportedFormat.code, reason)
     body = os.pread(file.fileno(), HEAD_SIZE, begin + tag_size(head))
-    hint = _stream_end(stream) or _seconds(container.duration)
+    exact = states_length(name, body)
+    ends = [_stream_end(track.stream) or 0.0 for track in tracks]
+    hint = max(ends) or _seconds(container.duration)
     size = os.fstat(file.fileno()).st_size
-    return Media(
+    unasked = selection.track in (None, ALL, EACH)
+    media = Media(
         file=file,
         begin=begin,
         end=end,
         container=container,
-        stream=stream,
+        tracks=tracks,
+        left_out=tuple(track for track in tracks_of(container) if track not in tracks) if unasked else (),
         container_name=name,
-        codec_name=codec.name,
         origin=0.0 if name in ZERO_BASED else _seconds(container.start_time),
         hint=None if hint is None else hint * size / (end - begin),
-        announced=_announced(container, stream, name) if states_length(name, body) else None,
+        announced=tuple(_announced(container, track.stream, name) if exact else None for track in tracks),
         bytes_missing=bytes_missing(head, size),
         goes_on=goes_on,
     )
+    for track in (*media.tracks, *media.left_out):
+        _set_up(track)
+    return media
+
+
+def _set_up(track: Track) -> None:
+    if track.readable:
+        codec = track.stream.codec_context
+        codec.thread_count = 1
+        codec.options = dict(_DECODER_OPTIONS.get(codec.codec.name, {}))
 
 
 def _open(file: FileIO, begin: int, end: int, options: Mapping[str, str] = _NONE, **named: Any) -> InputContainer:
@@ -207,25 +254,6 @@ def _open(file: FileIO, begin: int, end: int, options: Mapping[str, str] = _NONE
 def _refuse_to_open(*_: object) -> NoReturn:
     """Refuse to open; FFmpeg calls this for every further file or URL that a demuxer wants to open."""
     raise ChildError(UnsupportedFormat.code, "The file refers to other files, which are never opened.")
-
-
-def _best_audio(container: InputContainer) -> AudioStream:
-    best = container.streams.best("audio")
-    candidates = [*([best] if isinstance(best, AudioStream) else []), *container.streams.audio]
-    if not candidates:
-        raise ChildError(NoAudioStream.code, "The file holds no audio.")
-    for stream in candidates:
-        if _decoder_of(stream) in DECODERS:
-            return stream
-    name = _decoder_of(candidates[0]) or "an unknown codec"
-    text = f"The audio in the file is encoded as {name}, which cannot be decoded. {ACCEPTED}"
-    raise ChildError(UnsupportedFormat.code, text)
-
-
-def _decoder_of(stream: AudioStream) -> str | None:
-    # PyAV's types do not show that a stream without a built-in decoder has no codec context.
-    context: Any = stream.codec_context
-    return None if context is None else str(context.codec.name)
 
 
 def _announced(container: InputContainer, stream: AudioStream, name: str) -> float | None:

@@ -76,6 +76,11 @@ class Planner:
         self._spoken_until: int | None = None
         self._speaking_since: int | None = None
 
+    @property
+    def next_start(self) -> int:
+        """Return the sample before which no later window begins."""
+        return self._start if self._start is not None else max(self._finder.earliest - self._pad, 0)
+
     def feed(self, probabilities: Iterable[float] | NDArray[np.float32]) -> list[Span]:
         """Take the probabilities of the next blocks; return the windows that became final, in samples."""
         values = probabilities.tolist() if isinstance(probabilities, np.ndarray) else probabilities

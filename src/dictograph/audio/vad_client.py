@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dictograph.audio.pcm import SAMPLE_BYTES
+from dictograph.audio.pcm import Mixed, read_at_most
 from dictograph.audio.vad import BLOCK_SAMPLES, MAX_BLOCKS, MAX_LISTENED, Listened, ListenRequest, VadState
 from dictograph.child.frames import SMALL_HEADER, Frame, Largest
 from dictograph.child.process import Child, ChildCrashed, ChildFailed, ChildFailure, ChildSpec
@@ -69,12 +69,12 @@ class VadClient:
             await self._child.close()
 
     async def probabilities(
-        self, pcm: Path, first_block: int, blocks: int, state: VadState | None
+        self, pcm: Path | Mixed, first_block: int, blocks: int, state: VadState | None
     ) -> tuple[NDArray[np.float32], VadState]:
         """The probability of speech in each of `blocks` blocks of 512 samples, and the state after them.
 
         Args:
-            pcm: a file of mono 16 kHz s16le samples.
+            pcm: a file of mono 16 kHz s16le samples, or several that are mixed.
             first_block: where to begin.
             blocks: how many. One that the file holds in part is filled up with zeros, so as long as
                 the file grows, ask only for whole ones.
@@ -153,17 +153,14 @@ def _refusal(error: ChildFailed) -> DecodeError:
     return ListenerFailed(f"The voice detector could not listen to the audio: {error.detail}.")
 
 
-def _samples(pcm: Path, first: int, blocks: int) -> NDArray[np.int16]:
+def _samples(pcm: Path | Mixed, first: int, blocks: int) -> NDArray[np.int16]:
     """Return the samples of `blocks` blocks; the last one may be incomplete."""
     try:
-        with pcm.open("rb") as file:
-            file.seek(first * BLOCK_SAMPLES * SAMPLE_BYTES)
-            data = file.read(blocks * BLOCK_SAMPLES * SAMPLE_BYTES)
+        samples = read_at_most(pcm, first * BLOCK_SAMPLES, (first + blocks) * BLOCK_SAMPLES)
     except OSError as error:
         raise ListenerFailed(f"The voice detector could not listen to the audio: {error.strerror}.") from error
-    samples = np.frombuffer(data[: len(data) // SAMPLE_BYTES * SAMPLE_BYTES], "<i2")
     if len(samples) <= (blocks - 1) * BLOCK_SAMPLES:
         raise ListenerFailed(
-            f"The voice detector was asked too much: {pcm.name} ends before block {first + blocks - 1}."
+            f"The voice detector was asked too much: the samples end before block {first + blocks - 1}."
         )
     return samples

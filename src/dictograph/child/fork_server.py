@@ -32,7 +32,7 @@ from dictograph.child.sandbox.kernel import PR_SET_PDEATHSIG, prctl
 
 #: The limits of a request: bytes, and descriptors (one message carries at most 253: unix(7)).
 LARGEST = 2**16
-MOST_DESCRIPTORS = 16
+MOST_DESCRIPTORS = 32
 
 
 class ForkServer:

@@ -64,6 +64,12 @@ class WindowResult:
         """Return the same result, `seconds` later."""
         return replace(self, segments=tuple(segment.shifted(seconds) for segment in self.segments))
 
+    def in_channel(self, channel: int | None) -> WindowResult:
+        """Return the same result as that of a channel (from 1)."""
+        if channel is None:
+            return self
+        return replace(self, segments=tuple(replace(segment, channel=channel) for segment in self.segments))
+
 
 @dataclass(frozen=True, slots=True)
 class WindowOptions:

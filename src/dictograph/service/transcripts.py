@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from dictograph.engine.protocol import WindowResult
 from dictograph.errors import NotFound
 from dictograph.job import Job, JobStatus
 from dictograph.service.jobs import check_id
+from dictograph.service.segment_order import in_order
 from dictograph.store.database import Database
+from dictograph.store.jobs.progress import StoredWindow
 from dictograph.store.jobs.read import get_job, windows
 from dictograph.transcript import JobWarning, Segment, TranscriptHead, without_words
 
@@ -41,7 +42,7 @@ class Transcripts:
         """
         check_id(job_id)
         job = await self._database.read(lambda conn: get_job(conn, owner, job_id))
-        segments = _segments(self._database, job)
+        segments = in_order(_windows(self._database, job))
         shown = segments if words or job.options.word_timestamps else map(without_words, segments)
         return OpenTranscript(head_of(job), iter(shown))
 
@@ -60,7 +61,7 @@ def head_of(job: Job) -> TranscriptHead:
     )
 
 
-def _segments(database: Database, job: Job) -> Iterator[Segment]:
+def _windows(database: Database, job: Job) -> Iterator[StoredWindow]:
     next_index = 0
     while next_index < job.windows_done:
         limit = min(_PAGE, job.windows_done - next_index)
@@ -68,7 +69,5 @@ def _segments(database: Database, job: Job) -> Iterator[Segment]:
         page = database.read_now(ask)
         if not page:
             raise NotFound(f"Job {job.id} was deleted, or is being done again, while its transcript was read.")
-        for window in page:
-            assert window.result is not None
-            yield from WindowResult.from_dict(window.result).segments
+        yield from page
         next_index = page[-1].index + 1

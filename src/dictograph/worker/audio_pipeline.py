@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dictograph.audio import pcm
-from dictograph.audio.decoder_client import Decoded, DecodeLimits, decode
-from dictograph.audio.plan import Planner, Span, quietest_point
+from dictograph.audio.decoder_client import Decoded, DecodeLimits, channel_file, decode
+from dictograph.audio.pcm import Mixed
 from dictograph.audio.source_file import SourceFile
-from dictograph.audio.speech import Speech, SpeechRules
-from dictograph.audio.speech_account import SpeechAccount
-from dictograph.audio.vad_client import VadClient, VadState
+from dictograph.audio.tracks.selection import Selection
+from dictograph.audio.vad_client import VadClient
 from dictograph.child.fork_server_client import ForkServerClient
 from dictograph.engine.protocol import SAMPLE_RATE
 from dictograph.errors import DecodeError
 from dictograph.job import Options
+from dictograph.transcript import JobWarning
+from dictograph.worker.channel_planner import ChannelPlanner, same_channel
+from dictograph.worker.pipeline_window import PipelineWindow
+from dictograph.worker.window_order import WindowOrder
 
 #: The number of samples in a block of the speech detector, and of blocks in one request to it (64 s).
 _BLOCK = 512
@@ -29,32 +29,6 @@ _STEP = 2000
 
 #: The number of blocks in the first request, so that the first window of a file is known soon (32 s).
 _FIRST_STEP = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class PipelineWindow:
-    """A window of the plan: its range in samples, its start and end (s) in the original, its samples' SHA-256, and the
-    speech in it, as ranges in samples; None where it was not detected."""
-
-    span: Span
-    sha256: str
-    speech: tuple[Speech, ...] | None = None
-
-    @property
-    def start(self) -> float:
-        return self.span.start / SAMPLE_RATE
-
-    @property
-    def end(self) -> float:
-        return self.span.end / SAMPLE_RATE
-
-    @property
-    def spans(self) -> tuple[tuple[float, float], ...] | None:
-        """The certain speech, in seconds of the original; None where it was not detected."""
-        if self.speech is None:
-            return None
-        certain = [one for one in self.speech if one.certain]
-        return tuple((round(one.start / SAMPLE_RATE, 3), round(one.end / SAMPLE_RATE, 3)) for one in certain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +44,8 @@ class PipelineUpdate:
 
 
 class AudioPipeline:
-    """Makes windows from the audio of one job. The decoded samples are in the file `pcm`."""
+    """Makes windows from the audio of one job. The decoded samples are in the file `pcm`, and for further channels in
+    files beside it."""
 
     def __init__(
         self,
@@ -84,13 +59,15 @@ class AudioPipeline:
     ) -> None:
         self.pcm = pcm
         self._source = source
+        self._options = options
+        self._selection = Selection(options.track, options.channels)
         self._limits = limits
         self._vad_client = vad_client
         self._fork_server = fork_server
         self._name = name
-        self._vad = options.vad_filter
-        self._planner = Planner(options, self._quietest)
-        self._account = SpeechAccount(SpeechRules.of(options))
+        self._channels: list[ChannelPlanner] = []
+        self._outputs = 1
+        self._order = WindowOrder()
         self._samples = 0
         self._hint = 0.0
         self._decoded: Decoded | None = None
@@ -109,8 +86,17 @@ class AudioPipeline:
 
     async def _decode(self) -> None:
         try:
-            decoding = decode(self._source, self.pcm, self._limits, fork_server=self._fork_server, name=self._name)
+            decoding = decode(
+                self._source,
+                self.pcm,
+                self._limits,
+                fork_server=self._fork_server,
+                name=self._name,
+                selection=self._selection,
+            )
             async for progress in decoding:
+                self._channels = self._channels or self._planners(progress.outputs)
+                self._outputs = progress.outputs
                 self._samples = progress.samples
                 if isinstance(progress, Decoded):
                     self._check_source()
@@ -124,22 +110,45 @@ class AudioPipeline:
         finally:
             self._grown.set()
 
+    def peak(self) -> int:
+        """Return the largest sample of all channels, without its sign."""
+        return max(pcm.peak(channel_file(self.pcm, number)) for number in range(self._outputs))
+
     def _check_source(self) -> None:
         if isinstance(self._source, SourceFile):
             self._source.check()
 
+    def _planners(self, outputs: int) -> list[ChannelPlanner]:
+        """Return a planner for each channel or track that is transcribed by itself."""
+        files = tuple(channel_file(self.pcm, number) for number in range(outputs))
+        if not self._selection.side_by_side:
+            source = Mixed(files) if outputs > 1 else self.pcm
+            return [ChannelPlanner(source, self._options, self._vad_client)]
+        return [
+            ChannelPlanner(file, self._options, self._vad_client, number, files[: number - 1])
+            for number, file in enumerate(files, start=1)
+        ]
+
     async def _plan(self, decoding: asyncio.Task[None]) -> AsyncIterator[PipelineUpdate]:
-        done, state, step = 0, None, _FIRST_STEP
+        done, step = 0, _FIRST_STEP
         while True:
             available = await self._available(decoding, done + step)
             blocks = min(step, available - done)
             if blocks:
-                spans, state = await self._detect_speech(done, blocks, state)
+                for channel in self._channels:
+                    self._order.add(await channel.feed(done, blocks))
                 done, step = done + blocks, _STEP
-                yield await self._update(spans)
+                yield self._update(self._order.ready(min(channel.next_start for channel in self._channels)))
             if self._decoded is not None and done * _BLOCK >= self._samples:
                 break
-        yield await self._update(await asyncio.to_thread(self._finish, self._samples), self._decoded)
+        for channel in self._channels:
+            self._order.add(await channel.finish(self._samples))
+        assert self._decoded is not None
+        yield self._update(self._order.ready(None), replace(self._decoded, warnings=self._warnings(self._decoded)))
+
+    def _warnings(self, decoded: Decoded) -> tuple[JobWarning, ...]:
+        """Return the decoder's warnings, and those about channels that are the same as others."""
+        return (*decoded.warnings, *(same_channel(channel) for channel in self._channels if channel.left_out))
 
     async def _available(self, decoding: asyncio.Task[None], wanted: int) -> int:
         """Wait for `wanted` blocks, or for the end of the audio; return the number of blocks that are decoded."""
@@ -151,29 +160,6 @@ class AudioPipeline:
         whole = self._samples // _BLOCK
         return -(-self._samples // _BLOCK) if self._decoded is not None else whole
 
-    async def _detect_speech(
-        self, first: int, blocks: int, state: VadState | None
-    ) -> tuple[list[Span], VadState | None]:
-        probabilities, state = await self._vad_client.probabilities(self.pcm, first, blocks, state)
-        return await asyncio.to_thread(self._take, probabilities), state
-
-    def _take(self, probabilities: NDArray[np.float32]) -> list[Span]:
-        """Feed the account of speech, which all jobs have, and the plan, which rests on it only with `vad_filter`."""
-        self._account.feed(probabilities.tolist())
-        return self._planner.feed(probabilities) if self._vad else self._planner.feed_unheard(len(probabilities))
-
-    def _finish(self, samples: int) -> list[Span]:
-        self._account.finish(samples)
-        return self._planner.finish(samples)
-
-    async def _update(self, spans: list[Span], decoded: Decoded | None = None) -> PipelineUpdate:
-        windows = tuple([await asyncio.to_thread(self._window, span) for span in spans])
+    def _update(self, windows: Sequence[PipelineWindow], decoded: Decoded | None = None) -> PipelineUpdate:
         seconds = self._samples / SAMPLE_RATE
-        return PipelineUpdate(windows, seconds if decoded else max(self._hint, seconds), decoded)
-
-    def _window(self, span: Span) -> PipelineWindow:
-        speech = self._account.within(span)
-        return PipelineWindow(span, pcm.sha256(self.pcm, span.start, span.end), speech)
-
-    def _quietest(self, start: int, end: int) -> int:
-        return start + quietest_point(pcm.read(self.pcm, start, end))
+        return PipelineUpdate(tuple(windows), seconds if decoded else max(self._hint, seconds), decoded)

@@ -17,8 +17,9 @@ from dictograph.store.jobs import progress
 from dictograph.store.jobs.progress import PlannedWindow
 from dictograph.store.jobs.read import windows as stored_windows
 from dictograph.transcript import JobWarning
-from dictograph.worker.audio_pipeline import AudioPipeline, PipelineUpdate, PipelineWindow
+from dictograph.worker.audio_pipeline import AudioPipeline, PipelineUpdate
 from dictograph.worker.outcome import PlanChanged, RulesChanged
+from dictograph.worker.pipeline_window import PipelineWindow
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +86,7 @@ class Planning:
             raise RulesChanged
 
     async def _store(self, update: PipelineUpdate, numbered: Sequence[NumberedWindow], stored: _StoredPlan) -> None:
-        planned = [
-            PlannedWindow(n.index, n.window.start, n.window.end, n.window.sha256, n.window.spans) for n in numbered
-        ]
+        planned = [_planned(window) for window in numbered]
         await stored.compare([window for window in planned if window.index < stored.count])
         new = [window for window in planned if window.index >= stored.count]
 
@@ -106,6 +105,11 @@ class Planning:
                 lambda c: progress.finish_plan(c, self._lease, update.duration, warnings, rules.RULES)
             )
             self._crash.reach(Point.PLAN_FINISHED)
+
+
+def _planned(numbered: NumberedWindow) -> PlannedWindow:
+    window = numbered.window
+    return PlannedWindow(numbered.index, window.start, window.end, window.sha256, window.spans, window.channel)
 
 
 class _StoredPlan:

@@ -32,6 +32,7 @@ from dictograph.worker.batching.engine_dispatcher import EngineDispatcher
 from dictograph.worker.batching.job_queue import Detect, JobQueue, WindowRequest
 from dictograph.worker.capability_checks import ignored_options, refuse_unable
 from dictograph.worker.language_account import SURE, LanguageAccount, uncertain
+from dictograph.worker.pipeline_window import PipelineWindow
 from dictograph.worker.planning import NumberedWindow, Planning
 from dictograph.worker.speech_accounting import SpeechAccount, SpeechAccounts, no_words
 
@@ -113,7 +114,7 @@ class Transcription:
             return
         if await self._database.read(lambda c: any_text(c, self._job.id)):
             return
-        warning = no_words(await asyncio.to_thread(pcm.peak, self._audio_pipeline.pcm))
+        warning = no_words(await asyncio.to_thread(self._audio_pipeline.peak))
         if warning is not None:
             await self._database.write(lambda c: progress.warn(c, self._lease, [warning.as_dict()]))
 
@@ -138,7 +139,7 @@ class Transcription:
 
     async def _has_sound(self, window: NumberedWindow) -> bool:
         span = window.window.span
-        return not is_empty(await asyncio.to_thread(pcm.read, self._audio_pipeline.pcm, span.start, span.end))
+        return not is_empty(await asyncio.to_thread(pcm.read, window.window.pcm, span.start, span.end))
 
     def _planning(self, capabilities: Capabilities) -> Planning:
         warnings = ignored_options(self._job.options, capabilities, self._dispatcher.spec.name)
@@ -215,10 +216,10 @@ class Transcription:
     def _put(self, job_queue: JobQueue, window: NumberedWindow, what: WindowOptions | Detect) -> asyncio.Future[Any]:
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         done.add_done_callback(_mark_retrieved)
-        file, span = self._audio_pipeline.pcm, window.window.span
+        source, span = window.window.pcm, window.window.span
 
         async def read() -> Window:
-            samples = await asyncio.to_thread(pcm.read, file, span.start, span.end)
+            samples = await asyncio.to_thread(pcm.read, source, span.start, span.end)
             return Window(samples, window.window.start, window.spans)
 
         self._dispatcher.queue.put(job_queue, WindowRequest(window.index, window.seconds, what, read, done))
@@ -269,7 +270,7 @@ class Transcription:
         speech, found = self._speech.summed(SpeechAccount.of(window, result) for window, result in results)
         warnings = [warning.as_dict() for warning in found]
         self._said = self._said or any(segment.text.strip() for _, result in results for segment in result.segments)
-        stored = [(window.index, result.shifted(window.window.start).as_dict()) for window, result in results]
+        stored = [(window.index, _as_stored(result, window.window)) for window, result in results]
 
         def commit(connection: Connection) -> None:
             progress.commit_windows(connection, self._lease, stored, speech, warnings)
@@ -316,6 +317,11 @@ def _mark_retrieved(future: asyncio.Future[Any]) -> None:
 
 def _succeeded(future: asyncio.Future[Any]) -> bool:
     return future.done() and not future.cancelled() and future.exception() is None
+
+
+def _as_stored(result: WindowResult, window: PipelineWindow) -> dict[str, Any]:
+    """Return a result in the time of the original, each segment with its channel."""
+    return result.shifted(window.start).in_channel(window.channel).as_dict()
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

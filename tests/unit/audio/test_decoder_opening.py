@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -22,10 +23,10 @@ def test_files_whose_opening_outlasts_a_cancelled_job_are_closed(
     opening, cancelled = threading.Event(), threading.Event()
     open_now = decoder_client._open
 
-    def open_slowly(source: Path, pcm: Path, descriptors: list[int]) -> None:
+    def open_slowly(source: Path, files: Sequence[Path], descriptors: list[int]) -> None:
         opening.set()
         cancelled.wait(10)
-        open_now(source, pcm, descriptors)
+        open_now(source, files, descriptors)
 
     monkeypatch.setattr(decoder_client, "_open", open_slowly)
 

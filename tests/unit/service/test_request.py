@@ -99,7 +99,7 @@ def test_a_fingerprint_is_of_the_request_and_nothing_else() -> None:
 class LaterOptions(Options):
     """Those of a version that has one more."""
 
-    channels: str = "mix"
+    voices: str = "mix"
 
 
 def test_an_option_that_comes_with_an_upgrade_changes_no_request_that_does_not_use_it() -> None:
@@ -109,7 +109,7 @@ def test_an_option_that_comes_with_an_upgrade_changes_no_request_that_does_not_u
 
     before = marks(Options(beam_size=2))
     assert marks(LaterOptions(beam_size=2)) == before
-    for old, new in zip(before, marks(LaterOptions(beam_size=2, channels="split")), strict=True):
+    for old, new in zip(before, marks(LaterOptions(beam_size=2, voices="split")), strict=True):
         assert new.now != old.now
 
 

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from dictograph.audio.decoder_client import DecodeLimits, DecodeProgress
+from dictograph.audio.pcm import Mixed
 from dictograph.audio.vad_client import VadClient, VadState
 from dictograph.engine.protocol import SAMPLE_RATE
 from dictograph.errors import CorruptAudio
@@ -43,7 +44,7 @@ class _SlowListener(VadClient):
         self._decoder = decoder
 
     async def probabilities(
-        self, pcm: Path, first_block: int, blocks: int, state: VadState | None
+        self, pcm: Path | Mixed, first_block: int, blocks: int, state: VadState | None
     ) -> tuple[NDArray[np.float32], VadState]:
         del pcm, first_block
         self._decoder.listening.set()

@@ -9,10 +9,10 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from dictograph.engine.protocol import WindowResult
 from dictograph.errors import ServerBusy, UnexpectedError
 from dictograph.job import Job
 from dictograph.service.jobs import check_id
+from dictograph.service.segment_order import SegmentOrder
 from dictograph.service.streams.job_watch import ShutdownSignal, WaitResult, watching
 from dictograph.store.database import Database
 from dictograph.store.jobs.progress import StoredWindow
@@ -49,7 +49,7 @@ class TranscriptStream:
             ServerBusy: the service stops.
             UnexpectedError: the yielded text is no longer valid, because the job runs again from its beginning.
         """
-        next_index = 0
+        next_index, order = 0, SegmentOrder()
         async with watching(self._tail, self._stopping, check_id(job_id)) as watch:
             while True:
                 query = partial(_page, owner=owner, job_id=job_id, next_index=next_index)
@@ -59,7 +59,8 @@ class TranscriptStream:
                 next_index += len(page)
                 ended = job.status.ended and next_index >= job.windows_done
                 if page or ended:
-                    yield TranscriptUpdate(job, _segments(page, words=job.options.word_timestamps), ended)
+                    found = _segments(page, order, ended=ended, words=job.options.word_timestamps)
+                    yield TranscriptUpdate(job, found, ended)
                 if ended:
                     return
                 if next_index < job.windows_done:
@@ -76,10 +77,7 @@ def _page(conn: Connection, owner: str | None, job_id: str, next_index: int) -> 
     return job, windows(conn, job_id, next_index - 1, _PAGE, committed_only=True)
 
 
-def _segments(page: list[StoredWindow], *, words: bool) -> tuple[Segment, ...]:
-    return tuple(
-        segment if words else without_words(segment)
-        for window in page
-        if window.result is not None
-        for segment in WindowResult.from_dict(window.result).segments
-    )
+def _segments(page: list[StoredWindow], order: SegmentOrder, *, ended: bool, words: bool) -> tuple[Segment, ...]:
+    found = [segment for window in page if window.result is not None for segment in order.add(window)]
+    found += order.rest() if ended else ()
+    return tuple(segment if words else without_words(segment) for segment in found)

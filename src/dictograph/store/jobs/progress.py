@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, case, delete, func, insert, select, update
 
 from dictograph.errors import DictographError
 from dictograph.job import FrozenEngine, Lease, StoredAudio
@@ -20,9 +20,11 @@ WarningDict = Mapping[str, Any]
 
 _PLANNED = FENCED.values(windows_planned=job.c.windows_planned + bindparam("more"))
 _end = select(window.c.end_s).where(window.c.job_id == job.c.id, window.c.number == bindparam("last"))
+_furthest = _end.correlate(job).scalar_subquery()
 _COMMITTED = FENCED.values(
     windows_done=job.c.windows_done + bindparam("more"),
-    seconds_done=func.coalesce(_end.correlate(job).scalar_subquery(), job.c.seconds_done),
+    # A window of one channel may end before an earlier one of another channel.
+    seconds_done=case((_furthest > job.c.seconds_done, _furthest), else_=job.c.seconds_done),
     speech_seconds=func.coalesce(job.c.speech_seconds, 0.0) + bindparam("spoken"),
     covered_seconds=func.coalesce(job.c.covered_seconds, 0.0) + bindparam("covered"),
 )
@@ -30,7 +32,7 @@ _PLAN = insert(window)
 _RESULT = (
     update(window)
     .where(window.c.job_id == bindparam("of_job"), window.c.number == bindparam("index"), window.c.result.is_(None))
-    .returning(window.c.start_s, window.c.end_s)
+    .returning(window.c.start_s, window.c.end_s, window.c.channel)
 )
 
 
@@ -221,15 +223,17 @@ def _commit_window(conn: Connection, row: JobRow, index: int, result: dict[str, 
     stored = conn.execute(_RESULT, {"of_job": row.id, "index": index, "result": result}).one_or_none()
     if stored is None:
         raise DictographError(f"Window {index} of job {row.id} was never planned, or is committed already.")
-    return {
+    done = stored.end_s if stored.channel is None else row.seconds_done
+    shape = {
         "index": index,
         "start": stored.start_s,
         "end": stored.end_s,
         "segments": _shown(result["segments"], row),
-        "progress": _progress(stored.end_s, row.duration),
-        "seconds_done": stored.end_s,
+        "progress": _progress(done, row.duration),
+        "seconds_done": done,
         "duration": row.duration,
     }
+    return shape if stored.channel is None else shape | {"channel": stored.channel}
 
 
 def _shown(segments: Sequence[Mapping[str, Any]], row: JobRow) -> list[dict[str, Any]]:

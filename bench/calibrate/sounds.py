@@ -27,6 +27,8 @@ MARGIN_S = 2.0
 RELATIVE_DB = (-14, -7, 0, 6)
 
 _LOUD_DBFS = -20.0
+#: Where in a piece the music begins: behind its own beginning.
+_FROM_S = 8
 _WORD_LANGUAGES = ("en", "fr", "ru")
 _SIGNAL_S = 90.0
 _NOISES = (("white", -12), ("pink", -20), ("brown", -30), ("pink", -50), ("white", -70))
@@ -66,16 +68,19 @@ def early(words: Sequence[Samples]) -> list[Samples]:
 
 def behind(recordings: Recordings, seconds: Sequence[int] = (10, 30, 60)) -> Iterator[Behind]:
     """Yield speech behind each piece of music, at full band and by telephone, at several levels."""
-    for piece in recordings.music():
-        for longest in seconds:
-            before = sound(piece, FULL_RATE)[8 * FULL_RATE : (8 + longest) * FULL_RATE]
-            for name, way in (("full band", _plain), ("telephone", _telephone)):
+    for name, way in (("full band", _plain), ("telephone", _telephone)):
+        speech = way(book())
+        for piece in recordings.music():
+            before = way(sound(piece, FULL_RATE)[_FROM_S * FULL_RATE :])
+            for longest in seconds:
+                music = before[: longest * FULL_RATE]
                 for db in RELATIVE_DB:
-                    music, speech = (
-                        loud(way(before), _LOUD_DBFS - max(db, 0)),
-                        loud(way(book()), _LOUD_DBFS + min(db, 0)),
+                    quieter = min(db, 0)
+                    yield Behind(
+                        f"{piece.stem}, {longest} s, {name}, {db} dB",
+                        loud(music, _LOUD_DBFS + quieter - db),
+                        loud(speech, _LOUD_DBFS + quieter),
                     )
-                    yield Behind(f"{piece.stem}, {longest} s, {name}, {db} dB", music, speech)
 
 
 @cache

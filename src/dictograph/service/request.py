@@ -26,6 +26,9 @@ _ONCE_WHOLE = (
     "vad_filter", "vad_threshold", "vad_min_silence_duration_ms", "vad_min_speech_duration_ms", "vad_speech_pad_ms",
 )  # fmt: skip
 
+#: The defaults that earlier versions had, where they have changed.
+_ONCE_DEFAULT = {"vad_min_speech_duration_ms": 100}
+
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
@@ -162,9 +165,9 @@ def dedup_key(order: JobRequest, sha256: str, defaults: Sequence[str]) -> Mark:
 def _mark(options: Options, before: Sequence[Any], after: Sequence[Any]) -> Mark:
     """Return the digest of a request. Options at their default are left out: so a new option in a later version changes
     nothing for requests that do not use it."""
-    whole = options.normalised()
-    every = {name: whole[name] for name in _ONCE_WHOLE}
-    return Mark(*(_digest([*before, shape, *after]) for shape in (options.asked(), every)))
+    asked, whole = options.asked(), options.normalised()
+    every = {name: whole[name] if name in asked else _ONCE_DEFAULT.get(name, whole[name]) for name in _ONCE_WHOLE}
+    return Mark(*(_digest([*before, shape, *after]) for shape in (asked, every)))
 
 
 def _digest(parts: Sequence[Any]) -> str:

@@ -68,6 +68,7 @@ class TrackDecoder:
         self._timeline = Timeline(origin, stamped=container in STAMPED)
         self._sound = [False] * len(writers)
         self._decoded = 0.0
+        self._written = False
         self._held: AudioFrame | None = None
         self._run: Run | None = None
         self._block: list[tuple[AudioFrame, int]] = []  # with the positions of the frames
@@ -82,7 +83,7 @@ class TrackDecoder:
     @property
     def anything(self) -> bool:
         """Return whether any audio was decoded."""
-        return self._decoded > 0 or self._held is not None
+        return self._written or bool(self._block) or self._held is not None
 
     @property
     def position(self) -> int:
@@ -222,6 +223,7 @@ class TrackDecoder:
         if self._run is not None and not self._run.suits(frame, channels):
             self._close_run(position)
         if self._run is None:
+            self._catch_up(position)
             self._run = Run(frame, channels)
         try:
             planes = self._run.resampled(frame)
@@ -233,7 +235,14 @@ class TrackDecoder:
             return
         self._write_planes(planes)
 
+    def _catch_up(self, position: int) -> None:
+        """Take silence for frames that could not be resampled."""
+        for writer in self.writers:
+            if writer.position < position:
+                writer.go_to(position)
+
     def _write_planes(self, planes: Sequence[bytes]) -> None:
+        self._written = True
         for number, (writer, samples) in enumerate(zip(self.writers, planes, strict=True)):
             writer.write(samples)
             self._sound[number] = self._sound[number] or has_sound(samples)

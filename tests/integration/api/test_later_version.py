@@ -17,7 +17,7 @@ from tests.integration.api.live import FakeWorker, Live
 
 JOBS = "/v1/transcriptions"
 
-OPTIONS = {"language": "tlh-x", "channels": "split", "task": "summarise"}
+OPTIONS = {"language": "tlh-x", "accents": "split", "task": "summarise"}
 SEGMENT = {"start": 1.0, "end": 2.0, "text": " heard", "speaker": "A", "words": [{"word": " heard", "pitch": 440}]}
 
 
@@ -75,7 +75,7 @@ def test_the_schema_says_that_options_may_be_there_that_it_does_not_name(client:
 
 
 def test_such_an_option_is_refused_on_its_way_in(client: httpx.Client) -> None:
-    answer = client.post(JOBS, files={"file": ("a.wav", b"x")}, data={"channels": "split"})
+    answer = client.post(JOBS, files={"file": ("a.wav", b"x")}, data={"accents": "split"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_option")
 
 
@@ -89,7 +89,7 @@ def test_the_command_line_shows_it(api: Live, later: str, at: str, capsys: pytes
         return capsys.readouterr().out
 
     page = run("show", later)
-    assert [word for word in ("channels=split", "torrent", "too_loud") if word not in page] == []
+    assert [word for word in ("accents=split", "torrent", "too_loud") if word not in page] == []
     assert [one["id"] for one in json.loads(run("list", "--json"))] == [later]
     assert "word0" in run("watch", later)
 
@@ -100,4 +100,4 @@ def test_a_snapshot_stands_in_for_events_that_are_gone(client: httpx.Client, han
     hand.database.write_now(lambda c: c.execute(insert(event).values(created_at=as_datetime(1.0), **told)))
     stream = client.get(f"{JOBS}/{later}/events").text
     assert "event: snapshot" in stream
-    assert '"channels":"split"' in stream
+    assert '"accents":"split"' in stream

@@ -168,7 +168,7 @@ def test_what_cannot_be_heard_is_an_error_that_costs_no_process(tmp_path: Path, 
         before = pid(listener)
         with pytest.raises(ListenerFailed, match="could not listen"):
             await listener.probabilities(tmp_path / "missing.pcm", 0, 1, None)
-        with pytest.raises(ListenerFailed, match="ends before block"):
+        with pytest.raises(ListenerFailed, match="end before block"):
             await listener.probabilities(pcm, 10_000, 1, None)
         await listener.probabilities(pcm, 0, 1, None)
         assert pid(listener) == before

@@ -30,7 +30,7 @@ from tests.integration.store.store_driver import StoreDriver
 
 #: What a later version may have written into a job's row, by what it is.
 LATER: dict[str, dict[str, Any]] = {
-    "an option": {"options": {"beam_size": 3, "channels": "split"}},
+    "an option": {"options": {"beam_size": 3, "accents": "split"}},
     "a value of an option": {"options": {"beam_size": 3, "task": "summarise"}},
     "a value beyond today's bounds": {"options": {"beam_size": 99}},
     "a limit": {"limits": {"max_bytes": 10, "max_words": 5}},
@@ -84,7 +84,7 @@ def test_lists_and_everything_that_is_done_to_a_job_go_on(driver: StoreDriver, w
 
 #: Those of them that no worker of this version may run.
 BEYOND = {
-    "an option": "the option channels",
+    "an option": "the option accents",
     "a value of an option": "the option task",
     "a value beyond today's bounds": "the option beam_size",
     "a limit": "the limit max_words",
@@ -194,7 +194,7 @@ def test_a_job_is_claimed_by_those_who_support_what_it_needs(driver: StoreDriver
 
 def test_what_is_known_of_such_options_and_limits_holds(driver: StoreDriver) -> None:
     assert later(driver, "an option").options == Options(beam_size=3)
-    assert driver.job("later").unknown_options == {"channels": "split"}
+    assert driver.job("later").unknown_options == {"accents": "split"}
     rewrite(driver, job, job.c.id == "later", **LATER["a limit"])
     assert driver.job("later").limits.max_bytes == 10
 
@@ -227,7 +227,7 @@ RESULT = {
 
 
 def test_segments_and_words_of_a_later_version_are_read(driver: StoreDriver) -> None:
-    lease = driver.running(id="later")
+    lease = driver.running(id="later", options=Options(word_timestamps=True))
     driver.write(plan_windows, lease, [PlannedWindow(0, 0.0, 1.0, "sha")], 1.0)
     driver.write(commit_windows, lease, [(0, RESULT)])
     driver.write(finish_plan, lease, 1.0, [])

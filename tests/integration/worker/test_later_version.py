@@ -17,7 +17,7 @@ from tests.integration.worker.worker_driver import application, rows, until, upl
 
 def _make_later(conn: Connection) -> None:
     create_job(conn, NewJob("later", "local", "b.wav", Source(SourceKind.PATH, "/b.wav"), Options()))
-    asked = {"options": {"channels": "split"}, "limits": {"max_words": 5}, "contract": "courier", "priority": 9}
+    asked = {"options": {"accents": "split"}, "limits": {"max_words": 5}, "contract": "courier", "priority": 9}
     conn.execute(update(job).where(job.c.id == "later").values(asked))
     enqueue(conn, 1.0, job_id="later", destination="pigeon:7", message_id="p", payload={}, available_at=1.0)
 
@@ -34,7 +34,7 @@ def test_healthy_jobs_behind_it_are_run_and_it_waits(folder: Path) -> None:
                 await until(lambda: _was_put_off(folder))
                 found = await opened.services.jobs.get(None, "later")
                 assert (found.status, found.attempt, found.failures) == (JobStatus.PENDING, 0, 0)
-                assert found.waits_for == "the option channels, the limit max_words"
+                assert found.waits_for == "the option accents, the limit max_words"
                 status = await opened.services.status.status(None)
                 assert (status.unsupported, status.counts[JobStatus.PENDING]) == (1, 1)
             assert rows(folder, "SELECT destination FROM outbox") == [("pigeon:7",)]

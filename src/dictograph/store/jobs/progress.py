@@ -236,10 +236,11 @@ def _commit_window(conn: Connection, row: JobRow, index: int, result: dict[str, 
     return shape if stored.channel is None else shape | {"channel": stored.channel}
 
 
-def _shown(segments: Sequence[Mapping[str, Any]], row: JobRow) -> list[dict[str, Any]]:
+def _shown(segments: Sequence[dict[str, Any]], row: JobRow) -> list[dict[str, Any]]:
     """Return the segments with their words only where the job asked for them: they are stored in any case."""
-    words = bool(row.options.get("word_timestamps"))
-    return [{**segment, "words": segment.get("words", []) if words else []} for segment in segments]
+    if row.options.get("word_timestamps"):
+        return list(segments)
+    return [{**segment, "words": []} if segment.get("words") else segment for segment in segments]
 
 
 def _progress(seconds_done: float, duration: float | None) -> float:

@@ -91,7 +91,7 @@ def test_several_files_at_once_and_one_that_fails(shell: Shell) -> None:
     [
         (("transcribe",), 2, "Missing argument"),
         (("transcribe", COUNT, "--format", "docx"), 2, "docx"),
-        (("transcribe", COUNT, "--language", "English"), 2, "language"),
+        (("transcribe", COUNT, "--language", "Klingon"), 2, "language"),
         (("transcribe", COUNT, COUNT, "--format", "srt"), 2, "--output"),
         (("transcribe", COUNT, "--engine", "parrot"), 3, "parrot"),
         (("transcribe", COUNT, "--language", "de"), 1, "sphinx"),

@@ -17,7 +17,8 @@ _DEMO_S = 120
 def test_the_demo_ends_with_the_words_of_its_samples(tmp_path: Path) -> None:
     said = demo(tmp_path, weights.base().parent)
     assert "Hello, this is a short test of speech recognition." in said
-    assert re.search(r"\d%  Guten Tag, meine Damen und Herren[.!] Wir kommen aus Deutschland", said)
+    assert re.search(r"\d%  Guten Tag, meine Damen und Herren", said)
+    assert "wir kommen aus deutschland" in said.lower()
 
 
 def test_without_weights_the_demo_has_sphinx_and_says_so(tmp_path: Path) -> None:

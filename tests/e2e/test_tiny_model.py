@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tests.audio_files import write_wav
 from tests.service import TINY, Service, eventually, service
-from tests.speech import DIGITS, say
+from tests.speech import DIGITS, say, word_errors
 
 WHISPER: dict[str, Any] = {"engine": "whisper", "model": TINY, "extra_engines": ""}
 
@@ -80,7 +80,8 @@ def test_ten_minutes_are_the_phrases_joined(shared: Service, ten_minutes: tuple[
     parts = [shared.submit(phrase, language="en") for phrase in alone]
     assert shared.wait_for(job)["status"] == "completed"
     joined = " ".join(_text(shared, part) for part in parts if shared.wait_for(part)["status"] == "completed")
-    assert _text(shared, job) == joined
+    said = _text(shared, job).split()
+    assert word_errors(joined.split(), said) <= len(said) // 100, "a phrase alone may be read otherwise, rarely"
 
 
 def test_a_killed_job_resumes_and_ends_byte_for_byte_the_same(

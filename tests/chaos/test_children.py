@@ -113,7 +113,7 @@ def test_a_decoder_that_crashes_or_hangs(
 def test_a_fork_server_that_is_killed_or_stopped_costs_no_job_an_attempt(
     tmp_path: Path, signal_number: signal.Signals
 ) -> None:
-    long, short = write_noise(tmp_path / "long.wav", 1800, 1), write_noise(tmp_path / "short.wav", 20, 2)
+    long, short = write_noise(tmp_path / "long.wav", 900, 1), write_noise(tmp_path / "short.wav", 20, 2)
     with service(tmp_path, max_attempts=1) as one:
         assert one.process is not None
         process = one.process.pid

@@ -113,7 +113,8 @@ def test_a_server_that_hangs_for_longer_than_a_lease(load: Load) -> None:
 def test_connections_that_are_cut_and_of_which_there_are_no_more(load: Load) -> None:
     load.begin()
     with contextlib.ExitStack() as held:
-        eventually(lambda: _took_all(load.here.url, held), what="the service holds on to its connections")
+        thieves: list[psycopg.Connection[tuple[int]]] = []
+        eventually(lambda: _took_all(load.here.url, held, thieves), what="the service holds on to its connections")
         assert load.ask().status_code == 503
         load.says_that_it_is_not_ready()
     load.goes_on()
@@ -123,13 +124,10 @@ def test_connections_that_are_cut_and_of_which_there_are_no_more(load: Load) -> 
 _OTHERS = "FROM pg_stat_activity WHERE application_name <> 'thief' AND datname = current_database()"
 
 
-def _took_all(url: str, held: contextlib.ExitStack) -> bool:
+def _took_all(url: str, held: contextlib.ExitStack, thieves: list[psycopg.Connection[tuple[int]]]) -> bool:
     """Take every connection that is free, and cut those of the others; true when there were none of those."""
-    mine: list[psycopg.Connection[tuple[int]]] = []
     with contextlib.suppress(psycopg.OperationalError):  # there are too many clients
         while True:
-            mine.append(held.enter_context(psycopg.connect(url, application_name="thief", autocommit=True)))
-    if not mine:
-        return True
-    cut = mine[0].execute(f"SELECT count(pg_terminate_backend(pid)) {_OTHERS}").fetchone()
+            thieves.append(held.enter_context(psycopg.connect(url, application_name="thief", autocommit=True)))
+    cut = thieves[0].execute(f"SELECT count(pg_terminate_backend(pid)) {_OTHERS}").fetchone()
     return cut == (0,)

@@ -28,7 +28,7 @@ serve: $(VENV)/.run ## the service, on 127.0.0.1:8000 unless PORT says otherwise
 
 demo: $(VENV)/.run ## spoken samples, sent to a service of its own and transcribed
 	@$(bin)/python -m scripts.models base || true
-	@exec $(bin)/python scripts/demo.py
+	@exec $(bin)/python -m scripts.demo
 
 demo-clients: $(VENV)/.run ## the clients of every contract, each going its way once, to the text
 	@exec $(bin)/python -m scripts.demo_clients

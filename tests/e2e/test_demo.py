@@ -29,8 +29,8 @@ def test_without_weights_the_demo_has_sphinx_and_says_so(tmp_path: Path) -> None
 
 def demo(tmp_path: Path, models: Path) -> str:
     """Run as make runs it, but by this Python, which has all that make would install first."""
-    [recipe] = [line for line in (ROOT / "Makefile").read_text().splitlines() if "scripts/demo.py" in line]
-    assert recipe.strip() == "@exec $(bin)/python scripts/demo.py"
+    [recipe] = [line for line in (ROOT / "Makefile").read_text().splitlines() if line.endswith("scripts.demo")]
+    assert recipe.strip() == "@exec $(bin)/python -m scripts.demo"
     # Settings of whoever runs the demo, even bad ones, are no settings of the demo's service.
     environment = (
         os.environ
@@ -38,7 +38,7 @@ def demo(tmp_path: Path, models: Path) -> str:
         | {"TMPDIR": str(tmp_path), "HOME": str(tmp_path), "DICTOGRAPH_ENGINE": "x"}
     )
     done = subprocess.run(
-        [sys.executable, "scripts/demo.py"],
+        [sys.executable, "-m", "scripts.demo"],
         cwd=ROOT, env=environment, capture_output=True, text=True, timeout=_DEMO_S, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 #: A part of the speech, from its start to its end, in seconds.
 TimeSpan = tuple[float, float]
 
-#: Speech without words counts when it is longer than this. Whisper's word times may be wrong by this much where it left
-#: nothing out (docs/explanation/windows.md, "Speech without words").
+#: Speech without words counts when it is longer than this. In 105 windows of recorded people no gap above 0.8 s was
+#: left where nothing was left out (docs/explanation/windows.md, "Speech without words").
 LEAST_S = 1.0
 
 #: A word covers this much of the sound on both sides: times of words are cut down to their loudest part.

@@ -8,7 +8,7 @@ from dictograph.engine.coverage import TimeSpan
 from dictograph.engine.whisper_reader import Reading
 
 #: Words with a higher mean log-probability are kept wherever they are: the detector may be wrong. Of hold music the
-#: best answer had −0.80, of windows of recorded speech one in a hundred is worse (docs/explanation/windows.md).
+#: best answer had −0.80; of 45 windows of Spanish prompts the worst had −0.51 (`base`).
 _SURE_LOGPROB = -0.75
 
 #: How far from the speech a word may be, in seconds.

@@ -15,7 +15,6 @@ from dictograph.worker.planning import NumberedWindow
 #: The most parts without words that a job names one by one; the last warning says that there are more.
 MOST_NAMED = 100
 
-_CODE = "speech_without_words"
 _MESSAGE = "Somebody seems to speak here, but the engine found no words, also when it read this part again."
 _NO_WORDS = "No words were found, though the audio is not silent: its loudest sample is at {level} dBFS."
 
@@ -59,7 +58,7 @@ class SpeechAccounts:
     @classmethod
     def of_warnings(cls, warnings: Iterable[dict[str, object]]) -> SpeechAccounts:
         """Return the accounts of a job with these warnings."""
-        return cls(sum(warning.get("code") == _CODE for warning in warnings))
+        return cls(sum(warning.get("code") == "speech_without_words" for warning in warnings))
 
     def summed(self, accounts: Iterable[SpeechAccount]) -> tuple[SpeechSeconds, list[JobWarning]]:
         """Return the seconds of some windows, and the warnings that are due."""

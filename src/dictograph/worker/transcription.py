@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -25,7 +25,6 @@ from dictograph.runtime.crash import CrashPoints, Point
 from dictograph.store.database import Database
 from dictograph.store.jobs import progress
 from dictograph.store.jobs.progress import StoredWindow
-from dictograph.store.jobs.read import any_text
 from dictograph.store.jobs.read import windows as stored_windows
 from dictograph.worker.audio_pipeline import AudioPipeline
 from dictograph.worker.batching.engine_dispatcher import EngineDispatcher
@@ -111,8 +110,6 @@ class Transcription:
     async def _tell_if_nothing_was_said(self) -> None:
         """Warn of a transcript without any word, if the audio is not silent."""
         if self._said or not self._audio_pipeline.pcm.exists():
-            return
-        if await self._database.read(lambda c: any_text(c, self._job.id)):
             return
         warning = no_words(await asyncio.to_thread(self._audio_pipeline.peak))
         if warning is not None:
@@ -269,7 +266,6 @@ class Transcription:
     async def _commit_results(self, results: Sequence[tuple[NumberedWindow, WindowResult]]) -> None:
         speech, found = self._speech.summed(SpeechAccount.of(window, result) for window, result in results)
         warnings = [warning.as_dict() for warning in found]
-        self._said = self._said or any(segment.text.strip() for _, result in results for segment in result.segments)
         stored = [(window.index, _as_stored(result, window.window)) for window, result in results]
 
         def commit(connection: Connection) -> None:
@@ -280,9 +276,13 @@ class Transcription:
         await self._database.write(commit)
         self._crash.reach(Point.WINDOW_COMMITTED)
         for (window, _), (_, shape) in zip(results, stored, strict=True):
-            account.add(window.window.start, window.window.end, shape)
+            self._note(account, window.window.start, window.window.end, shape)
 
-    # --- the account of languages
+    # --- what all windows say together
+
+    def _note(self, account: LanguageAccount, start: float, end: float, result: Mapping[str, Any]) -> None:
+        account.add(start, end, result)
+        self._said = self._said or any((one.get("text") or "").strip() for one in result.get("segments") or ())
 
     async def _opened_account(self) -> LanguageAccount:
         """Return the account of languages, begun with the windows that earlier attempts have committed."""
@@ -292,7 +292,7 @@ class Transcription:
             while done < self._job.windows_done:
                 page = await self._database.read(self._page_from(done))
                 for window in page:
-                    account.add(window.start, window.end, window.result or {})
+                    self._note(account, window.start, window.end, window.result or {})
                 done += max(len(page), 1)
         return self._account
 

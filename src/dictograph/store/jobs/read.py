@@ -118,16 +118,6 @@ def windows(
     return [_stored_window(row) for row in rows]
 
 
-def any_text(conn: Connection, job_id: str) -> bool:
-    """Return whether a committed window of the job has any text."""
-    rows = conn.execute(
-        select(window.c.result)
-        .where(window.c.job_id == job_id, window.c.result.is_not(None))
-        .execution_options(yield_per=64)
-    )
-    return any(segment.get("text", "").strip() for (result,) in rows for segment in result.get("segments") or ())
-
-
 def _stored_window(row: Row[Any]) -> StoredWindow:
     spans = None if row.spans is None else tuple((start, end) for start, end in row.spans)
     return StoredWindow(row.number, row.start_s, row.end_s, row.sha256, row.result, spans, row.channel)

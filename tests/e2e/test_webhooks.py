@@ -170,7 +170,7 @@ def test_a_receiver_that_hangs_delays_nothing(house: Service, receiver: Receiver
     other.rules["/hangs"] = other.hang
     jobs = [submit(house, audio, other.url("/hangs")) for _ in range(6)]
     heard(other, "/hangs", 4)
-    eventually(lambda: all(house.job(job)["status"] == "completed" for job in jobs), 30)
+    eventually(lambda: all(house.job(job)["status"] == "completed" for job in jobs))
     after = submit(house, audio, receiver.url("/quick"))
     assert house.wait_for(after, 30)["status"] == "completed"
     heard(receiver, "/quick")
@@ -193,7 +193,7 @@ def test_a_redirect_to_a_trap_is_not_followed(house: Service, receiver: Receiver
 
     receiver.rules["/redirects"] = redirect
     job = submit(house, audio, receiver.url("/redirects"))
-    log = eventually(lambda: next((one for one in deliveries(house, job_id=job) if one["attempts"]), None), 30)
+    log = eventually(lambda: next((one for one in deliveries(house, job_id=job) if one["attempts"]), None))
     assert (log["state"], log["status_code"]) == ("pending", 307)
     assert "redirects are not followed" in log["last_error"]
     assert trap.came == []
@@ -359,7 +359,7 @@ def test_the_receiver_of_the_documentation_works(shell: Shell, monkeypatch: pyte
     ) as process:  # fmt: skip
         try:
             url = f"http://127.0.0.1:{port}/"
-            eventually(lambda: shell("webhooks", "test", url)[0] == 0, 20)
+            eventually(lambda: shell("webhooks", "test", url)[0] == 0)
             forged = httpx.post(
                 url, content=b"{}", headers={"webhook-id": "msg_1", "webhook-timestamp": "1"}, timeout=30
             )

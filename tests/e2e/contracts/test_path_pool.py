@@ -52,7 +52,7 @@ def test_many_at_once_are_taken_and_run_a_few_at_a_time(one: Service) -> None:
     paths = copies(one, "many", 12)
     with ThreadPoolExecutor(12) as clients:
         assert {answer.status_code for answer in clients.map(lambda path: transcribe(one, path), paths)} == {202}
-    eventually(lambda: worker(one)["running"] == _AT_ONCE, 20)
+    eventually(lambda: worker(one)["running"] == _AT_ONCE)
     assert worker(one)["slots"] == _AT_ONCE
     assert sum(status(one, path)["status"] == "processing" for path in paths) > _AT_ONCE
     assert worker(one)["running"] <= _AT_ONCE
@@ -80,7 +80,7 @@ def test_an_engine_that_is_killed_is_replaced_and_its_job_completed(one: Service
     before = eventually(lambda: engine(one))
     one.behave(delay=60)
     transcribe(one, path)
-    eventually(lambda: worker(one)["jobs"], 20)
+    eventually(lambda: worker(one)["jobs"])
     with contextlib.suppress(ProcessLookupError):  # it hangs, so the service may have ended it already
         os.kill(before, signal.SIGKILL)
     one.behave()

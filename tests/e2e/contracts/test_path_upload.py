@@ -132,12 +132,12 @@ def test_an_upload_that_breaks_off_leaves_no_half_file(one: Service) -> None:
 
     def body() -> Iterator[bytes]:
         yield b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n' + bytes(600_000)
-        eventually(lambda: len(uploads(one)) > len(before), 20)
+        eventually(lambda: len(uploads(one)) > len(before))
         raise ConnectionAbortedError
 
     with pytest.raises(ConnectionAbortedError):
         one.post("/upload", content=body(), headers={"content-type": "multipart/form-data; boundary=x"})
-    eventually(lambda: uploads(one) == before, 20)
+    eventually(lambda: uploads(one) == before)
 
 
 @pytest.mark.contract("path", "POST /upload", "an upload goes after the audio's retention, when no job needs it")
@@ -158,13 +158,13 @@ def test_uploads_are_removed_when_they_were_kept_long_enough(tmp_path: Path) -> 
         needed = send(one, "needed.wav", (Path(TINY).parents[2] / "fixtures" / "jfk.flac").read_bytes()).json()["path"]
         began = time.monotonic()
         assert transcribe(one, needed).status_code == 202
-        eventually(lambda: not Path(unused).exists(), 20)
+        eventually(lambda: not Path(unused).exists())
         if status(one, needed)["status"] == "processing":
             assert Path(needed).exists(), "its job may need it"
         assert ended(one, needed)["status"] == "completed"
-        eventually(lambda: not Path(needed).exists(), 20)
+        eventually(lambda: not Path(needed).exists())
         assert time.monotonic() - began > 1
-        eventually(lambda: not half.parent.exists(), 20)
+        eventually(lambda: not half.parent.exists())
         eventually(
             lambda: {path.name for path in foreign.parent.iterdir()} == {foreign.name, NOTES}, 20
         )  # a file goes before its folder

@@ -386,7 +386,7 @@ def test_a_client_that_vanishes_leaves_nothing_and_its_key_is_free(small: Live, 
         if abruptly:
             raw.setsockopt(1, 13, b"\1\0\0\0\0\0\0\0")  # SO_LINGER of 0 s: closing resets
         raw.sendall(stage)
-    eventually(lambda: nothing_left(small), 20)
+    eventually(lambda: nothing_left(small))
     with small.client() as client:
         assert client.get(JOBS).json()["data"] == []
 
@@ -394,7 +394,7 @@ def test_a_client_that_vanishes_leaves_nothing_and_its_key_is_free(small: Live, 
             answer = client.post(JOBS, files={"file": ("b.wav", b"y")}, headers={"idempotency-key": "cut"})
             return None if answer.status_code == 409 else answer
 
-        answer = eventually(again, 20)
+        answer = eventually(again)
         assert answer.status_code == 202
         assert client.delete(f"{JOBS}/{answer.json()['id']}").status_code == 204
     eventually(lambda: nothing_left(small))

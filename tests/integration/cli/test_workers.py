@@ -116,9 +116,9 @@ def test_a_worker_that_is_gone_is_not_shown(tmp_path: Path) -> None:
     with service(tmp_path) as one:
         other = one.beside("other", "worker").start()
         try:
-            eventually(lambda: len(workers(one)) == 2, 20)
+            eventually(lambda: len(workers(one)) == 2)
             other.kill()
-            eventually(lambda: [worker["pid"] for worker in workers(one)] == [pid_of(one)], 20)
+            eventually(lambda: [worker["pid"] for worker in workers(one)] == [pid_of(one)])
         finally:
             if other.running:
                 other.kill()

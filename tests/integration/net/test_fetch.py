@@ -220,7 +220,7 @@ def test_name_servers_that_say_nothing_hold_up_nobody_else(monkeypatch: pytest.M
         lookups = [fetch(f"http://{n}.example/", nowhere, limits) for n in range(64)]
         failures = await asyncio.gather(*lookups, return_exceptions=True)
         assert {type(one) for one in failures} == {FetchTimeout}
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             assert await asyncio.to_thread(str.upper, "work") == "WORK"
 
     with monkeypatch.context() as patch:

@@ -125,7 +125,7 @@ def test_listeners_are_called_in_the_loop_after_a_commit(driver: StoreDriver, da
         await database.write(lambda conn: None)  # by now whoever was told of the first has been called
         assert not threads, "there is nothing to send"
         await asyncio.to_thread(driver.create)
-        await asyncio.wait_for(heard.wait(), 20)
+        await asyncio.wait_for(heard.wait(), 60)
         assert set(threads) == {threading.get_ident()}
 
     asyncio.run(listen())
@@ -141,7 +141,7 @@ def test_only_a_webhook_calls_for_the_relay_of_webhooks(driver: StoreDriver, dat
         await database.write(lambda conn: None)
         assert not heard.is_set(), "a job that waits is told to nobody"
         await asyncio.to_thread(driver.cancel, "a")
-        await asyncio.wait_for(heard.wait(), 20)
+        await asyncio.wait_for(heard.wait(), 60)
 
     asyncio.run(listen())
 
@@ -153,7 +153,7 @@ def test_changed_tells_of_other_processes(driver: StoreDriver, database: Databas
         driver.create("a")
         assert not await database.changed(), "it was this process"
         await asyncio.to_thread(_in_another_process, url, "driver.cancel('a')")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not await database.changed():
                 await asyncio.sleep(0.01)
         assert not await database.changed()
@@ -163,7 +163,7 @@ def test_changed_tells_of_other_processes(driver: StoreDriver, database: Databas
 
 async def eventually_quiet(database: Database) -> None:
     """Until it listens, PostgreSQL may have missed something."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await database.changed():
             await asyncio.sleep(0.01)
 

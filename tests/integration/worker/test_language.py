@@ -26,7 +26,7 @@ async def heard(folder: Path, audio: Path) -> Job:
     behave(folder, languages=["de", "en"], detects={"de": 0.8, "en": 0.2}, detects_in_silence={"en": 1.0})
     async with application(folder) as opened:
         job = await upload(opened, audio)
-        done = await opened.services.jobs.wait_until_ended(None, job.id, 30)
+        done = await opened.services.jobs.wait_until_ended(None, job.id, 120)
         assert done.status is JobStatus.COMPLETED
         return done
 

@@ -52,7 +52,7 @@ async def _completed(opened: Application, job: Job) -> Job:
     async def ended() -> bool:
         return (await _look(opened, job)).status.ended
 
-    await until(ended, 20)
+    await until(ended)
     return await _look(opened, job)
 
 

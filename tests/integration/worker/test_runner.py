@@ -168,7 +168,7 @@ def test_and_no_longer_when_the_job_is_lost(tmp_path: Path) -> None:
         task = one.start()
         await database.asked.wait()
         one.cancel_lost()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await task
         return database.close()
 
@@ -199,7 +199,7 @@ def test_audio_that_decodes_differently_in_the_moment_of_stopping_is_not_begun_a
         task = one.start()
         await begun.wait()
         one.release_now()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await task
         return database.close()
 

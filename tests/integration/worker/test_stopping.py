@@ -123,7 +123,7 @@ def test_an_outcome_is_written_once_the_database_can_be_written_again(
     async def test() -> None:
         async with application(folder) as opened:
             job = await upload(opened, write_noise(folder / "a.wav", 10, 1))
-            done = await opened.services.jobs.wait_until_ended(None, job.id, 20)
+            done = await opened.services.jobs.wait_until_ended(None, job.id, 120)
             assert (done.status, done.attempt, done.failures) == (JobStatus.COMPLETED, 1, 0)
 
     asyncio.run(test())

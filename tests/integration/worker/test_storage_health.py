@@ -24,7 +24,7 @@ async def _accepted(folder: Path, *files: Path) -> list[Job]:
 
 
 async def _ended(opened: Application, job: Job) -> Job:
-    return await opened.services.jobs.wait_until_ended(None, job.id, 20)
+    return await opened.services.jobs.wait_until_ended(None, job.id, 120)
 
 
 @pytest.mark.parametrize("made", [True, False], ids=["the bare mount point", "no folder at all"])

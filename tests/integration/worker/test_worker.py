@@ -143,7 +143,7 @@ def test_a_cancelled_job_stops_and_leaves_nothing_in_scratch(folder: Path, caplo
             job = await upload(opened, write_noise(folder / "a.wav", 70, 1))
             await until(lambda: _engine_is_busy(folder))
             await opened.services.jobs.cancel(None, job.id)
-            await until(lambda: _nothing_runs(opened), 12)
+            await until(lambda: _nothing_runs(opened))
             assert (await opened.services.jobs.get(None, job.id)).status is JobStatus.CANCELLED
             assert "no longer ours" not in caplog.text, "it was not lost, somebody wanted that"
             assert f"job {job.id}: cancelled or deleted; attempt 1 ends" in caplog.messages

@@ -45,7 +45,7 @@ async def upload(opened: Application, file: Path, order: JobRequest = PLAIN) -> 
         return (await opened.services.intake.upload(order, file.name, data)).job
 
 
-async def until(query: Callable[[], Awaitable[object]], seconds: float = 30) -> None:
+async def until(query: Callable[[], Awaitable[object]], seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while not await query():
             await asyncio.sleep(0.02)

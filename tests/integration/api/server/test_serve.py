@@ -56,7 +56,7 @@ def test_it_serves_several_addresses_and_touches_no_signal() -> None:
         async with httpx.AsyncClient() as client:
             answers = [(await client.get(f"http://{address}/")).text for address in started]
         stop.set()
-        await asyncio.wait_for(running, 10)
+        await asyncio.wait_for(running, 60)
         return answers
 
     assert set(asyncio.run(run())) == {"hi"}
@@ -135,7 +135,7 @@ def test_one_connection_too_many_is_told_so_and_costs_the_others_nothing(monkeyp
             writer.close()
             await writer.wait_closed()
         stop.set()
-        await asyncio.wait_for(running, 10)
+        await asyncio.wait_for(running, 60)
         return refusal
 
     head, _, body = asyncio.run(run()).partition(b"\r\n\r\n")

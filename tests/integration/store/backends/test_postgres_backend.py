@@ -46,7 +46,7 @@ def _cut_all(url: str) -> None:
         )
 
 
-def _until(condition: Callable[[], bool], seconds: float = 20) -> None:
+def _until(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it has not come to that"
@@ -201,7 +201,7 @@ def test_a_read_sees_one_snapshot(driver: StoreDriver, database: Database) -> No
 
 
 async def _soon(event: asyncio.Event) -> None:
-    await asyncio.wait_for(event.wait(), 20)
+    await asyncio.wait_for(event.wait(), 60)
     event.clear()
 
 
@@ -262,7 +262,7 @@ def test_the_listener_comes_back(database: Database, url: str, caplog: pytest.Lo
 
 async def _eventually(database: Database, wanted: bool) -> bool:
     """Ask until nothing has changed any more."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await database.changed() is wanted:
             await asyncio.sleep(0.01)
     return not wanted

@@ -30,7 +30,9 @@ def test_healthy_jobs_behind_it_are_run_and_it_waits(folder: Path) -> None:
                 if not start:
                     await opened.resources.database.write(_make_later)
                 healthy = await upload(opened, audio)
-                assert (await opened.services.jobs.wait_until_ended(None, healthy.id, 120)).status is JobStatus.COMPLETED
+                assert (
+                    await opened.services.jobs.wait_until_ended(None, healthy.id, 120)
+                ).status is JobStatus.COMPLETED
                 await until(lambda: _was_put_off(folder))
                 found = await opened.services.jobs.get(None, "later")
                 assert (found.status, found.attempt, found.failures) == (JobStatus.PENDING, 0, 0)

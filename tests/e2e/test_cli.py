@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -67,6 +68,14 @@ def test_standard_input_gives_subtitles(shell: Shell) -> None:
     assert code == 0
     assert out.startswith("1\n00:00:00,")
     assert EIGHT in out
+
+
+def test_lyrics_have_the_times_of_the_words_which_were_not_asked_for(shell: Shell) -> None:
+    _, words, _ = shell.run("transcribe", COUNT, "--format", "json", "--words")
+    starts = [word["start"] for segment in json.loads(words)["segments"] for word in segment["words"]]
+    code, out, _ = shell.run("transcribe", COUNT, "--format", "elrc")
+    found = [60 * int(minutes) + float(seconds) for minutes, seconds in re.findall(r"<(\d\d):([\d.]+)>\w", out)]
+    assert (code, found) == (0, [int(100 * start) / 100 for start in starts])
 
 
 def test_several_files_at_once_and_one_that_fails(shell: Shell) -> None:

@@ -41,6 +41,10 @@ class Format:
     render: Render
     by_rule: RenderByRule | None = None
 
+    def stands_on_words(self, rules: SubtitleRules | None) -> bool:
+        """Return whether the text is made from the times of the words: cues by rule are, whatever the job asked for."""
+        return self.by_rule is not None and rules is not None
+
 
 def _ruled(name: str, media_type: str, suffix: str, description: str, by_rule: RenderByRule) -> Format:
     """Return a format that no earlier system writes: its cues follow the rules in any case."""

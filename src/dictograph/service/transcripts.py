@@ -32,10 +32,11 @@ class Transcripts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def open(self, owner: str | None, job_id: str) -> OpenTranscript:
+    async def open(self, owner: str | None, job_id: str, *, words: bool = False) -> OpenTranscript:
         """Return the transcript as it is now: windows that are committed later are not part of it.
 
-        Its segments have their words where the job asked for them: they are stored in any case.
+        Words are stored with every job. The segments have theirs where the job asked for them, and with `words`, which
+        is for formats that are made from their times.
 
         Raises:
             NotFound: there is no such job. The iterator raises it too, if the job is removed meanwhile.
@@ -43,7 +44,7 @@ class Transcripts:
         check_id(job_id)
         job = await self._database.read(lambda conn: get_job(conn, owner, job_id))
         segments = in_order(_windows(self._database, job))
-        shown = segments if job.options.word_timestamps else map(without_words, segments)
+        shown = segments if words or job.options.word_timestamps else map(without_words, segments)
         return OpenTranscript(head_of(job), iter(shown))
 
 

@@ -200,6 +200,10 @@ class FakeWorker:
         lease = self._lease()
         self.database.write_now(lambda c: progress.commit_windows(c, lease, [(i, result(i)) for i in indexes]))
 
+    def commit_segments(self, index: int, *segments: Segment) -> None:
+        lease, stored = self._lease(), {"segments": [one.as_dict() for one in segments], "sampled": False}
+        self.database.write_now(lambda c: progress.commit_windows(c, lease, [(index, stored)]))
+
     def complete(self) -> None:
         lease = self._lease()
         self.database.write_now(lambda c: finish.complete(c, lease))

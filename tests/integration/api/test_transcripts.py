@@ -7,6 +7,7 @@ import json
 import httpx
 import pytest
 
+from dictograph.transcript import Segment, Word
 from tests.integration.api.live import FakeWorker, Live
 
 JOBS = "/v1/transcriptions"
@@ -59,6 +60,37 @@ def test_every_format(client: httpx.Client, hand: FakeWorker, job: str) -> None:
     assert texts["tsv"].text.splitlines()[1] == "1000\t2000\tword0"
     assert json.loads(texts["json"].text)["language"] == "en"
     assert len(json.loads(texts["verbose_json"].text)["segments"]) == 2
+
+
+#: A segment whose words are not spread evenly: estimated times would be others.
+UNEVEN = Segment(
+    1, 5, " one two three", (Word(1, 1.25, " one", 0.9), Word(1.5, 2, " two", 0.9), Word(3, 5, " three", 0.9))
+)
+WORD_TIMES = "<00:01.00>one <00:01.50>two <00:03.00>three<00:05.00>"
+
+
+@pytest.mark.parametrize("complete", [False, True], ids=["as it grows", "complete"])
+def test_cues_stand_on_stored_words_which_only_those_who_asked_are_shown(
+    client: httpx.Client, hand: FakeWorker, job: str, complete: bool
+) -> None:
+    hand.claim()
+    hand.freeze()
+    hand.plan(1 if complete else 2)
+    hand.commit_segments(0, UNEVEN)
+    if complete:
+        hand.complete()
+    url = f"{JOBS}/{job}/transcript"
+    texts = {name: client.get(url, params={"format": name}).text for name in ("elrc", "ass", "json", "verbose_json")}
+    assert texts["elrc"].splitlines()[0] == f"[00:01.00]{WORD_TIMES}"
+    assert "{\\k50}one{\\k150} two{\\k200} three" in texts["ass"]
+    for name in ("srt", "vtt"):
+        cues = client.get(url, params={"format": name, "max_words": 1}).text.replace(",", ".")
+        assert [line[:12] for line in cues.splitlines() if "-->" in line] == [
+            "00:00:01.000",
+            "00:00:01.500",
+            "00:00:03.000",
+        ]
+    assert '"words"' not in texts["json"] + texts["verbose_json"]
 
 
 @pytest.mark.parametrize(

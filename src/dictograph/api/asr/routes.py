@@ -106,7 +106,7 @@ def _answer(services: Services, job: Job, asked: AsrQuery, filename: str) -> Res
 async def _text(
     services: Services, job: Job, output: Format, rules: SubtitleRules | None
 ) -> AsyncGenerator[bytes, None]:
-    opened = await services.transcripts.open(job.owner, job.id)
+    opened = await services.transcripts.open(job.owner, job.id, words=output.stands_on_words(rules))
     async for block in in_blocks(rendered(output, opened.head, opened.segments, rules)):
         yield block
 

@@ -22,7 +22,7 @@ from dictograph.api.openapi_schemas import event_content, problems, transcript_c
 from dictograph.api.server.streams import Stream, in_blocks
 from dictograph.api.views import PromptsView
 from dictograph.errors import DatabaseUnavailable
-from dictograph.formats.subtitle_rules import AskedRules
+from dictograph.formats.subtitle_rules import DEFAULT_RULES, AskedRules
 from dictograph.service.services import Services
 
 log = logging.getLogger(__name__)
@@ -79,8 +79,9 @@ def result_routes(services: Services) -> APIRouter:
     ) -> Response:
         """The transcript in a format of your choice; while the job runs, what is there of it."""
         kind = choose_format(asked.format, accept)
-        opened = await services.transcripts.open(caller.owner, job_id)
-        pieces = formats.render(kind.name, opened.head, opened.segments, asked.rules())
+        rules = asked.rules() or DEFAULT_RULES
+        opened = await services.transcripts.open(caller.owner, job_id, words=kind.stands_on_words(rules))
+        pieces = formats.rendered(kind, opened.head, opened.segments, rules)
         headers = {
             "x-transcript-complete": str(opened.head.complete).lower(),
             "vary": "Accept",

@@ -13,7 +13,8 @@ from dictograph.service.transcripts import OpenTranscript
 
 async def body_of(services: Services, job: Job, asked: AudioRequest) -> AsyncGenerator[bytes, None]:
     """Yield the transcript of a completed job. Raises NotFound when the job was deleted."""
-    opened = await services.transcripts.open(job.owner, job.id)
+    ruled = asked.rules is not None and asked.format.by_rule is not None
+    opened = await services.transcripts.open(job.owner, job.id, words=ruled)
     async for block in in_blocks(_pieces(asked, opened)):
         yield block
 

@@ -17,8 +17,8 @@ from dictograph.cli.text.progress_bars import ProgressBars
 from dictograph.cli.transcribe.targets import STDIN, Target, written
 from dictograph.embedded import local_application, unless_the_worker_dies
 from dictograph.errors import DictographError, ModelUnavailable, SettingsError, SourceNotFound
-from dictograph.formats import render
-from dictograph.formats.subtitle_rules import SubtitleRules
+from dictograph.formats import FORMATS, rendered
+from dictograph.formats.subtitle_rules import DEFAULT_RULES, SubtitleRules
 from dictograph.job import LOCAL_OWNER, ErrorRecord, Job, JobStatus, Options
 from dictograph.runtime.daemon_thread import in_daemon_thread
 from dictograph.runtime.signals import interrupted_by_signals
@@ -103,8 +103,10 @@ class _Run:
 
     async def _write(self, target: Target, job: Job) -> None:
         """Write the transcript, piece by piece."""
-        transcript = await self._services.transcripts.open(LOCAL_OWNER, job.id)
-        pieces = render(self._writing.format, transcript.head, transcript.segments, self._writing.rules)
+        format, rules = FORMATS[self._writing.format], self._writing.rules or DEFAULT_RULES
+        words = format.stands_on_words(rules)
+        transcript = await self._services.transcripts.open(LOCAL_OWNER, job.id, words=words)
+        pieces = rendered(format, transcript.head, transcript.segments, rules)
         if target.file is None:
             heading = f"==> {target.title} <==\n" if target.title else ""
             await asyncio.to_thread(_print, heading, pieces)

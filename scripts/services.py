@@ -28,7 +28,7 @@ import psutil
 from scripts.machine import can_enter, free_port, give_away, is_taken, unprivileged, works_inside, write_secret
 from scripts.servers import SERVERS, Broken, Place, Server
 
-START_S = 60.0
+START_S = 120.0
 STOP_S = 60.0
 
 

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["tests.postgres"]
+from tests import shared
+
+pytest_plugins = ["tests.kafka", "tests.postgres"]
 
 # Examples differ from run to run on a desk, and are the same ones everywhere else. No deadline: how
 # long an example takes says more about the machine's other work than about the code.
@@ -20,8 +22,10 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "desk")
 
 
-def pytest_configure() -> None:
-    """The settings of whoever runs the tests are not the tests' settings."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the settings of whoever runs the tests out of them; what is shared ends with the first process."""
+    if shared.begin():
+        config.add_cleanup(shared.end)
     for name in [name for name in os.environ if name.startswith("DICTOGRAPH_")]:
         del os.environ[name]
     # Decoders work in a folder of their own: those of the tests have to be found from there.

@@ -16,6 +16,7 @@ import psutil
 import pytest
 import yaml
 
+from scripts import kafka
 from scripts.machine import processes_inside, unprivileged
 from scripts.servers import SERVERS, find_postgres
 from tests.needs import missing, need
@@ -59,7 +60,7 @@ class Desk:
 
     def _call(self, *words: str) -> str:
         command = [sys.executable, "-m", "scripts.services", *words, "--folder", str(self.folder)]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -123,16 +124,26 @@ def _rewrite(file: Path, old: str, new: str) -> None:
 
 def test_the_variables_are_those_of_all_that_runs_whichever_was_named(desk: Desk) -> None:
     need("redis-server")
+    if reason := kafka.lacking():
+        missing(reason)
     desk.up()
     url = desk.url
     redis = desk.variables_after("up", "--only", "redis")
     assert redis.pop("DICTOGRAPH_DATABASE_URL") == url, "it runs on"
     assert len(redis) > 0
     assert desk.variables_after("down", "--only", "redis") == {"DICTOGRAPH_DATABASE_URL": url}
-    assert desk.variables_after("up") == {"DICTOGRAPH_DATABASE_URL": url, **redis}
-    assert desk.variables_after("down", "--only", "postgresql") == redis
+    everything = desk.variables_after("up")
+    _answers_as_kafka(everything.pop("KAFKA_BOOTSTRAP_SERVERS"))
+    assert everything == {"DICTOGRAPH_DATABASE_URL": url, **redis}
+    assert desk.variables_after("down", "--only", "postgresql,kafka") == redis
     desk.down()
     assert not (desk.folder / "env").exists()
+
+
+def _answers_as_kafka(servers: str) -> None:
+    need("kcat")
+    told = subprocess.run(["kcat", "-b", servers, "-L", "-J"], capture_output=True, timeout=60, check=True).stdout
+    assert [broker["name"] for broker in json.loads(told)["brokers"]] == [servers]
 
 
 def test_passwords_are_closed_to_others_and_servers_to_ctrl_c(desk: Desk) -> None:

@@ -17,7 +17,7 @@ FOLDERS = ("tests", "scripts")
 EVERYWHERE = {"/bin/sh", "bash", "git", "make", "mount", "setpriv", "sh", "sleep", "umount"}
 
 #: Programs that are in a package of another name.
-PACKAGES = {"initdb": "postgresql", "pg_dump": "postgresql"}
+PACKAGES = {"initdb": "postgresql", "pg_dump": "postgresql", "java": "default-jre-headless", "mvn": "maven"}
 
 
 def test_every_program_that_tests_call_is_installed_by_make_test(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -19,27 +19,18 @@ from sqlalchemy import Connection
 from dictograph.audio import pcm
 from dictograph.engine.loudness import is_empty
 from dictograph.engine.protocol import Capabilities, Window, WindowOptions, WindowResult
-from dictograph.errors import EngineFailed
 from dictograph.job import Job, Lease
 from dictograph.runtime.crash import CrashPoints, Point
 from dictograph.store.database import Database
 from dictograph.store.jobs import progress
-from dictograph.store.jobs.progress import StoredWindow
-from dictograph.store.jobs.read import windows as stored_windows
+from dictograph.worker.accounts.job_account import JobAccount
 from dictograph.worker.audio_pipeline import AudioPipeline
 from dictograph.worker.batching.engine_dispatcher import EngineDispatcher
 from dictograph.worker.batching.job_queue import Detect, JobQueue, WindowRequest
 from dictograph.worker.capability_checks import ignored_options, refuse_unable
-from dictograph.worker.language_account import SURE, LanguageAccount, uncertain
+from dictograph.worker.language_decision import OPENING, LanguageDecision
 from dictograph.worker.pipeline_window import PipelineWindow
 from dictograph.worker.planning import NumberedWindow, Planning
-from dictograph.worker.speech_accounting import SpeechAccount, SpeechAccounts, no_words
-
-#: The number of windows of speech from which the language is decided; the number that is tried first, and the
-#: probability at which these are enough.
-_OPENING = 4
-_FIRST_TRY = 2
-_SURE = 0.9
 
 #: Windows without any sound have no language. This is the number of windows after which the feeder no longer waits for
 #: enough windows with sound: eight hours, and less than a megabyte, since only their positions are kept.
@@ -55,9 +46,6 @@ _AHEAD = 16
 
 #: The same before the first commit: the first text should have the processor to itself.
 _AHEAD_AT_FIRST = 6
-
-#: How many windows of an earlier attempt are read at once.
-_PAGE = 64
 
 
 class Transcription:
@@ -82,13 +70,11 @@ class Transcription:
         self._on_commit = on_commit
         self._language = job.language
         self._multilingual = False
-        self._account: LanguageAccount | None = None
+        self._account = JobAccount(job, lease, database)
         self._in_flight: deque[tuple[NumberedWindow, asyncio.Future[WindowResult]]] = deque()
         self._sent = asyncio.Event()
         self._fed = False
         self._slots = asyncio.Semaphore(_AHEAD_AT_FIRST)
-        self._speech = SpeechAccounts.of_warnings(job.warnings)
-        self._said = False
 
     async def run(self) -> None:
         """Transcribe and commit every window. Raises PlanChanged, LeaseLost, or the error that ended it."""
@@ -100,27 +86,22 @@ class Transcription:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._feed(job_queue, capabilities))
                 tasks.create_task(self._commit(job_queue, max(_AHEAD, _BATCHES_AHEAD * capabilities.max_batch)))
-            await self._conclude_language()
+            await self._open_account()
+            await self._account.conclude()
         except BaseExceptionGroup as group:
             raise _first(group) from None
         finally:
             self._dispatcher.close_job(job_queue)
-        await self._tell_if_nothing_was_said()
-
-    async def _tell_if_nothing_was_said(self) -> None:
-        """Warn of a transcript without any word, if the audio is not silent."""
-        if self._said or not self._audio_pipeline.pcm.exists():
-            return
-        warning = no_words(await asyncio.to_thread(self._audio_pipeline.peak))
-        if warning is not None:
-            await self._database.write(lambda c: progress.warn(c, self._lease, [warning.as_dict()]))
+        if not self._account.anything_said and self._audio_pipeline.pcm.exists():
+            await self._account.warn_of_no_words(await asyncio.to_thread(self._audio_pipeline.peak))
 
     # --- the feeder
 
     async def _feed(self, job_queue: JobQueue, capabilities: Capabilities) -> None:
         opening: list[NumberedWindow] = []
         with_sound: list[NumberedWindow] = []
-        enough = _OPENING if self._must_detect(capabilities) else 0
+        decision = self._decision(job_queue, capabilities)
+        enough = OPENING if decision.must_detect else 0
         async with contextlib.aclosing(self._planning(capabilities).windows()) as planned:
             async for window in planned:
                 opening.append(window)
@@ -128,9 +109,9 @@ class Transcription:
                     with_sound.append(window)
                 longest = _LONG_OPENING if with_sound else _LONGEST_OPENING
                 if self._language is not None or len(with_sound) >= enough or len(opening) >= longest:
-                    await self._send_all(job_queue, capabilities, opening, with_sound)
+                    await self._send_all(job_queue, decision, opening, with_sound)
                     opening.clear()
-        await self._send_all(job_queue, capabilities, opening, with_sound)
+        await self._send_all(job_queue, decision, opening, with_sound)
         self._fed = True
         self._sent.set()
 
@@ -142,68 +123,32 @@ class Transcription:
         warnings = ignored_options(self._job.options, capabilities, self._dispatcher.spec.name)
         return Planning(self._job, self._lease, self._database, self._audio_pipeline, self._crash, warnings)
 
-    async def _decide_language(
-        self, job_queue: JobQueue, capabilities: Capabilities, opening: Sequence[NumberedWindow]
-    ) -> None:
-        named, warnings = self._job.options.candidates, []
-        if self._must_detect(capabilities):
-            language, probability = await self._detect(job_queue, opening)
-            if probability < SURE and not self._multilingual:
-                warnings.append(uncertain(language, probability).as_dict())
-        else:
-            (language,), probability = named or capabilities.languages, None
+    async def _decide_language(self, decision: LanguageDecision, opening: Sequence[NumberedWindow]) -> None:
+        language, probability, found = await decision.of(opening)
+        warnings = [warning.as_dict() for warning in found]
         self._language = language
         await self._database.write(lambda c: progress.freeze_language(c, self._lease, language, probability, warnings))
         self._crash.reach(Point.LANGUAGE_FROZEN)
 
-    def _must_detect(self, capabilities: Capabilities) -> bool:
-        return len(self._job.options.candidates) != 1 and capabilities.detects_language
-
-    async def _detect(self, job_queue: JobQueue, opening: Sequence[NumberedWindow]) -> tuple[str, float]:
-        """Return the most probable language of the opening windows, weighted by their length, and its probability.
-
-        Where the job names several, both are among these.
-        """
-        sums: defaultdict[str, float] = defaultdict(float)
-        seconds = 0.0
-        for windows in (opening[:_FIRST_TRY], opening[_FIRST_TRY:]):
-            await self._weigh(job_queue, windows, sums)
-            if not sums:
-                name = self._dispatcher.spec.name
-                raise EngineFailed(
-                    f"The engine {name} named no language for the speech: this is a fault of the engine."
-                )
-            seconds += sum(window.seconds for window in windows)
-            whole = sum(sums.values()) if self._job.options.candidates else seconds
-            language = max(sorted(sums), key=sums.__getitem__)
-            if sums[language] > _SURE * whole:
-                break
-        return language, round(sums[language] / whole, 4) if whole else 0.0
-
-    async def _weigh(
-        self, job_queue: JobQueue, windows: Sequence[NumberedWindow], sums: defaultdict[str, float]
-    ) -> None:
-        """Add the probabilities of the languages of these windows to `sums`, weighted by their length."""
-        answers = [self._put(job_queue, window, Detect()) for window in windows]
-        for window, answer in zip(windows, answers, strict=True):
-            probabilities = await answer
-            self._dispatcher.queue.let_go(job_queue)
-            assert isinstance(probabilities, dict)
-            among = self._job.options.candidates or probabilities
-            for language, probability in probabilities.items():
-                if language in among:
-                    sums[language] += probability * window.seconds
+    def _decision(self, job_queue: JobQueue, capabilities: Capabilities) -> LanguageDecision:
+        return LanguageDecision(
+            self._job.options,
+            capabilities,
+            self._dispatcher.spec.name,
+            lambda window: self._put(job_queue, window, Detect()),
+            lambda: self._dispatcher.queue.let_go(job_queue),
+        )
 
     async def _send_all(
         self,
         job_queue: JobQueue,
-        capabilities: Capabilities,
+        decision: LanguageDecision,
         windows: Sequence[NumberedWindow],
         with_sound: Sequence[NumberedWindow],
     ) -> None:
         """Send the windows. If need be, first decide the language, from the windows `with_sound` if there are any."""
         if windows and self._language is None:
-            await self._decide_language(job_queue, capabilities, with_sound or windows[:_OPENING])
+            await self._decide_language(decision, with_sound or windows[:OPENING])
         for window in windows:
             await self._slots.acquire()
             result = self._put(job_queue, window, self._window_options())
@@ -264,49 +209,21 @@ class Transcription:
         return results
 
     async def _commit_results(self, results: Sequence[tuple[NumberedWindow, WindowResult]]) -> None:
-        speech, found = self._speech.summed(SpeechAccount.of(window, result) for window, result in results)
-        warnings = [warning.as_dict() for warning in found]
+        speech, warnings = self._account.speech_of(results)
         stored = [(window.index, _as_stored(result, window.window)) for window, result in results]
 
         def commit(connection: Connection) -> None:
             progress.commit_windows(connection, self._lease, stored, speech, warnings)
             self._crash.reach(Point.WINDOW_COMMITTING)
 
-        account = await self._opened_account()
+        await self._open_account()
         await self._database.write(commit)
         self._crash.reach(Point.WINDOW_COMMITTED)
         for (window, _), (_, shape) in zip(results, stored, strict=True):
-            self._note(account, window.window.start, window.window.end, shape)
+            self._account.add(window.window.start, window.window.end, shape)
 
-    # --- what all windows say together
-
-    def _note(self, account: LanguageAccount, start: float, end: float, result: Mapping[str, Any]) -> None:
-        account.add(start, end, result)
-        self._said = self._said or any((one.get("text") or "").strip() for one in result.get("segments") or ())
-
-    async def _opened_account(self) -> LanguageAccount:
-        """Return the account of languages, begun with the windows that earlier attempts have committed."""
-        if self._account is None:
-            self._account = account = LanguageAccount(None if self._multilingual else self._language)
-            done = 0
-            while done < self._job.windows_done:
-                page = await self._database.read(self._page_from(done))
-                for window in page:
-                    self._note(account, window.start, window.end, window.result or {})
-                done += max(len(page), 1)
-        return self._account
-
-    def _page_from(self, first: int) -> Callable[[Connection], list[StoredWindow]]:
-        limit = min(_PAGE, self._job.windows_done - first)
-        return lambda connection: stored_windows(connection, self._job.id, first - 1, limit)
-
-    async def _conclude_language(self) -> None:
-        """Record what the windows say about the language. A resumed attempt comes to the same."""
-        account = await self._opened_account()
-        most = account.most_spoken if self._multilingual else None
-        warnings = [warning.as_dict() for warning in account.warnings()]
-        if warnings or most is not None:
-            await self._database.write(lambda c: progress.conclude_language(c, self._lease, most, warnings))
+    async def _open_account(self) -> None:
+        await self._account.open(None if self._multilingual else self._language)
 
 
 def _mark_retrieved(future: asyncio.Future[Any]) -> None:

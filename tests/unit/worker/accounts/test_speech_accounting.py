@@ -5,9 +5,9 @@ from __future__ import annotations
 from dictograph.audio.speech import Span, Speech
 from dictograph.engine.protocol import SAMPLE_RATE, WindowResult
 from dictograph.transcript import Segment, Word
+from dictograph.worker.accounts.speech_accounting import MOST_NAMED, SpeechAccount, SpeechAccounts, no_words
 from dictograph.worker.pipeline_window import PipelineWindow
 from dictograph.worker.planning import NumberedWindow
-from dictograph.worker.speech_accounting import MOST_NAMED, SpeechAccount, SpeechAccounts, no_words
 
 
 def _window(start: float, *speech: tuple[float, float]) -> NumberedWindow:

@@ -62,6 +62,11 @@ class LanguageAccount:
             self._open = _Stretch(language, start, end, end - start)
 
     @property
+    def language(self) -> str | None:
+        """The job's language; None where each window has its own."""
+        return self._language
+
+    @property
     def most_spoken(self) -> tuple[str, float] | None:
         """The language of most seconds, with the mean probability of its windows; None where none has any."""
         if not self._seconds:

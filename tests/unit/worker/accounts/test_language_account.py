@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dictograph.transcript import JobWarning
-from dictograph.worker.language_account import CERTAIN, CERTAIN_S, LanguageAccount
+from dictograph.worker.accounts.language_account import CERTAIN, CERTAIN_S, LanguageAccount
 
 
 def account(*windows: tuple[str | None, float, float], language: str | None = "en") -> LanguageAccount:

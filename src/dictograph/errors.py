@@ -5,6 +5,7 @@ DictographError
 │   ├── InvalidRequest           ├── InvalidOption          ├── ModelNotAllowed
 │   ├── NotFound                 ├── PathNotAllowed         ├── UploadTooLarge
 │   ├── UploadIncomplete         ├── EmptyUpload            ├── JobStateConflict
+│   │   (ResultOwed: its sender still gets a result)
 │   ├── IdempotencyMismatch      ├── IdempotencyInProgress
 │   ├── HostNotAllowed           ├── OriginNotAllowed       ├── Unauthorized
 │   ├── ScopeMissing             ├── KeyNotUsable           └── TooManyRequests
@@ -151,6 +152,12 @@ class JobStateConflict(RequestError):
 
     code = "job_state_conflict"
     status = 409
+
+
+class ResultOwed(JobStateConflict):
+    """The job still owes its sender a result, which has not gone out yet."""
+
+    code = "result_owed"
 
 
 class IdempotencyMismatch(RequestError):

@@ -26,7 +26,7 @@ PATIENCE_S = 20.0
 EARLY = 6
 
 #: Who dies there has a job, and has not ended it.
-MID_ATTEMPT = frozenset(OF_WORKER) - {Point.JOB_COMPLETED, Point.MESSAGE_SENT}
+MID_ATTEMPT = frozenset(OF_WORKER) - {Point.JOB_COMPLETED, Point.MESSAGE_SENDING, Point.MESSAGE_ACKED}
 
 
 class Member:

@@ -92,9 +92,10 @@ def retry(ids: tuple[str, ...], server: str | None, data_dir: Path | None) -> No
 @jobs.command()
 @_ids
 @place_options
-def delete(ids: tuple[str, ...], server: str | None, data_dir: Path | None) -> None:
+@click.option("--force", is_flag=True, help="Also jobs that owe their sender a result: nobody gets one.")
+def delete(ids: tuple[str, ...], force: bool, server: str | None, data_dir: Path | None) -> None:
     """Remove jobs with their audio, text and events, for good."""
-    do_to_each(Place(server, data_dir), ids, "deleted", lambda client, job_id: client.delete(job_id))
+    do_to_each(Place(server, data_dir), ids, "deleted", lambda client, job_id: client.delete(job_id, force=force))
 
 
 def do_to_each(

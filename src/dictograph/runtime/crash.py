@@ -15,7 +15,8 @@ from dictograph.errors import SettingsError
 class Point(StrEnum):
     """All points, in the order in which a job passes them.
 
-    A point with a name in -ed comes after the commit of the transaction, one in -ing inside the transaction.
+    A point with a name in -ed comes after the commit of the transaction, one in -ing inside the transaction. Of a
+    message, they are before and after it is sent.
     """
 
     UPLOAD_STORED = "upload.stored"
@@ -33,7 +34,8 @@ class Point(StrEnum):
     PLAN_FINISHED = "plan.finished"
     JOB_COMPLETING = "job.completing"
     JOB_COMPLETED = "job.completed"
-    MESSAGE_SENT = "message.sent"
+    MESSAGE_SENDING = "message.sending"
+    MESSAGE_ACKED = "message.acked"
 
 
 class CrashPoints:

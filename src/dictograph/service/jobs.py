@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection
 
 from dictograph.blobs.objects import Blobs
-from dictograph.errors import DictographError, InvalidRequest, NotFound
+from dictograph.errors import DictographError, InvalidRequest, NotFound, ResultOwed
 from dictograph.job import Job, JobStatus
 from dictograph.service.auth.quota import check_quota
 from dictograph.service.streams.job_watch import JobWatch, ShutdownSignal, WaitResult, watching
@@ -100,10 +100,20 @@ class Jobs:
 
         return await self._database.write(again)
 
-    async def remove(self, owner: str | None, job_id: str) -> None:
-        """Remove a job with its audio, transcript and events, in any state."""
+    async def remove(self, owner: str | None, job_id: str, *, force: bool = False) -> None:
+        """Remove a job with its audio, transcript and events, in any state.
+
+        Raises:
+            ResultOwed: a result of the job has not gone out yet. With `force` it never does.
+        """
         check_id(job_id)
-        job = await self._database.write(lambda conn: control.remove(conn, owner, job_id))
+        try:
+            job = await self._database.write(lambda conn: control.remove(conn, owner, job_id))
+        except ResultOwed:
+            if not force:
+                raise
+            log.warning("job %s is deleted although it owes its sender a result: nobody gets one", job_id)
+            job = await self._database.write(lambda conn: control.remove(conn, owner, job_id, force=True))
         if job.audio is None:
             return
         try:

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Integer, Select, bindparam, delete, exists, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Row,
+    Select,
+    String,
+    bindparam,
+    delete,
+    exists,
+    insert,
+    select,
+    update,
+)
 
 from dictograph.job import ErrorRecord
 from dictograph.store import changes
@@ -17,43 +30,81 @@ from dictograph.store.tables import dead_letter, job, outbox
 #: The destination of wake-ups for workers.
 DISPATCH = "dispatch"
 
+#: The destination of answers that a broker's topics get. Each message names its topic.
+BROKER = "broker"
+
+#: The destination of changes for a pub/sub channel, at most once each.
+CHANNEL = "channel"
+
 #: The prefix of a webhook's destination; the id of its delivery follows. Webhooks have a separate relay.
 WEBHOOK = "webhook:"
 
 _older = outbox.alias("older")
 _goes_before = exists().where(
-    _older.c.job_id == outbox.c.job_id, _older.c.destination == outbox.c.destination, _older.c.id < outbox.c.id
+    _older.c.order_key == outbox.c.order_key, _older.c.destination == outbox.c.destination, _older.c.id < outbox.c.id
 )
 
-#: The condition for a wake-up. Other destinations are of a later version, and only that version can send to them.
+#: The condition for a wake-up. Destinations that have no condition here are of a later version, and only that version
+#: can send to them.
 IS_DISPATCH: ColumnElement[bool] = outbox.c.destination == DISPATCH
+
+#: The condition for an answer through a broker: the job, or what became no job, owes it to a sender.
+IS_OWED: ColumnElement[bool] = outbox.c.destination == BROKER
+
+#: The condition for a change for the channel.
+IS_CHANNEL: ColumnElement[bool] = outbox.c.destination == CHANNEL
 
 #: The condition for a webhook.
 IS_WEBHOOK: ColumnElement[bool] = outbox.c.destination.startswith(WEBHOOK, autoescape=True)
 
 # Made once, like all statements that every job needs: building one takes longer than running it.
 _PUT = insert(outbox)
-_DUE = (
-    select(outbox)
-    .where(outbox.c.available_at <= now_epoch(), IS_DISPATCH, ~_goes_before)
+_due = (
+    select(outbox.c.id)
+    .where(
+        outbox.c.available_at <= now_epoch(),
+        outbox.c.destination == bindparam("of_destination", type_=String),
+        ~_goes_before,
+    )
     .order_by(outbox.c.available_at, outbox.c.id)
     .limit(bindparam("most", type_=Integer))
 )
-# Two relays may have sent the same message: the later one skips the rows that the other one is deleting.
-_free = select(outbox.c.id).where(outbox.c.id.in_(bindparam("ids", expanding=True))).order_by(outbox.c.id)
-_SENT = delete(outbox).where(outbox.c.id.in_(_free.with_for_update(skip_locked=True)))
+_DUE = select(outbox).where(outbox.c.id.in_(_due)).order_by(outbox.c.id)
+# Other relays take at the same time: each skips the rows that another one is taking.
+_FREE = _due.with_for_update(skip_locked=True)
+_ids = select(outbox.c.id).where(outbox.c.id.in_(bindparam("ids", expanding=True))).order_by(outbox.c.id)
+_SENT = delete(outbox).where(outbox.c.id.in_(_ids.with_for_update(skip_locked=True)))
+_POSTPONED = (
+    update(outbox)
+    .where(outbox.c.id == bindparam("of_id"))
+    .values(
+        attempts=outbox.c.attempts + 1,
+        available_at=now_epoch() + bindparam("seconds"),
+        last_error=bindparam("error"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message to send. `message_id` stays the same when it is sent again."""
+    """A message to send. `message_id` stays the same when it is sent again. It belongs to a job, to the intake row of a
+    message that came, or to both."""
 
     id: int
-    job_id: str
+    job_id: str | None
+    intake_id: str | None
     destination: str
     message_id: str
     payload: dict[str, Any]
     attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """The time, in seconds, until a message that could not be sent is sent again, and why it could not."""
+
+    seconds: float
+    error: str
 
 
 def dispatch(conn: Connection, row: JobRow) -> None:
@@ -74,16 +125,35 @@ def dispatch(conn: Connection, row: JobRow) -> None:
 
 
 def enqueue(conn: Connection, now: float, **values: Any) -> None:
-    """Put a message or webhook into the outbox. `values` are those of its row, without the defaults of a new row."""
-    conn.execute(_PUT, {"attempts": 0, "created_at": as_datetime(now), **values})
+    """Put a message or webhook into the outbox. `values` are those of its row, without the defaults of a new row.
+
+    Without an `order_key` it follows the other messages of its job to the same destination; a message without a job is
+    sent in any order.
+    """
+    defaults = {"job_id": None, "intake_id": None, "attempts": 0, "created_at": as_datetime(now)}
+    conn.execute(_PUT, {**defaults, "order_key": values.get("job_id"), **values})
 
 
-def due(conn: Connection, limit: int) -> list[Message]:
-    """Return the wake-ups to be sent now: of each job only the oldest, at most `limit`."""
-    return [
-        Message(row.id, row.job_id, row.destination, row.message_id, row.payload, row.attempts)
-        for row in conn.execute(_DUE, {"most": limit})
-    ]
+def due(conn: Connection, limit: int, destination: str = DISPATCH) -> list[Message]:
+    """Return the messages to be sent now: with each ordering key only the oldest, at most `limit`."""
+    return [_message(row) for row in conn.execute(_DUE, {"most": limit, "of_destination": destination})]
+
+
+def take(conn: Connection, destination: str, limit: int, hold: float) -> list[Message]:
+    """Take messages that are due, in the order of their ids: nobody else takes them within `hold` seconds, which must
+    be longer than it takes to send them. With `hold` 0 they are removed: they are sent at most once."""
+    ids = list(conn.execute(_FREE, {"most": limit, "of_destination": destination}).scalars())
+    if not ids:
+        return []
+    mine = outbox.c.id.in_(ids)
+    held = update(outbox).where(mine).values(available_at=now_epoch() + hold).returning(*outbox.c)
+    rows = conn.execute(held if hold else delete(outbox).where(mine).returning(*outbox.c))
+    return sorted(map(_message, rows), key=lambda message: message.id)
+
+
+def release(conn: Connection, ids: Sequence[int]) -> None:
+    """Make messages due again that were taken but not sent."""
+    conn.execute(update(outbox).where(outbox.c.id.in_(ids)).values(available_at=now_epoch()))
 
 
 def mark_sent(conn: Connection, ids: Sequence[int]) -> None:
@@ -93,9 +163,14 @@ def mark_sent(conn: Connection, ids: Sequence[int]) -> None:
 
 def postpone(conn: Connection, id: int, seconds: float, error: str) -> bool:
     """Delay a message that could not be sent, by `seconds`. False when the message is gone."""
-    change = update(outbox).where(outbox.c.id == id)
-    values = {"attempts": outbox.c.attempts + 1, "available_at": now_epoch() + seconds, "last_error": error}
-    return conn.execute(change.values(**values)).rowcount > 0
+    return conn.execute(_POSTPONED, {"of_id": id, "seconds": seconds, "error": error}).rowcount > 0
+
+
+def postpone_all(conn: Connection, delays: Mapping[int, Delay]) -> None:
+    """Delay messages that could not be sent, in the order of their ids."""
+    if delays:
+        rows = [{"of_id": id, "seconds": one.seconds, "error": one.error} for id, one in sorted(delays.items())]
+        conn.execute(_POSTPONED, rows)
 
 
 def add_dead_letter(conn: Connection, id: int, error: ErrorRecord) -> bool:
@@ -109,6 +184,7 @@ def add_dead_letter(conn: Connection, id: int, error: ErrorRecord) -> bool:
     conn.execute(
         insert(dead_letter).values(
             job_id=row.job_id,
+            intake_id=row.intake_id,
             destination=row.destination,
             message_id=row.message_id,
             payload=row.payload,
@@ -119,6 +195,10 @@ def add_dead_letter(conn: Connection, id: int, error: ErrorRecord) -> bool:
         )
     )
     return True
+
+
+def _message(row: Row[Any]) -> Message:
+    return Message(row.id, row.job_id, row.intake_id, row.destination, row.message_id, row.payload, row.attempts)
 
 
 def _job_of(id: int) -> Select[tuple[str]]:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -235,12 +236,59 @@ event = Table(
     Column("created_at", UtcDateTime, nullable=False),
 )
 
-#: Messages to be sent; a row is removed when its message was sent.
+#: The messages that came from a broker. `sender_id` is the job's id as the sender gave it, `sender_mark` its digest (an
+#: index cannot hold a text of any length); `value_mark` is that of the value. `value` is null where it was too long to
+#: be kept. A message that is no valid job has no `job_id`, but an `error_code`. `attempt` is the number that it came
+#: with. `reply` says where answers go, as the settings were when it came; `ends` counts the answers of its job.
+intake = Table(
+    "intake",
+    metadata,
+    Column("id", SafeText(64), primary_key=True),
+    Column("contract", SafeText(32), nullable=False),
+    Column("job_id", SafeText(64), ForeignKey("transcription_job.id", ondelete="CASCADE")),
+    Column("sender_id", LongSafeText),
+    Column("sender_mark", SafeText(64)),
+    Column("topic", SafeText(255), nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("key", LargeBinary),
+    Column("value", LargeBinary),
+    Column("value_mark", SafeText(64), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("trace", JSON, nullable=False),
+    Column("reply", JSON, nullable=False),
+    Column("error_code", SafeText(64)),
+    Column("ends", Integer, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+Index("ix_intake_job", intake.c.job_id)
+Index("ix_intake_age", intake.c.created_at)
+Index("ix_intake_value", intake.c.contract, intake.c.value_mark)
+Index(
+    "ix_intake_sender",
+    *(intake.c.contract, intake.c.sender_mark),
+    unique=True,
+    sqlite_where=intake.c.job_id.is_not(None),
+    postgresql_where=intake.c.job_id.is_not(None),
+)
+
+
+def _job_or_intake() -> tuple[Column[str], Column[str]]:
+    """Return the references of a message: to a job, or to the intake row of what became no job, or to both."""
+    return (
+        Column("job_id", SafeText(64), ForeignKey("transcription_job.id", ondelete="CASCADE")),
+        Column("intake_id", SafeText(64), ForeignKey("intake.id", ondelete="CASCADE")),
+    )
+
+
+#: Messages to be sent; a row is removed when its message was sent. Those with one `order_key` and one destination are
+#: sent in the order of their ids, each after the end of the one before; null: in any order.
 outbox = Table(
     "outbox",
     metadata,
     Column("id", _Counter, primary_key=True, autoincrement=True),
-    _job_id(),
+    *_job_or_intake(),
+    Column("order_key", SafeText(64)),
     Column("destination", SafeText(200), nullable=False),
     Column("message_id", SafeText(200), nullable=False, unique=True),
     Column("payload", JSON, nullable=False),
@@ -251,14 +299,16 @@ outbox = Table(
     sqlite_autoincrement=True,  # an id is never used twice, so that `mark_sent` names one message only
 )
 Index("ix_outbox_due", outbox.c.available_at, outbox.c.id)
-Index("ix_outbox_order", outbox.c.job_id, outbox.c.destination, outbox.c.id)
+Index("ix_outbox_order", outbox.c.order_key, outbox.c.destination, outbox.c.id)
+Index("ix_outbox_job", outbox.c.job_id)
+Index("ix_outbox_intake", outbox.c.intake_id)
 
 #: Messages that can never be delivered.
 dead_letter = Table(
     "dead_letter",
     metadata,
     Column("id", _Counter, primary_key=True, autoincrement=True),
-    _job_id(),
+    *_job_or_intake(),
     Column("destination", SafeText(200), nullable=False),
     Column("message_id", SafeText(200), nullable=False),
     Column("payload", JSON, nullable=False),
@@ -268,6 +318,7 @@ dead_letter = Table(
     Column("created_at", UtcDateTime, nullable=False),
 )
 Index("ix_dead_letter_job", dead_letter.c.job_id)
+Index("ix_dead_letter_intake", dead_letter.c.intake_id)
 
 #: A client's name for a request. `job_id` is null while the job is being created by `process_id`.
 idempotency_key = Table(

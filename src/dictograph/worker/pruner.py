@@ -84,6 +84,7 @@ class Pruner:
             await self._remove(lambda c: prune.prune_audio(c, keep.audio, _BATCH))
         if keep.results:
             await self._remove(lambda c: prune.prune_jobs(c, keep.results, _BATCH))
+            await self._remove(lambda c: prune.prune_intakes(c, keep.results, _EMPTY_BATCH))
         uploads = min(_UPLOAD_KEPT_S, keep.audio or _UPLOAD_KEPT_S)
         await self._remove(lambda c: prune.prune_uploads(c, uploads, _BATCH))
         await self._remove(lambda c: prune.prune_empty_uploads(c, min(_EMPTY_KEPT_S, uploads), _EMPTY_BATCH))

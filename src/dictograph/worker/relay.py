@@ -1,4 +1,8 @@
-"""Send the messages of the outbox: at least once, in order for each job and destination."""
+"""Send the messages of one destination of the outbox: at least once, in order for each ordering key.
+
+A relay takes messages before it sends them: no other relay sends the same ones meanwhile. It sends a batch at once and
+waits for the word on each message.
+"""
 
 from __future__ import annotations
 
@@ -6,36 +10,63 @@ import asyncio
 import contextlib
 import logging
 import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
+from sqlalchemy import Connection
+
+from dictograph.broker import Sent
 from dictograph.errors import PublishError
 from dictograph.job import ErrorRecord, backoff_seconds
-from dictograph.queue import Queue
 from dictograph.runtime.crash import CrashPoints, Point
+from dictograph.runtime.outage_log import OutageLog
 from dictograph.store import outbox
 from dictograph.store.database import Database
-from dictograph.store.outbox import Message
+from dictograph.store.outbox import Delay, Message
 from dictograph.worker.agent import TRANSIENT_ERRORS
+from dictograph.worker.outlets import Outlet
 
 log = logging.getLogger(__name__)
 
-_BATCH = 100
+#: The most messages of one batch: their rows are changed in one transaction, which must not keep others waiting.
+_BATCH = 500
+
 _RETRY_BASE_S = 0.5
 
-#: The longest wait before a message that could not be sent is sent again, in seconds.
-RESEND_CAP_S = 60.0
+#: The longest error text that is kept.
+_LONGEST_ERROR = 500
+
+
+@dataclass(slots=True)
+class Settlement:
+    """What became of a batch: the ids of messages that were sent, the delays of those that were not, and the errors
+    of those that never can be."""
+
+    sent: list[int] = field(default_factory=list)
+    delays: dict[int, Delay] = field(default_factory=dict)
+    fatal: dict[int, str] = field(default_factory=dict)
 
 
 class Relay:
     """Sends the messages of this process at once, and those of other processes at each poll."""
 
-    name = "relay"
-
-    def __init__(self, database: Database, queue: Queue, crash: CrashPoints, poll_interval: float) -> None:
+    def __init__(
+        self,
+        database: Database,
+        outlet: Outlet,
+        crash: CrashPoints,
+        poll_interval: float,
+        on_sent: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_sent` is called when messages were sent and are removed."""
+        self.name = f"relay of {outlet.destination}"
         self._database = database
-        self._queue = queue
+        self._outlet = outlet
         self._crash = crash
         self._interval = poll_interval
+        self._on_sent = on_sent
         self._chance = random.Random()
+        self._outages = OutageLog(log, self.name)
         self._new_messages = asyncio.Event()
         database.on_messages(self._new_messages.set)
 
@@ -48,27 +79,74 @@ class Relay:
             try:
                 await self._send_due()
             except TRANSIENT_ERRORS as error:
-                log.warning("relay: %s", error)
+                log.warning("%s: %s", self.name, error)
                 await asyncio.sleep(self._interval)
 
     async def _send_due(self) -> None:
-        while messages := await self._database.read(lambda c: outbox.due(c, _BATCH)):
-            sent = [message.id for message in messages if await self._send(message)]
-            if not sent:
+        if not await self._database.read(lambda c: outbox.due(c, 1, self._outlet.destination)):
+            return  # mostly: nothing is written then
+        settled = Settlement()
+        while True:
+            messages = await self._settle_and_take(settled)
+            if not messages:
                 return
-            self._crash.reach(Point.MESSAGE_SENT)
-            await self._database.write(lambda c, ids=sent: outbox.mark_sent(c, ids))  # type: ignore[misc] # bound in the loop on purpose
+            settled = self._settlement(messages, await self._send(messages))
 
-    async def _send(self, message: Message) -> bool:
+    async def _settle_and_take(self, settled: Settlement) -> list[Message]:
+        """Write what became of one batch and take the next one, in one transaction."""
+
+        def change(conn: Connection) -> list[Message]:
+            if settled.sent and self._outlet.hold:
+                outbox.mark_sent(conn, settled.sent)
+            outbox.postpone_all(conn, settled.delays)
+            return outbox.take(conn, self._outlet.destination, _BATCH, self._outlet.hold)
+
+        for message, error in settled.fatal.items():
+            await self._bury(message, error)
+        messages = await self._database.write(change)
+        if settled.sent:
+            self._on_sent()
+        return messages
+
+    async def _bury(self, message: int, error: str) -> None:
+        record = ErrorRecord(PublishError.code, error, PublishError.stage)
+        await self._database.write(lambda c: outbox.add_dead_letter(c, message, record))
+
+    async def _send(self, messages: Sequence[Message]) -> Sequence[Sent]:
+        self._crash.reach(Point.MESSAGE_SENDING)
         try:
-            await self._queue.send(message.message_id, message.payload)
-        except PublishError as error:
-            record = ErrorRecord(error.code, error.message, "PUBLISH")
-            await self._database.write(lambda c: outbox.add_dead_letter(c, message.id, record))
-            return False
-        except Exception as error:  # noqa: BLE001 - a broker's client may raise anything: the message stays, and is sent later
-            delay = backoff_seconds(message.attempts + 1, _RETRY_BASE_S, RESEND_CAP_S, self._chance)
-            log.warning("message %s could not be sent (%s); again in %.1f s", message.message_id, error, delay)
-            await self._database.write(lambda c, text=str(error): outbox.postpone(c, message.id, delay, text))  # type: ignore[misc] # as above
-            return False
-        return True
+            results = await self._outlet.send(messages)
+        except asyncio.CancelledError:
+            await self._release(messages)
+            raise
+        self._crash.reach(Point.MESSAGE_ACKED)
+        return results
+
+    async def _release(self, messages: Sequence[Message]) -> None:
+        """Let others send what this process has taken, without waiting: the process stops."""
+        if self._outlet.hold:
+            with contextlib.suppress(*TRANSIENT_ERRORS):
+                await self._database.write(lambda c: outbox.release(c, [message.id for message in messages]))
+
+    def _settlement(self, messages: Sequence[Message], results: Sequence[Sent]) -> Settlement:
+        settled = Settlement()
+        for message, result in zip(messages, results, strict=True):
+            if result.error is None:
+                settled.sent.append(message.id)
+            elif result.fatal:
+                settled.fatal[message.id] = result.error[:_LONGEST_ERROR]
+                log.warning("message %s can never be sent: %s", message.message_id, result.error)
+            else:
+                settled.delays[message.id] = Delay(self._delay(message), result.error[:_LONGEST_ERROR])
+        self._log(settled)
+        return settled
+
+    def _delay(self, message: Message) -> float:
+        return backoff_seconds(message.attempts + 1, _RETRY_BASE_S, self._outlet.resend_cap, self._chance)
+
+    def _log(self, settled: Settlement) -> None:
+        """Log an outage once, and its end: while a broker is away, each of a million messages fails."""
+        if settled.delays:
+            self._outages.failed(PublishError(next(iter(settled.delays.values())).error))
+        elif settled.sent:
+            self._outages.recovered()

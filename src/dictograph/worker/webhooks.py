@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from dictograph.errors import AddressNotAllowed
 from dictograph.net.addresses import parse_target
+from dictograph.store import outbox
 from dictograph.store.database import Database
 from dictograph.store.webhooks import deliveries, receiver_secrets
 from dictograph.store.webhooks.deliveries import Attempt, Due
@@ -154,7 +155,7 @@ class WebhookRelay:
         await asyncio.gather(*cancelled.values(), return_exceptions=True)
         if cancelled:
             with contextlib.suppress(*TRANSIENT_ERRORS):
-                await self._database.write(lambda c: deliveries.release(c, list(cancelled)))
+                await self._database.write(lambda c: outbox.release(c, list(cancelled)))
 
 
 def attempt_of(outcome: Outcome, attempts: int, chance: random.Random) -> Attempt:

@@ -20,6 +20,7 @@ from dictograph.worker.claimer import Claimer
 from dictograph.worker.engines import Engines
 from dictograph.worker.leases.lease_renewer import LeaseRenewer
 from dictograph.worker.leases.reaper import Reaper
+from dictograph.worker.outlets import WakeUps
 from dictograph.worker.pruner import Pruner, Retention
 from dictograph.worker.readiness import Readiness
 from dictograph.worker.relay import Relay
@@ -70,7 +71,7 @@ class Worker:
             self._claimer,
             lease_renewer,
             Reaper(context.database, process_lock, scratch_root, context.policy, lease_seconds),
-            Relay(context.database, queue, context.crash, poll_interval),
+            Relay(context.database, WakeUps(queue), context.crash, poll_interval),
             Pruner(context.database, context.blobs, guards[0], retention),
             self._heartbeat,
             self.readiness,

@@ -119,10 +119,11 @@ def transcription_routes(services: Services, pace: BodyRatePolicy) -> APIRouter:
         """Look up a job."""
         return await answer(await jobs.get(caller.owner, job_id))
 
-    @router.delete(f"{_PATH}/{{job_id}}", status_code=204, responses=problems(404))
-    async def remove(caller: Changer, job_id: str) -> Response:
-        """Delete a job with its audio, transcript and events; one that runs is stopped."""
-        await jobs.remove(caller.owner, job_id)
+    @router.delete(f"{_PATH}/{{job_id}}", status_code=204, responses=problems(404, 409))
+    async def remove(caller: Changer, job_id: str, force: bool = False) -> Response:
+        """Delete a job with its audio, transcript and events; one that runs is stopped. A job whose result has not gone
+        out to a broker yet is only deleted with `force`, and then nobody gets the result."""
+        await jobs.remove(caller.owner, job_id, force=force)
         return Response(status_code=204)
 
     @router.post(f"{_PATH}/{{job_id}}/cancel", response_model=JobView, responses=problems(404, 409))

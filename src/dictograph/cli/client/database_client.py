@@ -67,8 +67,8 @@ class DatabaseClient:
     async def retry(self, job_id: str) -> Shape:
         return await self._shape(await self._jobs.retry(_OPERATOR, job_id))
 
-    async def delete(self, job_id: str) -> None:
-        await self._jobs.remove(_OPERATOR, job_id)
+    async def delete(self, job_id: str, *, force: bool = False) -> None:
+        await self._jobs.remove(_OPERATOR, job_id, force=force)
 
     async def workers(self) -> Sequence[Shape]:
         found = await self._database.read(lambda conn: live_workers(conn, _OPERATOR))

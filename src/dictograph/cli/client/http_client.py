@@ -72,8 +72,8 @@ class HttpClient:
     async def retry(self, job_id: str) -> Shape:
         return await self._ask("POST", f"{_path(job_id)}/retry")
 
-    async def delete(self, job_id: str) -> None:
-        await self._ask("DELETE", _path(job_id))
+    async def delete(self, job_id: str, *, force: bool = False) -> None:
+        await self._ask("DELETE", _path(job_id), params={"force": "true"} if force else {})
 
     async def workers(self) -> Sequence[Shape]:
         found: Sequence[Shape] = (await self._ask("GET", "v1/workers"))["data"]

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection, delete
 
-from dictograph.errors import JobStateConflict
+from dictograph.errors import JobStateConflict, ResultOwed
 from dictograph.job import Job, JobStatus, SourceKind
 from dictograph.store import changes, events, outbox
 from dictograph.store.clock import as_datetime, now_epoch, read_clock
+from dictograph.store.compat import intakes
 from dictograph.store.jobs.rows import NO_ERROR, NO_LEASE, TIME_SPENT, JobRow, as_job, find, transition
 from dictograph.store.tables import job
 from dictograph.store.webhooks import deliveries
@@ -37,9 +38,20 @@ def retry(conn: Connection, owner: str | None, job_id: str) -> Job:
     return as_job(row)
 
 
-def remove(conn: Connection, owner: str | None, job_id: str) -> Job:
-    """Remove a job with its windows, events and messages; returns it, so that the caller can remove its audio."""
+def remove(conn: Connection, owner: str | None, job_id: str, *, force: bool = False) -> Job:
+    """Remove a job with its windows, events and messages; returns it, so that the caller can remove its audio.
+
+    With `force` also a job that owes its sender a result: nobody gets one.
+
+    Raises:
+        ResultOwed: the job owes its sender a result.
+    """
     row = find(conn, owner, job_id, locked=True)
+    if not force and intakes.owes(conn, job_id, ended=row.status.ended):
+        raise ResultOwed(
+            f"Job {job_id} still owes its sender a result: "
+            + ("it goes out soon." if row.status.ended else "wait for its end, or cancel it first.")
+        )
     conn.execute(delete(job).where(job.c.id == row.id))  # its other rows go by ON DELETE CASCADE
     changes.of_job(conn, row.id)
     return as_job(row)

@@ -12,12 +12,13 @@ from datetime import datetime
 from itertools import accumulate
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, case, delete, select, union_all, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, case, delete, exists, select, union_all, update
 
 from dictograph.job import SourceKind
 from dictograph.store import changes, events
 from dictograph.store.clock import as_datetime, now_epoch, read_clock
-from dictograph.store.tables import event, job, upload_slot, webhook_delivery
+from dictograph.store.outbox import IS_OWED
+from dictograph.store.tables import event, intake, job, outbox, upload_slot, webhook_delivery
 from dictograph.webhooks.delivery import DeliveryState
 
 #: The most events and windows, roughly, of one batch of jobs. SQLite removes some ten thousand in a second, and no one
@@ -49,11 +50,12 @@ def prune_audio(conn: Connection, older_than_s: float, limit: int) -> Pruned:
 
 
 def prune_jobs(conn: Connection, older_than_s: float, limit: int) -> Pruned:
-    """Remove jobs that ended more than `older_than_s` seconds ago, with all their rows."""
+    """Remove jobs that ended more than `older_than_s` seconds ago, with all their rows. A job whose result has not gone
+    out to a broker yet stays."""
     logged = case((job.c.events_pruned, 0), else_=job.c.last_seq)
     query = (
         select(job.c.id, job.c.audio_name, logged.label("events"), (logged + job.c.windows_planned).label("weight"))
-        .where(job.c.finished_at < _before(conn, older_than_s))
+        .where(job.c.finished_at < _before(conn, older_than_s), ~_owing())
         .order_by(job.c.finished_at)
     )
     rows, more = _batch(conn, query, limit)
@@ -154,6 +156,19 @@ def _needed_objects() -> Select[tuple[str]]:
     made_of = select(job.c.url).where(job.c.source_kind == SourceKind.OBJECT.value)
     live = [made_of.where(owner.is_not(None)) for owner in (job.c.queued_owner, job.c.running_owner)]
     return select(union_all(*live).subquery().c.url)
+
+
+def prune_intakes(conn: Connection, older_than_s: float, limit: int) -> Pruned:
+    """Remove messages of a broker that became no job and came more than `older_than_s` seconds ago, unless their dead
+    letter has not gone out yet. Those that became a job go with the job."""
+    owed = exists().where(outbox.c.intake_id == intake.c.id)
+    due = select(intake.c.id).where(intake.c.job_id.is_(None), intake.c.created_at < _before(conn, older_than_s), ~owed)
+    first = due.order_by(intake.c.created_at).limit(limit)
+    return Pruned(conn.execute(delete(intake).where(intake.c.id.in_(first))).rowcount == limit)
+
+
+def _owing() -> ColumnElement[bool]:
+    return exists().where(outbox.c.job_id == job.c.id, IS_OWED)
 
 
 def _before(conn: Connection, seconds: float) -> datetime:

@@ -129,11 +129,6 @@ def hold(conn: Connection, waits: Mapping[int, float]) -> set[int]:
     return set(ids)
 
 
-def release(conn: Connection, ids: list[int]) -> None:
-    """Make messages due again that were held but not sent."""
-    conn.execute(update(messages).where(messages.c.id.in_(ids)).values(available_at=now_epoch()))
-
-
 def record(conn: Connection, sent: Due, attempt: Attempt) -> None:
     """Record the result of an attempt, and the next step."""
     hold_job(conn, sent.job_id)

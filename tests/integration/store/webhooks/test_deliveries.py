@@ -219,7 +219,7 @@ def test_another_process_sends_when_one_is_no_more(driver: StoreDriver) -> None:
     assert driver.write(deliveries.hold, {told.message: -1.0}) == {told.message}
     assert due(driver) == [told], "no attempt is counted: there was none"
     assert driver.write(deliveries.hold, {told.message: 60.0}) == {told.message}
-    driver.write(deliveries.release, [told.message])
+    driver.write(outbox.release, [told.message])
     assert due(driver) == [told]
 
 

@@ -1,0 +1,58 @@
+"""The ways out of the outbox: to whom the messages of a destination are given, all of a batch at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+from dictograph.broker import Sent
+from dictograph.errors import PublishError
+from dictograph.queue import Queue
+from dictograph.store.outbox import DISPATCH, Message
+
+#: The longest wait before a message that could not be sent is sent again, in seconds.
+RESEND_CAP_S = 60.0
+
+#: How long a wake-up may take. A wake-up that is late is worth nothing: workers poll.
+_WAKE_S = 10.0
+
+
+class Outlet(Protocol):
+    """Sends the messages of one destination.
+
+    `hold` is how long nobody else may send a message that was taken for sending, in seconds; 0: a message is removed
+    when it is taken, so it is sent at most once. A message that could not be sent waits at most `resend_cap` seconds.
+    """
+
+    destination: str
+    hold: float
+    resend_cap: float
+
+    async def send(self, messages: Sequence[Message]) -> Sequence[Sent]:
+        """Send messages, and return the word on each, in their order. Takes less than `hold` seconds."""
+        ...
+
+
+class WakeUps:
+    """Wakes workers, by the queue."""
+
+    destination = DISPATCH
+    hold = 1.5 * _WAKE_S
+    resend_cap = RESEND_CAP_S
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+
+    async def send(self, messages: Sequence[Message]) -> Sequence[Sent]:
+        return await asyncio.gather(*(self._wake(message) for message in messages))
+
+    async def _wake(self, message: Message) -> Sent:
+        try:
+            async with asyncio.timeout(_WAKE_S):
+                await self._queue.send(message.message_id, message.payload)
+        except PublishError as error:
+            return Sent(error.message, fatal=True)
+        except Exception as error:  # noqa: BLE001 - a broker's client may raise anything: the message is sent later
+            return Sent(str(error) or type(error).__name__)
+        return Sent()

@@ -1,0 +1,151 @@
+"""The relay over a real database: two at once, a broker that is away, one that refuses, a process that is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import pytest
+from sqlalchemy import select
+
+from dictograph.broker import Sent
+from dictograph.runtime.crash import CrashPoints
+from dictograph.store import outbox
+from dictograph.store.database import Database
+from dictograph.store.outbox import BROKER, Message
+from dictograph.store.tables import dead_letter
+from dictograph.store.tables import outbox as messages
+from dictograph.worker.outlets import Outlet, WakeUps
+from dictograph.worker.relay import Relay
+from tests.integration.store.store_driver import StoreDriver
+from tests.integration.store.test_outbox import put
+
+
+class FakeBroker:
+    """Takes its time, and says of each message what `word` says."""
+
+    destination = BROKER
+    hold = 60.0
+    resend_cap = 0.01
+
+    def __init__(
+        self, word: Callable[[Message, int], Sent] = lambda message, count: Sent(), seconds: float = 0.02
+    ) -> None:
+        self.sent = Counter[str]()
+        self.order: list[str] = []
+        self.batches: list[int] = []
+        self._word = word
+        self._seconds = seconds
+
+    async def send(self, messages: Sequence[Message]) -> Sequence[Sent]:
+        self.batches.append(len(messages))
+        await asyncio.sleep(self._seconds)
+        self.sent.update(message.message_id for message in messages)
+        words = [self._word(message, self.sent[message.message_id]) for message in messages]
+        self.order += [m.message_id for m, word in zip(messages, words, strict=True) if word.error is None]
+        return words
+
+
+def relaying(
+    pairs: Sequence[tuple[Database, Outlet]], until: Callable[[], bool], told: list[int] | None = None
+) -> None:
+    """Run a relay for each pair until that is true."""
+
+    async def run() -> None:
+        sent = (lambda: told.append(1)) if told is not None else (lambda: None)
+        relays = [Relay(database, outlet, CrashPoints(), 0.02, sent) for database, outlet in pairs]
+        tasks = [asyncio.create_task(relay.run()) for relay in relays]
+        async with asyncio.timeout(60):
+            while not until():
+                assert not any(task.done() for task in tasks)
+                await asyncio.sleep(0.01)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    asyncio.run(run())
+
+
+def empty(driver: StoreDriver) -> bool:
+    return not driver.read(outbox.due, 1, BROKER) and not driver.read(
+        lambda c: c.execute(select(messages.c.id).where(outbox.IS_OWED)).all()
+    )
+
+
+def test_two_relays_send_each_message_once(driver: StoreDriver, url: str) -> None:
+    for number in range(60):
+        put(driver, f"m{number:02d}", order_key=f"job-{number % 7}")
+    broker, neighbour = FakeBroker(), Database.open(url)
+    try:
+        relaying([(driver.database, broker), (neighbour, broker)], lambda: empty(driver))
+    finally:
+        neighbour.close_now()
+    assert set(broker.sent.values()) == {1}
+    assert len(broker.sent) == 60
+    for key in range(7):
+        mine = [name for name in broker.order if int(name[1:]) % 7 == key]
+        assert mine == sorted(mine), "in order for each job"
+
+
+def test_many_are_sent_at_once(driver: StoreDriver) -> None:
+    for number in range(40):
+        put(driver, f"m{number}")
+    broker, told = FakeBroker(), list[int]()
+    relaying([(driver.database, broker)], lambda: empty(driver) and bool(told), told)
+    assert broker.batches == [40]
+
+
+def test_a_broker_that_was_away_gets_everything_and_in_order(driver: StoreDriver) -> None:
+    for name in ("letter", "result"):
+        put(driver, name, order_key="job")
+    broker = FakeBroker(lambda _, count: Sent(None if count > 2 else "the broker is away"))
+    relaying([(driver.database, broker)], lambda: empty(driver))
+    assert broker.order == ["letter", "result"]
+    assert broker.sent == {"letter": 3, "result": 3}
+
+
+def test_what_can_never_be_sent_is_buried_and_the_next_goes_on(driver: StoreDriver) -> None:
+    job = driver.create().id
+    for name in ("huge", "next"):
+        put(driver, name, job_id=job)
+    broker = FakeBroker(lambda message, _: Sent("too large", fatal=True) if message.message_id == "huge" else Sent())
+    relaying([(driver.database, broker)], lambda: empty(driver))
+    [letter] = driver.read(lambda c: c.execute(select(dead_letter)).all())
+    assert (letter.message_id, letter.error_message, letter.stage) == ("huge", "too large", "PUBLISH")
+    assert broker.order == ["next"]
+
+
+def test_a_relay_that_is_stopped_leaves_its_messages_to_others_at_once(driver: StoreDriver) -> None:
+    put(driver, "m")
+    broker = FakeBroker(seconds=3600)
+    relaying([(driver.database, broker)], lambda: bool(broker.batches))
+    assert [one.message_id for one in driver.read(outbox.due, 1, BROKER)] == ["m"]
+
+
+def test_a_wake_up_that_a_queue_refuses_is_sent_again(driver: StoreDriver) -> None:
+    class Queue:
+        heard_of: Sequence[str] = ()
+
+        async def send(self, message_id: str, payload: dict[str, object]) -> None:
+            self.heard_of = [*self.heard_of, str(payload["job_id"])]
+            if len(self.heard_of) == 1:
+                raise OSError("away")
+
+        async def heard(self, timeout: float) -> None: ...
+
+        async def close(self) -> None: ...
+
+    job, queue = driver.create().id, Queue()
+    relaying([(driver.database, WakeUps(queue))], lambda: len(queue.heard_of) == 2)
+    assert queue.heard_of == [job, job]
+
+
+@pytest.mark.parametrize("hold", [0.0])
+def test_at_most_once_is_not_sent_again(driver: StoreDriver, hold: float) -> None:
+    put(driver, "change")
+    broker = FakeBroker(lambda *_: Sent("away"))
+    broker.hold = hold
+    relaying([(driver.database, broker)], lambda: bool(broker.sent))
+    assert empty(driver)
+    assert broker.sent == {"change": 1}

@@ -16,8 +16,11 @@ from dictograph.settings.profiles.log_lines import in_words
 _KEYED = (Contract.NATIVE, Contract.OPENAI, Contract.ASR)
 
 
-def banner(settings: Settings, addresses: Sequence[Address], engine: str, *, keys: bool) -> str:
-    """Return the lines. `keys`: there is a key, or was one; the gateway's key does not count."""
+def banner(
+    settings: Settings, addresses: Sequence[Address], engine: str, *, keys: bool, probes: Sequence[Address] = ()
+) -> str:
+    """Return the lines. `keys`: there is a key, or was one; the gateway's key does not count. `probes` are the
+    worker's own addresses."""
     return "\n".join(
         [
             f"Dictograph listens on {' and '.join(map(_url, addresses))}",
@@ -26,10 +29,21 @@ def banner(settings: Settings, addresses: Sequence[Address], engine: str, *, key
             *profiles(settings),
             *_open(settings, addresses),
             *_paths(settings, addresses),
+            *_probes(probes),
             *_tries(settings, addresses, keys),
             *_described(addresses[0]),
         ]
     )
+
+
+def worker_banner(settings: Settings, engine: str, addresses: Sequence[Address]) -> str:
+    """Return the lines of a worker without the API. `addresses` are its own."""
+    about = f"Dictograph worker on {settings.data_dir}, engine {engine}"
+    return "\n".join([about, *profiles(settings), *_probes(addresses)])
+
+
+def _probes(addresses: Sequence[Address]) -> list[str]:
+    return [f"  worker  {' and '.join(map(_url, addresses))}"] if addresses else []
 
 
 def profiles(settings: Settings) -> list[str]:

@@ -43,6 +43,7 @@ from dictograph.store.jobs.lease import RetryPolicy
 from dictograph.store.tail import Tail
 from dictograph.webhooks.sender import WebhookSender
 from dictograph.worker.agent import TRANSIENT_ERRORS, AgentGroup
+from dictograph.worker.attempt_observer import AttemptObserver, NobodyObserves
 from dictograph.worker.batching.engine_dispatcher import EngineLimits
 from dictograph.worker.engines import Engines
 from dictograph.worker.fetching import SourceRules
@@ -75,12 +76,13 @@ class Resources:
 @dataclass(frozen=True, slots=True)
 class Application:
     """The wired parts of a process: the service functions, and a worker if it has one. `agents` are the loops that run
-    beside requests: when one has `died`, the process must stop."""
+    beside requests: when one has `died`, the process must stop. `exposition` gives the worker's metrics."""
 
     resources: Resources
     services: Services
     worker: Worker | None
     agents: Worker | AgentGroup
+    exposition: Callable[[], bytes] = bytes
 
     def engine_in_words(self) -> str:
         """Return the engine and model of jobs that name none, as far as they are known now."""
@@ -107,7 +109,8 @@ async def open_application(
     `before` is awaited before anything is started: an error of it ends everything, and no job is touched.
     """
     async with open_resources(settings, last_resort=last_resort) as resources:
-        own_worker = make_worker(resources, in_place=in_place) if worker else None
+        observer, exposition = _observed(settings)
+        own_worker = make_worker(resources, observer, in_place=in_place) if worker else None
         remote_workers = RemoteWorkers(resources.database)
         maintenance = AgentGroup(
             [
@@ -130,7 +133,7 @@ async def open_application(
         )
         if before is not None:
             await before(services)
-        application = Application(resources, services, own_worker, own_worker or maintenance)
+        application = Application(resources, services, own_worker, own_worker or maintenance, exposition)
         async with (
             _running_worker(own_worker, settings.shutdown_grace, settings.sandbox)
             if own_worker
@@ -209,7 +212,17 @@ async def _stamp_new(guards: Sequence[StorageGuard]) -> None:
             await guard.stamp_if_new()
 
 
-def make_worker(resources: Resources, *, in_place: bool = False) -> Worker:
+def _observed(settings: Settings) -> tuple[AttemptObserver, Callable[[], bytes]]:
+    """Return who counts the worker's attempts, and what gives the figures. Without an address for them nobody does."""
+    if not settings.worker_listen:
+        return NobodyObserves(), bytes
+    from dictograph.telemetry.stt_worker_metrics import SttWorkerMetrics  # loads what nobody else needs
+
+    metrics = SttWorkerMetrics(lambda job: job.contract == "stt-worker", lambda code: code)
+    return metrics, metrics.exposition
+
+
+def make_worker(resources: Resources, observer: AttemptObserver, *, in_place: bool = False) -> Worker:
     """Return a worker with its agents, not yet started."""
     settings = resources.settings
     limits = EngineLimits(
@@ -234,6 +247,7 @@ def make_worker(resources: Resources, *, in_place: bool = False) -> Worker:
             settings.sandbox,
         ),
         policy=_retry_policy(settings),
+        observer=observer,
     )
     return Worker(
         context,

@@ -5,26 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import socket
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from dictograph.api.app import create_app
-from dictograph.api.exposure import check_exposure
-from dictograph.api.server.connection import ConnectionLimits
-from dictograph.api.server.serve import listening_socket, serve
-from dictograph.banner import banner, profiles
 from dictograph.bootstrap import Application, open_application
-from dictograph.contract import Address
 from dictograph.errors import DictographError
+from dictograph.http_listeners import HttpListeners
 from dictograph.runtime.signals import stop_signals
 from dictograph.runtime.temporary import remove_abandoned
 from dictograph.service.compat.path_jobs import root_troubles
 from dictograph.service.services import Services
 from dictograph.settings.model import Settings
-from dictograph.settings.profiles.log_lines import log_listening, log_working
-from dictograph.store.keys import any_keys
+from dictograph.settings.profiles.log_lines import log_working
 from dictograph.worker.agent import AgentGroup
 from dictograph.worker.worker import Worker
 
@@ -58,22 +51,16 @@ async def run(settings: Settings, *, api: bool, worker: bool, say: Say) -> signa
     for trouble in root_troubles(settings):
         log.warning(trouble)
     await asyncio.to_thread(remove_abandoned)
+    listeners = HttpListeners(settings, api=api, worker=worker)
     with ExitStack() as stack:
-        sockets: list[socket.socket] = []
 
         async def take_addresses(services: Services) -> None:
-            if api:
-                await check_exposure(_addresses(settings), services.authentication, settings)
-                found = (listening_socket(one.authority) for one in _addresses(settings))
-                sockets.extend(stack.enter_context(one) for one in found)
+            await listeners.take(services, stack)
 
         async with open_application(settings, worker=worker, before=take_addresses) as application:
             if worker:
                 log_working(settings.profile)
-            if not api:
-                about = f"Dictograph worker on {settings.data_dir}, engine {application.engine_in_words()}"
-                say("\n".join([about, *profiles(settings)]))
-            await _until_first(_tasks(application, stop, sockets, say), application, say)
+            await _until_first(_tasks(application, stop, listeners, say), application, say)
     return await stop
 
 
@@ -83,14 +70,14 @@ def _stop(stop: asyncio.Future[signal.Signals], number: signal.Signals) -> None:
 
 
 def _tasks(
-    application: Application, stop: asyncio.Future[signal.Signals], sockets: Sequence[socket.socket], say: Say
+    application: Application, stop: asyncio.Future[signal.Signals], listeners: HttpListeners, say: Say
 ) -> list[asyncio.Task[Any]]:
-    """Start the tasks of the process; it stops when one of them ends. Without sockets there is no HTTP server."""
-    tasks: list[asyncio.Task[Any]] = [asyncio.create_task(asyncio.wait([stop]), name="stop")]
-    if sockets:
-        tasks.append(asyncio.create_task(_listen(application, sockets, say), name="http"))
-    tasks.append(asyncio.create_task(_watch(application.agents), name="agents"))
-    return tasks
+    """Start the tasks of the process; it stops when one of them ends."""
+    return [
+        asyncio.create_task(asyncio.wait([stop]), name="stop"),
+        asyncio.create_task(listeners.run(application, say), name="http"),
+        asyncio.create_task(_watch(application.agents), name="agents"),
+    ]
 
 
 async def _until_first(tasks: Sequence[asyncio.Task[Any]], application: Application, say: Say) -> None:
@@ -106,32 +93,6 @@ async def _until_first(tasks: Sequence[asyncio.Task[Any]], application: Applicat
             if task.get_name() != "http":
                 task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _addresses(settings: Settings) -> list[Address]:
-    return [Address.parse(address) for address in settings.listen]
-
-
-async def _listen(application: Application, sockets: Sequence[socket.socket], say: Say) -> None:
-    settings = application.resources.settings
-    addresses = _addresses(settings)
-    keys = await application.resources.database.read(any_keys)
-
-    def started(authorities: Sequence[str]) -> None:
-        actual = [Address(authority, one.first) for authority, one in zip(authorities, addresses, strict=True)]
-        say(banner(settings, actual, application.engine_in_words(), keys=keys))
-        log_listening(settings.profile, actual)
-
-    apps = {first: create_app(application.services, settings, first) for first in {one.first for one in addresses}}
-    await serve(
-        [apps[one.first] for one in addresses],
-        sockets,
-        started,
-        application.resources.stopping,
-        ConnectionLimits(
-            settings.header_timeout, settings.max_connections_per_client, unread_timeout=settings.unread_timeout
-        ),
-    )
 
 
 async def _watch(agents: Worker | AgentGroup) -> None:

@@ -48,6 +48,16 @@ _OTHERS: Sequence[Callable[[Parts], Surface]] = (
 
 def create_app(services: Services, settings: Settings, first: Contract = Contract.NATIVE) -> FastAPI:
     """Return the application with all contracts. If several contracts have a path, `first` gets it, else the native."""
+    return _app(services, settings, surfaces_of(services, settings, first))
+
+
+def create_socket_app(services: Services, settings: Settings) -> FastAPI:
+    """Return the application of the gateway's WebSocket alone, for a process that runs jobs and has no API."""
+    parts = _parts(services, settings)
+    return _app(services, settings, [gateway.health(), gateway.sockets(parts)])
+
+
+def _app(services: Services, settings: Settings, surfaces: Sequence[Surface]) -> FastAPI:
     app = FastAPI(
         title="Dictograph",
         version=__version__,
@@ -58,7 +68,6 @@ def create_app(services: Services, settings: Settings, first: Contract = Contrac
         redirect_slashes=False,
     )
     access.remember(app.state, services.authentication)
-    surfaces = surfaces_of(services, settings, first)
     for surface in surfaces:
         for router in surface.routers:
             app.include_router(router)
@@ -78,13 +87,17 @@ def create_app(services: Services, settings: Settings, first: Contract = Contrac
 
 def surfaces_of(services: Services, settings: Settings, first: Contract = Contract.NATIVE) -> list[Surface]:
     """Return all surfaces, in the order in which they are checked for a path."""
-    parts = Parts(services, settings, BodyRatePolicy(settings.upload_idle_timeout, settings.upload_min_rate))
+    parts = _parts(services, settings)
     if first is Contract.PATH:  # it answers every unknown path itself, so only the native contract is served beside it
         return [paths.standalone_surface(parts), _native(parts), paths.fallback_surface()]
     surfaces = [_native(parts), *(make(parts) for make in _OTHERS)]
     ordered = sorted(surfaces, key=lambda surface: surface.contract is not first)
     is_gateway = first is Contract.NATIVE and Contract.GATEWAY.value in settings.profile
     return [gateway.health(), *ordered] if is_gateway else ordered
+
+
+def _parts(services: Services, settings: Settings) -> Parts:
+    return Parts(services, settings, BodyRatePolicy(settings.upload_idle_timeout, settings.upload_min_rate))
 
 
 def _native(parts: Parts) -> Surface:

@@ -23,7 +23,17 @@ from dictograph.settings.compat import ContractSettings
 from dictograph.settings.layers import DEFAULT, PREFIX, Layer, Sources, merged, own_layers, variable
 from dictograph.settings.profiles.layers import with_profiles
 from dictograph.settings.urls import DatabaseUrl, QueueUrl, StorageUrl
-from dictograph.settings.values import Addresses, Bytes, Folder, Folders, Listed, Paired, Seconds, comma_list
+from dictograph.settings.values import (
+    Addresses,
+    Bytes,
+    Folder,
+    Folders,
+    Listed,
+    Paired,
+    PlainAddresses,
+    Seconds,
+    comma_list,
+)
 
 __all__ = ["PREFIX", "Loaded", "Settings", "load", "variable"]
 
@@ -43,6 +53,11 @@ class Settings(ContractSettings):
         ["127.0.0.1:8000"],
         description="Addresses to serve on, separated by commas. With a contract and an `@` before it, as in "
         "`gateway@127.0.0.1:5000`, paths that several contracts have belong to this contract there.",
+    )
+    worker_listen: PlainAddresses = Field(
+        [],
+        description="Addresses of a process that runs jobs, for whoever watches it: `/health`, `/ready`, `/metrics`"
+        " without a key; separated by commas. Empty: none.",
     )
     data_dir: Folder = Field(
         default_factory=_default_data_dir,

@@ -67,6 +67,12 @@ def _address(value: str) -> str:
     return value
 
 
+def _plain_address(value: str) -> str:
+    if "@" in _address(value):
+        raise ValueError("give HOST:PORT without a contract")
+    return value
+
+
 def check_rate(value: str) -> str:
     """A rate as it is written. Raises ValueError."""
     from limits import parse_many  # a tenth of a second, which few commands need
@@ -106,3 +112,4 @@ Folder = Annotated[Path, BeforeValidator(_folder)]
 Folders = Annotated[list[Folder], BeforeValidator(comma_list)]
 Address = Annotated[str, AfterValidator(_address)]
 Addresses = Annotated[list[Address], BeforeValidator(comma_list), Field(min_length=1), AfterValidator(_addresses)]
+PlainAddresses = Annotated[list[Annotated[str, AfterValidator(_plain_address)]], BeforeValidator(comma_list)]

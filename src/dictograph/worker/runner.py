@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import logging
 import shutil
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ from dictograph.store.jobs.claim import Claim
 from dictograph.store.jobs.lease import RetryPolicy
 from dictograph.store.jobs.read import get_job
 from dictograph.worker.agent import TRANSIENT_ERRORS
+from dictograph.worker.attempt_observer import AttemptObserver, NobodyObserves
 from dictograph.worker.audio_pipeline import AudioPipeline
 from dictograph.worker.batching.engine_dispatcher import EngineDispatcher
 from dictograph.worker.engines import Engines
@@ -78,6 +80,7 @@ class WorkerContext:
     sources: SourceRules
     decoding: DecodeLimits
     policy: RetryPolicy
+    observer: AttemptObserver = field(default_factory=NobodyObserves)
 
 
 class Runner:
@@ -89,6 +92,7 @@ class Runner:
         self.job = claim.job
         self.lease = claim.lease
         self._on_commit = on_commit
+        self._began = time.monotonic()
         self._folder = context.scratch / f"{self.job.id}-{self.lease.attempt}"
         self._has_folder = False
         self._under_way: asyncio.Task[Any] | None = None
@@ -202,6 +206,7 @@ class Runner:
             case Completed():
                 await self._write(self._complete)
                 self._context.crash.reach(Point.JOB_COMPLETED)
+                self._observe_end(None)
                 log.info("job %s: completed", self.job.id)
             case Failed(error):
                 await self._fail(error)
@@ -245,6 +250,7 @@ class Runner:
             return self.job.audio
         if self._context.sources.in_place and self.job.source.kind is SourceKind.PATH:
             return None
+        began = time.monotonic()
         audio = await import_audio(self.job, self.lease, self._context.blobs, self._context.sources)
         self._context.crash.reach(Point.AUDIO_STORED)
         try:
@@ -253,6 +259,7 @@ class Runner:
             await self._context.blobs.delete(audio.name)
             raise
         self._context.crash.reach(Point.AUDIO_RECORDED)
+        self._context.observer.fetched(self.job, time.monotonic() - began)
         return audio
 
     async def _choose_engine(self) -> EngineDispatcher:
@@ -272,6 +279,7 @@ class Runner:
 
     async def _transcribe(self, audio: StoredAudio | None, dispatcher: EngineDispatcher) -> None:
         context = self._context
+        began = time.monotonic()
         await asyncio.to_thread(make_private_folder, self._folder)
         self._has_folder = True
         async with contextlib.AsyncExitStack() as stack:
@@ -293,6 +301,7 @@ class Runner:
             await Transcription(
                 self.job, self.lease, context.database, dispatcher, audio_pipeline, context.crash, self._committed
             ).run()
+        context.observer.transcribed(self.job, time.monotonic() - began)
 
     def _committed(self) -> None:
         self._on_commit()
@@ -323,4 +332,9 @@ class Runner:
         if isinstance(error, _OUT_OF_REACH):
             policy = policy.patient()
         job = await self._write(lambda c: finish.fail(c, self.lease, record, error.retryable, policy))
+        if job.status.ended:
+            self._observe_end(error.code)
         log.warning("job %s: attempt %d failed (%s: %s); now %s", job.id, job.attempt, error.code, error, job.status)
+
+    def _observe_end(self, code: str | None) -> None:
+        self._context.observer.ended(self.job, time.monotonic() - self._began, code)

@@ -31,6 +31,8 @@ _BACKLOG = 1024
 # The most connections that are accepted before the first of them is handled.
 _TAKEN_TOGETHER = 128
 
+_OTHER_ADDRESS = "Name another port with --port, or another address with --listen or DICTOGRAPH_LISTEN."
+
 
 async def serve(
     app: ASGIApp | Sequence[ASGIApp],
@@ -79,8 +81,8 @@ def _taken(address: str | socket.socket) -> socket.socket:
     return listening_socket(address) if isinstance(address, str) else address
 
 
-def listening_socket(address: str) -> socket.socket:
-    """Return a socket that listens on HOST:PORT. Raises SettingsError, with what to do."""
+def listening_socket(address: str, advice: str = _OTHER_ADDRESS) -> socket.socket:
+    """Return a socket that listens on HOST:PORT. Raises SettingsError, with `advice` on what to do."""
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -103,10 +105,7 @@ def listening_socket(address: str) -> socket.socket:
         one.setblocking(False)
     except OSError as error:
         one.close()
-        raise SettingsError(
-            f"Cannot listen on {address}: {error.strerror or error}. "
-            "Name another port with --port, or another address with --listen or DICTOGRAPH_LISTEN."
-        ) from error
+        raise SettingsError(f"Cannot listen on {address}: {error.strerror or error}. {advice}") from error
     return one
 
 

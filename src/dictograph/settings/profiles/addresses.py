@@ -5,24 +5,36 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dictograph.settings.layers import COMMAND_LINE, Layer, Sources
+from dictograph.settings.layers import COMMAND_LINE, Layer, Sources, merged
 from dictograph.settings.profiles.lookup import Found, find_one
-from dictograph.settings.profiles.table import PORT, Profile
+from dictograph.settings.profiles.table import PORT, Listener, Profile
 from dictograph.settings.values import comma_list
 
 _EVERYWHERE = "0.0.0.0"
 
 
 def addresses(profiles: Sequence[Profile], found: Sequence[Found]) -> Layer:
-    """The addresses of these profiles, with what variables say of them. Raises SettingsError."""
-    given = {one.alias.name: one for one in found if one.alias.setting == "listen"}
-    listen = [
-        f"{profile.name}@{_piece(given, one.host_name, one.host)}:{_piece(given, one.port_name, one.port)}"
-        for profile in profiles
-        for one in profile.listeners
+    """The addresses of these profiles and of their workers, with what variables say of them. Raises SettingsError."""
+    of_workers = [(profile, profile.worker_listeners) for profile in profiles]
+    of_contracts = [(profile, profile.listeners) for profile in profiles]
+    return merged([_addresses("listen", of_contracts, found), _addresses("worker_listen", of_workers, found)])
+
+
+def _addresses(setting: str, listeners: Sequence[tuple[Profile, Sequence[Listener]]], found: Sequence[Found]) -> Layer:
+    given = {one.alias.name: one for one in found if one.alias.setting == setting}
+    origin = ", ".join(one.origin for one in given.values())
+    named = [
+        f"{_owner(setting, profile)}{_piece(given, one.host_name, one.host)}:{_piece(given, one.port_name, one.port)}"
+        for profile, some in listeners
+        for one in some
     ]
-    origin = ", ".join(one.origin for one in given.values()) or f"profile {', '.join(one.name for one in profiles)}"
-    return Layer.of(origin, {"listen": list(dict.fromkeys(listen))}) if listen else Layer()
+    origin = origin or f"profile {', '.join(profile.name for profile, some in listeners if some)}"
+    return Layer.of(origin, {setting: list(dict.fromkeys(named))}) if named else Layer()
+
+
+def _owner(setting: str, profile: Profile) -> str:
+    """The contract of an address, before it; probes belong to none."""
+    return f"{profile.name}@" if setting == "listen" else ""
 
 
 def with_port(below: Layer, profiles: Sequence[Profile], sources: Sources) -> Layer:
@@ -38,7 +50,13 @@ def with_port(below: Layer, profiles: Sequence[Profile], sources: Sources) -> La
     listen = comma_list(below.values.get("listen", "127.0.0.1:8000"))
     if not isinstance(listen, list):
         return Layer()  # whoever checks the setting says what is wrong with it
-    return Layer.of(f"{origin}, and {found.origin}", {"listen": _added(listen, str(found.value()), profiles)})
+    number = str(found.value())
+    own = comma_list(below.values.get("worker_listen", []))
+    probed = [*own, f"{_EVERYWHERE}:{number}"] if isinstance(own, list) else []
+    return Layer.of(
+        f"{origin}, and {found.origin}",
+        {"listen": _added(listen, number, profiles), "worker_listen": list(dict.fromkeys(probed))},
+    )
 
 
 def _added(listen: Sequence[Any], number: str, profiles: Sequence[Profile]) -> list[str]:

@@ -62,11 +62,14 @@ PROFILE = Profile(
 MODEL_FAILED = "Failed to load AI model: %s: %s"
 
 
-def listening(addresses: Sequence[Address]) -> Iterator[str]:
-    """What the old system said when it took connections, on the addresses that stand for its two."""
+def listening(addresses: Sequence[Address], socket: Address | None) -> Iterator[str]:
+    """What the old system said when it took connections: for HTTP on the first of these addresses that is its own, and
+    for the WebSocket."""
     own = [address for address in addresses if address.first is Contract.GATEWAY] or list(addresses)
-    yield f"Starting Audio-Gateway on {own[0].authority}"
-    yield f"Starting WebSocket server on {own[:2][-1].authority}"
+    if own:
+        yield f"Starting Audio-Gateway on {own[0].authority}"
+    if socket is not None:
+        yield f"Starting WebSocket server on {socket.authority}"
 
 
 def working() -> Iterator[str]:

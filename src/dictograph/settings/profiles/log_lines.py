@@ -14,11 +14,17 @@ _LISTENING = {Contract.GATEWAY: gateway.listening}
 _WORKING = {Contract.GATEWAY: gateway.working}
 
 
-def log_listening(profiles: Sequence[str], addresses: Sequence[Address]) -> None:
-    """Log what these systems said when they took connections; scripts wait for it."""
+def log_listening(profiles: Sequence[str], addresses: Sequence[Address], socket: Address | None) -> None:
+    """Log what these systems said when they took connections; scripts wait for it.
+
+    Args:
+        profiles: their names.
+        addresses: where this process serves the contracts.
+        socket: where it serves the gateway's WebSocket; None for a process that does not.
+    """
     for name in profiles:
         if said := _LISTENING.get(Contract(name)):
-            for line in said(addresses):
+            for line in said(addresses, socket):
                 log.info(line)
 
 

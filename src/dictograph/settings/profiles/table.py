@@ -72,13 +72,15 @@ class Listener:
 @dataclass(frozen=True, slots=True)
 class Profile:
     """An old system. `defaults` are settings by field; where it listens and whom it needs no key of stands apart,
-    since several profiles at once add to that."""
+    since several profiles at once add to that. `worker_listeners` are the addresses of whoever runs its jobs, for
+    probes."""
 
     contract: Contract
     listeners: Sequence[Listener]
     anonymous: Sequence[str]
     defaults: Mapping[str, Any]
     aliases: Sequence[Alias]
+    worker_listeners: Sequence[Listener] = ()
 
     @property
     def name(self) -> str:

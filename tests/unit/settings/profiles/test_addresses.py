@@ -99,13 +99,21 @@ def test_two_profiles_on_one_port_are_told_by_the_variable(tmp_path: Path) -> No
 
 
 def test_the_gateways_lines_name_its_addresses() -> None:
-    def said(*addresses: str) -> list[str]:
-        return list(gateway.listening([Address.parse(one) for one in addresses]))
-
-    both = ["Starting Audio-Gateway on 127.0.0.1:5000", "Starting WebSocket server on 127.0.0.1:8765"]
-    assert said("path@0.0.0.0:4000", *GATEWAY, "gateway@0.0.0.0:80") == both
-    assert said("127.0.0.1:1") == ["Starting Audio-Gateway on 127.0.0.1:1", "Starting WebSocket server on 127.0.0.1:1"]
+    http, websocket = Address.parse("gateway@127.0.0.1:5000"), Address.parse("gateway@127.0.0.1:8765")
+    lines = ["Starting Audio-Gateway on 127.0.0.1:5000", "Starting WebSocket server on 127.0.0.1:8765"]
+    others = [Address.parse("path@0.0.0.0:4000"), http, websocket]
+    assert list(gateway.listening(others, websocket)) == lines
+    assert list(gateway.listening([http], None)) == lines[:1]
+    assert list(gateway.listening([], websocket)) == lines[1:]
+    plain = Address.parse("127.0.0.1:1")
+    assert list(gateway.listening([plain], plain))[1] == "Starting WebSocket server on 127.0.0.1:1"
     assert list(gateway.working()) == ["Starting Transcription Service..."]
+
+
+def test_a_platforms_port_is_a_workers_too(tmp_path: Path) -> None:
+    loaded = load({}, {"DICTOGRAPH_PROFILE": "backend", "PORT": "9000"}, tmp_path)
+    assert loaded.settings.worker_listen == ["0.0.0.0:9000"]
+    assert load({}, {"PORT": "9000"}, tmp_path).settings.worker_listen == []
 
 
 @pytest.mark.parametrize(

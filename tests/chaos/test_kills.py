@@ -12,9 +12,9 @@ from dataclasses import replace
 
 import pytest
 
-from dictograph.runtime.crash import Point
 from tests.postgres import cluster
 from tests.soak.faults import FAULTS
+from tests.soak.fleet import OF_API, OF_WORKER
 from tests.soak.run import MAX_BATCH, Plan, Run
 from tests.soak.summary import RunSummary
 
@@ -27,7 +27,8 @@ PLAN = Plan(jobs=60, kills=KILLS, mid_attempt=MID_ATTEMPT, freezes=1, seed=SEED,
 pytestmark = pytest.mark.timeout(900)
 
 #: Each database sees every second of the named points.
-POINTS = {"sqlite": tuple(Point)[::2], "postgresql": tuple(Point)[1::2]}
+_ALL = OF_API + OF_WORKER
+POINTS = {"sqlite": _ALL[::2], "postgresql": _ALL[1::2]}
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -66,4 +67,4 @@ def test_the_run_was_as_hard_as_it_was_meant_to_be(verdict: RunSummary, request:
 
 
 def test_all_named_points_are_reached_over_the_two() -> None:
-    assert {point for points in POINTS.values() for point in points} == set(Point)
+    assert {point for points in POINTS.values() for point in points} == set(_ALL)

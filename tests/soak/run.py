@@ -14,7 +14,7 @@ from tests.audio_files import write_noise
 from tests.service import Service, ask, eventually
 from tests.soak.clients import Clients, Follower
 from tests.soak.faults import unnamed_files
-from tests.soak.fleet import Fleet, Member, freeze, thaw
+from tests.soak.fleet import OF_API, OF_WORKER, Fleet, Member, freeze, thaw
 from tests.soak.stale_lease_writer import StaleLeaseWriter
 from tests.soak.summary import RunSummary
 
@@ -45,7 +45,7 @@ class Plan:
     kills: int
     mid_attempt: int
     freezes: int
-    points: Sequence[Point] = tuple(Point)
+    points: Sequence[Point] = OF_API + OF_WORKER
     pause: tuple[float, float] = (1.0, 3.0)
     relentless: bool = False
     seed: int = 20261121

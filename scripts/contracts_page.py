@@ -40,6 +40,7 @@ TITLES = {
     Contract.GATEWAY: "G: the gateway",
     Contract.BACKEND: "B: the backend",
     Contract.PATH: "P: the path service",
+    Contract.STT_WORKER: "K: the worker on Kafka",
     Contract.OPENAI: "O: OpenAI's audio API",
     Contract.ASR: "whisper-asr-webservice",
     Contract.NATIVE: "Dictograph's own",

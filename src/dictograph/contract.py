@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -16,6 +16,7 @@ class Contract(StrEnum):
     PATH = "path"
     OPENAI = "openai"
     ASR = "asr"
+    STT_WORKER = "stt-worker"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +27,25 @@ class JobLimits:
         max_bytes: the most bytes of its audio, as received.
         max_audio: the most seconds of audio.
         max_attempts: the number of failed attempts, without a new window in between, after which it is dead.
+        all_attempts: the same, with or without a new window in between.
+        download_timeout: the most seconds to fetch its audio.
+        attempt_timeout: the most seconds of one attempt, after its audio is there.
+        backoff_base: the seconds before the second attempt; they double with each one,
+        backoff_cap: up to this number.
     """
 
     max_bytes: int | None = None
     max_audio: float | None = None
     max_attempts: int | None = None
+    all_attempts: int | None = None
+    download_timeout: float | None = None
+    attempt_timeout: float | None = None
+    backoff_base: float | None = None
+    backoff_cap: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the limits that are set, as JSON."""
-        values = {"max_bytes": self.max_bytes, "max_audio": self.max_audio, "max_attempts": self.max_attempts}
-        return {name: value for name, value in values.items() if value is not None}
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,4 +59,6 @@ class Address:
     def parse(cls, text: str) -> Address:
         """Return the address of HOST:PORT or CONTRACT@HOST:PORT."""
         contract, at, authority = text.rpartition("@")
+        if contract == Contract.STT_WORKER.value:
+            raise ValueError(f"the contract {contract} has no routes")
         return cls(authority, Contract(contract) if at else Contract.NATIVE)

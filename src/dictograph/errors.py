@@ -21,14 +21,15 @@ DictographError
 ├── TranscribeError              the samples cannot be turned into text (stage TRANSCRIBE)
 │   ├── ModelUnavailable         its weights are not available; ModelOutOfReach: for a reason that may pass
 │   ├── UnsupportedByEngine      ├── EngineFailed           ├── EngineCrashed
-│   ├── EngineTimeout            ├── EngineOutOfMemory      └── ModelTooLarge
+│   ├── EngineTimeout            ├── EngineOutOfMemory      ├── ModelTooLarge
+│   └── AttemptTimeout
 ├── PublishError                 a result cannot be delivered (stage PUBLISH)
 ├── LostWorker                   the worker died in the middle of an attempt
 ├── UnexpectedError              a fault of Dictograph itself
 ├── JobFailed                    (embedded.py) for a caller that waited: the job ended without a transcript
 ├── AgentDied                    (run_server.py) a part of the process has died, and so the process stops
 ├── BackupFailed                 a backup cannot be made or restored
-├── StorageFull, ServerBusy, BrokerUnavailable
+├── StorageFull, ServerBusy
 ├── StorageUnavailable           ScratchRemoved: the folder of decoded audio, under a running job
 ├── DatabaseUnavailable          the database cannot be reached, or refuses the operation
 │   ├── DatabaseMissing          └── DatabaseReplaced
@@ -416,6 +417,13 @@ class EngineTimeout(TranscribeError):
     retryable = True
 
 
+class AttemptTimeout(TranscribeError):
+    """An attempt took longer than the contract of the job allows."""
+
+    code = "attempt_timeout"
+    retryable = True
+
+
 class EngineOutOfMemory(TranscribeError):
     """The engine process used more memory than it may, or than the machine has."""
 
@@ -487,14 +495,6 @@ class ServerBusy(DictographError):
     """Too many requests of this kind run at once; try again shortly."""
 
     code = "server_busy"
-    retryable = True
-    status = 503
-
-
-class BrokerUnavailable(DictographError):
-    """No broker can be reached, or it refuses what was asked of it; the message names its reason."""
-
-    code = "broker_unavailable"
     retryable = True
     status = 503
 

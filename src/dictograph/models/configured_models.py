@@ -16,6 +16,7 @@ _OF_CONTRACT = {
     Contract.GATEWAY: "gateway_model",
     Contract.BACKEND: "backend_model",
     Contract.PATH: "path_model",
+    Contract.STT_WORKER: "stt_model",
 }
 
 

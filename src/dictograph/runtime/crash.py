@@ -21,6 +21,7 @@ class Point(StrEnum):
 
     UPLOAD_STORED = "upload.stored"
     JOB_CREATED = "job.created"
+    INTAKE_STORED = "intake.stored"
     JOB_CLAIMED = "job.claimed"
     AUDIO_STORED = "audio.stored"
     AUDIO_RECORDED = "audio.recorded"
@@ -36,7 +37,6 @@ class Point(StrEnum):
     JOB_COMPLETED = "job.completed"
     MESSAGE_SENDING = "message.sending"
     MESSAGE_ACKED = "message.acked"
-    OFFSET_COMMITTING = "offset.committing"
 
 
 class CrashPoints:

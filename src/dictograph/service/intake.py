@@ -227,7 +227,7 @@ class Intake:
             webhook_url=order.webhook_url,
             join_mark=joins.now if joins else None,
             audio=audio,
-            max_attempts=order.limits.max_attempts or self._settings.max_attempts,
+            max_attempts=order.limits.all_attempts or order.limits.max_attempts or self._settings.max_attempts,
         )
 
     def _join_mark(self, order: JobRequest, audio: StoredAudio | None) -> Mark | None:

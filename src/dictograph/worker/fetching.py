@@ -35,10 +35,14 @@ class SourceRules:
     in_place: bool = False
 
     def for_job(self, job: Job) -> SourceRules:
-        """Return these rules, with no more bytes than the job's contract allows."""
-        if job.limits.max_bytes is None or job.limits.max_bytes > self.limits.max_bytes:
-            return self
-        return replace(self, limits=replace(self.limits, max_bytes=job.limits.max_bytes))
+        """Return these rules, with no more bytes and seconds than the job's contract allows."""
+        most, seconds = self.limits.max_bytes, self.limits.timeout
+        limits = replace(
+            self.limits,
+            max_bytes=min(most, job.limits.max_bytes or most),
+            timeout=min(seconds, job.limits.download_timeout or seconds),
+        )
+        return replace(self, limits=limits)
 
 
 async def import_audio(job: Job, lease: Lease, blobs: Blobs, rules: SourceRules) -> StoredAudio:

@@ -21,6 +21,7 @@ from dictograph.blobs.objects import Blobs
 from dictograph.child.fork_server_client import ForkServerClient
 from dictograph.engine.protocol import EngineSpec
 from dictograph.errors import (
+    AttemptTimeout,
     DatabaseUnavailable,
     DecoderLost,
     DictographError,
@@ -233,6 +234,17 @@ class Runner:
     async def _run(self) -> None:
         audio = await self._fetch()
         dispatcher = await self._choose_engine()
+        most = self.job.limits.attempt_timeout
+        try:
+            async with asyncio.timeout(most) as limit:
+                await self._transcribe_anew(audio, dispatcher)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise AttemptTimeout(f"The attempt took longer than {most:g} s, the limit of its contract.") from error
+
+    async def _transcribe_anew(self, audio: StoredAudio | None, dispatcher: EngineDispatcher) -> None:
+        """Transcribe; where the windows of an earlier attempt cannot be used, all of them are done again."""
         try:
             await self._transcribe(audio, dispatcher)
         except PlanChanged as changed:

@@ -62,6 +62,7 @@ class Transcription:
         on_commit: Callable[[], None],
     ) -> None:
         self._job = job
+        self._refills = job.limits.all_attempts is None
         self._lease = lease
         self._database = database
         self._dispatcher = dispatcher
@@ -213,7 +214,7 @@ class Transcription:
         stored = [(window.index, _as_stored(result, window.window)) for window, result in results]
 
         def commit(connection: Connection) -> None:
-            progress.commit_windows(connection, self._lease, stored, speech, warnings)
+            progress.commit_windows(connection, self._lease, stored, speech, warnings, refills=self._refills)
             self._crash.reach(Point.WINDOW_COMMITTING)
 
         await self._open_account()

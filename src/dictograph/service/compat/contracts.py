@@ -20,6 +20,16 @@ def limits_of(settings: Settings, contract: Contract) -> JobLimits:
             return JobLimits(max_bytes=settings.gateway_max_upload)
         case Contract.BACKEND:
             return JobLimits(max_bytes=settings.backend_max_upload, max_attempts=settings.backend_max_attempts or None)
+        case Contract.STT_WORKER:
+            return JobLimits(
+                max_bytes=settings.stt_max_bytes,
+                max_audio=settings.stt_max_audio,
+                all_attempts=settings.stt_max_attempts,
+                download_timeout=settings.stt_download_timeout,
+                attempt_timeout=settings.stt_attempt_timeout,
+                backoff_base=settings.stt_backoff_base,
+                backoff_cap=settings.stt_backoff_max,
+            )
         case _:
             return JobLimits()
 
@@ -47,6 +57,8 @@ def _defaults(settings: Settings, contract: Contract) -> dict[str, Any]:
             return _model(settings.gateway_model)
         case Contract.PATH:
             return _model(settings.path_model)
+        case Contract.STT_WORKER:
+            return _model(settings.stt_model)
         case Contract.BACKEND:
             return _model(settings.backend_model) | {
                 "beam_size": settings.backend_beam_size,

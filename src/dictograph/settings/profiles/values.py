@@ -99,3 +99,13 @@ def database_url(pieces: Mapping[str, str]) -> str:
     } | dict(pieces)  # fmt: skip
     user, password, name = (quote(part[key], safe="") for key in ("user", "password", "database"))
     return f"postgresql://{user}:{password}@{part['host']}:{part['port']}/{name}"
+
+
+def milliseconds(text: str) -> float:
+    """Seconds of so many milliseconds."""
+    return whole(text) / 1000
+
+
+def brokers(text: str) -> str:
+    """The URL of a queue on these brokers, `HOST:PORT[,…]`."""
+    return "kafka://" + ",".join(server.strip() for server in text.split(","))

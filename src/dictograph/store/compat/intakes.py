@@ -106,6 +106,24 @@ def settled(conn: Connection, ids: Collection[str]) -> set[str]:
     return set(ids) - set(open_ones)
 
 
+def has_job(conn: Connection, id: str) -> bool:
+    """Return whether the message became a job."""
+    return conn.execute(select(intake.c.job_id).where(intake.c.id == id)).scalar_one_or_none() is not None
+
+
+def live_jobs(conn: Connection, ids: Collection[str]) -> list[str]:
+    """Return the jobs of these messages that have not ended."""
+    mine = (intake.c.id.in_(list(ids)), job.c.id == intake.c.job_id, job.c.status.in_(_LIVE))
+    return list(conn.execute(select(job.c.id).where(*mine).order_by(job.c.id)).scalars())
+
+
+def with_ended_job(conn: Connection, ids: Collection[str]) -> list[str]:
+    """Return which of these messages have a job that has ended, and answers that have not gone out."""
+    mine = (intake.c.id.in_(list(ids)), job.c.id == intake.c.job_id, job.c.status.not_in(_LIVE))
+    owing = exists().where(outbox.c.intake_id == intake.c.id, IS_OWED)
+    return list(conn.execute(select(intake.c.id).where(*mine, owing)).scalars())
+
+
 def _one(conn: Connection, query: Select[Any]) -> Intake | None:
     row = conn.execute(query).one_or_none()
     return None if row is None else _intake(row)

@@ -11,9 +11,9 @@ from dictograph.job import Job, JobStatus, SourceKind
 from dictograph.store import changes, events, outbox
 from dictograph.store.clock import as_datetime, now_epoch, read_clock
 from dictograph.store.compat import intakes
+from dictograph.store.jobs.ends import tell_end
 from dictograph.store.jobs.rows import NO_ERROR, NO_LEASE, TIME_SPENT, JobRow, as_job, find, transition
 from dictograph.store.tables import job
-from dictograph.store.webhooks import deliveries
 
 
 def cancel(conn: Connection, owner: str | None, job_id: str) -> Job:
@@ -23,7 +23,7 @@ def cancel(conn: Connection, owner: str | None, job_id: str) -> Job:
     """
     row = _change(conn, owner, job_id, _cancel)
     events.append(conn, row.id, row.last_seq, [("cancelled", {})])
-    deliveries.enqueue_end_webhook(conn, row)
+    tell_end(conn, row)
     return as_job(row)
 
 

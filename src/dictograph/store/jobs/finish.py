@@ -10,10 +10,10 @@ from dictograph.errors import DictographError
 from dictograph.job import ErrorRecord, Job, JobStatus, Lease
 from dictograph.store import events, outbox
 from dictograph.store.clock import as_datetime, read_clock
+from dictograph.store.jobs.ends import tell_end
 from dictograph.store.jobs.lease import FENCED, RetryPolicy, end_attempt, fenced
 from dictograph.store.jobs.rows import NO_ERROR, NO_LEASE, TIME_SPENT, as_job
 from dictograph.store.tables import job, status_is, window
-from dictograph.store.webhooks import deliveries
 
 _PAGE = 64
 
@@ -31,13 +31,14 @@ def complete(conn: Connection, lease: Lease) -> Job:
 
     Raises DictographError when windows are missing: that is a mistake of the caller.
     """
+    text = _text(conn, lease.job_id)
     row = fenced(
         conn,
         lease,
         1,
         _ENDED,
         status=JobStatus.COMPLETED,
-        result_text=_text(conn, lease.job_id),
+        result_text=text,
         finished_at=as_datetime(read_clock(conn)),
         alone=False,
         **NO_LEASE,
@@ -48,7 +49,7 @@ def complete(conn: Connection, lease: Lease) -> Job:
         raise DictographError(f"Job {row.id} cannot be completed: {row.windows_done} windows of {planned} are done.")
     data = {"duration": row.duration, "windows": row.windows_done, "language": row.language}
     events.append(conn, row.id, row.last_seq, [("completed", data)])
-    deliveries.enqueue_end_webhook(conn, row)
+    tell_end(conn, row, text)
     return as_job(row)
 
 

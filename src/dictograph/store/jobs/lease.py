@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Update, bindparam, select, tuple_, update
 
+from dictograph.contract import JobLimits
 from dictograph.errors import LeaseLost, LostWorker
 from dictograph.job import ErrorRecord, JobStatus, Lease, backoff_seconds
 from dictograph.store import events, outbox
 from dictograph.store.clock import as_datetime, now_epoch, read_clock
+from dictograph.store.jobs.ends import tell_end
 from dictograph.store.jobs.rows import JOB_COLUMNS, NO_LEASE, TIME_SPENT, JobRow, error_values, transition
 from dictograph.store.tables import job, status_is
-from dictograph.store.webhooks import deliveries
+from dictograph.store.tolerant import read_limits
 
 #: The change of a job's row as its worker may make it: see `fenced`.
 FENCED = (
@@ -34,11 +36,12 @@ FENCED = (
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """How long a job waits after a failure: `base` seconds, doubling, at most `cap`. After a temporary failure outside
-    its worker, it has `patience` seconds, if that is longer: see `patient`."""
+    its worker (`outside`), it has `patience` seconds, if that is longer: see `patient`."""
 
     base: float
     cap: float
     patience: float = 0.0
+    outside: bool = False
 
     @property
     def longest(self) -> float:
@@ -51,7 +54,14 @@ class RetryPolicy:
 
     def patient(self) -> RetryPolicy:
         """Return a policy whose waits bring the second and third attempt in about `patience` seconds."""
-        return RetryPolicy(max(self.base, self.patience / 3), self.longest)
+        return RetryPolicy(max(self.base, self.patience / 3), self.longest, outside=True)
+
+    def within(self, limits: JobLimits) -> RetryPolicy:
+        """Return the policy for a job with these limits. What is outside of the worker is no matter of its contract."""
+        if self.outside:
+            return self
+        base = self.base if limits.backoff_base is None else limits.backoff_base
+        return replace(self, base=base, cap=self.cap if limits.backoff_cap is None else limits.backoff_cap)
 
 
 def fence(conn: Connection, lease: Lease, events: int, **values: Any) -> int:
@@ -148,7 +158,7 @@ def end_attempt(
     values |= {"failures": failures, **NO_LEASE, **TIME_SPENT, **error_values(error)}
     if policy is None or failures >= seen.max_attempts:
         return _fail_for_good(conn, seen, error, values)
-    delay = policy.delay(failures)
+    delay = policy.within(read_limits(seen.limits)[0]).delay(failures)
     row = transition(conn, seen, JobStatus.PENDING, 1, available_at=now_epoch() + delay, **values)
     if row is not None:
         data = {"error": asdict(error), "failures": failures, "delay": round(delay, 3)}
@@ -162,5 +172,5 @@ def _fail_for_good(conn: Connection, seen: JobRow, error: ErrorRecord, values: d
     if row is not None:
         dead = row.failures >= row.max_attempts
         events.append(conn, row.id, row.last_seq, [("failed", {"error": asdict(error), "dead": dead})])
-        deliveries.enqueue_end_webhook(conn, row)
+        tell_end(conn, row)
     return row

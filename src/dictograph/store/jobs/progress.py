@@ -18,9 +18,6 @@ from dictograph.store.text_type import cleaned
 
 WarningDict = Mapping[str, Any]
 
-#: The codes of the warnings that say something of the windows, their text and their language.
-_OF_WINDOWS = frozenset({"speech_without_words", "other_language", "language_uncertain", "no_words_found"})
-
 _PLANNED = FENCED.values(windows_planned=job.c.windows_planned + bindparam("more"))
 _end = select(window.c.end_s).where(window.c.job_id == job.c.id, window.c.number == bindparam("last"))
 _furthest = _end.correlate(job).scalar_subquery()
@@ -159,9 +156,7 @@ def finish_plan(
 
 
 def restart_windows(conn: Connection, lease: Lease, code: str, reason: str) -> None:
-    """Drop the plan, all results and the language, because the samples or the rules have changed. Warnings that rest on
-    them are dropped too: where they are still true, they come again."""
-    kept = [warning for warning in _warnings(conn, lease) if warning.get("code") not in _OF_WINDOWS]
+    """Drop the plan, all results and the language, because the samples or the rules have changed."""
     first = fence(
         conn,
         lease,
@@ -176,7 +171,6 @@ def restart_windows(conn: Connection, lease: Lease, code: str, reason: str) -> N
         duration=None,
         language=None,
         language_probability=None,
-        warnings=kept,
     )
     conn.execute(delete(window).where(window.c.job_id == lease.job_id))
     events.append(conn, lease.job_id, first, [("restarted", {"code": code, "reason": reason})])
@@ -196,8 +190,10 @@ def commit_windows(
     results: Sequence[tuple[int, dict[str, Any]]],
     account: SpeechSeconds = SpeechSeconds(),
     warnings: Sequence[WarningDict] = (),
+    *,
+    refills: bool = True,
 ) -> None:
-    """Store the results of the next windows, (index, result) in order. The retry budget is full again.
+    """Store the results of the next windows, (index, result) in order. The retry budget is full again if it `refills`.
 
     `account` is added to the job's, as are `warnings`, after the events of the windows.
 
@@ -214,10 +210,10 @@ def commit_windows(
         _COMMITTED,
         more=len(results),
         last=results[-1][0],
-        failures=0,
         alone=False,
         spoken=account.spoken,
         covered=account.covered,
+        **({"failures": 0} if refills else {}),
         **grown,
     )
     _check_run([index for index, _ in results], row.windows_done - len(results), lease)
@@ -286,15 +282,10 @@ def _new_warnings(
     finds the same warnings again."""
     if not warnings:
         return [], {}
-    before = _warnings(conn, lease)
+    locked = select(job.c.warnings).where(job.c.id == lease.job_id).with_for_update()
+    before = conn.execute(locked).scalar_one_or_none() or []
     fresh: list[dict[str, Any]] = []
     for warning in map(cleaned, map(dict, warnings)):
         if warning not in before and warning not in fresh:
             fresh.append(warning)
     return fresh, {"warnings": [*before, *fresh]}
-
-
-def _warnings(conn: Connection, lease: Lease) -> list[dict[str, Any]]:
-    """Return the job's warnings; its row is locked."""
-    locked = select(job.c.warnings).where(job.c.id == lease.job_id).with_for_update()
-    return list(conn.execute(locked).scalar_one_or_none() or ())

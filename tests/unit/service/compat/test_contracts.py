@@ -17,23 +17,42 @@ def settings(**values: Any) -> Settings:
 
 
 def test_limits_are_those_of_the_contract_that_a_job_came_through() -> None:
-    given = settings(gateway_max_upload="1KB", backend_max_upload="2KB", backend_max_attempts=4)
+    given = settings(
+        gateway_max_upload="1KB",
+        backend_max_upload="2KB",
+        backend_max_attempts=4,
+        stt_max_bytes="3KB",
+        stt_max_audio="1m",
+        stt_max_attempts=2,
+    )
     assert {contract: limits_of(given, contract) for contract in Contract} == {
         **dict.fromkeys(Contract, JobLimits()),
         Contract.GATEWAY: JobLimits(max_bytes=1000),
         Contract.BACKEND: JobLimits(max_bytes=2000, max_attempts=4),
+        Contract.STT_WORKER: JobLimits(
+            max_bytes=3000,
+            max_audio=60,
+            all_attempts=2,
+            download_timeout=30,
+            attempt_timeout=120,
+            backoff_base=0.5,
+            backoff_cap=5,
+        ),
     }
     assert limits_of(settings(), Contract.BACKEND).as_dict() == {"max_bytes": 10 * 2**20}
 
 
 def test_a_contracts_model_means_whisper_and_is_for_its_own_jobs() -> None:
-    given = settings(gateway_model="tiny", backend_model="base", path_model="medium", engine="sphinx")
+    given = settings(
+        gateway_model="tiny", backend_model="base", path_model="medium", stt_model="large", engine="sphinx"
+    )
     named = {contract: options_of(given, contract) for contract in Contract}
     assert {contract: (one.engine, one.model) for contract, one in named.items()} == {
         **dict.fromkeys(Contract, ("auto", None)),
         Contract.GATEWAY: ("whisper", "tiny"),
         Contract.BACKEND: ("whisper", "base"),
         Contract.PATH: ("whisper", "medium"),
+        Contract.STT_WORKER: ("whisper", "large"),
     }
 
 

@@ -14,6 +14,7 @@ from typing import get_type_hints
 
 from dictograph.cli.text.settings_text import as_text
 from dictograph.settings.compat import ContractSettings
+from dictograph.settings.kafka import KafkaSettings
 from dictograph.settings.model import Settings, variable
 from dictograph.settings.stt import SttSettings
 from dictograph.settings.values import Bytes, Seconds
@@ -60,7 +61,7 @@ _FOR_TESTS = {"crash_at"}
 def sections() -> Iterator[tuple[str, list[str]]]:
     """Yield the model's headings (`# --- words`), each with the names of its fields."""
     found: list[tuple[str, list[str]]] = []
-    for line in "".join(map(inspect.getsource, (Settings, ContractSettings, SttSettings))).splitlines():
+    for line in "".join(map(inspect.getsource, (Settings, ContractSettings, KafkaSettings, SttSettings))).splitlines():
         if heading := re.match(r"\s+# --- (.+)", line):
             found.append((heading[1], []))
         elif (name := re.match(r" {4}(\w+): ", line)) and name[1] in Settings.model_fields:
@@ -82,6 +83,8 @@ def kind(name: str) -> str:
     choices = re.findall(r"'([\w-]+)'", str(hint)) if "Literal" in str(hint) else []
     if choices:
         return " or ".join(f"`{choice}`" for choice in choices)
+    if name.endswith("_file"):
+        return "file"
     if hint is bool:
         return "`true` or `false`"
     for word, said in (("dict", "list of pairs"), ("list", "list"), ("Path", "folder"), ("int", "number")):

@@ -95,6 +95,7 @@ class Broker:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"Kafka does not start:\n{(self.folder / 'log').read_text()[-3000:]}")
             time.sleep(0.05)
+        process.returncode = 0  # nobody waits for it: it may outlive this process, and any process may kill it
 
     def kill(self) -> None:
         """SIGKILL, as a power cut would do."""
@@ -112,12 +113,12 @@ class Broker:
 
         return AdminClient({"bootstrap.servers": self.servers, "log_level": 0})
 
-    def make_topic(self, name: str, partitions: int = 1, **config: str) -> str:
+    def make_topic(self, name: str, partitions: int = 1, config: dict[str, str] | None = None) -> str:
         """Make a topic, and return its name once the broker knows it."""
         from confluent_kafka.cimpl import NewTopic
 
         admin = self.admin()
-        made = admin.create_topics([NewTopic(name, partitions, 1, config=config)])
+        made = admin.create_topics([NewTopic(name, partitions, 1, config=config or {})])
         made[name].result(60)
         while name not in admin.list_topics(timeout=60).topics:
             time.sleep(0.02)

@@ -21,6 +21,9 @@ from dictograph.database_setup import prepare_database
 from dictograph.engine.probe import prove
 from dictograph.engine.sizing import models_memory
 from dictograph.errors import SettingsError
+from dictograph.kafka.producer import Producer
+from dictograph.kafka_parts import kafka_agents, wake_queue
+from dictograph.kafka_setup import producer_of, uses_kafka
 from dictograph.models.catalog import Catalog
 from dictograph.net.addresses import AllowList
 from dictograph.net.fetch import FetchLimits
@@ -59,7 +62,7 @@ from dictograph.worker.worker import Worker
 @dataclass(frozen=True, slots=True)
 class Resources:
     """The parts that every process has. `guards` are those of the storage and of the path contract's uploads. Setting
-    `stopping` ends all streams and waits."""
+    `stopping` ends all streams and waits. `producer` sends to Kafka, where the queue is there."""
 
     settings: Settings
     database: Database
@@ -71,6 +74,7 @@ class Resources:
     tail: Tail
     catalog: Catalog
     stopping: asyncio.Event
+    producer: Producer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,7 @@ async def open_application(
                 _reaper(resources),
                 _path_upload_pruner(resources),
                 GuardPost(resources.guards, settings.orphan_age),
+                *kafka_agents(settings, resources.database, resources.producer),
             ]
         )
         services = Services.build(
@@ -195,14 +200,20 @@ async def open_resources(settings: Settings, *, last_resort: bool = True) -> Asy
         stack.callback(process_lock.close)
         database = Database.open(settings.database, settings.database_pool)
         stack.push_async_callback(database.close)
-        queue = open_queue(settings.queue_url, database)
+        producer = producer_of(settings) if uses_kafka(settings) else None
+        if producer is not None:
+            stack.push_async_callback(producer.close)
+        queue = open_queue(settings.queue_url, database, lambda: wake_queue(settings, database, producer))
+        stack.push_async_callback(queue.close)
         tail = Tail(database)
         await tail.start()
         stack.push_async_callback(tail.stop)
         blobs = open_blobs(settings.objects_url, settings.storage_reserve)
         guards = guards_of(settings, database, blobs)
         await _stamp_new(guards)
-        yield Resources(settings, database, blobs, guards, queue, process_lock, crash, tail, catalog, asyncio.Event())
+        yield Resources(
+            settings, database, blobs, guards, queue, process_lock, crash, tail, catalog, asyncio.Event(), producer
+        )
 
 
 async def _stamp_new(guards: Sequence[StorageGuard]) -> None:
@@ -261,7 +272,12 @@ def make_worker(resources: Resources, observer: AttemptObserver, *, in_place: bo
         ),
         scratch_root=settings.scratch,
         guards=resources.guards,
-        beside=[_path_upload_pruner(resources), GuardPost(resources.guards, settings.orphan_age), _webhooks(resources)],
+        beside=[
+            _path_upload_pruner(resources),
+            GuardPost(resources.guards, settings.orphan_age),
+            _webhooks(resources),
+            *kafka_agents(settings, resources.database, resources.producer),
+        ],
     )
 
 

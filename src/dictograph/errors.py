@@ -29,7 +29,7 @@ DictographError
 ├── JobFailed                    (embedded.py) for a caller that waited: the job ended without a transcript
 ├── AgentDied                    (run_server.py) a part of the process has died, and so the process stops
 ├── BackupFailed                 a backup cannot be made or restored
-├── StorageFull, ServerBusy
+├── StorageFull, ServerBusy, BrokerUnavailable
 ├── StorageUnavailable           ScratchRemoved: the folder of decoded audio, under a running job
 ├── DatabaseUnavailable          the database cannot be reached, or refuses the operation
 │   ├── DatabaseMissing          └── DatabaseReplaced
@@ -495,6 +495,14 @@ class ServerBusy(DictographError):
     """Too many requests of this kind run at once; try again shortly."""
 
     code = "server_busy"
+    retryable = True
+    status = 503
+
+
+class BrokerUnavailable(DictographError):
+    """No broker can be reached, or it refuses what was asked of it; the message names its reason."""
+
+    code = "broker_unavailable"
     retryable = True
     status = 503
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bench.words import compare
 from tests import weights
 from tests.field import silent, speech, tracks
-from tests.recordings import recordings
+from tests.recordings import librivox, recordings
 from tests.service import Service, service
+
+JFK_TEXT = "And so my fellow Americans, ask not what your country can do for you, ask what you can do for your country."
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +79,30 @@ def test_where_nobody_speaks_there_is_no_text(
     words, job = read(whisper, make(tmp_path), vad_filter=str(vad_filter).lower(), prompt="Welcome to the hotline.")
     assert words == []
     assert codes(job) == {"no_words_found"}
+
+
+def test_both_parties_of_a_call_on_two_channels_are_read_apart(whisper: Service, tmp_path: Path) -> None:
+    job = whisper.submit(tracks.two_channels(tmp_path), language="en", channels="split")
+    assert whisper.wait_for(job, 300)["status"] == "completed"
+    segments = json.loads(whisper.transcript(job, "json"))["segments"]
+    assert [one["start"] for one in segments] == sorted(one["start"] for one in segments)
+    for channel, truth in ((1, JFK_TEXT), (2, " ".join(one.text for one in librivox()))):
+        heard = " ".join(one["text"] for one in segments if one["channel"] == channel)
+        assert compare("en", truth, heard).rate <= 10, heard
+
+
+def test_what_is_said_in_another_language_is_told_with_its_times(whisper: Service, tmp_path: Path) -> None:
+    """English, then French from 25 s on, then Spanish from 74 s on; a window that holds two is not always told."""
+    _, job = read(whisper, speech.languages(tmp_path))
+    told = {
+        name: [(w["start"], w["end"]) for w in job["warnings"] if w["message"].startswith(f"{name} is spoken here")]
+        for name in ("English", "French", "Spanish")
+    }
+    assert {w["code"] for w in job["warnings"]} == {"other_language"}
+    assert told["English"] == []
+    ((french, spanish),) = zip(told["French"], told["Spanish"], strict=True)
+    assert french[0] < 40 < 60 < french[1] < 75
+    assert 70 < spanish[0] < 100 < 110 < spanish[1]
 
 
 def test_both_parties_of_a_call_with_two_tracks_are_read_apart(whisper: Service, tmp_path: Path) -> None:

@@ -17,6 +17,24 @@ def two_parties(folder: Path) -> Path:
     return target
 
 
+def two_channels(folder: Path) -> Path:
+    """A call with a party on each channel, who speak at the same time: the words of each by themselves."""
+    other = write_full(folder / "other-party.wav", book())
+    target = folder / "two-channels.wav"
+    ffmpeg(
+        "-i",
+        JFK,
+        "-i",
+        other,
+        "-filter_complex",
+        "[0:a]aresample=16000,aformat=channel_layouts=mono,apad[a];[a][1:a]amerge=inputs=2[m]",
+        "-map",
+        "[m]",
+        target,
+    )
+    return target
+
+
 def obs(folder: Path) -> Path:
     """A screen recording whose first track, the desktop's, is silent: the microphone's words."""
     target = folder / "obs.mkv"

@@ -18,7 +18,7 @@ from tests.service import Service, eventually
 
 OF_API = (Point.UPLOAD_STORED, Point.JOB_CREATED)
 #: Reached only with a broker.
-OF_BROKER = (Point.INTAKE_STORED,)
+OF_BROKER = (Point.INTAKE_STORED, Point.OFFSET_COMMITTING)
 OF_WORKER = tuple(point for point in Point if point not in OF_API + OF_BROKER)
 
 #: How long a process that is to die at a named point is left in peace to get there, in seconds.

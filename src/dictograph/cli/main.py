@@ -44,6 +44,7 @@ class _Commands(LazyGroup):
         "backup": Entry("dictograph.cli.backup:backup", "Save the database and the audio.", _UPKEEP),
         "restore": Entry("dictograph.cli.backup:restore", "Restore a backup.", _UPKEEP),
         "storage": Entry("dictograph.cli.storage:storage", "Show or adopt the stored audio.", _UPKEEP),
+        "topics": Entry("dictograph.cli.topics:topics", "Create, list, delete, test Kafka topics.", _UPKEEP),
         "db": Entry("dictograph.cli.db:db", "Bring the database up to date.", _UPKEEP),
     }
 

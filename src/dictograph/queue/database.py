@@ -16,6 +16,10 @@ class DatabaseQueue:
         self._wake = asyncio.Event()
         database.on_wake(self._wake.set)
 
+    def wake(self) -> None:
+        """Wake the workers of this process. Called in the event loop."""
+        self._wake.set()
+
     async def send(self, message_id: str, payload: dict[str, Any]) -> None:  # noqa: ARG002 - any wake-up is the same
         self._wake.set()
 

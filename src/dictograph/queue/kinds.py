@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from dictograph.runtime.url_scheme import scheme_of, unknown
@@ -12,32 +13,43 @@ if TYPE_CHECKING:
     from dictograph.store.database import Database
 
 
-def open_queue(url: str, database: Database) -> Queue:
+#: Makes a queue of its own kind; the settings of its client are the caller's.
+OpenKafka = Callable[[], "Queue"]
+
+_SERVER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}")
+_WAYS = ("`database:`", "`kafka://HOST:PORT[,HOST:PORT…]`")
+_KAFKA = "kafka"
+
+
+def open_queue(url: str, database: Database, kafka: OpenKafka) -> Queue:
     """Return the queue at a URL. Raises ValueError when there is no such kind, or the URL does not fit it."""
-    return _kind_of(url)(database)
-
-
-def check_queue_url(url: str) -> str:
-    """Return the URL unchanged. Raises ValueError like `open_queue`."""
-    _kind_of(url)
-    return url
-
-
-def _in_database(database: Database) -> Queue:
+    check_queue_url(url)
+    if kafka_servers(url):
+        return kafka()
     from dictograph.queue.database import DatabaseQueue  # settings are checked by commands that need no queue
 
     return DatabaseQueue(database)
 
 
-#: To add a kind, add it here and to `_WAYS`, the list for error messages.
-_KINDS: Mapping[str, Callable[[Database], Queue]] = {"database": _in_database}
-_WAYS = ("`database:`",)
+def check_queue_url(url: str) -> str:
+    """Return the URL unchanged. Raises ValueError like `open_queue`."""
+    match scheme_of(url):
+        case "database":
+            if url.strip().partition(":")[2]:
+                raise ValueError("nothing stands behind `database:`, which is the database of the settings")
+        case "kafka":
+            kafka_servers(url)
+        case scheme:
+            raise unknown(scheme or url.strip(), "queue", _WAYS)
+    return url
 
 
-def _kind_of(url: str) -> Callable[[Database], Queue]:
-    scheme = scheme_of(url)
-    if scheme not in _KINDS:
-        raise unknown(scheme or url.strip(), "queue", _WAYS)
-    if url.strip().partition(":")[2]:
-        raise ValueError("nothing stands behind `database:`, which is the database of the settings")
-    return _KINDS[scheme]
+def kafka_servers(url: str) -> str:
+    """Return the brokers of a URL, `HOST:PORT[,…]`; "" for another kind of queue. Raises ValueError."""
+    if scheme_of(url) != _KAFKA:
+        return ""
+    servers = url.strip().partition(":")[2].removeprefix("//").rstrip("/").split(",")
+    for server in servers:
+        if not _SERVER.fullmatch(server.strip()):
+            raise ValueError("give the brokers as `kafka://HOST:PORT[,HOST:PORT…]`, without user or password")
+    return ",".join(server.strip() for server in servers)

@@ -37,6 +37,7 @@ class Point(StrEnum):
     JOB_COMPLETED = "job.completed"
     MESSAGE_SENDING = "message.sending"
     MESSAGE_ACKED = "message.acked"
+    OFFSET_COMMITTING = "offset.committing"
 
 
 class CrashPoints:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from dictograph.settings.kafka import NAME, KafkaSettings
 from dictograph.settings.stt import SttSettings
 from dictograph.settings.values import Bytes, Folder, Listed, Rates, Seconds, comma_list, names
 
@@ -16,7 +17,7 @@ Profile = Literal["gateway", "backend", "path"]
 Anonymous = Literal["gateway-read", "backend", "path"]
 
 
-class ContractSettings(SttSettings):
+class ContractSettings(KafkaSettings, SttSettings):
     """The settings of access, and those of single contracts."""
 
     # --- contracts
@@ -40,6 +41,19 @@ class ContractSettings(SttSettings):
     gateway_max_upload: Bytes = Field(100 * 2**20, gt=0, description="The largest upload through the gateway.")
     gateway_model: str = Field(
         "", description="The model of the gateway's jobs, with engine `whisper`; empty: the configured one."
+    )
+    gateway_topic: str = Field(
+        "audio-transcription",
+        min_length=1,
+        pattern=NAME,
+        description="With a queue on Kafka, the topic on which each upload through the gateway puts a message, and "
+        "where messages of an old gateway are taken.",
+    )
+    gateway_group: str = Field(
+        "transcription-workers",
+        min_length=1,
+        pattern=NAME,
+        description="The consumer group of the workers that read that topic.",
     )
     prompts_dir: Folder | None = Field(
         None,

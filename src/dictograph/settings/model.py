@@ -78,7 +78,10 @@ class Settings(ContractSettings):
         description="A folder (`./NAME` if its name has a colon), or `file:///FOLDER`; empty: `blobs` in the data "
         "folder.",
     )
-    queue_url: QueueUrl = Field("database:", description="How workers are notified of new jobs: `database:`.")
+    queue_url: QueueUrl = Field(
+        "database:",
+        description="How workers are notified of new jobs: `database:`, or Kafka, `kafka://HOST:PORT[,HOST:PORT…]`.",
+    )
     scratch_dir: Folder | None = Field(
         None, description="The folder for decoded audio while a job runs; empty: `scratch` in the data folder."
     )

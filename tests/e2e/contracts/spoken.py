@@ -22,6 +22,18 @@ def short(folder: Path, seed: int, language: str = "en") -> tuple[Path, str]:
     return write_wav(folder / f"short-{language}-{seed}.wav", spoken.samples), spoken.text
 
 
+def cues(subtitles: str) -> list[tuple[float, float, list[str]]]:
+    """The start, the end (s) and the lines of each cue, of SubRip or WebVTT."""
+    blocks = [block.splitlines() for block in subtitles.strip().split("\n\n")]
+    timed = [(block[at], block[at + 1 :]) for block in blocks for at, line in enumerate(block) if "-->" in line]
+    return [(*map(_seconds, times.split(" --> ")), lines) for times, lines in timed]  # type: ignore[misc]
+
+
+def _seconds(clock: str) -> float:
+    hours, minutes, seconds = clock.replace(",", ".").split(":")
+    return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+
+
 def long(folder: Path, seed: int, windows: int = 4) -> Path:
     """So many windows: phrases of some 20 s with pauses of 4 s between them."""
     pause = np.zeros(4 * RATE, np.int16)

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from tests.audio_files import write_wav
-from tests.e2e.contracts.spoken import short, spoken_digits
+from tests.e2e.contracts.spoken import cues, short, spoken_digits
 from tests.needs import need
 from tests.service import Service
 
@@ -57,6 +57,28 @@ def test_outputs(one: Service, english: tuple[Path, str], output: str, beginning
     assert answer.text.startswith(beginning)
     assert said in answer.text
     assert answer.headers["content-type"].startswith("text/plain")
+
+
+@shows(ASR, "subtitles follow rules, made from the times of the words, where one is given by any of its names")
+@pytest.mark.parametrize("output", ["srt", "vtt"])
+def test_outputs_by_rule(one: Service, english: tuple[Path, str], output: str) -> None:
+    file, said = english
+    timed = json.loads(send(one, "/asr", file.read_bytes(), output="json", word_timestamps="true").text)
+    starts = [word["start"] for segment in timed["segments"] for word in segment["words"]]
+
+    def ruled(**rules: str) -> list[tuple[float, float, list[str]]]:
+        return cues(send(one, "/asr", file.read_bytes(), output=output, **rules).text)
+
+    assert len(ruled()) == len(timed["segments"])
+    singly = ruled(max_words="1")
+    assert [cue[0] for cue in singly] == starts
+    assert ruled(max_words_per_line="1") == singly
+    narrow = ruled(max_line_width="10", max_lines="1")
+    assert all(len(lines) == 1 and len(lines[0]) <= 10 for _, _, lines in narrow)
+    assert " ".join(lines[0] for _, _, lines in narrow) == said
+    assert ruled(max_line_width="10", max_line_count="1") == narrow
+    slow, quick = (ruled(max_words="2", max_chars_per_second=speed)[-1] for speed in ("1", "1000"))
+    assert slow[1] - slow[0] > quick[1] - quick[0]
 
 
 @shows(ASR, "`output=json` has language, segments and text; words with `word_timestamps`")
@@ -137,6 +159,7 @@ def test_detect_language_of_silence(one: Service) -> None:
         ({"output": "xml"}, b"x", 422, ["query", "output"]),
         ({"task": "sing"}, b"x", 422, ["query", "task"]),
         ({"language": "klingon"}, b"x", 422, ["query", "language"]),
+        ({"output": "srt", "max_words": "0"}, b"x", 422, ["query", "max_words"]),
         ({}, b"", 400, None),
         ({}, b"this is text, and no sound", 422, None),
     ],

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
-from tests.e2e.contracts.spoken import short
+from tests.e2e.contracts.spoken import cues, short
 from tests.needs import need
 from tests.service import Service
 
@@ -85,6 +85,32 @@ def test_subtitles(client: OpenAI, english: tuple[Path, str], kind: Any) -> None
     head, point = ("1", ",") if kind == "srt" else ("WEBVTT\n", ".")
     cue = rf"{head}\n00:00:0\d\{point}\d{{3}} --> 00:00:0\d\{point}\d{{3}}\n{said}\n+"
     assert re.fullmatch(cue, answer), answer
+
+
+@shows(
+    TRANSCRIPTIONS, "subtitles follow rules, made from the times of the words, where one is given by any of its names"
+)
+@pytest.mark.parametrize("kind", ["srt", "vtt"])
+def test_subtitles_by_rule(one: Service, client: OpenAI, english: tuple[Path, str], kind: str) -> None:
+    file, said = english
+    timed = client.audio.transcriptions.create(
+        model="whisper-1", file=file, response_format="verbose_json", timestamp_granularities=["word"]
+    )
+
+    def ruled(**rules: object) -> list[tuple[float, float, list[str]]]:
+        form = ["-F", f"file=@{file}", "-F", "model=whisper-1", "-F", f"response_format={kind}"]
+        return cues(curl(one, "/v1/audio/transcriptions", *form, *(f"-F{name}={rules[name]}" for name in rules)))
+
+    pairs = ruled(max_words=2)
+    assert all(len(" ".join(lines).split()) <= 2 for _, _, lines in pairs)
+    assert [cue[0] for cue in ruled(max_words=1)] == [word.start for word in timed.words or []]
+    assert ruled(max_words_per_line=2) == pairs
+    narrow = ruled(max_line_width=10, max_lines=1)
+    assert all(len(lines) == 1 and len(lines[0]) <= 10 for _, _, lines in narrow)
+    assert " ".join(lines[0] for _, _, lines in narrow) == said
+    assert ruled(max_line_width=10, max_line_count=1) == narrow
+    slow, quick = (ruled(max_words=2, max_chars_per_second=speed)[-1] for speed in (1, 1000))
+    assert slow[1] - slow[0] > quick[1] - quick[0]
 
 
 @shows(TRANSCRIPTIONS, "verbose_json has the language's name, and segments with all ten keys, none null")

@@ -18,6 +18,9 @@ from dictograph.store.text_type import cleaned
 
 WarningDict = Mapping[str, Any]
 
+#: The codes of the warnings that say something of the windows, their text and their language.
+_OF_WINDOWS = frozenset({"speech_without_words", "other_language", "language_uncertain", "no_words_found"})
+
 _PLANNED = FENCED.values(windows_planned=job.c.windows_planned + bindparam("more"))
 _end = select(window.c.end_s).where(window.c.job_id == job.c.id, window.c.number == bindparam("last"))
 _furthest = _end.correlate(job).scalar_subquery()
@@ -156,7 +159,9 @@ def finish_plan(
 
 
 def restart_windows(conn: Connection, lease: Lease, code: str, reason: str) -> None:
-    """Drop the plan, all results and the language, because the samples or the rules have changed."""
+    """Drop the plan, all results and the language, because the samples or the rules have changed. Warnings that rest on
+    them are dropped too: where they are still true, they come again."""
+    kept = [warning for warning in _warnings(conn, lease) if warning.get("code") not in _OF_WINDOWS]
     first = fence(
         conn,
         lease,
@@ -171,6 +176,7 @@ def restart_windows(conn: Connection, lease: Lease, code: str, reason: str) -> N
         duration=None,
         language=None,
         language_probability=None,
+        warnings=kept,
     )
     conn.execute(delete(window).where(window.c.job_id == lease.job_id))
     events.append(conn, lease.job_id, first, [("restarted", {"code": code, "reason": reason})])
@@ -282,10 +288,15 @@ def _new_warnings(
     finds the same warnings again."""
     if not warnings:
         return [], {}
-    locked = select(job.c.warnings).where(job.c.id == lease.job_id).with_for_update()
-    before = conn.execute(locked).scalar_one_or_none() or []
+    before = _warnings(conn, lease)
     fresh: list[dict[str, Any]] = []
     for warning in map(cleaned, map(dict, warnings)):
         if warning not in before and warning not in fresh:
             fresh.append(warning)
     return fresh, {"warnings": [*before, *fresh]}
+
+
+def _warnings(conn: Connection, lease: Lease) -> list[dict[str, Any]]:
+    """Return the job's warnings; its row is locked."""
+    locked = select(job.c.warnings).where(job.c.id == lease.job_id).with_for_update()
+    return list(conn.execute(locked).scalar_one_or_none() or ())

@@ -134,6 +134,22 @@ def test_the_account_of_speech_grows_with_the_windows_and_starts_again_with_them
     assert (again.speech_seconds, again.covered_seconds) == (None, None)
 
 
+def test_what_was_told_of_windows_is_not_told_when_they_are_done_again(driver: StoreDriver) -> None:
+    held = driver.running()
+    driver.plan(held, 1)
+    gap = {"code": "speech_without_words", "message": "-", "start": 2.0, "end": 5.0}
+    damage = {"code": "damaged_audio", "message": "-", "start": 7.0}
+    others = [{"code": code, "message": "-"} for code in ("other_language", "language_uncertain", "no_words_found")]
+    driver.write(progress.warn, held, [*others, damage])
+    driver.write(progress.commit_windows, held, [(0, result("a"))], progress.SpeechSeconds(8.0, 5.0), [gap])
+    driver.write(progress.restart_windows, held, "rules_changed", "-")
+    assert list(driver.job(held.job_id).warnings) == [damage]
+    driver.plan(held, 1)
+    driver.write(progress.commit_windows, held, [(0, result("a"))], progress.SpeechSeconds(8.0, 5.0), [gap])
+    assert list(driver.job(held.job_id).warnings) == [damage, gap]
+    assert driver.events(held.job_id)[-1].data == gap
+
+
 def test_words_are_stored_and_shown_in_events_only_when_asked_for(driver: StoreDriver) -> None:
     word = {"start": 0.0, "end": 1.0, "word": "a", "probability": 0.5}
     for options, shown in ((Options(), []), (Options(word_timestamps=True), [word])):

@@ -1,0 +1,94 @@
+"""Topics: made when they are missing, left alone when they are there; what operators type about them."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from dictograph import kafka_setup
+from dictograph.cli.main import cli
+from dictograph.errors import BrokerUnavailable
+from dictograph.kafka.connection import Connection
+from dictograph.kafka.probe import PATIENCE_S, Probe, Word
+from dictograph.kafka.topics import Made, Topics, TopicSpec
+from dictograph.kafka_setup import ensure_topic, setup_all
+from tests.integration.kafka.clients import name
+from tests.kafka import BOB, PASSWORDS, Broker
+
+
+def test_what_is_missing_is_made_as_asked_and_what_is_there_stays(kafka_broker: Broker) -> None:
+    topics, new, old = Topics(Connection(kafka_broker.servers)), name("new"), kafka_broker.make_topic(name("old"))
+    specs = [TopicSpec(new, partitions=3, retention_s=7200), TopicSpec(old, partitions=7)]
+    assert topics.ensure(specs) == {new: Made.CREATED, old: Made.EXISTS}
+    assert topics.ensure(specs) == {new: Made.EXISTS, old: Made.EXISTS}
+    known = kafka_broker.admin().list_topics(timeout=60).topics
+    assert (len(known[new].partitions), len(known[old].partitions)) == (3, 1)
+    assert topics.largest_message([new, old]) == 1048588
+    topics.delete(new)
+    assert new not in topics.names()
+
+
+def test_who_may_not_is_told_why(kafka_broker: Broker) -> None:
+    bob = Connection(f"127.0.0.1:{kafka_broker.sasl_port}", mechanism="PLAIN", user=BOB, password=PASSWORDS[BOB])
+    with pytest.raises(BrokerUnavailable, match="refuses: the user has no right on the"):
+        Topics(bob).ensure([TopicSpec(name("new"))])
+    nobody = Connection(bob.servers, mechanism="PLAIN", user=BOB, password="mistaken")
+    with pytest.raises(BrokerUnavailable, match="the broker refuses the user or the password"):
+        Topics(nobody, 5).names()
+    with pytest.raises(BrokerUnavailable, match=r"Failed to connect to Kafka at 127\.0\.0\.1:1: no broker answers"):
+        Topics(Connection("127.0.0.1:1"), PATIENCE_S).names()
+
+
+def test_the_three_words_of_a_probe(kafka_broker: Broker) -> None:
+    there, connection = kafka_broker.make_topic(name("there")), Connection(kafka_broker.servers)
+    assert Probe(Topics(connection), there)._look() is Word.CONNECTED
+    assert Probe(Topics(connection), name("missing"))._look() is Word.TOPIC_NOT_FOUND
+    assert Probe(Topics(Connection("127.0.0.1:1"), PATIENCE_S), there)._look() is Word.DISCONNECTED
+
+
+@pytest.fixture
+def topic(kafka_broker: Broker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """A topic's name for the commands, which find broker and data folder in their environment."""
+    found = name("audio")
+    monkeypatch.setenv("DICTOGRAPH_QUEUE_URL", f"kafka://{kafka_broker.servers}")
+    monkeypatch.setenv("DICTOGRAPH_GATEWAY_TOPIC", found)
+    monkeypatch.setenv("DICTOGRAPH_DATA_DIR", str(tmp_path / "data"))
+    return found
+
+
+def command(*words: str) -> Result:
+    return CliRunner().invoke(cli, ["topics", *words], catch_exceptions=False)
+
+
+def test_the_commands(topic: str) -> None:
+    assert f"Topic '{topic}' created" in command("create", "--profile", "gateway").stderr
+    assert f"Topic '{topic}' already exists" in command("create", "--all", "--profile", "gateway").stderr
+    names = json.loads(command("list", "--json").stdout)
+    assert {topic, f"{topic}-results", f"{topic}-errors"} <= set(names)
+    assert "Connected to" in command("test", "--profile", "gateway").stdout
+    assert command("delete", "--yes", topic).stdout == f"Topic '{topic}' deleted\n"
+    assert f"Not there yet: {topic} " in command("test", "--profile", "gateway").stdout
+
+
+def test_the_configuration_is_shown_without_secrets(topic: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DICTOGRAPH_KAFKA_SASL", "PLAIN")
+    monkeypatch.setenv("DICTOGRAPH_KAFKA_USER", "alice")
+    monkeypatch.setenv("DICTOGRAPH_KAFKA_PASSWORD", "hush")
+    shown = command("show-config", "--profile", "gateway").stdout
+    assert "sasl.username = alice\n" in shown
+    assert "sasl.password = ***\n" in shown
+    assert f"topics = {topic}\n" in shown
+    assert "hush" not in shown
+
+
+def test_from_python_true_says_that_all_is_there(topic: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ensure_topic()
+    assert ensure_topic(), "it exists, which is no error"
+    assert setup_all()
+    assert (tmp_path / "data").is_dir()
+    monkeypatch.setattr(kafka_setup, "Topics", partial(Topics, patience=1))
+    assert not ensure_topic(queue_url="kafka://127.0.0.1:1")

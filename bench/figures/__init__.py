@@ -10,6 +10,9 @@ from bench.figure import Figure
 #: Names of modules in this folder; each has NAME (the module's own), TITLE, GOAL and measure(room).
 MODULES: tuple[str, ...] = (
     "word_error",
+    "word_times",
+    "early_endings",
+    "no_words",
     "throughput_real",
     "note_latency_real",
     "throughput_sequential",

@@ -1,13 +1,17 @@
 """Whisper that ends some windows early, as the real one sometimes does: the first reading of them has half its words.
 
-Which windows is settled by their sound: about every third one.
+Which windows is settled by their sound: about every third one, or as many as the file ORDERS in TMPDIR says
+({"model": folder of the weights, "one_in": n}). The texts that were left out are then lines of the file LEFT_OUT there.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from dictograph.engine.protocol import EngineSpec
@@ -19,16 +23,41 @@ from dictograph.engine.whisper_model import Decoding, Encoded, Model, Speech
 _SHORT = 12
 
 
+ORDERS, LEFT_OUT = "early.json", "early.log"
+
+
 def load(spec: EngineSpec) -> WhisperEngine:
     engine = WhisperEngine(spec)
     end_early(engine._model)
     return engine
 
 
-def end_early(model: Model, one_in: int = 3) -> list[str]:
+def load_as_ordered(spec: EngineSpec) -> WhisperEngine:
+    """For a service: such an engine has no weights of its own."""
+    folder = Path(tempfile.gettempdir())
+    orders = json.loads((folder / ORDERS).read_text())
+    engine = WhisperEngine(replace(spec, model="base", model_path=orders["model"]))
+    end_early(engine._model, orders["one_in"], _Log(folder / LEFT_OUT))
+    return engine
+
+
+class _Log(list[str]):
+    """Writes each text that is added as a line of a file."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self._file = file
+        file.touch()
+
+    def append(self, text: str) -> None:
+        with self._file.open("a") as lines:
+            lines.write(" ".join(text.split()) + "\n")
+
+
+def end_early(model: Model, one_in: int = 3, log: list[str] | None = None) -> list[str]:
     """Make the model end early; return a list that fills with the words that it leaves out."""
     decode: Any = model.decode
-    left_out: list[str] = []
+    left_out: list[str] = [] if log is None else log
 
     def early(encoded: Sequence[Encoded], speech: Speech, how: Decoding) -> list[DecodeResult]:
         results: list[DecodeResult] = decode(encoded, speech, how)

@@ -74,7 +74,8 @@ bench: $(VENV)/.bench ## the figures of docs/performance.md; BENCH="name …" fo
 	@$(bin)/python -m scripts.models || echo "Figures with real weights cannot be measured."
 	@$(bin)/python -m bench $(if $(QUICK),--quick) $(BENCH)
 
-calibrate: $(VENV)/.bench recordings ## what the constants of detection stand on, measured anew (docs/explanation/detection.md)
+calibrate: $(VENV)/.bench recordings ## what the constants of detection and of windows stand on, measured anew (docs/explanation)
+	@$(bin)/python -m scripts.models
 	@$(bin)/python -m bench.calibrate
 
 dist: $(VENV)/.run ## source archive and wheel, in dist/

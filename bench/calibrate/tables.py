@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.calibrate import sounds
 from bench.calibrate.detection import Detector, seconds, speech
+from bench.calibrate.table import Table
 from bench.recordings import Recordings
 from dictograph.audio.silero import Hearing
 from dictograph.audio.speech import SpeechRules
@@ -32,19 +33,6 @@ _DEPTHS = (0.0, 0.1, 0.15, 0.2, 0.25)
 _SHORTEST_MS = (0, 50, 100)
 _EVIDENCE = (5, 10, 15, 20, 30)
 _QUIET_DB = -60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A title, the columns' names, and rows of text."""
-
-    title: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-    def markdown(self) -> str:
-        lines = [self.columns, ["---"] * len(self.columns), *self.rows]
-        return "\n".join([f"### {self.title}", "", *(f"| {' | '.join(line)} |" for line in lines)])
 
 
 def tables(recordings: Recordings) -> Iterator[Table]:

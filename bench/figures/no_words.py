@@ -17,8 +17,8 @@ TITLE = "Half an hour of hold music, tones, dialling, ringing and noise: words"
 GOAL = Goal(AT_MOST, 0, "words")
 
 _HOW = """Five pieces of hold music, the signs of a telephone exchange (90 s each) and noise of five kinds, all by
-telephone: {minutes:.0f} minutes. Whisper `base` in int8, every option its default, by HTTP, once with the language given
-(English) and once without."""
+telephone: {minutes:.0f} minutes. Whisper `base` in int8, every option its default, by HTTP, once with the language
+given (English) and once without."""
 
 _QUICK_S = 60
 

@@ -12,6 +12,7 @@ nothing that follows could change it, so that the first text comes early.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import repeat
 
 import numpy as np
@@ -29,7 +30,7 @@ from dictograph.audio.vad import BLOCK_SAMPLES
 from dictograph.engine.protocol import MAX_WINDOW_S, SAMPLE_RATE
 from dictograph.job import Options
 
-__all__ = ["Planner", "Span", "quietest_point"]
+__all__ = ["Planner", "Span", "WindowRules", "quietest_point"]
 
 #: The longest window, in samples.
 MAX_WINDOW = int(MAX_WINDOW_S * SAMPLE_RATE)
@@ -47,6 +48,20 @@ CUT_RANGE = 5 * SAMPLE_RATE
 MULTILINGUAL_WINDOW = 10 * SAMPLE_RATE
 MULTILINGUAL_PAUSE = SAMPLE_RATE // 2
 
+
+@dataclass(frozen=True, slots=True)
+class WindowRules:
+    """The limits of windows, in samples. `make calibrate` measures what others give."""
+
+    longest: int = MAX_WINDOW
+    max_pause: int = MAX_PAUSE
+    cut_range: int = CUT_RANGE
+
+    @classmethod
+    def of(cls, options: Options) -> WindowRules:
+        return cls(MULTILINGUAL_WINDOW, MULTILINGUAL_PAUSE) if options.multilingual else cls()
+
+
 _FRAME = SAMPLE_RATE * 30 // 1000
 _HOP = SAMPLE_RATE * 10 // 1000
 
@@ -58,16 +73,18 @@ class Planner:
         options: the job's; their `vad_…` fields say what counts as speech, and whether it is detected.
         quietest: returns the point at which to cut in a range of samples (start, end). The range is within
             the audio that was fed.
+        rules: the limits of windows; None: those of the options.
     """
 
-    def __init__(self, options: Options, quietest: Callable[[int, int], int]) -> None:
+    def __init__(self, options: Options, quietest: Callable[[int, int], int], rules: WindowRules | None = None) -> None:
         self._finder: SpeechDetector = (
             VadSpeechDetector(SpeechRules.of(options)) if options.vad_filter else PassThroughDetector()
         )
         self._pad = milliseconds(options.vad_speech_pad_ms) if options.vad_filter else 0
-        several = options.multilingual
-        self._longest = MULTILINGUAL_WINDOW if several else MAX_WINDOW
-        self._max_pause = max(MULTILINGUAL_PAUSE if several else MAX_PAUSE, 2 * self._pad)
+        limits = rules or WindowRules.of(options)
+        self._longest = limits.longest
+        self._cut_range = limits.cut_range
+        self._max_pause = max(limits.max_pause, 2 * self._pad)
         self._quietest = quietest
         self._blocks = 0
         # The window being filled: where it begins, where the last complete speech in it ended (without
@@ -149,7 +166,7 @@ class Planner:
 
     def _cut(self, start: int) -> Span:
         """Cut speech that is longer than a window: it goes on in the next window."""
-        first, last = start + self._longest - CUT_RANGE, start + self._longest
+        first, last = start + self._longest - self._cut_range, start + self._longest
         end = min(max(self._quietest(first, last), first), last)
         self._start = end
         return Span(start, end)

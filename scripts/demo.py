@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 import httpx
 import psutil
 
-from dictograph.blobs.objects import NOTES
+from dictograph.blobs.protocol import NOTES
 from dictograph.samples import guten_tag, guten_tag_words, hello, hello_words
 from scripts.models import folder as weights
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from dictograph.blobs.objects import NOTES
+from dictograph.blobs.protocol import NOTES
 
 
 def files_below(folder: Path) -> list[Path]:

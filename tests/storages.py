@@ -7,7 +7,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection, update
 
-from dictograph.blobs.objects import Blobs, FolderBlobs
+from dictograph.blobs.folder import FolderBlobs
+from dictograph.blobs.protocol import Blobs
 from dictograph.service.storage_guard import StorageGuard
 from dictograph.service.storage_places import StoragePlace
 from dictograph.store.database import Database

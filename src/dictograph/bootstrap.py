@@ -13,7 +13,7 @@ from pathlib import Path
 from dictograph.audio.decoder_client import DecodeLimits, forks_of_decoders
 from dictograph.audio.vad_client import VadClient, voice_detector
 from dictograph.blobs.kinds import open_blobs
-from dictograph.blobs.objects import Blobs
+from dictograph.blobs.protocol import Blobs
 from dictograph.child.memory_budget import MemoryBudget
 from dictograph.child.sandbox.policy import Mode
 from dictograph.child.sandbox.self_test import warn

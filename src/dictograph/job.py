@@ -167,10 +167,11 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class StoredAudio:
-    """A job's bytes in storage: the object's name, its SHA-256 in hexadecimal, its size in bytes."""
+    """A job's bytes in storage: the object's name, its SHA-256 in hexadecimal (None until a worker has read a copy that
+    the storage made itself), its size in bytes."""
 
     name: str
-    sha256: str
+    sha256: str | None
     size: int
 
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from dictograph.runtime.url_scheme import scheme_of, unknown
 
 if TYPE_CHECKING:
-    from dictograph.blobs.objects import Blobs
+    from dictograph.blobs.protocol import Blobs
 
 
 def open_blobs(url: str, reserve: int = 0) -> Blobs:
@@ -44,7 +44,7 @@ def folder_of(url: str) -> Path:
 
 
 def _folder(url: str, reserve: int) -> Blobs:
-    from dictograph.blobs.objects import FolderBlobs  # settings are checked by commands that need no storage
+    from dictograph.blobs.folder import FolderBlobs  # settings are checked by commands that need no storage
 
     return FolderBlobs(folder_of(url), reserve)
 

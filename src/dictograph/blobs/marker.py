@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dictograph.blobs.objects import NOTES
+from dictograph.blobs.protocol import NOTES
 
 #: The name of the marker of the database that a storage belongs to.
 OWNER = "owner.json"

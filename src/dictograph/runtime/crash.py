@@ -19,7 +19,9 @@ class Point(StrEnum):
     message, they are before and after it is sent.
     """
 
+    PART_UPLOADED = "part.uploaded"
     UPLOAD_STORED = "upload.stored"
+    OBJECT_COPIED = "object.copied"
     JOB_CREATED = "job.created"
     INTAKE_STORED = "intake.stored"
     JOB_CLAIMED = "job.claimed"

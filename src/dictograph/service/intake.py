@@ -11,7 +11,7 @@ from typing import BinaryIO, Protocol
 
 from sqlalchemy import Connection
 
-from dictograph.blobs.objects import Blobs, audio_name
+from dictograph.blobs.protocol import Blobs, Head, audio_name
 from dictograph.contract import Contract
 from dictograph.errors import DictographError, IdempotencyMismatch, PathNotAllowed
 from dictograph.job import Job, Source, SourceKind, StoredAudio
@@ -46,6 +46,14 @@ class Accepted:
 
     job: Job
     created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FoundObject:
+    """An object of the storage, as it was when it was looked at."""
+
+    location: str
+    head: Head
 
 
 class Intake:
@@ -142,16 +150,34 @@ class Intake:
         await asyncio.to_thread(_check_path, path, self._settings.path_roots if roots is None else roots)
         return await self._reference(order, display_name(path), Source(SourceKind.PATH, path))
 
-    async def stored(self, order: JobRequest, filename: str, object_name: str) -> Accepted:
-        """Make a job of an object in the storage, which a worker copies later.
+    async def stored(self, order: JobRequest, filename: str, found: FoundObject) -> Accepted:
+        """Make a job of an object in the storage. The storage copies it to the job's own name, if it is still the
+        version that was found: what is uploaded to the first name afterwards changes nothing.
 
         Raises:
-            NotFound: there is no such object.
+            NotFound: there is no such object any more.
+            SourceChanged: it is another version.
         """
         self.check(order)
-        async with self._blobs.local(object_name):
-            source = Source(SourceKind.OBJECT, object_name)
-        return await self._reference(order, display_name(filename), source)
+        source = Source(SourceKind.OBJECT, found.location)
+        async with self._reservation(order.owner, order.key) as reservation:
+            return await run_to_completion(self._copy_and_create(reservation, order, filename, source, found))
+
+    async def _copy_and_create(
+        self,
+        reservation: IdempotencyReservation,
+        order: JobRequest,
+        filename: str,
+        source: Source,
+        found: FoundObject,
+    ) -> Accepted:
+        name = display_name(filename)
+        if reservation.known is not None:
+            return await self.create(reservation, order, name, source)
+        audio = await self._blobs.copy(found.location, audio_name(reservation.job_id, 0), found.head.version)
+        self._crash.reach(Point.OBJECT_COPIED)
+        # A copy whose row is not written, or may not be, is removed by the pruner.
+        return await self.create(reservation, order, name, source, audio)
 
     async def create(
         self,
@@ -163,7 +189,7 @@ class Intake:
     ) -> Accepted:
         """Write the job's row, or find the job that the same request made before. The caller lets it run to its end,
         also when the request is cancelled."""
-        mark = fingerprint(order, source, audio.sha256 if audio else "")
+        mark = fingerprint(order, source, (audio.sha256 if audio else None) or "")
         if reservation.known is not None:
             return await self._repeated(order.owner, reservation.known, mark)
         if audio is not None:
@@ -231,7 +257,7 @@ class Intake:
         )
 
     def _join_mark(self, order: JobRequest, audio: StoredAudio | None) -> Mark | None:
-        if not order.joins or audio is None:
+        if not order.joins or audio is None or audio.sha256 is None:
             return None
         return dedup_key(order, audio.sha256, (self._settings.engine, self._settings.model))
 

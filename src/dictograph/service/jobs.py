@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
-from dictograph.blobs.objects import Blobs
+from dictograph.blobs.protocol import Blobs
 from dictograph.errors import DictographError, InvalidRequest, NotFound, ResultOwed
 from dictograph.job import Job, JobStatus
 from dictograph.service.auth.quota import check_quota

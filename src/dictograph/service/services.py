@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dictograph.blobs.objects import Blobs
+from dictograph.blobs.protocol import Blobs
 from dictograph.prompts.library import Library
 from dictograph.runtime.crash import CrashPoints
 from dictograph.service.auth.authentication import Authentication

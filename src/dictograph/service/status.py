@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dictograph.blobs.objects import Blobs
+from dictograph.blobs.protocol import Blobs
 from dictograph.errors import DictographError
 from dictograph.job import JobStatus
 from dictograph.service.job_counts import JobCounter

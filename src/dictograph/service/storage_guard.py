@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from dictograph.blobs.marker import OWNER, Marker, is_other, other_name
-from dictograph.blobs.objects import Blobs
+from dictograph.blobs.protocol import Blobs
 from dictograph.errors import StorageFull
 from dictograph.service.storage_places import Place, places_of
 from dictograph.settings.model import Settings

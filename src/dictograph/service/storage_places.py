@@ -6,7 +6,7 @@ import math
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from dictograph.blobs.objects import Blobs, Notes
+from dictograph.blobs.protocol import Blobs, Notes
 from dictograph.service.compat.path_uploads import PathUploads
 from dictograph.settings.model import Settings
 from dictograph.store import storage_marks

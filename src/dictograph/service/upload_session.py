@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from enum import Enum, auto
 from typing import Self
 
-from dictograph.blobs.objects import Blobs, BlobWriter
+from dictograph.blobs.protocol import Blobs, BlobWriter
 from dictograph.errors import DictographError, EmptyUpload, UploadTooLarge
 from dictograph.job import StoredAudio
 from dictograph.service.shielded import run_to_completion

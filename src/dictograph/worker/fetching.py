@@ -14,8 +14,8 @@ from typing import BinaryIO
 
 from dictograph.audio.local_path import open_allowed
 from dictograph.audio.source_file import SourceFile
-from dictograph.blobs.objects import Blobs, audio_name
-from dictograph.errors import FetchTimeout, NotFound, SourceTooLarge, StorageUnavailable
+from dictograph.blobs.protocol import Blobs, LocalFile, audio_name
+from dictograph.errors import FetchTimeout, NotFound, SourceNotFound, SourceTooLarge, StorageUnavailable
 from dictograph.job import Job, Lease, Source, SourceKind, StoredAudio
 from dictograph.net.fetch import FetchLimits, fetch
 
@@ -50,9 +50,15 @@ async def import_audio(job: Job, lease: Lease, blobs: Blobs, rules: SourceRules)
 
     Raises a FetchError, PathNotAllowed or a storage error; then nothing is left in storage.
     """
-    writer = await blobs.create(audio_name(job.id, lease.attempt))
+    name = audio_name(job.id, lease.attempt)
+    rules = rules.for_job(job)
+    if job.source.kind is SourceKind.OBJECT:
+        return await _copy_object(job.source.location, name, blobs, rules)
+    if job.source.kind is SourceKind.URL and (location := blobs.find(job.source.location)) is not None:
+        return await _copy_named(location, name, blobs, rules)
+    writer = await blobs.create(name)
     try:
-        await _copy(job.source, writer.write, blobs, rules.for_job(job))
+        await _copy(job.source, writer.write, rules)
         return await writer.commit()
     except BaseException:
         await asyncio.shield(writer.abort())
@@ -75,32 +81,49 @@ async def opened(job: Job, rules: SourceRules) -> AsyncIterator[SourceFile]:
 
 
 @asynccontextmanager
-async def open_stored(blobs: Blobs, name: str) -> AsyncIterator[Path]:
-    """Open stored audio as a local file.
+async def open_stored(blobs: Blobs, audio: StoredAudio, scratch: Path) -> AsyncIterator[LocalFile]:
+    """Open stored audio as a local file. A copy of it is put into `scratch`.
 
     Raises StorageUnavailable when it is not there: this machine may see the storage later, or another machine sees it.
     """
     async with AsyncExitStack() as stack:
         try:
-            path = await stack.enter_async_context(blobs.local(name))
+            file = await stack.enter_async_context(blobs.local(audio, scratch))
         except NotFound as error:
-            missing = HOLDS_NOTHING if await blobs.is_empty() else error.message
-            raise StorageUnavailable(missing) from error
-        yield path
+            raise await _missing(blobs, error.message) from error
+        yield file
 
 
-async def _copy(source: Source, write: Write, blobs: Blobs, rules: SourceRules) -> None:
-    match source.kind:
-        case SourceKind.URL:
-            await fetch(source.location, write, rules.limits)
-        case SourceKind.OBJECT:
-            async with open_stored(blobs, source.location) as path:
-                with await asyncio.to_thread(path.open, "rb") as file:
-                    await _copy_file(file, write, rules)
-        case _:
-            async with _in_time(rules.limits.timeout):
-                with await asyncio.to_thread(open_allowed, source.location, rules.path_roots) as file:
-                    await _copy_file(file, write, rules)
+async def _copy_object(name: str, target: str, blobs: Blobs, rules: SourceRules) -> StoredAudio:
+    """Copy an object that was uploaded before its job."""
+    if (head := await blobs.head(name)) is None:
+        raise await _missing(blobs, "The stored audio of this job is gone.")
+    _check_size(head.size, rules)
+    return await blobs.copy(name, target, head.version)
+
+
+async def _copy_named(location: str, target: str, blobs: Blobs, rules: SourceRules) -> StoredAudio:
+    """Copy an object of the storage that a URL names."""
+    if (head := await blobs.head(location)) is None:
+        raise SourceNotFound("There is no such object in the storage.")
+    _check_size(head.size, rules)
+    try:
+        return await blobs.copy(location, target, head.version)
+    except NotFound as error:
+        raise SourceNotFound("There is no such object in the storage any more.") from error
+
+
+async def _missing(blobs: Blobs, message: str) -> StorageUnavailable:
+    return StorageUnavailable(HOLDS_NOTHING if await blobs.is_empty() else message)
+
+
+async def _copy(source: Source, write: Write, rules: SourceRules) -> None:
+    if source.kind is SourceKind.URL:
+        await fetch(source.location, write, rules.limits)
+        return
+    async with _in_time(rules.limits.timeout):
+        with await asyncio.to_thread(open_allowed, source.location, rules.path_roots) as file:
+            await _copy_file(file, write, rules)
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from dictograph.blobs.objects import Blobs
+from dictograph.blobs.protocol import Blobs
 from dictograph.service.storage_guard import StorageGuard
 from dictograph.store import idempotency, strays
 from dictograph.store.database import Database

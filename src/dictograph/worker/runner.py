@@ -8,7 +8,7 @@ import logging
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from dictograph.audio.decoder_client import DecodeLimits
 from dictograph.audio.source_file import SourceFile
 from dictograph.audio.vad_client import VadClient
-from dictograph.blobs.objects import Blobs
+from dictograph.blobs.protocol import Blobs
 from dictograph.child.fork_server_client import ForkServerClient
 from dictograph.engine.protocol import EngineSpec
 from dictograph.errors import (
@@ -274,6 +274,11 @@ class Runner:
         self._context.observer.fetched(self.job, time.monotonic() - began)
         return audio
 
+    async def _record_hash(self, audio: StoredAudio, sha256: str) -> None:
+        """Record the hash of bytes that the storage copied by itself: before the first window, like all others."""
+        if audio.sha256 is None:
+            await self._write(lambda c: progress.record_audio(c, self.lease, replace(audio, sha256=sha256)))
+
     async def _choose_engine(self) -> EngineDispatcher:
         return self._context.engines.dispatcher(await self._engine_spec())
 
@@ -299,7 +304,9 @@ class Runner:
             if audio is None:
                 source = await stack.enter_async_context(opened(self.job, context.sources))
             else:
-                source = await stack.enter_async_context(open_stored(context.blobs, audio.name))
+                stored = await stack.enter_async_context(open_stored(context.blobs, audio, self._folder))
+                await self._record_hash(audio, stored.sha256)
+                source = stored.path
             limits = context.decoding.no_longer_than(self.job.limits.max_audio)
             audio_pipeline = AudioPipeline(
                 source,

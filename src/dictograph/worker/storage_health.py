@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from dictograph.audio.decoder_client import check_room_for_samples
-from dictograph.blobs.objects import Blobs
+from dictograph.blobs.protocol import Blobs
 from dictograph.errors import StorageFull, StorageUnavailable
 from dictograph.runtime.outage_log import OutageLog
 from dictograph.runtime.private_files import make_private_folder

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from dictograph.blobs.objects import NOTES
+from dictograph.blobs.protocol import NOTES
 from tests.audio_files import write_wav
 from tests.e2e.contracts.test_path_calls import ended, status, transcribe
 from tests.media import ffmpeg

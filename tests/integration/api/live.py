@@ -21,7 +21,8 @@ from fastapi import FastAPI
 from dictograph.api.app import create_app
 from dictograph.api.server.connection import ConnectionLimits
 from dictograph.api.server.serve import serve
-from dictograph.blobs.objects import Blobs, FolderBlobs
+from dictograph.blobs.folder import FolderBlobs
+from dictograph.blobs.protocol import Blobs
 from dictograph.contract import Contract
 from dictograph.errors import InvalidOption, ModelNotAllowed
 from dictograph.job import ErrorRecord, FrozenEngine, Lease

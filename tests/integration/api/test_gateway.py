@@ -18,7 +18,7 @@ from websockets.sync.client import ClientConnection, connect
 from dictograph.api.gateway import subscription, websocket_session
 from dictograph.api.gateway.final import MOST_BYTES, shortened
 from dictograph.api.server import serve
-from dictograph.blobs.objects import FolderBlobs
+from dictograph.blobs.folder import FolderBlobs
 from dictograph.errors import DatabaseUnavailable
 from dictograph.service.compat import transcript_report
 from dictograph.store import texts as store_texts

@@ -11,7 +11,8 @@ import httpx
 import pytest
 from sqlalchemy import update
 
-from dictograph.blobs.objects import BlobWriter, FolderBlobs
+from dictograph.blobs.folder import FolderBlobs
+from dictograph.blobs.protocol import BlobWriter
 from dictograph.errors import StorageFull
 from dictograph.job import Options, Source, SourceKind
 from dictograph.service.request import JobRequest, fingerprint

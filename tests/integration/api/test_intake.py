@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from dictograph.blobs.objects import FolderBlobs
+from dictograph.blobs.folder import FolderBlobs
 from dictograph.errors import DatabaseUnavailable, EmptyUpload, UploadTooLarge
 from dictograph.job import LOCAL_OWNER
 from dictograph.runtime.crash import CrashPoints, Point

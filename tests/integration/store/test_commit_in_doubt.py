@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from sqlalchemy import Connection, text, update
 
-from dictograph.blobs.objects import FolderBlobs
+from dictograph.blobs.folder import FolderBlobs
 from dictograph.contract import Contract
 from dictograph.errors import DatabaseUnavailable, IdempotencyInProgress
 from dictograph.runtime.crash import CrashPoints

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, update
 
+from dictograph.blobs.folder import FolderBlobs
 from dictograph.blobs.marker import OWNER, Marker, has_marker
-from dictograph.blobs.objects import NOTES, FolderBlobs
+from dictograph.blobs.protocol import NOTES
 from dictograph.errors import StorageFull, StorageUnavailable
 from dictograph.job import Options, Source, SourceKind, StoredAudio
 from dictograph.service.storage_guard import StorageGuard

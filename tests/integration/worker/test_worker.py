@@ -61,8 +61,8 @@ def test_a_path_is_copied_into_storage(folder: Path) -> None:
             job = await ended(opened, accepted.job)
             assert job.status is JobStatus.COMPLETED
             assert job.audio is not None
-            async with opened.resources.blobs.local(job.audio.name) as stored:
-                assert stored.read_bytes() == audio.read_bytes()
+            async with opened.resources.blobs.local(job.audio, folder) as stored:
+                assert stored.path.read_bytes() == audio.read_bytes()
 
     asyncio.run(test())
 

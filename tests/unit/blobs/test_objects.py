@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from dictograph.blobs.objects import BlobWriter, FolderBlobs, audio_name
+from dictograph.blobs.folder import FolderBlobs
+from dictograph.blobs.protocol import BlobWriter, audio_name
 from dictograph.errors import NotFound, StorageFull, StorageUnavailable
 from dictograph.job import StoredAudio
 
@@ -43,8 +44,8 @@ def test_an_object_is_what_was_written_with_its_hash_and_size(tmp_path: Path) ->
         blobs = FolderBlobs(tmp_path)
         audio = await stored(blobs, NAME, b"one", b"", b"two")
         assert audio == StoredAudio("job/2-audio", hashlib.sha256(b"onetwo").hexdigest(), 6)
-        async with blobs.local(NAME) as path:
-            assert path.read_bytes() == b"onetwo"
+        async with blobs.local(StoredAudio(NAME, None, 0), tmp_path) as file:
+            assert file.path.read_bytes() == b"onetwo"
 
     asyncio.run(main())
 
@@ -55,7 +56,7 @@ def test_an_object_has_no_name_before_it_is_committed(tmp_path: Path) -> None:
         writer = await blobs.create(NAME)
         await writer.write(b"half")
         with pytest.raises(NotFound):
-            await blobs.local(NAME).__aenter__()
+            await blobs.local(StoredAudio(NAME, None, 0), tmp_path).__aenter__()
         assert files(tmp_path) == ["job", "job/2-audio.part"]
         await writer.abort()
         assert files(tmp_path) == []
@@ -68,8 +69,8 @@ def test_attempts_do_not_overwrite_each_other(tmp_path: Path) -> None:
         blobs = FolderBlobs(tmp_path)
         await stored(blobs, audio_name("job", 1), b"old")
         await stored(blobs, audio_name("job", 2), b"new")
-        async with blobs.local(audio_name("job", 1)) as path:
-            assert path.read_bytes() == b"old"
+        async with blobs.local(StoredAudio(audio_name("job", 1), None, 0), tmp_path) as file:
+            assert file.path.read_bytes() == b"old"
 
     asyncio.run(main())
 

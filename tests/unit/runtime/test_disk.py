@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dictograph.blobs.objects import FolderBlobs
+from dictograph.blobs.folder import FolderBlobs
 from dictograph.runtime.disk import time_of_files
 from dictograph.service.compat.path_uploads import PathUploads
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dictograph.blobs.objects import FolderBlobs
+from dictograph.blobs.folder import FolderBlobs
 from dictograph.errors import DatabaseUnavailable, EmptyUpload, StorageFull, UploadTooLarge
 from dictograph.service.upload_session import UploadSession, UploadState
 
@@ -90,6 +90,7 @@ def test_only_the_digest_is_taken_of_what_is_known(tmp_path: Path) -> None:
     async def use(upload: UploadSession) -> None:
         await receive(upload)
         audio = await upload.store()
+        assert audio.sha256 is not None
         assert (audio.size, len(audio.sha256)) == (300_000, 64)
 
     assert left_by(tmp_path, use, hash_only=True) == []

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from dictograph.blobs.objects import FolderBlobs
 from dictograph.errors import FetchTimeout, SourceTooLarge
 from dictograph.job import Source, SourceKind
 from dictograph.net.fetch import FetchLimits
@@ -23,7 +22,7 @@ def copy(tmp_path: Path, *, limit: int, pause: float) -> bytes:
         got.extend(data)
 
     rules = SourceRules(FetchLimits(max_bytes=limit, timeout=0.2), [tmp_path])
-    asyncio.run(_copy(Source(SourceKind.PATH, str(file)), write, FolderBlobs(tmp_path), rules))
+    asyncio.run(_copy(Source(SourceKind.PATH, str(file)), write, rules))
     return bytes(got)
 
 

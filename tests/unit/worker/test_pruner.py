@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, func, select
 
-from dictograph.blobs.objects import FolderBlobs
+from dictograph.blobs.folder import FolderBlobs
 from dictograph.errors import StorageUnavailable
 from dictograph.job import Options, Source, SourceKind, StoredAudio
 from dictograph.store import strays

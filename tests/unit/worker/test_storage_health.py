@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from dictograph.blobs.objects import Blobs
+from dictograph.blobs.protocol import Blobs
 from dictograph.errors import StorageFull
 from dictograph.store.database import Database
 from dictograph.worker import storage_health

@@ -163,10 +163,8 @@ async def _take(intake: Intake, uploads: Uploads, order: JobRequest, body: Trans
     if not isinstance(named, Uploaded):
         return await intake.url(order, named.url, body.filename)
     try:
-        slot = await uploads.find(order.owner, named.slot_id)
-        if slot.audio is None:
-            raise NotFound(_UNREADABLE)
-        return await intake.stored(order, body.filename, slot.audio.name)
+        found = await uploads.look(order.owner, named.slot_id)
+        return await intake.stored(order, body.filename, found)
     except NotFound as error:
         raise FileRefused(_UNREADABLE, param="url") from error
 

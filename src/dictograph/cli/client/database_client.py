@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dictograph.api.native.workers import worker_view
 from dictograph.api.views import job_view
 from dictograph.blobs.kinds import open_blobs
-from dictograph.blobs.objects import Blobs
+from dictograph.blobs.protocol import Blobs
 from dictograph.cli.service_database import check_database
 from dictograph.cli.text.job_text import Shape
 from dictograph.job import Job, JobStatus

@@ -10,10 +10,11 @@ import hashlib
 import hmac
 from uuid import uuid4
 
-from dictograph.blobs.objects import Blobs
+from dictograph.blobs.protocol import Blobs
 from dictograph.contract import Contract
 from dictograph.errors import JobStateConflict, NotFound, RequestError
 from dictograph.job import StoredAudio
+from dictograph.service.intake import FoundObject
 from dictograph.service.naming import display_name
 from dictograph.service.shielded import run_to_completion
 from dictograph.service.upload_session import UploadSession
@@ -69,6 +70,18 @@ class Uploads:
         if found is None or found[0].owner not in (owner, found[0].contract):
             raise NotFound(_GONE)
         return found[0]
+
+    async def look(self, owner: str, slot_id: str) -> FoundObject:
+        """Look at the object that was uploaded to a slot.
+
+        Raises:
+            NotFound: there is no such slot, or nothing was uploaded to it.
+        """
+        slot = await self.find(owner, slot_id)
+        head = None if slot.audio is None else await self._blobs.head(slot.audio.name)
+        if slot.audio is None or head is None:
+            raise NotFound(_GONE)
+        return FoundObject(slot.audio.name, head)
 
     async def open(self, slot_id: str, expires: str, signature: str) -> UploadSlot:
         """Return the slot of a signed address.

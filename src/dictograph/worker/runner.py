@@ -30,6 +30,7 @@ from dictograph.errors import (
     NotFound,
     ScratchRemoved,
     StorageFull,
+    StorageOutage,
     StorageUnavailable,
     UnexpectedError,
 )
@@ -56,7 +57,7 @@ log = logging.getLogger(__name__)
 
 #: Errors that are no job's fault: the job is released and the attempt is not counted, as long as there were fewer
 #: attempts than this multiple of the budget.
-_OUTAGE = (DatabaseUnavailable, DecoderLost, ScratchRemoved)
+_OUTAGE = (DatabaseUnavailable, DecoderLost, ScratchRemoved, StorageOutage)
 _OUTAGES = 10
 
 #: Errors that are no job's fault and may pass with time: its attempts are spread over the policy's patience.

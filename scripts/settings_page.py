@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import get_type_hints
 
 from dictograph.cli.text.settings_text import as_text
+from dictograph.settings.buckets import BucketSettings
 from dictograph.settings.compat import ContractSettings
 from dictograph.settings.kafka import KafkaSettings
 from dictograph.settings.model import Settings, variable
@@ -61,7 +62,8 @@ _FOR_TESTS = {"crash_at"}
 def sections() -> Iterator[tuple[str, list[str]]]:
     """Yield the model's headings (`# --- words`), each with the names of its fields."""
     found: list[tuple[str, list[str]]] = []
-    for line in "".join(map(inspect.getsource, (Settings, ContractSettings, KafkaSettings, SttSettings))).splitlines():
+    parts = (Settings, BucketSettings, ContractSettings, KafkaSettings, SttSettings)
+    for line in "".join(map(inspect.getsource, parts)).splitlines():
         if heading := re.match(r"\s+# --- (.+)", line):
             found.append((heading[1], []))
         elif (name := re.match(r" {4}(\w+): ", line)) and name[1] in Settings.model_fields:

@@ -99,14 +99,14 @@ class S3Server:
             )
         )
 
-    def variables(self, bucket: str, prefix: str = "") -> dict[str, str]:
+    def settings(self, bucket: str, prefix: str = "") -> dict[str, str]:
         """The settings of a service that stores into a bucket here."""
         return {
-            "DICTOGRAPH_STORAGE_URL": f"s3://{bucket}/{prefix}",
-            "DICTOGRAPH_S3_ENDPOINT": self.endpoint,
-            "DICTOGRAPH_S3_ACCESS_KEY": ACCESS_KEY,
-            "DICTOGRAPH_S3_SECRET_KEY": SECRET_KEY,
-            "DICTOGRAPH_S3_REGION": REGION,
+            "storage_url": f"s3://{bucket}/{prefix}",
+            "s3_endpoint": self.endpoint,
+            "s3_access_key": ACCESS_KEY,
+            "s3_secret_key": SECRET_KEY,
+            "s3_region": REGION,
         }
 
     def _lives(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,6 +14,7 @@ from pathlib import Path
 from dictograph.audio.decoder_client import DecodeLimits, forks_of_decoders
 from dictograph.audio.vad_client import VadClient, voice_detector
 from dictograph.blobs.kinds import open_blobs
+from dictograph.blobs.options import StorageOptions
 from dictograph.blobs.protocol import Blobs
 from dictograph.child.memory_budget import MemoryBudget
 from dictograph.child.sandbox.policy import Mode
@@ -29,7 +31,7 @@ from dictograph.net.addresses import AllowList
 from dictograph.net.fetch import FetchLimits
 from dictograph.queue import Queue
 from dictograph.queue.kinds import open_queue
-from dictograph.runtime.crash import CrashPoints
+from dictograph.runtime.crash import CrashPoints, Point
 from dictograph.runtime.disk import FULL
 from dictograph.runtime.private_files import make_private_folder
 from dictograph.runtime.process_lock import ProcessLock
@@ -57,6 +59,8 @@ from dictograph.worker.pruner import Retention
 from dictograph.worker.runner import WorkerContext
 from dictograph.worker.webhooks import WebhookRelay
 from dictograph.worker.worker import Worker
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,12 +212,25 @@ async def open_resources(settings: Settings, *, last_resort: bool = True) -> Asy
         tail = Tail(database)
         await tail.start()
         stack.push_async_callback(tail.stop)
-        blobs = open_blobs(settings.objects_url, settings.storage_reserve)
+        blobs = open_blobs(settings.objects_url, _storage_options(settings, crash))
         guards = guards_of(settings, database, blobs)
+        await _prepare_storage(blobs)
         await _stamp_new(guards)
         yield Resources(
             settings, database, blobs, guards, queue, process_lock, crash, tail, catalog, asyncio.Event(), producer
         )
+
+
+def _storage_options(settings: Settings, crash: CrashPoints) -> StorageOptions:
+    return replace(settings.storage_options, part_uploaded=lambda: crash.reach(Point.PART_UPLOADED))
+
+
+async def _prepare_storage(blobs: Blobs) -> None:
+    """Make the storage's own place. If that fails now, it is tried again by the first upload."""
+    try:
+        await blobs.prepare()
+    except TRANSIENT_ERRORS as error:
+        log.warning("%s It is tried again.", error)
 
 
 async def _stamp_new(guards: Sequence[StorageGuard]) -> None:
@@ -308,7 +325,8 @@ def _with_warnings(read: Callable[[], Readiness], guards: Sequence[StorageGuard]
 def _make_folders(settings: Settings) -> None:
     folders = {"data_dir": settings.data_dir, "path_upload_dir": settings.path_uploads, "storage_url": settings.storage}
     for setting, folder in folders.items():
-        _make_folder(folder, names_of(setting, settings.profile))
+        if folder is not None:
+            _make_folder(folder, names_of(setting, settings.profile))
 
 
 def _make_folder(folder: Path, names: str) -> None:

@@ -37,7 +37,9 @@ def close_data_folder(settings: Settings) -> None:
 
 def places(settings: Settings) -> Iterator[Path]:
     """Return the files and folders that others should not read, whether they exist or not."""
-    yield from (settings.storage, settings.scratch, settings.path_uploads, settings.processes)
+    yield from (settings.scratch, settings.path_uploads, settings.processes)
+    if settings.storage is not None:
+        yield settings.storage
     if (file := file_of(settings.database)) is not None:
         yield from (file.with_name(file.name + suffix) for suffix in ("", "-wal", "-shm"))
 

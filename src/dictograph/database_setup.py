@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import asyncio
 
+from dictograph.blobs.kinds import open_blobs
 from dictograph.blobs.marker import has_marker
 from dictograph.data_folder import close_data_folder
 from dictograph.errors import DatabaseMissing, StorageUnavailable
@@ -34,8 +35,8 @@ def prepare_database(settings: Settings, *, init: bool = False) -> str:
         StorageUnavailable: the storage cannot be read.
         OSError: its folder cannot be made.
     """
-    if not init and not is_there(settings.database) and _storage_is_owned(settings.storage):
-        raise DatabaseMissing(_BELONGS_TO_ANOTHER, detail=f"{file_of(settings.database)}, {settings.storage}")
+    if not init and not is_there(settings.database) and _storage_is_owned(settings):
+        raise DatabaseMissing(_BELONGS_TO_ANOTHER, detail=f"{file_of(settings.database)}, {settings.storage_place}")
     make_private_folder(settings.data_dir)
     revision = upgrade(settings.database)
     close_data_folder(settings)
@@ -43,7 +44,10 @@ def prepare_database(settings: Settings, *, init: bool = False) -> str:
     return revision
 
 
-def _storage_is_owned(storage: Path) -> bool:
+def _storage_is_owned(settings: Settings) -> bool:
+    storage = settings.storage
+    if storage is None:
+        return bool(asyncio.run(open_blobs(settings.objects_url, settings.storage_options).notes()))
     try:
         return has_marker(storage)
     except OSError as error:

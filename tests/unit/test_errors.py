@@ -46,7 +46,7 @@ def test_codes_name_one_error_each_but_for_what_a_client_need_not_tell_apart() -
         "fetch_failed": ["FetchError", "FetchFailed"],
         "decoder_crashed": ["DecoderCrashed", "DecoderLost"],
         "model_unavailable": ["ModelUnavailable", "ModelOutOfReach"],
-        "storage_unavailable": ["StorageUnavailable", "ScratchRemoved"],
+        "storage_unavailable": ["StorageUnavailable", "ScratchRemoved", "StorageOutage"],
     }
 
 

@@ -19,8 +19,10 @@ from types import ModuleType
 
 from dictograph import __version__
 from dictograph.backup import markers, postgres, sqlite
+from dictograph.backup.bucket import bucket_of, download, upload
 from dictograph.backup.objects import Damaged, copy_object, names_in, remove_object
-from dictograph.errors import BackupFailed
+from dictograph.blobs.protocol import Blobs
+from dictograph.errors import BackupFailed, NotFound
 from dictograph.runtime.fsync import sync_file, sync_folder
 from dictograph.runtime.private_files import group_rights, make_private_folder, private, rights_given
 from dictograph.settings.model import Settings
@@ -86,7 +88,7 @@ def save(settings: Settings, folder: Path) -> Summary:
             make_private_folder(folder)
             tool.save(settings.database, folder)
             marks = _marks(database, revision)  # after the copy, so that the counters are not behind those in it
-            summary = _copy_all(_named(database), settings.storage, folder / _OBJECTS)
+            summary = _save_objects(settings, _named(database), folder / _OBJECTS)
             _remove_unnamed(database, folder / _OBJECTS)
         finally:
             database.close_now()
@@ -121,7 +123,7 @@ def restore(settings: Settings, folder: Path) -> Summary:
     with _disk_errors():
         make_private_folder(settings.data_dir)
         new = asyncio.run(markers.put_ahead(settings, manifest.marks))
-        summary = _copy_all(_saved(folder / _OBJECTS), folder / _OBJECTS, settings.storage)
+        summary = _restore_objects(settings, folder / _OBJECTS)
         tool.load(folder, settings.database)
         asyncio.run(markers.mark_as_own(new, manifest.marks))
     return summary
@@ -159,6 +161,42 @@ def _named(database: Database) -> Iterator[_Object]:
 def _saved(folder: Path) -> Iterator[_Object]:
     for name in names_in(folder):
         yield _Object(name, (folder / name).stat().st_size, None)
+
+
+def _save_objects(settings: Settings, objects: Iterator[_Object], target: Path) -> Summary:
+    if settings.storage is not None:
+        return _copy_all(objects, settings.storage, target)
+    return asyncio.run(_download_all(bucket_of(settings), objects, target))
+
+
+def _restore_objects(settings: Settings, source: Path) -> Summary:
+    if settings.storage is not None:
+        return _copy_all(_saved(source), source, settings.storage)
+    return asyncio.run(_upload_all(bucket_of(settings), _saved(source), source))
+
+
+async def _download_all(blobs: Blobs, objects: Iterator[_Object], target: Path) -> Summary:
+    summary = Summary()
+    await asyncio.to_thread(make_private_folder, target)
+    group = group_rights(target)
+    for one in objects:
+        try:
+            summary.copied += await download(blobs, one.name, target / one.name, one.size, one.sha256, group)
+        except (NotFound, Damaged):
+            summary.missing += 1
+            continue
+        summary.objects += 1
+        summary.bytes += one.size
+    return summary
+
+
+async def _upload_all(blobs: Blobs, objects: Iterator[_Object], source: Path) -> Summary:
+    summary = Summary()
+    for one in objects:
+        summary.copied += await upload(blobs, one.name, source / one.name, one.size)
+        summary.objects += 1
+        summary.bytes += one.size
+    return summary
 
 
 def _copy_all(objects: Iterator[_Object], source: Path, target: Path) -> Summary:

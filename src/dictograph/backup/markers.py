@@ -24,7 +24,7 @@ async def put_ahead(settings: Settings, marks: Marks) -> list[Place]:
     Raises:
         StorageFull, StorageUnavailable: a place cannot be read or written.
     """
-    places = places_of(settings, open_blobs(settings.objects_url))
+    places = places_of(settings, open_blobs(settings.objects_url, settings.storage_options))
     return [place for place in places if place.name in marks and await _is_new(place, *marks[place.name])]
 
 

@@ -104,6 +104,9 @@ class FolderBlobs(FolderNotes):
             raise
         await self.delete(stored.name)
 
+    async def lacking(self) -> list[str] | None:
+        return []
+
     async def check_room(self) -> None:
         await asyncio.to_thread(self._check_room)
 

@@ -169,6 +169,10 @@ class Blobs(Notes, Protocol):
         """Write, read and remove a small object. Raises the error that prevents it."""
         ...
 
+    async def lacking(self) -> list[str] | None:
+        """Return in words what an existing place lacks for the settings; None if it does not exist. Nothing is made."""
+        ...
+
     async def check_room(self) -> None:
         """Check that the storage is there and has space for another object."""
         ...

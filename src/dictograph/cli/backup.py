@@ -44,7 +44,7 @@ def restore(folder: Path, data_dir: Path | None) -> None:
     """
     settings = service_settings(data_dir=data_dir)
     summary = restore_all(settings, folder)
-    click.echo(f"Restored to {redacted(settings.database)} and {settings.storage}: {_in_words(summary)}.")
+    click.echo(f"Restored to {redacted(settings.database)} and {settings.storage_place}: {_in_words(summary)}.")
 
 
 def _in_words(summary: Summary) -> str:

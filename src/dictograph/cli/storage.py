@@ -130,6 +130,6 @@ async def _guards(settings: Settings) -> AsyncIterator[tuple[StorageGuard, ...]]
     await asyncio.to_thread(check_database, settings)
     database = Database.open(settings.database)
     try:
-        yield guards_of(settings, database, open_blobs(settings.objects_url))
+        yield guards_of(settings, database, open_blobs(settings.objects_url, settings.storage_options))
     finally:
         await database.close()

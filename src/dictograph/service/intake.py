@@ -130,13 +130,16 @@ class Intake:
             return await upload.finish(filename, order)
 
     async def url(self, order: JobRequest, url: str, filename: str | None = None) -> Accepted:
-        """Make a job of a URL, which a worker fetches later. Without `filename` the job is named after the URL.
+        """Make a job of a URL, which a worker fetches later, or copies inside the storage if it is in there. Without
+        `filename` the job is named after the URL.
 
         Raises:
             InvalidRequest: a URL of this form cannot be fetched.
         """
         self.check(order)
-        name = name_of_url(check_url(url))
+        if self._blobs.find(url) is None:
+            check_url(url)
+        name = name_of_url(url)
         return await self._reference(order, display_name(filename) if filename else name, Source(SourceKind.URL, url))
 
     async def path(self, order: JobRequest, path: str, roots: Sequence[Path] | None = None) -> Accepted:

@@ -121,4 +121,4 @@ class UploadsPlace:
 
 def places_of(settings: Settings, blobs: Blobs) -> tuple[StoragePlace, UploadsPlace]:
     """Return the places of a service."""
-    return StoragePlace(blobs, str(settings.storage)), UploadsPlace(PathUploads.of(settings))
+    return StoragePlace(blobs, settings.storage_place), UploadsPlace(PathUploads.of(settings))

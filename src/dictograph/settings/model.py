@@ -17,8 +17,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 
 from dictograph.blobs.kinds import folder_of
+from dictograph.blobs.options import S3Options, StorageOptions
 from dictograph.errors import SettingsError
 from dictograph.runtime.redaction import redacted
+from dictograph.settings.buckets import BucketSettings
 from dictograph.settings.compat import ContractSettings
 from dictograph.settings.layers import DEFAULT, PREFIX, Layer, Sources, merged, own_layers, variable
 from dictograph.settings.profiles.layers import with_profiles
@@ -43,7 +45,7 @@ def _default_data_dir() -> Path:
     return Path(base) / "dictograph"
 
 
-class Settings(ContractSettings):
+class Settings(ContractSettings, BucketSettings):
     """The effective settings. Every field is read from `DICTOGRAPH_` and its name in capitals."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -75,8 +77,8 @@ class Settings(ContractSettings):
     )
     storage_url: StorageUrl = Field(
         "",
-        description="A folder (`./NAME` if its name has a colon), or `file:///FOLDER`; empty: `blobs` in the data "
-        "folder.",
+        description="A folder (`./NAME` if its name has a colon), `file:///FOLDER`, or `s3://BUCKET/PREFIX` for a "
+        "bucket (`DICTOGRAPH_S3_*`); empty: `blobs` in the data folder.",
     )
     queue_url: QueueUrl = Field(
         "database:",
@@ -264,9 +266,29 @@ class Settings(ContractSettings):
         return self.storage_url or str(self.data_dir / "blobs")
 
     @property
-    def storage(self) -> Path:
-        """Return the folder of stored objects."""
+    def storage(self) -> Path | None:
+        """Return the folder of stored objects; None if they are in a bucket."""
         return folder_of(self.objects_url)
+
+    @property
+    def storage_place(self) -> str:
+        """Return the folder or the bucket of stored objects, in words for people."""
+        return str(self.storage or self.objects_url)
+
+    @property
+    def storage_options(self) -> StorageOptions:
+        """Return what the storage needs beside its URL."""
+        s3 = S3Options(
+            endpoint=self.s3_endpoint.rstrip("/"),
+            public_endpoint=self.s3_public_endpoint.rstrip("/"),
+            region=self.s3_region,
+            access_key=self.s3_access_key,
+            secret_key=self.s3_secret_key,
+            style=self.s3_style,
+            timeout=self.s3_timeout,
+            origins=tuple(dict.fromkeys([*self.allowed_origins, *self.backend_origins])),
+        )
+        return StorageOptions(self.storage_reserve, s3)
 
     @property
     def scratch(self) -> Path:

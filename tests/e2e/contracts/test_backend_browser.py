@@ -14,6 +14,7 @@ from playwright.sync_api import Page, sync_playwright
 from tests.audio_files import write_noise
 from tests.e2e.contracts.backend_client import SETTINGS, Backend
 from tests.needs import need
+from tests.s3 import S3Server
 from tests.service import Service, service
 
 #: What the pages of the older system do, in few words. Every step is noted.
@@ -83,6 +84,14 @@ def one(tmp_path_factory: pytest.TempPathFactory, origins: list[str]) -> Iterato
 
 
 @pytest.fixture(scope="module")
+def bucket(tmp_path_factory: pytest.TempPathFactory, origins: list[str], s3: S3Server) -> Iterator[Service]:
+    """The same service with its storage in a bucket, which it makes."""
+    stored = s3.settings(s3.new_bucket())
+    with service(tmp_path_factory.mktemp("bucket"), **SETTINGS, **stored, backend_origins=origins[0]) as up:
+        yield up
+
+
+@pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
     program = need("chromium")
     with sync_playwright() as playwright:
@@ -112,6 +121,15 @@ def test_a_page_of_another_origin(one: Service, page: Page, origins: list[str], 
     assert result.partition("=")[2] == text.partition("=")[2] != ""
     [job] = Backend(one).service.rows("SELECT filename FROM transcription_job ORDER BY creation_date DESC LIMIT 1")
     assert job == (name,)
+
+
+@pytest.mark.contract("backend", "GET /api/v1/audio/get_presigned_url", "from a page, into a bucket of S3")
+def test_a_page_uploads_into_the_bucket(bucket: Service, page: Page, origins: list[str], tmp_path: Path) -> None:
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "PUT" else None)
+    notes = used(page, origins[0], bucket, write_noise(tmp_path / "my talk (1).wav", 2, 1))
+    assert (notes[0], notes[-1]) == ("put=true", "end=completed"), notes
+    assert [url.startswith(str(bucket.settings["s3_endpoint"])) for url in sent] == [True], "past the service"
 
 
 def test_a_page_that_the_service_does_not_know_gets_nothing(

@@ -65,7 +65,7 @@ class Live:
     def __init__(self, settings: Settings, blobs: Blobs | None = None) -> None:
         self.settings = settings
         self.readiness = Readiness(True, "", MODELS)
-        self.blobs = blobs or FolderBlobs(settings.storage)
+        self.blobs = blobs or FolderBlobs(settings.data_dir / "blobs")
         self.base = ""
         self.tail: Tail
         self.services: Services
@@ -122,7 +122,7 @@ class Live:
 
     def files(self) -> list[str]:
         """Everything in the blob folder."""
-        folder = self.settings.storage
+        folder = self.settings.data_dir / "blobs"
         return sorted(str(path.relative_to(folder)) for path in files_below(folder))
 
 

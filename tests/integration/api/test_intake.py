@@ -45,7 +45,7 @@ async def intake(folder: Path, crash: CrashPoints | None = None) -> AsyncIterato
     upgrade(settings.database)
     database = Database.open(settings.database)
     try:
-        blobs = FolderBlobs(settings.storage)
+        blobs = FolderBlobs(settings.data_dir / "blobs")
         yield Intake(database, blobs, OfferOfTwo(), settings, crash or CrashPoints(), "test"), database
     finally:
         await database.close()

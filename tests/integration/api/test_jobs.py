@@ -43,7 +43,7 @@ def test_an_upload_is_stored_whole_with_its_options(api: Live, client: httpx.Cli
     assert job["queue_position"] == 1
     assert job["created_at"].endswith("Z")
     assert api.files() == [f"{job['id']}/0-audio"]
-    assert (api.settings.storage / api.files()[0]).read_bytes() == b"x" * 700_000
+    assert (api.settings.data_dir / "blobs" / api.files()[0]).read_bytes() == b"x" * 700_000
     assert client.get(f"{JOBS}/{job['id']}").json() == job
 
 

@@ -159,7 +159,7 @@ def test_curl_uploads(api: Live, tmp_path: Path) -> None:
     answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
     assert answer.endswith("202")
     assert '"filename":"tälk.wav"' in answer
-    assert (api.settings.storage / api.files()[0]).read_bytes() == file.read_bytes()
+    assert (api.settings.data_dir / "blobs" / api.files()[0]).read_bytes() == file.read_bytes()
 
 
 def test_curl_hears_that_its_upload_is_too_large(api: Live, tmp_path: Path) -> None:

@@ -73,11 +73,15 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def way_in(database: Database, settings: Settings) -> Intake:
-    return Intake(database, FolderBlobs(settings.storage), OfferOfTwo(), settings, CrashPoints(), "test")
+    return Intake(database, FolderBlobs(settings.data_dir / "blobs"), OfferOfTwo(), settings, CrashPoints(), "test")
 
 
 def files(settings: Settings) -> list[str]:
-    return [str(one.relative_to(settings.storage)) for one in settings.storage.rglob("*") if one.is_file()]
+    return [
+        str(one.relative_to(settings.data_dir / "blobs"))
+        for one in (settings.data_dir / "blobs").rglob("*")
+        if one.is_file()
+    ]
 
 
 def jobs(driver: StoreDriver) -> list[str]:
@@ -107,7 +111,7 @@ def test_what_may_be_written_keeps_its_audio(
 
 
 def test_an_upload_to_an_address_stays_too(database: Database, settings: Settings, flaw: Flaw) -> None:
-    uploads = Uploads(database, FolderBlobs(settings.storage), settings)
+    uploads = Uploads(database, FolderBlobs(settings.data_dir / "blobs"), settings)
 
     async def send(armed: bool) -> str:
         async with uploads.begin_upload(slot, 100) as session:
@@ -121,7 +125,7 @@ def test_an_upload_to_an_address_stays_too(database: Database, settings: Setting
         assert len(files(settings)) == 1
         assert await send(False) in files(settings)
 
-    slot, _ = asyncio.run(uploads.offer("backend", Contract.BACKEND, "a.wav", "audio/wav", 5))
+    slot = asyncio.run(uploads.offer("backend", Contract.BACKEND, "a.wav", "audio/wav", 5)).slot
     asyncio.run(run())
 
 

@@ -108,7 +108,7 @@ def older(closed: Path) -> Settings:
     before = os.umask(0o022)
     try:
         settings = Settings(data_dir=closed / "data", storage_url=str(closed / "storage"))
-        for folder in (settings.data_dir, settings.storage, settings.scratch, settings.processes):
+        for folder in (settings.data_dir, closed / "storage", settings.scratch, settings.processes):
             folder.mkdir(parents=True)
         upgrade(settings.database)
         (settings.data_dir / "dictograph.db").chmod(0o644)
@@ -124,13 +124,13 @@ def older(closed: Path) -> Settings:
 def test_an_older_data_folder_is_closed_and_storage_elsewhere_is_not(
     older: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    file = older.data_dir / "dictograph.db"
-    assert set(readable_by_others(older)) == {older.data_dir, file, older.storage, older.scratch, older.processes}
+    file, storage = older.data_dir / "dictograph.db", older.data_dir.with_name("storage")
+    assert set(readable_by_others(older)) == {older.data_dir, file, storage, older.scratch, older.processes}
     close_data_folder(older)
     assert [mode(path) for path in (older.data_dir, file, older.scratch)] == [0o700, 0o600, 0o700]
-    assert mode(older.storage) == 0o755
+    assert mode(storage) == 0o755
     assert str(file) in caplog.text
-    assert readable_by_others(older) == [older.storage]
+    assert readable_by_others(older) == [storage]
     caplog.clear()
     close_data_folder(older)
     assert caplog.text == "", "the second time there is nothing to do"

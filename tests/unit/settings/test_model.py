@@ -141,6 +141,18 @@ def test_lists_pairs_and_folders(tmp_path: Path) -> None:
     assert loaded.path_roots == [Path("~/audio").expanduser(), Path("relative").absolute()]
 
 
+def test_a_bucket_is_a_storage_without_a_folder(tmp_path: Path) -> None:
+    loaded = load({}, {"DICTOGRAPH_STORAGE_URL": "s3://bucket/a/b/", "DICTOGRAPH_S3_ENDPOINT": "http://h:1/"}, tmp_path)
+    assert (loaded.settings.storage, loaded.settings.storage_place) == (None, "s3://bucket/a/b/")
+    assert loaded.settings.storage_options.s3.endpoint == "http://h:1"
+
+
+def test_a_missing_library_is_named_with_what_installs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dictograph.blobs.kinds.find_spec", lambda name: None if name == "obstore" else name)
+    with pytest.raises(SettingsError, match=r'obstore must be installed for it: pip install "dictograph\[s3\]"'):
+        load({}, {"DICTOGRAPH_STORAGE_URL": "s3://bucket"}, tmp_path)
+
+
 def test_places_default_to_the_data_folder(tmp_path: Path) -> None:
     loaded = load({"data_dir": tmp_path}, {}, tmp_path).settings
     assert loaded.database == f"sqlite:///{tmp_path}/dictograph.db"
@@ -171,10 +183,14 @@ def test_a_storage_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     ("setting", "url", "words"),
     [
         *(("STORAGE_URL", url, f"the kind `{url.partition(':')[0].lower()}:`; give file:///FOLDER") for url in (
-            "s3://bucket", "S3://bucket", "gs:bucket", "az:bucket", "http://host/a", "https://u:p@host/a",
+            "gs:bucket", "az:bucket", "http://host/a", "https://u:p@host/a",
             "C:\\audio", "c:/audio", "my:folder", "my_bucket://a",
         )),
         *(("STORAGE_URL", url, "three slashes") for url in ("file:a", "file://host/a", "file://a", "file:///a?b")),
+        *(("STORAGE_URL", url, "the name of a bucket in small letters") for url in (
+            "s3:bucket", "s3://", "s3://UPPER", "s3:///prefix", "s3://user@bucket",
+        )),
+        *(("STORAGE_URL", f"s3://bucket/{prefix}", "a prefix has letters") for prefix in ("a b", "a//b", "a?b", "ü")),
         ("QUEUE_URL", "kafka://host", "give the brokers as `kafka://HOST:PORT[,HOST:PORT…]`"),
         ("QUEUE_URL", "amqp://host", "the kind `amqp:`; give `database:`"),
         ("QUEUE_URL", "database:x", "nothing stands behind"),

@@ -159,7 +159,7 @@ def _options(body: TranscribeBody) -> Mapping[str, Any]:
 
 
 async def _take(intake: Intake, uploads: Uploads, order: JobRequest, body: TranscribeBody) -> Accepted:
-    named = resolve(body.url)
+    named = resolve(body.url, uploads)
     if not isinstance(named, Uploaded):
         return await intake.url(order, named.url, body.filename)
     try:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from dictograph.api.backend.responses import FileRefused
 from dictograph.api.backend.uploads import OBJECTS
+from dictograph.service.compat.backend_uploads import Uploads
 
 _UPLOAD = re.compile(r"uploads/([A-Za-z0-9-]{1,64})(?:/.*)?", re.DOTALL)
 _ADDRESS = re.compile(rf"{re.escape(OBJECTS)}/([A-Za-z0-9-]{{1,64}})(?:/.*)?", re.DOTALL)
@@ -27,14 +28,22 @@ class Elsewhere:
     url: str
 
 
-def resolve(given: str) -> Uploaded | Elsewhere:
+def resolve(given: str, uploads: Uploads) -> Uploaded | Elsewhere:
     """Return the audio that `url` of a request names. In an address of ours only the path counts, not the host: the
     object is read from storage, and never fetched.
 
+    What lies in the configured bucket is `Elsewhere` too, unless it was uploaded to an address of ours: a worker reads
+    it through the storage, and never fetches it.
+
     Raises:
-        FileRefused: the URL is in a bucket, and no bucket is configured; or it is no URL at all.
+        FileRefused: the URL is in another bucket, or no bucket is configured; or it is no URL at all.
+        InvalidRequest: it names nothing that a client may name.
     """
     given = given.strip()
+    if slot_id := uploads.slot_of(given):
+        return Uploaded(slot_id)
+    if uploads.is_stored(given):
+        return Elsewhere(given)
     if given.lower().startswith("s3://"):
         raise FileRefused("No bucket is configured, so nothing can be read from one.", param="url")
     if found := _UPLOAD.fullmatch(given):

@@ -18,10 +18,11 @@ from dictograph.api.backend.validation import check_file, plain_type
 from dictograph.api.error_responses import Json
 from dictograph.api.json_bodies import json_body, receive_json
 from dictograph.api.surface import Parts
+from dictograph.blobs.protocol import DirectUpload
 from dictograph.contract import Contract
 from dictograph.errors import UploadTooLarge
 from dictograph.service.auth.access import Caller
-from dictograph.service.compat.backend_uploads import check_announced, expiry
+from dictograph.service.compat.backend_uploads import Offered, check_announced, expiry
 from dictograph.store.compat.upload_slots import UploadSlot
 
 OBJECTS = f"{PREFIX}/audio/object"
@@ -50,7 +51,8 @@ class PresignedView(UrlView):
     """The same, in all its parts."""
 
     method: str
-    fields: dict[str, str] = Field(description="Of a form to POST, where the storage has such; here none.")
+    form_url: str = Field(description="Where to POST a form with `fields` and the file; empty where there is no such.")
+    fields: dict[str, str] = Field(description="The fields of that form, which come before the file.")
     object: str = Field(description="The object's reference; `transcribe` takes it as `url`.")
     expires_at: str
 
@@ -62,14 +64,15 @@ def upload_routes(parts: Parts, entrance: BackendAuth) -> APIRouter:
 
     uploader = Depends(entrance.uploader)
 
-    async def offer(request: Request, caller: Caller, announced: Announced) -> tuple[UploadSlot, str]:
+    async def offer(request: Request, caller: Caller, announced: Announced) -> tuple[Offered, str]:
         check_file(settings, announced.filename, announced.content_type, announced.file_size)
-        kind = plain_type(announced.content_type)
-        slot, signature = await uploads.offer(
-            caller.owner, Contract.BACKEND, announced.filename, kind, announced.file_size
-        )
-        signed = {"expires": expiry(slot), "signature": signature}
-        return slot, f"{entrance.base(request)}{object_path(slot.id, slot.filename)}?{urlencode(signed)}"
+        kind = announced.content_type.strip()
+        offered = await uploads.offer(caller.owner, Contract.BACKEND, announced.filename, kind, announced.file_size)
+        if offered.direct is not None:
+            return offered, offered.direct.url
+        slot = offered.slot
+        signed = {"expires": expiry(slot), "signature": offered.signature}
+        return offered, f"{entrance.base(request)}{object_path(slot.id, slot.filename)}?{urlencode(signed)}"
 
     @router.get(PRESIGN, response_model=UrlView, responses=details(400, 422))
     async def get_presigned_url(
@@ -87,9 +90,19 @@ def upload_routes(parts: Parts, entrance: BackendAuth) -> APIRouter:
     )
     async def presigned_url(request: Request, caller: Caller = uploader) -> Response:
         """The same address, with its method, its fields, the object's reference and the time at which it expires."""
-        slot, url = await offer(request, caller, await receive_json(request, parts.pace, Announced))
-        expires_at = datetime.fromtimestamp(slot.expires_at, UTC).isoformat(timespec="seconds")
-        return Json({"url": url, "method": "PUT", "fields": {}, "object": reference(slot), "expires_at": expires_at})
+        offered, url = await offer(request, caller, await receive_json(request, parts.pace, Announced))
+        expires_at = datetime.fromtimestamp(offered.slot.expires_at, UTC).isoformat(timespec="seconds")
+        form = offered.direct or DirectUpload("", "")
+        return Json(
+            {
+                "url": url,
+                "method": "PUT",
+                "form_url": form.form_url,
+                "fields": dict(form.fields),
+                "object": reference(offered.slot),
+                "expires_at": expires_at,
+            }
+        )
 
     @router.put(
         f"{OBJECTS}/{{slot_id}}/{{filename}}",

@@ -119,13 +119,8 @@ class S3Blobs:
             pass
         await self.delete(name)
 
-    async def lacking(self) -> list[str]:
-        """Return in words what an existing bucket lacks for the settings."""
-        return await bucket.lacking(self._client)
-
-    async def exists(self) -> bool:
-        """Return whether the bucket exists. Nothing is made."""
-        return await bucket.exists(self._client)
+    async def lacking(self) -> list[str] | None:
+        return await bucket.lacking(self._client) if await bucket.exists(self._client) else None
 
     async def check_room(self) -> None:
         """See Blobs. A bucket that has just answered is not asked again."""

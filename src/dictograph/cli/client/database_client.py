@@ -37,7 +37,7 @@ async def database_client(settings: Settings) -> AsyncIterator[DatabaseClient]:
     tail = Tail(database)
     await tail.start()
     try:
-        yield DatabaseClient(database, tail, open_blobs(settings.objects_url, settings.storage_reserve))
+        yield DatabaseClient(database, tail, open_blobs(settings.objects_url, settings.storage_options))
     finally:
         await tail.stop()
         await database.close()

@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from dictograph.blobs.kinds import open_blobs
+from dictograph.blobs.protocol import Blobs
 from dictograph.cli.doctor.findings import Result, Verdict
 from dictograph.cli.doctor.write_probe import existing, left_as_it_was, try_to_write
 from dictograph.cli.text.text_table import size
@@ -82,9 +83,22 @@ def _server(settings: Settings, place: str, found: server_info.Server) -> Result
 
 def storage(settings: Settings) -> Result:
     """Check that objects can be stored, by storing one."""
+    blobs = open_blobs(settings.objects_url, settings.storage_options)
+    if settings.storage is None:
+        return asyncio.run(_bucket(settings, blobs))
     with left_as_it_was(settings.storage):
-        asyncio.run(open_blobs(settings.objects_url, settings.storage_reserve).check())
+        asyncio.run(blobs.check())
     return Verdict.OK, f"{settings.storage} can be written", ""
+
+
+async def _bucket(settings: Settings, blobs: Blobs) -> Result:
+    """Check a bucket. A missing one is not made."""
+    if (lacking := await blobs.lacking()) is None:
+        return Verdict.OK, f"{settings.storage_place} is not there yet; the first start makes it", ""
+    await blobs.check()
+    if lacking:
+        return Verdict.WARN, f"{settings.storage_place} can be written; {'; '.join(lacking)}", "Add that to the bucket."
+    return Verdict.OK, f"{settings.storage_place} can be written", ""
 
 
 def scratch(settings: Settings) -> Result:
@@ -118,7 +132,7 @@ def _growing(settings: Settings) -> dict[str, Path]:
     places = {
         "data_dir": settings.data_dir,
         "scratch_dir": settings.scratch,
-        "storage_url": settings.storage,
+        **({} if settings.storage is None else {"storage_url": settings.storage}),
         "path_upload_dir": settings.path_uploads,
     }
     if (file := file_of(settings.database)) is not None:

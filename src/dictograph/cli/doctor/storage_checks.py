@@ -30,7 +30,7 @@ def owner(settings: Settings) -> Result:
 async def _standings(settings: Settings) -> list[tuple[StorageGuard, Standing]]:
     database = Database.open(settings.database)
     try:
-        guards = guards_of(settings, database, open_blobs(settings.objects_url))
+        guards = guards_of(settings, database, open_blobs(settings.objects_url, settings.storage_options))
         return [(guard, await guard.standing()) for guard in guards]
     finally:
         await database.close()

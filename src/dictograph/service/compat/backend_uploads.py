@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from dataclasses import dataclass
 from uuid import uuid4
 
-from dictograph.blobs.protocol import Blobs
+from dictograph.blobs.protocol import UPLOAD, Blobs, DirectUpload
 from dictograph.contract import Contract
 from dictograph.errors import JobStateConflict, NotFound, RequestError
 from dictograph.job import StoredAudio
@@ -41,6 +42,15 @@ class UploadSizeMismatch(RequestError):
     status = 400
 
 
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """Where an upload may go: `direct` into the storage, else to an address of this service with this signature."""
+
+    slot: UploadSlot
+    direct: DirectUpload | None
+    signature: str
+
+
 class Uploads:
     """Makes addresses, stores the uploads to them, and finds the uploads again.
 
@@ -53,13 +63,18 @@ class Uploads:
         self._lifetime = settings.backend_upload_expiry
         self._secret: bytes | None = None
 
-    async def offer(
-        self, owner: str, contract: Contract, filename: str, content_type: str, size: int
-    ) -> tuple[UploadSlot, str]:
-        """Return a slot for one object of `size` bytes, and the signature of its address."""
-        new = NewUploadSlot(str(uuid4()), owner, contract, display_name(filename), content_type, size, self._lifetime)
+    async def offer(self, owner: str, contract: Contract, filename: str, content_type: str, size: int) -> Offered:
+        """Return a slot for one object of `size` bytes, and where to upload it: past this service into the storage, or
+        to an address of this service, of which the signature is given. `content_type` is signed as it was announced."""
+        slot_id = str(uuid4())
+        name = f"{slot_id}/{uuid4().hex}-upload"
+        direct = await self._blobs.offer_upload(name, content_type, size, self._lifetime)
+        kind = "".join(content_type.lower().split())
+        new = NewUploadSlot(
+            slot_id, owner, contract, display_name(filename), kind, size, self._lifetime, name if direct else ""
+        )
         slot = await self._database.write(lambda conn: create_slot(conn, new))
-        return slot, await self._signature(slot)
+        return Offered(slot, direct, "" if direct else await self._signature(slot))
 
     async def find(self, owner: str, slot_id: str) -> UploadSlot:
         """Return a slot of this owner, or one that was requested without a key: for those the id is enough.
@@ -76,12 +91,27 @@ class Uploads:
 
         Raises:
             NotFound: there is no such slot, or nothing was uploaded to it.
+            UploadSizeMismatch: the upload broke off, or is another file.
         """
         slot = await self.find(owner, slot_id)
-        head = None if slot.audio is None else await self._blobs.head(slot.audio.name)
-        if slot.audio is None or head is None:
+        name = slot.audio.name if slot.audio else slot.object_name
+        head = await self._blobs.head(name) if name else None
+        if head is None:
             raise NotFound(_GONE)
-        return FoundObject(slot.audio.name, head)
+        check_announced(slot, head.size)
+        return FoundObject(name, head)
+
+    def slot_of(self, url: str) -> str | None:
+        """Return the slot whose object in the storage a URL names; None for any other URL.
+
+        Raises InvalidRequest: the URL is in the storage, and names nothing that a client may name.
+        """
+        found = UPLOAD.fullmatch(self._blobs.find(url) or "")
+        return found[1] if found else None
+
+    def is_stored(self, url: str) -> bool:
+        """Return whether a URL is read through the storage, and not fetched. Raises as `slot_of` does."""
+        return self._blobs.find(url) is not None
 
     async def open(self, slot_id: str, expires: str, signature: str) -> UploadSlot:
         """Return the slot of a signed address.

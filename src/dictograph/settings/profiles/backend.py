@@ -10,6 +10,7 @@ from dictograph.contract import Contract
 from dictograph.settings.profiles.table import Alias, Listener, Profile
 from dictograph.settings.profiles.values import (
     attempts,
+    bucket,
     host,
     lower,
     megabytes,
@@ -20,7 +21,7 @@ from dictograph.settings.profiles.values import (
     whole,
 )
 
-_REDIS, _CELERY, _S3 = "Redis", "Celery", "S3"
+_REDIS, _CELERY = "Redis", "Celery"
 
 #: What `mode` may name.
 MODES = ("tiny", "base", "small", "medium", "large-v3", "turbo")
@@ -35,11 +36,11 @@ _DATABASE = (
 )
 
 _AWS = (
-    Alias("aws.bucket_name", part=_S3),
-    Alias("aws.access_key", part=_S3),
-    Alias("aws.secret_key", part=_S3),
-    Alias("aws.region", "eu-west-3", part=_S3),
-    Alias("aws.endpoint_url", part=_S3),
+    Alias("aws.bucket_name", "", "storage_url", bucket, says="an `s3://` URL of this bucket"),
+    Alias("aws.access_key", "", "s3_access_key", optional=True),
+    Alias("aws.secret_key", "", "s3_secret_key", optional=True),
+    Alias("aws.region", "eu-west-3", "s3_region"),
+    Alias("aws.endpoint_url", "", "s3_endpoint"),
 )
 
 _REDIS_KEYS = (
@@ -122,6 +123,7 @@ PROFILE = Profile(
         "backend_word_timestamps": True,
         "backend_vad_filter": True,
         "backend_vad_min_silence_duration_ms": 500,
+        "s3_region": "eu-west-3",
         "device": "cpu",
         "compute_type": "int8",
         "engine_threads": 4,

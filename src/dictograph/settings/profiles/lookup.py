@@ -105,4 +105,4 @@ def _of_file(alias: Alias, text: str, sources: Sources) -> Found | None:
     value = sources.environment.get(text, "").strip() or sources.dotenv.get(text, "")
     if value:
         return Found(alias, value, f"{origin}, which is {text}", 2)
-    return None if alias.part else Found(alias, "", origin, 2, unset=text)
+    return None if alias.part or alias.optional else Found(alias, "", origin, 2, unset=text)

@@ -85,6 +85,13 @@ def model(text: str) -> str:
     return text[len(_OPENAI) :] if text.lower().startswith(_OPENAI) else text
 
 
+def bucket(text: str) -> str:
+    """The URL of a bucket by its name."""
+    if "/" in text or ":" in text:
+        raise ValueError("give the name of a bucket")
+    return f"s3://{text}"
+
+
 def the_table(text: str) -> str:
     """The name of the table of jobs, which is always the same."""
     if text != "transcription_job":

@@ -16,7 +16,10 @@ from dictograph.store.tolerant import known_or_text
 
 @dataclass(frozen=True, slots=True)
 class UploadSlot:
-    """A place for one object. `expires_at` is in seconds since 1970; `audio` is None until the object is stored."""
+    """A place for one object. `expires_at` is in seconds since 1970; `audio` is None until the object is stored.
+
+    `object_name` is the name to which a client uploads without this service in between; "" where it does not.
+    """
 
     id: str
     owner: str
@@ -26,11 +29,12 @@ class UploadSlot:
     announced_size: int
     expires_at: float
     audio: StoredAudio | None = None
+    object_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class NewUploadSlot:
-    """The facts of an upload before it comes. `lifetime` is in seconds."""
+    """The facts of an upload before it comes. `lifetime` is in seconds; `object_name` as in UploadSlot."""
 
     id: str
     owner: str
@@ -39,6 +43,7 @@ class NewUploadSlot:
     content_type: str
     announced_size: int
     lifetime: float
+    object_name: str = ""
 
 
 def create_slot(conn: Connection, new: NewUploadSlot) -> UploadSlot:
@@ -51,11 +56,16 @@ def create_slot(conn: Connection, new: NewUploadSlot) -> UploadSlot:
         "filename": new.filename,
         "content_type": new.content_type,
         "announced_size": new.announced_size,
-        "object_name": f"{new.id}/upload",
+        "object_name": new.object_name or placeholder(new.id),
         "created_at": now,
         "expires_at": now + new.lifetime,
     }
     return _as_slot(conn.execute(insert(upload_slot).values(values).returning(upload_slot)).one())
+
+
+def placeholder(slot_id: str) -> str:
+    """Return the name in the row of an upload that comes through this service, until it has come."""
+    return f"{slot_id}/upload"
 
 
 def find_slot(conn: Connection, slot_id: str) -> tuple[UploadSlot, float] | None:
@@ -81,6 +91,7 @@ def fill_slot(conn: Connection, slot_id: str, audio: StoredAudio) -> UploadSlot 
 def _as_slot(row: Row[*tuple[Any, ...]]) -> UploadSlot:
     audio = None if row.size is None else StoredAudio(row.object_name, row.sha256, row.size)
     contract = known_or_text(Contract, row.contract)
+    direct = row.object_name if audio is None and row.object_name != placeholder(row.id) else ""
     return UploadSlot(
-        row.id, row.owner, contract, row.filename, row.content_type, row.announced_size, row.expires_at, audio
+        row.id, row.owner, contract, row.filename, row.content_type, row.announced_size, row.expires_at, audio, direct
     )

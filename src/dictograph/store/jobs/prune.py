@@ -12,7 +12,7 @@ from datetime import datetime
 from itertools import accumulate
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, case, delete, exists, select, union_all, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, delete, exists, select, union_all, update
 
 from dictograph.job import SourceKind
 from dictograph.store import changes, events
@@ -24,6 +24,10 @@ from dictograph.webhooks.delivery import DeliveryState
 #: The most events and windows, roughly, of one batch of jobs. SQLite removes some ten thousand in a second, and no one
 #: else can write meanwhile.
 _MOST_ROWS = 2000
+
+
+#: Nothing was uploaded to an address of this service. Whether something was uploaded past it, only the bucket knows.
+_COMES_THROUGH_US = and_(upload_slot.c.size.is_(None), upload_slot.c.object_name == upload_slot.c.id + "/upload")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,7 @@ def _is_shortened(conn: Connection, rows: Sequence[Row[Any]]) -> bool:
 def prune_uploads(conn: Connection, expired_for_s: float, limit: int) -> Pruned:
     """Remove upload addresses that expired more than `expired_for_s` seconds ago, unless a job waits for the object."""
     query = (
-        select(upload_slot.c.id, upload_slot.c.object_name, upload_slot.c.size)
+        select(upload_slot.c.id, upload_slot.c.object_name, _COMES_THROUGH_US.label("empty"))
         .where(
             upload_slot.c.expires_at < now_epoch() - expired_for_s, upload_slot.c.object_name.not_in(_needed_objects())
         )
@@ -123,15 +127,13 @@ def prune_uploads(conn: Connection, expired_for_s: float, limit: int) -> Pruned:
     )
     rows = conn.execute(query).all()
     conn.execute(delete(upload_slot).where(upload_slot.c.id.in_([row.id for row in rows])))
-    return Pruned(len(rows) == limit, [row.object_name for row in rows if row.size is not None])
+    return Pruned(len(rows) == limit, [row.object_name for row in rows if not row.empty])
 
 
 def prune_empty_uploads(conn: Connection, expired_for_s: float, limit: int) -> Pruned:
     """Remove upload addresses that expired more than `expired_for_s` seconds ago, and to which nothing was uploaded.
     A client may have requested very many of them."""
-    due = select(upload_slot.c.id).where(
-        upload_slot.c.size.is_(None), upload_slot.c.expires_at < now_epoch() - expired_for_s
-    )
+    due = select(upload_slot.c.id).where(_COMES_THROUGH_US, upload_slot.c.expires_at < now_epoch() - expired_for_s)
     first = due.order_by(upload_slot.c.created_at).limit(limit)
     return Pruned(conn.execute(delete(upload_slot).where(upload_slot.c.id.in_(first))).rowcount == limit)
 

@@ -99,8 +99,8 @@ def test_an_expired_address_takes_nothing(database: Database, tmp_path: Path) ->
     async def late() -> None:
         settings = Settings(data_dir=tmp_path, backend_upload_expiry=0.001)
         uploads = Uploads(database, FolderBlobs(tmp_path), settings)
-        slot, signature = await uploads.offer("backend", Contract.BACKEND, "a.mp3", "audio/mpeg", 3)
-        await uploads.open(slot.id, expiry(slot), signature)
+        offered = await uploads.offer("backend", Contract.BACKEND, "a.mp3", "audio/mpeg", 3)
+        await uploads.open(offered.slot.id, expiry(offered.slot), offered.signature)
 
     with pytest.raises(UploadForbidden, match="expired"):
         asyncio.run(late())

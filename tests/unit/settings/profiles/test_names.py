@@ -34,6 +34,11 @@ BACKEND: dict[str, tuple[str, dict[str, Any]]] = {
     "database.user": ("me@x", {"database_url": "postgresql://me%40x:postgres@postgres:5432/audiotext"}),
     "database.password": ("p#a/s:s", {"database_url": "postgresql://postgres:p%23a%2Fs%3As@postgres:5432/audiotext"}),
     "database.ref_table": ("transcription_job", {"database_url": ""}),
+    "aws.bucket_name": ("old-audio", {"storage_url": "s3://old-audio"}),
+    "aws.access_key": ("AKIAOLD", {"s3_access_key": "AKIAOLD"}),
+    "aws.secret_key": ("a/secret+key", {"s3_secret_key": "a/secret+key"}),
+    "aws.region": ("eu-west-1", {"s3_region": "eu-west-1"}),
+    "aws.endpoint_url": ("http://minio:9000", {"s3_endpoint": "http://minio:9000"}),
     "celery.task_max_retries": ("5", {"backend_max_attempts": 6}),
     "file.max_size_mb": ("1.5", {"backend_max_upload": MIB * 3 // 2}),
     "file.allowed_audio_extensions": ("mp3, wav", {"backend_extensions": ["mp3", "wav"]}),
@@ -74,7 +79,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "backend_max_upload": 10 * MIB, "backend_model": "base", "backend_max_attempts": 4, "backend_beam_size": 5,
         "backend_word_timestamps": True, "backend_vad_filter": True, "backend_vad_min_silence_duration_ms": 500,
         "backend_modes": ["tiny", "base", "small", "medium", "large-v3", "turbo"], "device": "cpu",
-        "compute_type": "int8", "engine_threads": 4, "anonymous": ["backend"],
+        "compute_type": "int8", "engine_threads": 4, "anonymous": ["backend"], "s3_region": "eu-west-3",
     },
     "path": {"concurrency": 10, "engine_timeout": 300.0, "anonymous": ["path"]},
 }  # fmt: skip
@@ -156,12 +161,18 @@ def test_a_value_that_stands_for_a_variable_is_read_from_it(tmp_path: Path) -> N
         load({"profile": "backend"}, {}, tmp_path)
 
 
+def test_credentials_of_a_bucket_may_come_from_elsewhere(tmp_path: Path) -> None:
+    """As from the role of the machine: the file's variables are not set there."""
+    (tmp_path / "config.ini").write_text("[aws]\naccess_key = AWS_KEY_ENV\nsecret_key = AWS_SECRET_ENV\n")
+    loaded = load({"profile": "backend"}, {}, tmp_path).settings
+    assert (loaded.s3_access_key, loaded.s3_secret_key) == ("", "")
+
+
 def test_what_waits_for_its_part_is_listed_with_it(tmp_path: Path) -> None:
-    (tmp_path / "config.ini").write_text("[redis]\nhost = cache\n[celery]\ntask_time_limit = 60\n[aws]\nregion = x\n")
+    (tmp_path / "config.ini").write_text("[redis]\nhost = cache\n[celery]\ntask_time_limit = 60\n")
     loaded = load({"profile": "gateway,backend"}, {"KAFKA_TOPIC_AUDIO": "t", "FLASK_THREADED": "1"}, tmp_path)
     assert loaded.later == [
         "KAFKA_TOPIC_AUDIO in the environment (Kafka)",
-        "config.ini [aws] region (S3)",
         "config.ini [redis] host (Redis)",
         "config.ini [celery] task_time_limit (Celery)",
     ]

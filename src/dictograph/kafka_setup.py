@@ -86,7 +86,7 @@ def ensure_topic(**overrides: Any) -> bool:
 def setup_all(**overrides: Any) -> bool:
     """Make the folders and all topics of the gateway, unless they exist. Return whether they are there."""
     settings = _loaded(overrides)
-    for folder in (settings.data_dir, settings.storage):
+    for folder in filter(None, (settings.data_dir, settings.storage)):
         try:
             Path(folder).mkdir(parents=True, exist_ok=True)
         except OSError as error:

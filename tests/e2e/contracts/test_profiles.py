@@ -116,7 +116,7 @@ def test_the_gateway_at_its_two_ports(tmp_path: Path) -> None:
             "Starting Audio-Gateway on 127.0.0.1:5000",
             "Starting WebSocket server on 127.0.0.1:8765",
             "Starting Transcription Service...",
-            "profile gateway; queue and storage are the built-in ones",
+            "profile gateway; the queue is the built-in one",
         ):
             assert line in log
         assert "without a key" not in log  # nobody else can reach it

@@ -43,4 +43,4 @@ def model_failed(profiles: Sequence[str]) -> str:
 
 def in_words(profiles: Sequence[str]) -> str:
     """The profiles, and what stands in the place of their brokers."""
-    return f"{', '.join(profiles)}; queue and storage are the built-in ones, there is no Kafka, Redis, Celery or S3 yet"
+    return f"{', '.join(profiles)}; the queue is the built-in one, there is no Kafka, Redis or Celery yet"

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dictograph.audio.decoder_client import DecodeLimits, forks_of_decoders
 from dictograph.audio.vad_client import VadClient, voice_detector
@@ -23,9 +24,7 @@ from dictograph.database_setup import prepare_database
 from dictograph.engine.probe import prove
 from dictograph.engine.sizing import models_memory
 from dictograph.errors import SettingsError
-from dictograph.kafka.producer import Producer
-from dictograph.kafka_parts import kafka_agents, wake_queue
-from dictograph.kafka_setup import producer_of, uses_kafka
+from dictograph.kafka_setup import uses_kafka
 from dictograph.models.catalog import Catalog
 from dictograph.net.addresses import AllowList
 from dictograph.net.fetch import FetchLimits
@@ -47,7 +46,7 @@ from dictograph.store.database import Database
 from dictograph.store.jobs.lease import RetryPolicy
 from dictograph.store.tail import Tail
 from dictograph.webhooks.sender import WebhookSender
-from dictograph.worker.agent import TRANSIENT_ERRORS, AgentGroup
+from dictograph.worker.agent import TRANSIENT_ERRORS, Agent, AgentGroup
 from dictograph.worker.attempt_observer import AttemptObserver, NobodyObserves
 from dictograph.worker.batching.engine_dispatcher import EngineLimits
 from dictograph.worker.engines import Engines
@@ -60,13 +59,16 @@ from dictograph.worker.runner import WorkerContext
 from dictograph.worker.webhooks import WebhookRelay
 from dictograph.worker.worker import Worker
 
+if TYPE_CHECKING:
+    from dictograph.kafka_parts import KafkaParts
+
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Resources:
     """The parts that every process has. `guards` are those of the storage and of the path contract's uploads. Setting
-    `stopping` ends all streams and waits. `producer` sends to Kafka, where the queue is there."""
+    `stopping` ends all streams and waits. `kafka` is there where the queue is on Kafka."""
 
     settings: Settings
     database: Database
@@ -78,7 +80,7 @@ class Resources:
     tail: Tail
     catalog: Catalog
     stopping: asyncio.Event
-    producer: Producer | None = None
+    kafka: KafkaParts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ async def open_application(
                 _reaper(resources),
                 _path_upload_pruner(resources),
                 GuardPost(resources.guards, settings.orphan_age),
-                *kafka_agents(settings, resources.database, resources.producer),
+                *(resources.kafka.agents() if resources.kafka else []),
             ]
         )
         services = Services.build(
@@ -139,6 +141,7 @@ async def open_application(
             process_id=resources.process_lock.id,
             readiness=_readiness_of(own_worker) if own_worker else _with_warnings(remote_workers.ask, resources.guards),
             stopping=resources.stopping,
+            broker_word=resources.kafka.word if resources.kafka else lambda: "disconnected",
         )
         if before is not None:
             await before(services)
@@ -204,10 +207,10 @@ async def open_resources(settings: Settings, *, last_resort: bool = True) -> Asy
         stack.callback(process_lock.close)
         database = Database.open(settings.database, settings.database_pool)
         stack.push_async_callback(database.close)
-        producer = producer_of(settings) if uses_kafka(settings) else None
-        if producer is not None:
-            stack.push_async_callback(producer.close)
-        queue = open_queue(settings.queue_url, database, lambda: wake_queue(settings, database, producer))
+        kafka = _kafka_parts(settings, database, crash)
+        if kafka is not None:
+            stack.push_async_callback(kafka.close)
+        queue = open_queue(settings.queue_url, database, kafka.queue if kafka else None)
         stack.push_async_callback(queue.close)
         tail = Tail(database)
         await tail.start()
@@ -217,7 +220,7 @@ async def open_resources(settings: Settings, *, last_resort: bool = True) -> Asy
         await _prepare_storage(blobs)
         await _stamp_new(guards)
         yield Resources(
-            settings, database, blobs, guards, queue, process_lock, crash, tail, catalog, asyncio.Event(), producer
+            settings, database, blobs, guards, queue, process_lock, crash, tail, catalog, asyncio.Event(), kafka
         )
 
 
@@ -293,9 +296,22 @@ def make_worker(resources: Resources, observer: AttemptObserver, *, in_place: bo
             _path_upload_pruner(resources),
             GuardPost(resources.guards, settings.orphan_age),
             _webhooks(resources),
-            *kafka_agents(settings, resources.database, resources.producer),
+            *_kafka_agents(resources),
         ],
     )
+
+
+def _kafka_parts(settings: Settings, database: Database, crash: CrashPoints) -> KafkaParts | None:
+    if not uses_kafka(settings):
+        return None
+    from dictograph.kafka_parts import KafkaParts  # other queues need nothing of it
+
+    return KafkaParts(settings, database, crash)
+
+
+def _kafka_agents(resources: Resources) -> list[Agent]:
+    kafka = resources.kafka
+    return [] if kafka is None else [*kafka.agents(), *kafka.worker_agents(resources.blobs)]
 
 
 def _webhooks(resources: Resources) -> WebhookRelay:

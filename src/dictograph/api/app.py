@@ -54,7 +54,7 @@ def create_app(services: Services, settings: Settings, first: Contract = Contrac
 def create_socket_app(services: Services, settings: Settings) -> FastAPI:
     """Return the application of the gateway's WebSocket alone, for a process that runs jobs and has no API."""
     parts = _parts(services, settings)
-    return _app(services, settings, [gateway.health(), gateway.sockets(parts)])
+    return _app(services, settings, [gateway.health(parts), gateway.sockets(parts)])
 
 
 def _app(services: Services, settings: Settings, surfaces: Sequence[Surface]) -> FastAPI:
@@ -93,7 +93,7 @@ def surfaces_of(services: Services, settings: Settings, first: Contract = Contra
     surfaces = [_native(parts), *(make(parts) for make in _OTHERS)]
     ordered = sorted(surfaces, key=lambda surface: surface.contract is not first)
     is_gateway = first is Contract.NATIVE and Contract.GATEWAY.value in settings.profile
-    return [gateway.health(), *ordered] if is_gateway else ordered
+    return [gateway.health(parts), *ordered] if is_gateway else ordered
 
 
 def _parts(services: Services, settings: Settings) -> Parts:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from dictograph.runtime.url_scheme import scheme_of, unknown
@@ -13,19 +12,17 @@ if TYPE_CHECKING:
     from dictograph.store.database import Database
 
 
-#: Makes a queue of its own kind; the settings of its client are the caller's.
-OpenKafka = Callable[[], "Queue"]
-
 _SERVER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}")
 _WAYS = ("`database:`", "`kafka://HOST:PORT[,HOST:PORT…]`")
 _KAFKA = "kafka"
 
 
-def open_queue(url: str, database: Database, kafka: OpenKafka) -> Queue:
-    """Return the queue at a URL. Raises ValueError when there is no such kind, or the URL does not fit it."""
+def open_queue(url: str, database: Database, kafka: Queue | None) -> Queue:
+    """Return the queue at a URL; `kafka` is the queue for its brokers, which needs settings of its own. Raises
+    ValueError when there is no such kind, or the URL does not fit it."""
     check_queue_url(url)
-    if kafka_servers(url):
-        return kafka()
+    if kafka is not None:
+        return kafka
     from dictograph.queue.database import DatabaseQueue  # settings are checked by commands that need no queue
 
     return DatabaseQueue(database)

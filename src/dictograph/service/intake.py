@@ -19,6 +19,7 @@ from dictograph.net.addresses import AllowList
 from dictograph.runtime.crash import CrashPoints, Point
 from dictograph.runtime.daemon_thread import in_daemon_thread
 from dictograph.service.auth.quota import check_quota
+from dictograph.service.compat.gateway_messages import announce, on_topic
 from dictograph.service.idempotency import IdempotencyReservation
 from dictograph.service.naming import display_name, name_of_url
 from dictograph.service.request import JobRequest, Mark, check_key, check_url, dedup_key, fingerprint
@@ -82,6 +83,7 @@ class Intake:
         self._settings = settings
         self._crash = crash
         self._process_id = process_id
+        self._announces = on_topic(settings)
         self._receivers = AllowList.parse(settings.webhook_allow, ALLOWED_BY)
 
     @property
@@ -207,6 +209,8 @@ class Intake:
             if joined is None:
                 check_quota(conn, new.owner, self._settings.max_pending)
             job = joined or create_job(conn, new)
+            if joined is None and self._announces:
+                announce(conn, self._settings, new)
             reservation.settle(conn, job.id, mark.now)
             return Accepted(job, created=joined is None)
 

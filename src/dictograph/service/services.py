@@ -46,6 +46,7 @@ class Services:
     mailer: Mailer
     paths: Paths
     webhooks: Webhooks
+    broker_word: Callable[[], str]
 
     @classmethod
     def build(
@@ -60,9 +61,11 @@ class Services:
         process_id: str,
         readiness: Callable[[], Readiness],
         stopping: asyncio.Event,
+        broker_word: Callable[[], str] = lambda: "disconnected",
     ) -> Services:
         """Build all services. `models` is the engines' catalogue, `process_id` the id of this process's lock. Setting
-        `stopping` ends all streams and waits at once."""
+        `stopping` ends all streams and waits at once. `broker_word` is the state of the gateway's topic, in one of its
+        three words."""
         queue_estimates = QueueEstimates(database)
         intake = Intake(database, blobs, models, settings, crash, process_id)
         return cls(
@@ -80,4 +83,5 @@ class Services:
             mailer=Mailer(settings.smtp_url, settings.smtp_from),
             paths=Paths(database, intake, settings),
             webhooks=Webhooks(database),
+            broker_word=broker_word,
         )

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, and_, case, or_, update
 
 from dictograph.job import JobStatus
 from dictograph.store.clock import read_clock
-from dictograph.store.outbox import IS_DISPATCH, IS_OWED, IS_WEBHOOK
+from dictograph.store.outbox import IS_ANNOUNCEMENT, IS_DISPATCH, IS_OWED, IS_WEBHOOK
 from dictograph.store.tables import job, outbox, status_is
 from dictograph.webhooks.schedule import LONGEST_WAIT_S
 
@@ -27,7 +27,7 @@ def clamp_delays(conn: Connection, longest_retry_s: float, longest_resend_s: flo
     jobs = conn.execute(update(job).where(status_is(JobStatus.PENDING), too_long).values(available_at=now))
     longest = case((IS_WEBHOOK, LONGEST_WAIT_S), else_=max(longest_retry_s, longest_resend_s))
     known = or_(
-        IS_DISPATCH, IS_WEBHOOK, IS_OWED
+        IS_DISPATCH, IS_WEBHOOK, IS_OWED, IS_ANNOUNCEMENT
     )  # only a later version knows how long another kind of message may wait
     conn.execute(update(outbox).where(known, outbox.c.available_at > now + longest).values(available_at=now))
     return jobs.rowcount

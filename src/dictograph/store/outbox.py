@@ -33,6 +33,9 @@ DISPATCH = "dispatch"
 #: The destination of answers that a broker's topics get. Each message names its topic.
 BROKER = "broker"
 
+#: The destination of messages that tell others of a job, through a broker's topic. Nobody waits for them.
+ANNOUNCE = "announce"
+
 #: The destination of changes for a pub/sub channel, at most once each.
 CHANNEL = "channel"
 
@@ -50,6 +53,9 @@ IS_DISPATCH: ColumnElement[bool] = outbox.c.destination == DISPATCH
 
 #: The condition for an answer through a broker: the job, or what became no job, owes it to a sender.
 IS_OWED: ColumnElement[bool] = outbox.c.destination == BROKER
+
+#: The condition for a message that tells of a job.
+IS_ANNOUNCEMENT: ColumnElement[bool] = outbox.c.destination == ANNOUNCE
 
 #: The condition for a change for the channel.
 IS_CHANNEL: ColumnElement[bool] = outbox.c.destination == CHANNEL

@@ -116,7 +116,8 @@ def test_the_gateway_at_its_two_ports(tmp_path: Path) -> None:
             "Starting Audio-Gateway on 127.0.0.1:5000",
             "Starting WebSocket server on 127.0.0.1:8765",
             "Starting Transcription Service...",
-            "profile gateway; the queue is the built-in one",
+            "profile gateway; the queue is on Kafka at localhost:9092",
+            "Failed to connect to Kafka at localhost:9092: no broker answers",
         ):
             assert line in log
         assert "without a key" not in log  # nobody else can reach it

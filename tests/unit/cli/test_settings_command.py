@@ -53,13 +53,13 @@ def test_explain_tells_the_names_of_older_systems_and_what_is_not_in_force(
 ) -> None:
     monkeypatch.setenv("MODEL_ID", "openai/whisper-tiny")
     monkeypatch.setenv("API_KEY", "hunter2")
-    monkeypatch.setenv("KAFKA_TOPIC_AUDIO", "audio")
+    monkeypatch.setenv("REDIS_HOST", "here")
     (folder / ".env").write_text("OTHER=1\n")
-    told = CliRunner().invoke(command, ["--explain", "--profile", "gateway"])
+    told = CliRunner().invoke(command, ["--explain", "--profile", "gateway,backend"])
     assert "# from: MODEL_ID in the environment\nDICTOGRAPH_GATEWAY_MODEL=tiny\n" in told.stdout
-    assert "# from: profile gateway\nDICTOGRAPH_LISTEN=gateway@127.0.0.1:5000," in told.stdout
+    assert "# from: profile gateway, backend\nDICTOGRAPH_LISTEN=gateway@127.0.0.1:5000," in told.stdout
     assert "# from: API_KEY in the environment\nDICTOGRAPH_GATEWAY_API_KEY=***\n" in told.stdout
-    assert told.stdout.endswith("in brackets:\n#   KAFKA_TOPIC_AUDIO in the environment (Kafka)\n")
+    assert told.stdout.endswith("in brackets:\n#   REDIS_HOST in the environment (Redis)\n")
     assert told.stderr == "dictograph: OTHER in .env is no setting of Dictograph, and is ignored.\n"
 
 

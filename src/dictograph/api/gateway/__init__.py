@@ -12,12 +12,12 @@ from dictograph.settings.model import Settings
 
 def surface(parts: Parts) -> Surface:
     """Return the routes over HTTP."""
-    return Surface(Contract.GATEWAY, [http_routes(parts), health_routes()], refusal=refusal)
+    return Surface(Contract.GATEWAY, [http_routes(parts), health_routes(parts.services)], refusal=refusal)
 
 
-def health() -> Surface:
+def health(parts: Parts) -> Surface:
     """Return the health check alone. Where the gateway's profile is selected, it comes before the native one."""
-    return Surface(Contract.GATEWAY, [health_routes()], refusal=refusal)
+    return Surface(Contract.GATEWAY, [health_routes(parts.services)], refusal=refusal)
 
 
 def sockets(parts: Parts) -> Surface:

@@ -20,15 +20,16 @@ from dictograph.contract import Contract
 from dictograph.errors import NotFound
 from dictograph.job import JobStatus
 from dictograph.service.auth.access import Scope
+from dictograph.service.services import Services
 
 
-def health_routes() -> APIRouter:
+def health_routes(services: Services) -> APIRouter:
     """Return `/health` as this contract's clients know it."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/health")
     async def health() -> Response:
-        return Json(messages.HEALTHY)
+        return Json(messages.healthy(services.broker_word()))
 
     return router
 

@@ -11,9 +11,6 @@ from dictograph.service.compat.contract_stats import ContractStats
 from dictograph.service.compat.transcript_report import TranscriptReport
 from dictograph.store.compat.traffic import Running, Traffic
 
-#: No broker stands between this service and its jobs.
-HEALTHY = {"status": "Audio-Gateway is healthy", "kafka": "disconnected"}
-
 CANCELLED = "The transcription was cancelled"
 DELETED = "The request was deleted"
 _UNREADABLE = "Audio file is corrupted or unreadable"
@@ -27,6 +24,11 @@ _SAID = {
     JobStatus.CANCELLED: CANCELLED,
 }
 _NOTHING_KNOWN = "Nothing is known of this request"
+
+
+def healthy(broker: str) -> dict[str, Any]:
+    """Return the answer of the health check, with the state of the topic in one word."""
+    return {"status": "Audio-Gateway is healthy", "kafka": broker}
 
 
 def queued(job: Job) -> dict[str, Any]:

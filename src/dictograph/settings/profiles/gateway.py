@@ -6,9 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from dictograph.contract import Address, Contract
 from dictograph.settings.profiles.table import Alias, Listener, Profile
-from dictograph.settings.profiles.values import folder, host, lower, model, one_of, port, whole
-
-_KAFKA = "Kafka"
+from dictograph.settings.profiles.values import brokers, folder, host, lower, milliseconds, model, one_of, port, whole
 
 PROFILE = Profile(
     contract=Contract.GATEWAY,
@@ -17,18 +15,28 @@ PROFILE = Profile(
         Listener("127.0.0.1", 8765, "WEBSOCKET_HOST", "WEBSOCKET_PORT"),
     ),
     anonymous=("gateway-read",),
-    defaults={"gateway_max_upload": 104857600, "gateway_model": "small", "device": "cpu"},
+    defaults={
+        "queue_url": "kafka://localhost:9092",
+        "gateway_topic": "audio-transcription",
+        "gateway_group": "transcription-workers",
+        "kafka_batch_size": 16384,
+        "kafka_linger": 0.005,
+        "kafka_compression": "snappy",
+        "gateway_max_upload": 104857600,
+        "gateway_model": "small",
+        "device": "cpu",
+    },
     aliases=(
-        Alias("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092", part=_KAFKA),
-        Alias("KAFKA_TOPIC_AUDIO", "audio-transcription", part=_KAFKA),
-        Alias("KAFKA_CONSUMER_GROUP", "transcription-workers", part=_KAFKA),
-        Alias("KAFKA_BATCH_SIZE", "16384", convert=whole, part=_KAFKA),
-        Alias("KAFKA_LINGER_MS", "5", convert=whole, part=_KAFKA),
+        Alias("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092", "queue_url", brokers),
+        Alias("KAFKA_TOPIC_AUDIO", "audio-transcription", "gateway_topic"),
+        Alias("KAFKA_CONSUMER_GROUP", "transcription-workers", "gateway_group"),
+        Alias("KAFKA_BATCH_SIZE", "16384", "kafka_batch_size", whole),
+        Alias("KAFKA_LINGER_MS", "5", "kafka_linger", milliseconds),
         Alias(
             "KAFKA_COMPRESSION_TYPE",
             "snappy",
-            convert=one_of("none", "gzip", "snappy", "lz4", "zstd"),
-            part=_KAFKA,
+            "kafka_compression",
+            one_of("none", "gzip", "snappy", "lz4", "zstd"),
         ),
         Alias("API_KEY", "", "gateway_api_key"),
         Alias(

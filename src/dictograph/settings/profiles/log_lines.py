@@ -41,6 +41,7 @@ def model_failed(profiles: Sequence[str]) -> str:
     return gateway.MODEL_FAILED if Contract.GATEWAY in profiles else "model %s cannot be used: %s"
 
 
-def in_words(profiles: Sequence[str]) -> str:
-    """The profiles, and what stands in the place of their brokers."""
-    return f"{', '.join(profiles)}; the queue is the built-in one, there is no Kafka, Redis or Celery yet"
+def in_words(profiles: Sequence[str], servers: str) -> str:
+    """The profiles, and the brokers at `servers`, or what stands in their place."""
+    queue = f"the queue is on Kafka at {servers}" if servers else "the queue is the database"
+    return f"{', '.join(profiles)}; {queue}"

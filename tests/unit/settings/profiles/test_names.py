@@ -24,6 +24,12 @@ GATEWAY: dict[str, tuple[str, dict[str, Any]]] = {
     "WEBSOCKET_PORT": ("8766", {"listen": ["gateway@127.0.0.1:5000", "gateway@127.0.0.1:8766"]}),
     "MODEL_ID": ("openai/whisper-large-v3", {"gateway_model": "large-v3"}),
     "GPU_DEVICE": ("CUDA", {"device": "cuda"}),
+    "KAFKA_BOOTSTRAP_SERVERS": ("a:9092, b:9093", {"queue_url": "kafka://a:9092,b:9093"}),
+    "KAFKA_TOPIC_AUDIO": ("talks", {"gateway_topic": "talks"}),
+    "KAFKA_CONSUMER_GROUP": ("us", {"gateway_group": "us"}),
+    "KAFKA_BATCH_SIZE": ("1000", {"kafka_batch_size": 1000}),
+    "KAFKA_LINGER_MS": ("20", {"kafka_linger": 0.02}),
+    "KAFKA_COMPRESSION_TYPE": ("LZ4", {"kafka_compression": "lz4"}),
 }
 
 #: Keys of contract B's file.
@@ -74,6 +80,9 @@ IN_FORCE = {"gateway": GATEWAY, "backend": BACKEND, "path": PATH}
 DEFAULTS: dict[str, dict[str, Any]] = {
     "gateway": {
         "gateway_max_upload": 104857600, "gateway_model": "small", "device": "cpu", "anonymous": ["gateway-read"],
+        "queue_url": "kafka://localhost:9092", "gateway_topic": "audio-transcription",
+        "gateway_group": "transcription-workers", "kafka_batch_size": 16384, "kafka_linger": 0.005,
+        "kafka_compression": "snappy",
     },
     "backend": {
         "backend_max_upload": 10 * MIB, "backend_model": "base", "backend_max_attempts": 4, "backend_beam_size": 5,
@@ -170,9 +179,8 @@ def test_credentials_of_a_bucket_may_come_from_elsewhere(tmp_path: Path) -> None
 
 def test_what_waits_for_its_part_is_listed_with_it(tmp_path: Path) -> None:
     (tmp_path / "config.ini").write_text("[redis]\nhost = cache\n[celery]\ntask_time_limit = 60\n")
-    loaded = load({"profile": "gateway,backend"}, {"KAFKA_TOPIC_AUDIO": "t", "FLASK_THREADED": "1"}, tmp_path)
+    loaded = load({"profile": "gateway,backend"}, {"FLASK_THREADED": "1"}, tmp_path)
     assert loaded.later == [
-        "KAFKA_TOPIC_AUDIO in the environment (Kafka)",
         "config.ini [redis] host (Redis)",
         "config.ini [celery] task_time_limit (Celery)",
     ]
@@ -187,6 +195,8 @@ def test_what_waits_for_its_part_is_listed_with_it(tmp_path: Path) -> None:
         ("gateway", {"GATEWAY_PORT": "70000"}, "", "in the environment cannot be '70000': give the number"),
         ("gateway", {"GATEWAY_HOST": "http://x"}, "", "in the environment cannot be 'http://x': give the name"),
         ("gateway", {"GPU_DEVICE": "tpu"}, "", "GPU_DEVICE in the environment cannot be 'tpu'"),
+        ("gateway", {"KAFKA_BOOTSTRAP_SERVERS": "u:p@h"}, "", "give the brokers as `kafka://HOST:PORT"),
+        ("gateway", {"KAFKA_TOPIC_AUDIO": "a b"}, "", "KAFKA_TOPIC_AUDIO in the environment cannot be 'a b'"),
         ("gateway", {"KAFKA_BATCH_SIZE": "many"}, "", "KAFKA_BATCH_SIZE in the environment cannot be 'many'"),
         ("gateway", {"KAFKA_COMPRESSION_TYPE": "rar"}, "", "give one of none, gzip, snappy, lz4, zstd"),
         ("gateway", {"PORT": "http"}, "", "PORT in the environment cannot be 'http'"),

@@ -18,7 +18,7 @@ from dictograph.settings.profiles.table import Alias, Profile
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "migration.md"
 
-_PLACE = re.compile(r"<!-- (defaults|variables|keys) (\w+) -->\n.*?<!-- end -->", re.DOTALL)
+_PLACE = re.compile(r"<!-- (defaults|variables|keys) ([\w-]+) -->\n.*?<!-- end -->", re.DOTALL)
 
 
 def filled(text: str) -> str:
@@ -34,7 +34,8 @@ def _filled(what: str, profile: Profile) -> str:
 def _defaults(profile: Profile) -> Iterator[str]:
     settings = load({"profile": profile.name}, {}, Path("/nowhere")).settings
     yield from ("| setting | by this profile |", "| --- | --- |")
-    for name in ("listen", "anonymous", *profile.defaults):
+    addresses = ("listen", "anonymous") if profile.listeners else ("worker_listen",)
+    for name in (*addresses, *profile.defaults):
         yield f"| `{variable(name)}` | `{as_text(name, getattr(settings, name))}` |"
 
 

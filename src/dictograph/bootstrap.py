@@ -17,9 +17,11 @@ from dictograph.audio.vad_client import VadClient, voice_detector
 from dictograph.blobs.kinds import open_blobs
 from dictograph.blobs.options import StorageOptions
 from dictograph.blobs.protocol import Blobs
+from dictograph.broker import MessageProducer
 from dictograph.child.memory_budget import MemoryBudget
 from dictograph.child.sandbox.policy import Mode
 from dictograph.child.sandbox.self_test import warn
+from dictograph.contract import Contract
 from dictograph.database_setup import prepare_database
 from dictograph.engine.probe import prove
 from dictograph.engine.sizing import models_memory
@@ -45,6 +47,8 @@ from dictograph.settings.profiles.selection import names_of
 from dictograph.store.database import Database
 from dictograph.store.jobs.lease import RetryPolicy
 from dictograph.store.tail import Tail
+from dictograph.stt.codes import contract_code
+from dictograph.stt_parts import answer_agents, stt_agents
 from dictograph.webhooks.sender import WebhookSender
 from dictograph.worker.agent import TRANSIENT_ERRORS, Agent, AgentGroup
 from dictograph.worker.attempt_observer import AttemptObserver, NobodyObserves
@@ -53,8 +57,10 @@ from dictograph.worker.engines import Engines
 from dictograph.worker.fetching import SourceRules
 from dictograph.worker.guard_post import GuardPost
 from dictograph.worker.leases.reaper import Reaper
+from dictograph.worker.outlets import WakeUps
 from dictograph.worker.path_upload_pruner import PathUploadPruner
 from dictograph.worker.pruner import Retention
+from dictograph.worker.relay import Relay
 from dictograph.worker.runner import WorkerContext
 from dictograph.worker.webhooks import WebhookRelay
 from dictograph.worker.worker import Worker
@@ -129,6 +135,8 @@ async def open_application(
                 _path_upload_pruner(resources),
                 GuardPost(resources.guards, settings.orphan_age),
                 *(resources.kafka.agents() if resources.kafka else []),
+                *answer_agents(settings, resources.database, _producer(resources), resources.crash),
+                *_wake_ups(resources),
             ]
         )
         services = Services.build(
@@ -249,7 +257,7 @@ def _observed(settings: Settings) -> tuple[AttemptObserver, Callable[[], bytes]]
         return NobodyObserves(), bytes
     from dictograph.telemetry.stt_worker_metrics import SttWorkerMetrics  # loads what nobody else needs
 
-    metrics = SttWorkerMetrics(lambda job: job.contract == "stt-worker", lambda code: code)
+    metrics = SttWorkerMetrics(lambda job: job.contract == Contract.STT_WORKER, contract_code)
     return metrics, metrics.exposition
 
 
@@ -280,7 +288,15 @@ def make_worker(resources: Resources, observer: AttemptObserver, *, in_place: bo
         policy=_retry_policy(settings),
         observer=observer,
     )
-    return Worker(
+
+    def can_run() -> bool:
+        return worker.can_run()  # the worker is made below
+
+    def is_stored(url: str) -> bool:
+        return resources.blobs.find(url) is not None
+
+    stt, trouble = stt_agents(settings, resources.database, _producer(resources), resources.crash, can_run, is_stored)
+    worker = Worker(
         context,
         resources.queue,
         resources.process_lock,
@@ -297,8 +313,19 @@ def make_worker(resources: Resources, observer: AttemptObserver, *, in_place: bo
             GuardPost(resources.guards, settings.orphan_age),
             _webhooks(resources),
             *_kafka_agents(resources),
+            *stt,
         ],
+        trouble=trouble,
     )
+    return worker
+
+
+def _wake_ups(resources: Resources) -> list[Relay]:
+    """Return the relay that wakes workers of other processes; a queue in the database wakes them without one."""
+    if resources.kafka is None:
+        return []
+    outlet = WakeUps(resources.queue)
+    return [Relay(resources.database, outlet, resources.crash, resources.settings.poll_interval)]
 
 
 def _kafka_parts(settings: Settings, database: Database, crash: CrashPoints) -> KafkaParts | None:
@@ -307,6 +334,10 @@ def _kafka_parts(settings: Settings, database: Database, crash: CrashPoints) -> 
     from dictograph.kafka_parts import KafkaParts  # other queues need nothing of it
 
     return KafkaParts(settings, database, crash)
+
+
+def _producer(resources: Resources) -> MessageProducer | None:
+    return None if resources.kafka is None else resources.kafka.producer
 
 
 def _kafka_agents(resources: Resources) -> list[Agent]:

@@ -61,6 +61,8 @@ def contract_topics(settings: Settings, *, everything: bool = False) -> list[Top
         names.append(settings.gateway_topic)
         if everything:
             names += [f"{settings.gateway_topic}-results", f"{settings.gateway_topic}-errors"]
+    if Contract.STT_WORKER in settings.profile:
+        names += [settings.stt_jobs_topic, settings.stt_results_topic, settings.stt_dead_letter_topic]
     return [topic_of(settings, name) for name in names]
 
 

@@ -13,7 +13,7 @@ from dictograph.settings.kafka import NAME, KafkaSettings
 from dictograph.settings.stt import SttSettings
 from dictograph.settings.values import Bytes, Folder, Listed, Rates, Seconds, comma_list, names
 
-Profile = Literal["gateway", "backend", "path"]
+Profile = Literal["gateway", "backend", "path", "stt-worker"]
 Anonymous = Literal["gateway-read", "backend", "path"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dictograph.errors import kinds
 from dictograph.job import ErrorRecord
 
 CANCELLED = "CANCELLED"
@@ -39,6 +40,13 @@ _STAGES = {
 def code_of(error: ErrorRecord) -> str:
     """Return the contract's code for the error of a job."""
     return _CODES.get(error.code) or _OF_STAGE.get(error.stage or "", INTERNAL_ERROR)
+
+
+def contract_code(code: str) -> str:
+    """Return the contract's code for one of our codes."""
+    stages = {kind.code: kind.stage for kind in kinds()}
+    stage = stages.get(code)
+    return code_of(ErrorRecord(code, "", stage.value if stage else None))
 
 
 def stage_of(code: str) -> str:

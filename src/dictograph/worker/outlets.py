@@ -6,13 +6,17 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
-from dictograph.broker import Sent
+from dictograph.broker import MessageProducer, Sent
+from dictograph.broker.envelope import from_payload
 from dictograph.errors import PublishError
 from dictograph.queue import Queue
-from dictograph.store.outbox import DISPATCH, Message
+from dictograph.store.outbox import BROKER, DISPATCH, Message
 
 #: The longest wait before a message that could not be sent is sent again, in seconds.
 RESEND_CAP_S = 60.0
+
+#: The same for answers: senders wait for them, and a broker that is back is to be found soon.
+_ANSWER_CAP_S = 5.0
 
 #: How long a wake-up may take. A wake-up that is late is worth nothing: workers poll.
 _WAKE_S = 10.0
@@ -32,6 +36,20 @@ class Outlet(Protocol):
     async def send(self, messages: Sequence[Message]) -> Sequence[Sent]:
         """Send messages, and return the word on each, in their order. Takes less than `hold` seconds."""
         ...
+
+
+class Answers:
+    """Puts the answers of jobs, and dead letters, on their topics."""
+
+    destination = BROKER
+    resend_cap = _ANSWER_CAP_S
+
+    def __init__(self, producer: MessageProducer) -> None:
+        self._producer = producer
+        self.hold = 1.5 * producer.deliver_timeout + _WAKE_S
+
+    async def send(self, messages: Sequence[Message]) -> Sequence[Sent]:
+        return await self._producer.send([from_payload(message.payload) for message in messages])
 
 
 class WakeUps:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +45,13 @@ class Worker:
         scratch_root: Path,
         guards: Sequence[StorageGuard],
         beside: Sequence[Agent] = (),
+        trouble: Callable[[], str | None] = lambda: None,
     ) -> None:
         """`guards` are the guards of the places of stored files, the storage's first. `beside` are further agents,
-        which have nothing to do with running jobs."""
+        which have nothing to do with running jobs. `trouble` says why no jobs can come in from a broker."""
         self._context = context
         self._slots = slots
+        self._trouble = trouble
         self.readiness = Readiness(context.catalog, context.engines)
         self._guards = guards
         self._storage = StorageHealth(
@@ -81,12 +83,17 @@ class Worker:
         ]
         self._group = AgentGroup(self._agents)
 
+    def can_run(self) -> bool:
+        """Return whether a job could be run now: the engine is proved, and the storage is there."""
+        return self.readiness.ready and not self._storage.reason
+
     def state(self) -> dict[str, Any]:
         """Describe the worker, for its row in the database."""
+        trouble = self._trouble()
         return {
             "running": self._claimer.running,
-            "ready": self.readiness.ready and not self._storage.reason,
-            "reason": self.readiness.reason or self._storage.reason,
+            "ready": self.can_run() and not trouble,
+            "reason": self.readiness.reason or self._storage.reason or trouble or "",
             "engine": self.readiness.engine,
             "model": self.readiness.model,
             "models": self._context.catalog.describe(),

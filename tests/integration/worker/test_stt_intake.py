@@ -91,7 +91,7 @@ async def world(
     (folder / "d.db").write_bytes(template)
     database = Database.open(f"sqlite:///{folder / 'd.db'}")
     consumer = FakeConsumer()
-    intake = SttIntake(database, SttJobs(Settings(), 1_000_000), rule, CrashPoints(), 0.02, can_run)
+    intake = SttIntake(database, SttJobs(Settings(), lambda: 1_000_000), rule, CrashPoints(), 0.02, can_run)
     intake.serve(consumer)
     agent = asyncio.create_task(intake.run())
     try:

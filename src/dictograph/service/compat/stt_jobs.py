@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from uuid import uuid4
 
@@ -49,9 +49,14 @@ class Taken:
 class SttJobs:
     """Takes messages; the settings say what is frozen into each job, and where its answers go."""
 
-    def __init__(self, settings: Settings, most_bytes: int) -> None:
-        """`most_bytes` is the length of a message that the broker takes."""
+    def __init__(
+        self, settings: Settings, most_bytes: Callable[[], int], is_stored: Callable[[str], bool] = lambda _: False
+    ) -> None:
+        """`most_bytes` is the length of a message that the broker takes, as it is known now. `is_stored` tells
+        whether a URL is that of an object of the storage, which no fetcher reads."""
         self._settings = settings
+        self._most_bytes = most_bytes
+        self._is_stored = is_stored
         self._limits = limits_of(settings, Contract.STT_WORKER)
         model = settings.stt_model or settings.model
         url = f"{settings.public_url.rstrip('/')}/v1/transcriptions/{{id}}/transcript?format=txt"
@@ -59,7 +64,7 @@ class SttJobs:
             settings.stt_results_topic,
             settings.stt_dead_letter_topic,
             model,
-            most_bytes,
+            0,
             url if settings.public_url else "",
         )
 
@@ -68,7 +73,7 @@ class SttJobs:
         return [self._take(conn, message) for message in messages]
 
     def _take(self, conn: Connection, message: Incoming) -> Taken:
-        decision = decide(message, MOST_BYTES, partial(_job_of, conn), partial(_letter_of, conn), _fault_of)
+        decision = decide(message, MOST_BYTES, partial(_job_of, conn), partial(_letter_of, conn), self._fault_of)
         match decision:
             case Repeat(None):
                 return Taken(message)
@@ -103,6 +108,15 @@ class SttJobs:
         code = language_of(job.language_hint)
         return options_of(self._settings, Contract.STT_WORKER, {"language": code} if code else {})
 
+    def _fault_of(self, job: JobMessage) -> str:
+        if self._is_stored(job.audio_url):
+            return ""
+        try:
+            check_url(job.audio_url, "audioUrl")
+        except InvalidRequest as error:
+            return error.message
+        return ""
+
     def _intake(
         self,
         message: Incoming,
@@ -125,7 +139,7 @@ class SttJobs:
             sender_id=sender_id,
             attempt=attempt_of(message.header("attempt")),
             trace=_trace(message),
-            reply=as_reply(self._reply),
+            reply=as_reply(replace(self._reply, most_bytes=self._most_bytes())),
             error_code=error_code,
         )
 
@@ -133,14 +147,6 @@ class SttJobs:
 def language_of(hint: str | None) -> str | None:
     """Return the language's code of a BCP-47 tag; None, so that it is found from the speech, for one that says none."""
     return language_code(hint) if hint else None
-
-
-def _fault_of(job: JobMessage) -> str:
-    try:
-        check_url(job.audio_url, "audioUrl")
-    except InvalidRequest as error:
-        return error.message
-    return ""
 
 
 def _job_of(conn: Connection, sender_id: str) -> Known | None:

@@ -14,7 +14,7 @@ from dictograph.settings.profiles.table import Profile
 from dictograph.settings.profiles.values import database_url
 
 #: A model by its contract; they yield where the settings' own names say what to transcribe with.
-_MODELS = ("gateway_model", "backend_model", "path_model")
+_MODELS = ("gateway_model", "backend_model", "path_model", "stt_model")
 
 _COMPOSED = {"database_url": database_url}
 

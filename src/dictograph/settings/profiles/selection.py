@@ -5,31 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dictograph.errors import SettingsError
 from dictograph.settings.layers import variable
-from dictograph.settings.profiles import backend, gateway, path
+from dictograph.settings.profiles import backend, gateway, path, stt_worker
 from dictograph.settings.profiles.table import Profile
 from dictograph.settings.values import comma_list
 
-PROFILES: Mapping[str, Profile] = {one.PROFILE.name: one.PROFILE for one in (gateway, backend, path)}
-
-#: A system whose contract needs a broker, which this version has not.
-_KAFKA_WORKER = "stt-worker"
+PROFILES: Mapping[str, Profile] = {one.PROFILE.name: one.PROFILE for one in (gateway, backend, path, stt_worker)}
 
 
 def selected(value: Any) -> Sequence[Profile]:
-    """The profiles of a setting's value, each once; names that are none are left to whoever checks the setting.
-
-    Raises:
-        SettingsError: one is asked for that comes with a later version.
-    """
+    """The profiles of a setting's value, each once; names that are none are left to whoever checks the setting."""
     names = comma_list(value)
     if not isinstance(names, list):
         return ()
-    if _KAFKA_WORKER in names:
-        raise SettingsError(
-            f"The profile {_KAFKA_WORKER}, a worker on Kafka, is not in this version. There are {', '.join(PROFILES)}."
-        )
     return tuple(PROFILES[name] for name in dict.fromkeys(map(str, names)) if name in PROFILES)
 
 

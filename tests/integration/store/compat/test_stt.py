@@ -34,7 +34,7 @@ OOPS = ErrorRecord("engine_failed", "It did not work.", "TRANSCRIBE")
 
 @pytest.fixture
 def jobs() -> SttJobs:
-    return SttJobs(Settings(stt_model="tiny"), 1_000_000)
+    return SttJobs(Settings(stt_model="tiny"), lambda: 1_000_000)
 
 
 @pytest.fixture

@@ -74,7 +74,30 @@ PATH: dict[str, tuple[str, dict[str, Any]]] = {
     "WORKER_TIMEOUT": ("60", {"engine_timeout": 60.0}),
 }
 
-IN_FORCE = {"gateway": GATEWAY, "backend": BACKEND, "path": PATH}
+STT_WORKER: dict[str, tuple[str, dict[str, Any]]] = {
+    "KAFKA_BOOTSTRAP_SERVERS": ("a:9092, b:9093", {"queue_url": "kafka://a:9092,b:9093"}),
+    "KAFKA_GROUP_ID": ("group", {"stt_group": "group"}),
+    "STT_JOBS_TOPIC": ("jobs", {"stt_jobs_topic": "jobs"}),
+    "STT_RESULTS_TOPIC": ("results", {"stt_results_topic": "results"}),
+    "STT_DLQ_TOPIC": ("dlq", {"stt_dead_letter_topic": "dlq"}),
+    "MODEL_SIZE": ("base", {"stt_model": "base"}),
+    "DEVICE": ("CUDA", {"device": "cuda"}),
+    "COMPUTE_TYPE": ("float16", {"compute_type": "float16"}),
+    "AUDIO_DOWNLOAD_TIMEOUT": ("5", {"stt_download_timeout": 5.0}),
+    "TRANSCRIBE_TIMEOUT": ("60", {"stt_attempt_timeout": 60.0}),
+    "MAX_AUDIO_BYTES": ("1048576", {"stt_max_bytes": MIB}),
+    "MAX_AUDIO_DURATION_SEC": ("60", {"stt_max_audio": 60.0}),
+    "MAX_ATTEMPTS": ("5", {"stt_max_attempts": 5}),
+    "RETRY_BACKOFF_BASE_MS": ("250", {"stt_backoff_base": 0.25}),
+    "RETRY_BACKOFF_MAX_MS": ("1500", {"stt_backoff_max": 1.5}),
+    "WORKER_CONCURRENCY": ("3", {"concurrency": 3}),
+    "WORKER_QUEUE_MAX": ("9", {"stt_queue_max": 9}),
+    "METRICS_PORT": ("9109", {"worker_listen": ["0.0.0.0:9109", "0.0.0.0:8081"]}),
+    "HEALTH_PORT": ("8082", {"worker_listen": ["0.0.0.0:9108", "0.0.0.0:8082"]}),
+    "TMP_DIR": ("/srv/tmp", {"scratch_dir": Path("/srv/tmp")}),
+}
+
+IN_FORCE = {"gateway": GATEWAY, "backend": BACKEND, "path": PATH, "stt-worker": STT_WORKER}
 
 #: What contracts.md says of defaults, where the setting is not one of an address or a place.
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -91,6 +114,10 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "compute_type": "int8", "engine_threads": 4, "anonymous": ["backend"], "s3_region": "eu-west-3",
     },
     "path": {"concurrency": 10, "engine_timeout": 300.0, "anonymous": ["path"]},
+    "stt-worker": {
+        "queue_url": "kafka://localhost:9092", "stt_model": "small", "device": "cpu", "result_retention": 604800.0,
+        "concurrency": 1, "kafka_retention": 604800.0, "worker_listen": ["0.0.0.0:9108", "0.0.0.0:8081"],
+    },
 }  # fmt: skip
 
 
@@ -105,7 +132,7 @@ def test_every_name_is_tried_here_or_waits_for_its_part() -> None:
         tried = set(IN_FORCE[profile.name])
         assert {alias.name for alias in profile.aliases} == tried | waiting | without_effect
         assert tried & waiting == set()
-        assert without_effect <= {"FLASK_THREADED", "database.ref_table"}
+        assert without_effect <= {"FLASK_THREADED", "database.ref_table", "OTEL_EXPORTER_OTLP_ENDPOINT"}
 
 
 @pytest.mark.parametrize(("profile", "name"), cases())

@@ -120,8 +120,6 @@ def test_two_profiles_read_the_same_variable_each_for_itself(tmp_path: Path) -> 
     assert (settings.storage, settings.path_uploads) == (Path("/srv/audio"), Path("/srv/audio/uploads"))
 
 
-def test_the_kafka_worker_is_refused_by_name_as_long_as_it_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="stt-worker, a worker on Kafka, is not in this version"):
-        load({"profile": "gateway,stt-worker"}, {}, tmp_path)
+def test_a_profile_that_there_is_not_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"DICTOGRAPH_PROFILE \(from command line\) cannot be 'gatway'"):
         load({"profile": "gatway"}, {}, tmp_path)

@@ -142,7 +142,7 @@ def test_the_doctor_finds_a_healthy_machine_healthy(shell: Shell) -> None:
         "settings",
         "libraries",
         "database",
-        *("sharing", "processes", "privacy", "owner", "waiting"),
+        *("sharing", "processes", "privacy", "owner", "waiting", "kafka"),
         "clock",
         "storage",
         "scratch",

@@ -45,6 +45,7 @@ class _Commands(LazyGroup):
         "restore": Entry("dictograph.cli.backup:restore", "Restore a backup.", _UPKEEP),
         "storage": Entry("dictograph.cli.storage:storage", "Show or adopt the stored audio.", _UPKEEP),
         "topics": Entry("dictograph.cli.topics:topics", "Create, list, delete, test Kafka topics.", _UPKEEP),
+        "kafka": Entry("dictograph.cli.kafka:kafka", "Publish a test job to Kafka, print results.", _UPKEEP),
         "db": Entry("dictograph.cli.db:db", "Bring the database up to date.", _UPKEEP),
     }
 

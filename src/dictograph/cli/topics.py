@@ -31,7 +31,7 @@ def topics() -> None:
 def create(everything: bool, profile: str | None) -> None:
     """Create the topics that the profiles need, unless they exist."""
     logs.configure("info", "text")
-    settings = _settings(profile)
+    settings = kafka_settings(effective(profile=profile))
     specs = contract_topics(settings, everything=everything)
     if not specs:
         raise SettingsError("No profile is selected that needs a topic: give `--profile gateway`, for example.")
@@ -42,7 +42,7 @@ def create(everything: bool, profile: str | None) -> None:
 @option("profile", "as_json")
 def list_(profile: str | None, as_json: bool) -> None:
     """List all topics that this user may see."""
-    names = Topics(connection_of(_settings(profile))).names()
+    names = Topics(connection_of(kafka_settings(effective(profile=profile)))).names()
     click.echo(json.dumps(names) if as_json else "\n".join(names))
 
 
@@ -52,7 +52,7 @@ def list_(profile: str | None, as_json: bool) -> None:
 @option("profile")
 def delete(name: str, yes: bool, profile: str | None) -> None:
     """Delete a topic, with all its messages."""
-    settings = _settings(profile)
+    settings = kafka_settings(effective(profile=profile))
     if not yes:
         click.confirm(f"Delete the topic {name} with all its messages?", abort=True)
     Topics(connection_of(settings)).delete(name)
@@ -63,7 +63,7 @@ def delete(name: str, yes: bool, profile: str | None) -> None:
 @option("profile")
 def show_config(profile: str | None) -> None:
     """Show the effective configuration of the client, without secrets."""
-    settings = _settings(profile)
+    settings = kafka_settings(effective(profile=profile))
     lines = {**connection_of(settings).masked(), "topics": ", ".join(one.name for one in contract_topics(settings))}
     click.echo("\n".join(f"{name} = {value}" for name, value in lines.items()))
 
@@ -72,7 +72,7 @@ def show_config(profile: str | None) -> None:
 @option("profile")
 def test(profile: str | None) -> None:
     """Test the connection: exit code 1 when no broker can be used, with the reason."""
-    settings = _settings(profile)
+    settings = kafka_settings(effective(profile=profile))
     names = Topics(connection_of(settings)).names()
     missing = [one.name for one in contract_topics(settings) if one.name not in names]
     click.echo(f"Connected to {connection_of(settings).servers}, {len(names)} topics")
@@ -80,8 +80,8 @@ def test(profile: str | None) -> None:
         click.echo(f"Not there yet: {', '.join(missing)} (`dictograph topics create` makes them)")
 
 
-def _settings(profile: str | None) -> Settings:
-    settings = effective(profile=profile)
+def kafka_settings(settings: Settings) -> Settings:
+    """Return the settings. Raises SettingsError when the queue is not on Kafka."""
     if not uses_kafka(settings):
         raise SettingsError("The queue is not on Kafka: set DICTOGRAPH_QUEUE_URL=kafka://HOST:PORT, or give a profile.")
     return settings

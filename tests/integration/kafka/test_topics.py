@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from dictograph import kafka_setup
+from dictograph.cli.doctor import kafka_checks
+from dictograph.cli.doctor.findings import Result as Found
+from dictograph.cli.doctor.findings import Verdict
 from dictograph.cli.main import cli
 from dictograph.errors import BrokerUnavailable
 from dictograph.kafka.connection import Connection
 from dictograph.kafka.probe import PATIENCE_S, Probe, Word
 from dictograph.kafka.topics import Made, Topics, TopicSpec
 from dictograph.kafka_setup import ensure_topic, setup_all
+from dictograph.settings.model import load
 from tests.integration.kafka.clients import name
 from tests.kafka import BOB, PASSWORDS, Broker
 
@@ -92,3 +97,39 @@ def test_from_python_true_says_that_all_is_there(topic: str, tmp_path: Path, mon
     assert (tmp_path / "data").is_dir()
     monkeypatch.setattr(kafka_setup, "Topics", partial(Topics, patience=1))
     assert not ensure_topic(queue_url="kafka://127.0.0.1:1")
+
+
+def test_a_job_is_published_and_results_are_printed(
+    kafka_broker: Broker, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = kafka_broker.make_topic(name("jobs"))
+    monkeypatch.setenv("DICTOGRAPH_STT_JOBS_TOPIC", jobs)
+    monkeypatch.setenv("DICTOGRAPH_STT_RESULTS_TOPIC", jobs)  # so that what was published is what is printed
+    words = ("kafka", "produce", "--audio-url", "https://example.org/a.mp3")
+    published = [CliRunner().invoke(cli, [*words, "--job-id", id], catch_exceptions=False) for id in ("one", "two")]
+    assert [result.stdout for result in published] == ["one\n", "two\n"]
+    printed = CliRunner().invoke(cli, ["kafka", "results", "--max-messages", "2"], catch_exceptions=False).stdout
+    job, _ = map(json.loads, printed.splitlines())
+    assert (job["jobId"], job["audioUrl"], job["languageHint"]) == ("one", "https://example.org/a.mp3", None)
+    assert set(job) == {"jobId", "taskId", "audioUrl", "languageHint", "createdAt", "correlationId"}
+
+
+def test_doctor_names_what_is_wrong_with_the_broker(
+    kafka_broker: Broker, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found(**more: Any) -> Found:
+        return kafka_checks.kafka(load({"profile": "gateway", **more}).settings)
+
+    verdict, told, _ = found()
+    assert (verdict, told) == (Verdict.WARN, f"connected to {kafka_broker.servers}; not there yet: {topic}")
+    assert ensure_topic()
+    assert found()[0] is Verdict.OK
+    sasl = {"queue_url": f"kafka://127.0.0.1:{kafka_broker.sasl_port}", "kafka_sasl": "PLAIN", "kafka_user": BOB}
+    verdict, told, _ = found(**sasl, kafka_password="mistaken")
+    assert verdict is Verdict.FAIL
+    assert "the broker refuses the user or the password" in told
+    verdict, told, _ = found(**sasl, kafka_password=PASSWORDS[BOB])
+    assert verdict is Verdict.FAIL
+    assert f"topic {topic}: the user has no right" in told
+    assert f"group {load({}).settings.gateway_group}: the user has no right" in told
+    assert kafka_checks.kafka(load({"queue_url": "database:"}).settings)[:2] == (Verdict.OK, "not used")

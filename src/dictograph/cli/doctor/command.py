@@ -10,6 +10,7 @@ import click
 
 from dictograph.cli.doctor import (
     audio_checks,
+    kafka_checks,
     machine_checks,
     privacy_checks,
     sandbox_checks,
@@ -36,6 +37,7 @@ _CHECKS: Mapping[str, Check] = {
     "disk": in_thread(machine_checks.disk),
     "paths": in_thread(machine_checks.paths),
     "addresses": in_thread(machine_checks.addresses),
+    "kafka": in_thread(kafka_checks.kafka),
     "access": in_thread(service_checks.access),
     "waiting": in_thread(service_checks.waiting),
     "prompts": in_thread(service_checks.prompts),

@@ -99,7 +99,7 @@ class Broker:
 
     def kill(self) -> None:
         """SIGKILL, as a power cut would do."""
-        with suppress(ProcessLookupError, psutil.NoSuchProcess):
+        with suppress(FileNotFoundError, ProcessLookupError, psutil.NoSuchProcess):
             process = psutil.Process(int((self.folder / shared.PID).read_text()))
             os.kill(process.pid, signal.SIGKILL)
             while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
@@ -183,13 +183,14 @@ def _fetched() -> None:
 
 
 @contextmanager
-def broker() -> Iterator[Broker]:
-    """A broker of one's own that is up, and gone afterwards whatever happens."""
+def broker(*, started: bool = True) -> Iterator[Broker]:
+    """A broker of one's own that is up, or is yet to be started; it is gone afterwards whatever happens."""
     _fetched()
     folder = Path(tempfile.mkdtemp(prefix="dictograph-kafka-", dir="/tmp"))
     one = Broker.make(folder)
     try:
-        one.start()
+        if started:
+            one.start()
         yield one
     finally:
         one.kill()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.kafka import Broker
+from tests.kafka import Broker, broker
 from tests.needs import need
 from tests.service import Service, eventually, service
 
@@ -121,3 +122,50 @@ def test_a_message_gives_nobody_a_file_that_lies_elsewhere(one: Service, kafka_b
     assert "left alone, its job is in another database" in log
     assert "it is no JSON" in log
     assert one.running
+
+
+@pytest.mark.contract(
+    "gateway", "GET /health", "true within 5 s, never slower than 2 s, whatever becomes of the broker"
+)
+@pytest.mark.contract("gateway", "POST /upload", "accepted while the broker is away; its message goes out later")
+def test_uploads_are_accepted_while_the_broker_is_away(tmp_path: Path) -> None:
+    """It is not there at the start, comes, and is killed."""
+    with (
+        broker(started=False) as late,
+        service(
+            tmp_path,
+            profile="gateway",
+            listen="gateway@127.0.0.1:0",
+            queue_url=f"kafka://{late.servers}",
+            gateway_model="",
+        ) as one,
+    ):
+        one.wait_until_up()
+        first = upload(one)
+        assert ended(one, first)["result"]["transcription"]
+        assert health(one) == "disconnected"
+        told = f"Failed to connect to Kafka at {late.servers}: no broker answers"
+        eventually(lambda: told in one.words_of_log())
+        late.start()
+        eventually(lambda: health(one) == "connected")
+        eventually(lambda: seen(late, "audio-transcription") == [first])
+        late.kill()
+        killed = time.monotonic()
+        eventually(lambda: health(one) == "disconnected", longest=0.2)
+        assert time.monotonic() - killed < 5
+        second = upload(one)
+        assert ended(one, second)["result"]["transcription"]
+        assert one.words_of_log().count(told) < 10, "once, then seldom"
+
+
+def health(one: Service) -> str:
+    began = time.monotonic()
+    word = str(one.get("/health").json()["kafka"])
+    assert time.monotonic() - began < 2
+    return word
+
+
+def seen(broker: Broker, topic: str) -> list[str]:
+    """The keys of all messages of a topic."""
+    command = [need("kcat"), "-b", broker.servers, "-C", "-t", topic, "-o", "beginning", "-e", "-q", "-f", "%k\n"]
+    return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60, check=False).stdout.split()

@@ -8,7 +8,7 @@ DictographError
 │   │   (ResultOwed: its sender still gets a result)
 │   ├── IdempotencyMismatch      ├── IdempotencyInProgress
 │   ├── HostNotAllowed           ├── OriginNotAllowed       ├── Unauthorized
-│   ├── ScopeMissing             ├── KeyNotUsable           └── TooManyRequests
+│   ├── ScopeMissing             ├── KeyNotUsable           └── TooManyRequests (QueueFull)
 ├── FetchError                   the audio cannot be fetched (stage DOWNLOAD)
 │   ├── AddressNotAllowed        ├── SourceNotFound         ├── SourceTooLarge
 │   ├── SourceChanged            ├── FetchTimeout           └── FetchFailed
@@ -221,6 +221,12 @@ class TooManyRequests(RequestError):
         """Say when to try again: `retry_after` in seconds."""
         super().__init__(message, param=param)
         self.retry_after = retry_after
+
+
+class QueueFull(TooManyRequests):
+    """So many jobs of all owners wait that the service accepts no more."""
+
+    code = "queue_full"
 
 
 class FetchError(DictographError):

@@ -199,6 +199,7 @@ class StatusView(BaseModel):
     ready: bool
     reason: str
     queue_length: int = Field(description="Jobs that wait.")
+    oldest_wait_seconds: float = Field(description="How long the one has waited that waits longest; 0 without any.")
     unsupported: int = Field(description="Those of them that ask for what no worker supports.")
     running: int = Field(description="Jobs that are being run.")
     counts: dict[JobStatus, int] = Field(description="Jobs in each state.")
@@ -254,6 +255,7 @@ def status_view(status: Status, version: str) -> StatusView:
         ready=status.readiness.ready,
         reason=without_folders(status.readiness.reason),
         queue_length=status.counts[JobStatus.PENDING],
+        oldest_wait_seconds=round(status.oldest_wait, 1),
         unsupported=status.unsupported,
         running=status.counts[JobStatus.PROCESSING],
         counts=dict(status.counts),

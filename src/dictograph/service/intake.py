@@ -18,7 +18,7 @@ from dictograph.job import Job, Source, SourceKind, StoredAudio
 from dictograph.net.addresses import AllowList
 from dictograph.runtime.crash import CrashPoints, Point
 from dictograph.runtime.daemon_thread import in_daemon_thread
-from dictograph.service.auth.quota import check_quota
+from dictograph.service.auth.quota import check_queue, check_quota
 from dictograph.service.compat.gateway_messages import announce, on_topic
 from dictograph.service.idempotency import IdempotencyReservation
 from dictograph.service.naming import display_name, name_of_url
@@ -64,7 +64,7 @@ class Intake:
         InvalidOption, ModelNotAllowed: this service has no such engine or model.
         InvalidRequest: webhooks may not be sent to the address in `webhook_url`.
         IdempotencyInProgress, IdempotencyMismatch: the key is in use, or was used for another request.
-        TooManyRequests: the owner's jobs that wait or run have reached the limit.
+        TooManyRequests: the owner's jobs that wait or run have reached the limit; QueueFull: those of all owners.
         DatabaseUnavailable, StorageFull, StorageUnavailable.
     """
 
@@ -208,6 +208,7 @@ class Intake:
             joined = _joined(conn, new, joins)
             if joined is None:
                 check_quota(conn, new.owner, self._settings.max_pending)
+                check_queue(conn, self._settings.max_queued)
             job = joined or create_job(conn, new)
             if joined is None and self._announces:
                 announce(conn, self._settings, new)

@@ -34,7 +34,7 @@ class QueueEstimate:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pace:
+class Pace:
     """The average time of the last completed jobs (s), and the number of jobs that run at once."""
 
     seconds: float | None
@@ -62,11 +62,11 @@ class QueueEstimates:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._order = _Order({}, 0.0)
-        self._pace: tuple[float, _Pace] | None = None
+        self._pace: tuple[float, Pace] | None = None
         self._found: dict[str, tuple[float, int | None]] = {}
         self._ordering: SingleFlight[None, _Order] = SingleFlight(self._read_order)
         self._finding: SingleFlight[str, int | None] = SingleFlight(self._find)
-        self._measuring: SingleFlight[None, _Pace] = SingleFlight(self._measure)
+        self._measuring: SingleFlight[None, Pace] = SingleFlight(self._measure)
 
     async def of(self, job: Job) -> QueueEstimate:
         return (await self.of_all([job]))[job.id]
@@ -109,13 +109,13 @@ class QueueEstimates:
         self._found[job_id] = (time.monotonic(), position)
         return position
 
-    async def _current_pace(self) -> _Pace:
+    async def _current_pace(self) -> Pace:
         if self._pace is None or time.monotonic() - self._pace[0] > _PACE_FRESH_S:
             return await self._measuring(None)
         return self._pace[1]
 
-    async def _measure(self, _: None) -> _Pace:
-        pace = await self._database.read(_measured)
+    async def _measure(self, _: None) -> Pace:
+        pace = await self._database.read(measured_pace)
         self._pace = (time.monotonic(), pace)
         return pace
 
@@ -134,8 +134,9 @@ def _of_running(job: Job) -> QueueEstimate:
     return QueueEstimate(eta=eta_seconds(job.seconds_done, job.duration, job.started_at, datetime.now(UTC)))
 
 
-def _measured(conn: Connection) -> _Pace:
+def measured_pace(conn: Connection) -> Pace:
+    """Return the pace of the jobs that were completed last."""
     page = list_jobs(conn, None, statuses=[JobStatus.COMPLETED], limit=_PACE_JOBS)
     took = [job.processing_seconds for job in page.jobs if job.processing_seconds is not None]
     running = live_counts(conn)[JobStatus.PROCESSING]
-    return _Pace(sum(took) / len(took) if took else None, max(running, 1))
+    return Pace(sum(took) / len(took) if took else None, max(running, 1))

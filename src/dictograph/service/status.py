@@ -14,7 +14,7 @@ from dictograph.job import JobStatus
 from dictograph.service.job_counts import JobCounter
 from dictograph.service.live_workers import LiveWorker, live_workers
 from dictograph.store.database import Database
-from dictograph.store.jobs.read import unsupported_count
+from dictograph.store.jobs.read import oldest_wait, unsupported_count
 from dictograph.store.workers import GONE_AFTER_S, WorkerState, list_alive, supported_needs
 
 #: A database that does not answer within this time (s) makes the service not ready.
@@ -36,13 +36,14 @@ class Readiness:
 @dataclass(frozen=True, slots=True)
 class Status:
     """Figures of the service. `uptime` is that of this process (s). `unsupported` is the number of jobs that wait
-    because no worker supports their options."""
+    because no worker supports their options, `oldest_wait` the longest time that a job has waited (s)."""
 
     uptime: float
     readiness: Readiness
     counts: Mapping[JobStatus, int]
     workers: Sequence[WorkerState]
     unsupported: int = 0
+    oldest_wait: float = 0.0
 
 
 class StatusService:
@@ -88,4 +89,6 @@ class StatusService:
         workers = await self._database.read(lambda conn: list_alive(conn, GONE_AFTER_S))
         needs = supported_needs(workers)
         unsupported = await self._database.read(lambda conn: unsupported_count(conn, owner, needs))
-        return Status(time.monotonic() - self._started, await self.readiness(), numbers, workers, unsupported)
+        oldest = await self._database.read(lambda conn: oldest_wait(conn, owner))
+        uptime = time.monotonic() - self._started
+        return Status(uptime, await self.readiness(), numbers, workers, unsupported, oldest)

@@ -150,6 +150,13 @@ class ContractSettings(KafkaSettings, SttSettings):
         0, ge=0, description="The most jobs of one owner that may wait or run at once; 0: any number."
     )
 
+    max_queued: int = Field(
+        0,
+        ge=0,
+        description="The most jobs of all owners together that may wait; 0: any number. Beyond it the service accepts "
+        "no job by HTTP, and says when to try again. Jobs from a broker stay there.",
+    )
+
     # --- webhooks
     webhook_allow: Listed = Field(
         [],

@@ -253,6 +253,30 @@ def test_an_owner_may_have_only_so_many_jobs_that_wait(serve: Serve) -> None:
     assert len(api.files()) == 4, "what was refused leaves nothing behind"
 
 
+def test_only_so_many_jobs_of_all_owners_wait(serve: Serve) -> None:
+    """Each contract says it in its own way, and when to try again; what was refused leaves nothing behind."""
+    api = serve(max_queued=1, gateway_api_key="secret")
+    url = api.settings.database
+    alice, bob = by_key(make_key(url, "alice").secret), by_key(make_key(url, "bob").secret)
+    with api.client() as client:
+        first = upload(client, headers=alice).json()["id"]
+        refused = upload(client, headers=bob)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (429, "queue_full")
+        assert refused.headers["retry-after"] == "30", "nothing was measured yet"
+        assert client.get("/v1/status", headers=alice).json()["oldest_wait_seconds"] >= 0
+        gateway = client.post("/upload", files={"file": ("a.mp3", b"x" * 100)}, headers={"x-api-key": "secret"})
+        assert (gateway.status_code, gateway.headers["retry-after"]) == (503, "30")
+        assert gateway.json() == {"error": "Service temporarily unavailable. Please try again later."}
+        asr = client.post("/asr", files={"audio_file": ("a.mp3", b"x" * 100)}, headers=bob)
+        assert (asr.status_code, asr.headers["retry-after"]) == (503, "30")
+        spoken = client.post("/v1/audio/transcriptions", data={"model": "whisper-1"}, headers=bob,
+                             files={"file": ("a.mp3", b"x" * 100)})  # fmt: skip
+        assert (spoken.status_code, spoken.json()["error"]["code"]) == (429, "rate_limit_exceeded")
+        client.post(f"{JOBS}/{first}/cancel", headers=alice)
+        assert upload(client, headers=bob).status_code == 202
+    assert len(api.files()) == 2
+
+
 @pytest.mark.parametrize("base", [ELSEWHERE, "http://audio.lan:8000"])
 def test_other_machines_call_by_any_name_once_there_are_keys(api: Live, base: str) -> None:
     """The address it came to is loopback or not by the scope alone: see `by_name`."""

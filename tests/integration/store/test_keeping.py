@@ -8,12 +8,15 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from dictograph.errors import QueueFull
 from dictograph.job import ErrorRecord, Source, SourceKind
+from dictograph.service.auth.quota import check_queue
 from dictograph.store import events, outbox, workers
 from dictograph.store.jobs import prune
 from dictograph.store.jobs.lease import fence
 from dictograph.store.jobs.prune import Pruned
-from dictograph.store.tables import dead_letter, worker
+from dictograph.store.jobs.read import oldest_wait
+from dictograph.store.tables import dead_letter, job, worker
 from dictograph.store.workers import WorkerState
 from tests.integration.store.store_driver import StoreDriver
 
@@ -151,3 +154,18 @@ def test_very_many_events_of_a_job_go_a_part_at_a_time(driver: StoreDriver, monk
     while driver.write(prune.prune_events, -1.0, 10).more:
         left.append(len(driver.log(long)))
     assert (left, driver.log(long), driver.job(long).last_seq) == ([15, 5], [], 25)
+
+
+def test_a_full_queue_says_when_to_try_again_by_the_pace_of_the_last_jobs(driver: StoreDriver) -> None:
+    driver.whole(driver.running())
+    driver.write(lambda c: c.execute(update(job).values(processing_seconds=8.0)))
+    for _ in range(2):
+        driver.running()
+    driver.create()
+    driver.read(check_queue, 2)
+    driver.read(check_queue, 0)
+    with pytest.raises(QueueFull) as full:
+        driver.read(check_queue, 1)
+    assert full.value.retry_after == 4.0, "two at once, eight seconds each"
+    assert driver.read(oldest_wait) < 60
+    assert driver.read(oldest_wait, "nobody") == 0

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dictograph.api.error_responses import Json, headers_of
-from dictograph.errors import DictographError, InvalidOption, InvalidRequest
+from dictograph.errors import DictographError, InvalidOption, InvalidRequest, QueueFull
 
 
 def render(request: Request, error: DictographError | RequestValidationError | None) -> Response:
@@ -27,4 +27,5 @@ def refusal(error: DictographError) -> Json:
         place = "body" if error.param == "audio_file" else "query"
         detail = [{"type": "value_error", "loc": [place, error.param], "msg": error.message, "input": None}]
         return Json({"detail": detail}, 422)
-    return Json({"detail": error.message}, error.status, headers_of(error))
+    status = 503 if isinstance(error, QueueFull) else error.status  # its clients know no 429
+    return Json({"detail": error.message}, status, headers_of(error))

@@ -10,6 +10,7 @@ from dictograph.api.error_responses import Json, headers_of
 from dictograph.errors import (
     DatabaseUnavailable,
     DictographError,
+    QueueFull,
     RequestError,
     ScopeMissing,
     ServerBusy,
@@ -36,6 +37,8 @@ def render(request: Request, error: DictographError | RequestValidationError | N
             return Json({"error": _UNAUTHORIZED}, 401, {"www-authenticate": "Bearer"})
         case DatabaseUnavailable() | StorageFull() | StorageUnavailable() | ServerBusy():
             return Json({"error": _UNAVAILABLE}, 503, {"retry-after": "5"})
+        case QueueFull():
+            return Json({"error": _UNAVAILABLE}, 503, headers_of(error))
         case DictographError() if error.status < 500:
             return Json({"error": error.message}, error.status, headers_of(error))
         case RequestValidationError():

@@ -19,6 +19,7 @@ _CODES = {
     "unauthorized": "invalid_api_key",
     "model_not_allowed": "model_not_found",
     "too_many_requests": "rate_limit_exceeded",
+    "queue_full": "rate_limit_exceeded",
 }
 
 _TYPES = {401: "invalid_request_error", 403: "invalid_request_error", 429: "requests"}

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dictograph.api.error_responses import Json, headers_of
-from dictograph.errors import DictographError
+from dictograph.errors import DictographError, QueueFull
 from dictograph.job import Job, JobStatus
 
 MISSING_PATH = "Missing path parameter"
@@ -36,6 +36,8 @@ def refused(error: DictographError) -> Response:
 
 def _status(error: DictographError) -> int:
     """Return the error's status. In this contract a value that cannot be used is 400, and any failure here is 500."""
+    if isinstance(error, QueueFull):
+        return 503  # its clients know no 429
     if error.status == 422:
         return 400
     return min(error.status, 500)

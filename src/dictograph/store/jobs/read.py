@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, or_, select, tuple_, union_all
 
 from dictograph.job import Job, JobStatus, SourceKind, StoredAudio
+from dictograph.store.clock import read_clock
 from dictograph.store.cursor import beyond, cursor_after
 from dictograph.store.jobs.progress import StoredWindow
 from dictograph.store.jobs.rows import JOB_COLUMNS, as_job, find
@@ -153,6 +154,14 @@ def live_counts(conn: Connection, owner: str | None = None) -> dict[JobStatus, i
         status: int(conn.execute(select(func.count()).where(_belongs_to(column, owner))).scalar_one())
         for status, column in columns.items()
     }
+
+
+def oldest_wait(conn: Connection, owner: str | None = None) -> float:
+    """Return how long the job has waited that waits longest, in seconds; 0 when none waits. A job that waits for its
+    next attempt does not wait for a worker."""
+    query = select(func.min(job.c.available_at)).where(_belongs_to(job.c.queued_owner, owner))
+    first = conn.execute(query).scalar_one()
+    return 0.0 if first is None else max(read_clock(conn) - float(first), 0.0)
 
 
 def unsupported_count(conn: Connection, owner: str | None, needs: Iterable[str]) -> int:

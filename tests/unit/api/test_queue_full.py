@@ -16,7 +16,7 @@ FULL = QueueFull("Full.", retry_after=6.2)
 def test_a_full_queue_is_503_with_json_where_nobody_knows_429() -> None:
     for render, body in ((paths, {"error": "Full."}), (asr, {"detail": "Full."})):
         answer = render(MagicMock(), FULL)
-        assert (answer.status_code, answer.headers["retry-after"], json.loads(answer.body)) == (503, "7", body)
+        assert (answer.status_code, answer.headers["retry-after"], json.loads(bytes(answer.body))) == (503, "7", body)
 
 
 def test_the_backend_says_429() -> None:

@@ -18,7 +18,7 @@ from dictograph.api.asr.parameters import OUTPUTS
 from dictograph.api.openai.response_formats import RESPONSE_FORMATS
 from dictograph.audio.containers.accepted import AUDIO_FORMATS, VIDEO_FORMATS
 from dictograph.cli.transcribe.command import transcribe
-from dictograph.cli.transcribe.options import limits, schemas
+from dictograph.cli.transcribe.options import FormatList, limits, schemas
 from dictograph.formats import FORMATS
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -111,6 +111,8 @@ def _meaning(schema: dict[str, Any]) -> str:
 
 def _help(option: click.Option) -> str:
     said = _in_a_cell(option.help or "")
+    if isinstance(option.type, FormatList):
+        return f"{_names(FORMATS)}: {said}"
     if not isinstance(option.type, click.Choice):
         return said
     choices = (f"`{one}`{' (default)' if one == option.default else ''}" for one in option.type.choices)

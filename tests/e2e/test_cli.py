@@ -85,12 +85,14 @@ def test_several_files_at_once_and_one_that_fails(shell: Shell) -> None:
     first, second = out.removeprefix("==> ").split("==> ")
     assert first == f"{COUNT} <==\n{EIGHT}\n"
     assert second.startswith(f"{HELLO} <==\nhello this is a short test")
-    no_audio, gone = err.splitlines()
+    gone, no_audio = sorted(err.splitlines())
     assert no_audio.startswith("dictograph: no.mp3: ")
     assert gone == "dictograph: gone.mp3: It cannot be read: No such file or directory."
-    code, out, _ = shell.run("transcribe", COUNT, HELLO, "--format", "json", "--words", "--output", "texts")
+    code, out, err = shell.run("transcribe", str(SAMPLES), "--format", "json,txt", "--words", "--output", "texts")
     assert (code, out) == (0, "")
-    assert sorted(path.name for path in (shell.folder / "texts").iterdir()) == ["count.json", "hello.json"]
+    names = [f"{Path(name).stem}.{format}" for name in (COUNT, HELLO) for format in ("json", "txt")]
+    assert {*names} <= {path.name for path in (shell.folder / "texts").iterdir()}
+    assert f"{COUNT} → texts/count.json, texts/count.txt (en, 0:03," in err
     document = json.loads((shell.folder / "texts" / "count.json").read_text())
     assert [word["word"] for segment in document["segments"] for word in segment["words"]] == EIGHT.split()
 
@@ -101,7 +103,7 @@ def test_several_files_at_once_and_one_that_fails(shell: Shell) -> None:
         (("transcribe",), 2, "Missing argument"),
         (("transcribe", COUNT, "--format", "docx"), 2, "docx"),
         (("transcribe", COUNT, "--language", "Klingon"), 2, "language"),
-        (("transcribe", COUNT, COUNT, "--format", "srt"), 2, "--output"),
+        (("transcribe", COUNT, HELLO, "--format", "srt"), 2, "--output"),
         (("transcribe", COUNT, "--engine", "parrot"), 3, "parrot"),
         (("transcribe", COUNT, "--language", "de"), 1, "sphinx"),
         (("transcribe", COUNT, "--task", "translate"), 1, "sphinx"),
@@ -116,6 +118,24 @@ def test_what_cannot_be_is_said_with_its_exit_code(
     assert (got, out) == (code, "")
     assert words in err
     assert list(shell.temporary.iterdir()) == []
+
+
+def test_an_interrupted_run_has_written_what_was_finished_and_the_next_goes_on_from_there(shell: Shell) -> None:
+    """A pipe that nobody fills is never read to its end."""
+    os.mkfifo(shell.folder / "waits.wav")
+    with shell.start("transcribe", "waits.wav", COUNT, "--output", "texts/") as process:
+        text = shell.folder / "texts" / "count.txt"
+        eventually(text.exists, what="the finished file")
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert [path.name for path in text.parent.iterdir()] == ["count.txt"]
+    assert text.read_text() == EIGHT + "\n"
+    text.write_text("mine")
+    code, _, err = shell.run("transcribe", COUNT, HELLO, "--output", "texts", "--skip-existing")
+    assert (code, text.read_text()) == (0, "mine")
+    assert "skipped" in err
+    assert sorted(path.name for path in text.parent.iterdir()) == ["count.txt", "hello.txt"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -57,7 +57,7 @@ FORMAT_IS_IN: Mapping[str, str] = {
     "the name of a file in the folder of --output": """
         from pathlib import Path
         from dictograph.cli.transcribe.targets import targets
-        assert targets(["a.wav", "b.wav"], "fake", Path("out"))[0].file == Path("out/a.fk")
+        assert targets(["a.wav", "b.wav"], ["fake"], "out")[0].files["fake"] == Path("out/a.fk")
     """,
     "`?format=` of the API": """
         from dictograph.api.native.negotiate import choose_format

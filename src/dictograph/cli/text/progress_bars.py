@@ -42,12 +42,21 @@ class ProgressBars:
         if self._progress is None:
             return
         if name not in self._tasks:
-            self._tasks[name] = self._progress.add_task(escape(clipped(name, _NAME_WIDTH)), total=1.0, note="")
+            self._tasks[name] = self._progress.add_task(
+                escape(clipped(name, _NAME_WIDTH)), total=1.0, note="", start=False
+            )
         task = self._tasks[name]
+        if part:
+            self._progress.start_task(task)
         if part is not None:
             self._progress.update(task, completed=part)
         if note is not None:
             self._progress.update(task, note=escape(note))
+
+    def begin(self, name: str) -> None:
+        """Let the time of a file count from now, for the estimate of what is left."""
+        if self._progress is not None and name in self._tasks:
+            self._progress.start_task(self._tasks[name])
 
     def done(self, name: str) -> None:
         """Remove the bar of a finished file."""

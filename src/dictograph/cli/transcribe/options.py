@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 from pydantic import BaseModel
 
+from dictograph.formats import FORMATS
 from dictograph.formats.subtitle_rules import ALIASES, AskedRules
 from dictograph.job import Options
 
@@ -20,6 +22,27 @@ _SETTINGS = ("engine", "model")
 _SHORTER = {"language": "-l", "word_timestamps": "--words", "vad_filter": " /--no-vad"}
 
 _TYPES: Mapping[str, type] = {"string": str, "integer": int, "number": float}
+
+
+class FormatList(click.ParamType[list[str]]):
+    """Names of formats, separated by commas."""
+
+    name = "format"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002 - click's signature
+        return f"[{'|'.join(FORMATS)}][,...]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
+        if not isinstance(value, str):
+            return list(value)
+        names = list(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
+        if unknown := [name for name in names if name not in FORMATS] or ([value] if not names else []):
+            self.fail(f"there is no format {unknown[0]!r}; choose of {', '.join(FORMATS)}", param, ctx)
+        return names
+
+    def shell_complete(self, _: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        before, comma, last = incomplete.rpartition(",")
+        return [CompletionItem(f"{before}{comma}{name}") for name in FORMATS if name.startswith(last)]
 
 
 def transcription_options(command: F) -> F:

@@ -1,26 +1,21 @@
-"""Transcribes files in a temporary application: sends them, follows their jobs, writes the transcripts."""
+"""Transcribes files in a temporary application: sends them, follows their jobs, has the transcripts written."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import stat
-import sys
-from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 
 from dictograph.bootstrap import Application
 from dictograph.cli.text.progress_bars import ProgressBars
-from dictograph.cli.transcribe.targets import STDIN, Target, written
-from dictograph.embedded import local_application, unless_the_worker_dies
-from dictograph.errors import DictographError, ModelUnavailable, SettingsError, SourceNotFound
-from dictograph.formats import FORMATS, rendered
-from dictograph.formats.subtitle_rules import DEFAULT_RULES, SubtitleRules
+from dictograph.cli.transcribe.sending import send
+from dictograph.cli.transcribe.targets import Target
+from dictograph.cli.transcribe.writing import TranscriptWriter, Writing
+from dictograph.embedded import JobFailed, local_application, unless_the_worker_dies
+from dictograph.errors import DictographError, ModelUnavailable, SettingsError
 from dictograph.job import LOCAL_OWNER, ErrorRecord, Job, JobStatus, Options
-from dictograph.runtime.daemon_thread import in_daemon_thread
 from dictograph.runtime.signals import interrupted_by_signals
 from dictograph.service.request import JobRequest
 from dictograph.service.streams.event_stream import StreamEvent
@@ -34,19 +29,12 @@ NOT_SET_UP_CODES = frozenset({ModelUnavailable.code, SettingsError.code})
 _NOTE_S = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Writing:
-    """How transcripts are written: the name of the format, and the rules of subtitles where any are given."""
-
-    format: str
-    rules: SubtitleRules | None = None
-
-
 async def transcribe_all(settings: Settings, options: Options, targets: Sequence[Target], writing: Writing) -> set[str]:
     """Transcribe each source into its target. Return the codes of all errors.
 
-    A failure is reported on stderr, and the other files are still transcribed. Transcripts for standard output come in
-    the order of their sources. Raises KeyboardInterrupt after a signal, when everything is cleaned up.
+    A failure is reported on stderr, and the other files are still transcribed. A file is written as soon as its
+    transcript is complete; transcripts for standard output come in the order of their sources. Raises
+    KeyboardInterrupt after a signal, when everything is cleaned up; what is complete by then is written.
     """
     async with interrupted_by_signals():
         return await _transcribe_all(settings, options, targets, writing)
@@ -66,70 +54,88 @@ class _Run:
     def __init__(self, application: Application, options: Options, writing: Writing, bars: ProgressBars) -> None:
         self._services = application.services
         self._order = JobRequest(options)
-        self._writing = writing
+        self._formats = writing.formats
+        self._writer = TranscriptWriter(application.services, writing, bars)
         self._bars = bars
+        self._codes: set[str] = set()
 
     async def all(self, targets: Sequence[Target]) -> set[str]:
-        """Transcribe all sources at once, and report each in order."""
-        codes = set()
-        async with contextlib.AsyncExitStack() as stack:
-            work = [await stack.enter_async_context(_running(self._follow(target))) for target in targets]
-            for target, task in zip(targets, work, strict=True):
-                if error := await self._finish(target, task):
-                    codes.add(error.code)
-                    self._bars.say(f"dictograph: {target.name}: {error.message}")
-                self._bars.done(target.name)
-        return codes
+        """Transcribe all sources at once; return the codes of all errors."""
+        if len(targets) == 1 and not targets[0].files and self._formats[0] == "txt":
+            await self._unless_it_fails(targets[0], self._live(targets[0]))
+        elif targets and not targets[0].files:
+            await self._print_in_order(targets)
+        else:
+            await asyncio.gather(*(self._unless_it_fails(target, self._into_files(target)) for target in targets))
+        return self._codes
 
-    async def _follow(self, target: Target) -> Job:
-        """Submit a source and follow its job to the end."""
-        self._bars.show(target.name, 0.0, "reading")
+    async def _live(self, target: Target) -> None:
+        """Transcribe one source for standard output: its text is shown as it comes."""
         job = await self._send(target)
+        async with _running(self._follow(target, job)) as following:
+            valid = await self._writer.print_as_it_comes(job)
+            done = await following
+        if not valid:
+            await self._writer.print(target, done)
+
+    async def _into_files(self, target: Target) -> None:
+        await self._writer.save(target, await self._follow(target, await self._send(target)))
+
+    async def _print_in_order(self, targets: Sequence[Target]) -> None:
+        """Transcribe sources for standard output. When the person interrupts, what is complete is printed too."""
+        async with contextlib.AsyncExitStack() as stack:
+            work = [await stack.enter_async_context(_running(self._completed(target))) for target in targets]
+            waiting = list(zip(targets, work, strict=True))
+            try:
+                while waiting:
+                    await asyncio.wait({waiting[0][1]})
+                    await self._print(*waiting.pop(0))
+            except asyncio.CancelledError:
+                for target, task in waiting:
+                    if task.done():
+                        await self._print(target, task)
+                raise
+
+    async def _completed(self, target: Target) -> Job | None:
+        async def follow() -> Job:
+            return await self._follow(target, await self._send(target))
+
+        return await self._unless_it_fails(target, follow())
+
+    async def _print(self, target: Target, task: asyncio.Task[Job | None]) -> None:
+        if (job := task.result()) is not None:
+            await self._unless_it_fails(target, self._writer.print(target, job))
+
+    async def _unless_it_fails(self, target: Target, work: Coroutine[Any, Any, T]) -> T | None:
+        """Return the result of `work`; None after an error, which is reported at once."""
+        try:
+            return await work
+        except DictographError as error:
+            self._codes.add(error.code)
+            self._bars.say(f"dictograph: {target.name}: {error.message}")
+            return None
+        finally:
+            self._bars.done(target.name)
+
+    async def _send(self, target: Target) -> Job:
+        self._bars.show(target.name, 0.0, "reading")
+        return await send(self._services.intake, self._order, target.source)
+
+    async def _follow(self, target: Target, job: Job) -> Job:
+        """Show a job's progress; return it when it is completed. Raises JobFailed."""
         async for told in self._services.event_streams.follow(LOCAL_OWNER, job.id):
             if isinstance(told, StreamEvent):
                 self._tell(target, told)
-        return await self._services.jobs.get(LOCAL_OWNER, job.id)
-
-    async def _finish(self, target: Target, task: asyncio.Task[Job]) -> ErrorRecord | None:
-        """Write the transcript when the job has ended, or report why there is none."""
-        try:
-            job = await task
-            if job.status is JobStatus.COMPLETED:
-                await self._write(target, job)
-                return None
-            return job.error or ErrorRecord("job_cancelled", f"The job was {job.status.value}.")
-        except DictographError as error:
-            return ErrorRecord(error.code, error.message)
-
-    async def _write(self, target: Target, job: Job) -> None:
-        """Write the transcript, piece by piece."""
-        format, rules = FORMATS[self._writing.format], self._writing.rules or DEFAULT_RULES
-        words = format.stands_on_words(rules)
-        transcript = await self._services.transcripts.open(LOCAL_OWNER, job.id, words=words)
-        pieces = rendered(format, transcript.head, transcript.segments, rules)
-        if target.file is None:
-            heading = f"==> {target.title} <==\n" if target.title else ""
-            await asyncio.to_thread(_print, heading, pieces)
-        else:
-            await asyncio.to_thread(_save, target.file, pieces)
-
-    async def _send(self, target: Target) -> Job:
-        intake = self._services.intake
-        if target.source == STDIN:
-            with _standard_input() as stream:
-                return (await intake.upload(self._order, "stdin", stream)).job
-        if target.is_url:
-            return (await intake.url(self._order, target.source)).job
-        path, is_stream = await asyncio.to_thread(_look_at, target.source)
-        if is_stream:
-            with await in_daemon_thread(lambda: path.open("rb", buffering=0)) as stream:
-                return (await intake.upload(self._order, path.name, stream)).job
-        return (await intake.path(self._order, str(path))).job
+        done = await self._services.jobs.get(LOCAL_OWNER, job.id)
+        if done.status is not JobStatus.COMPLETED:
+            raise JobFailed(done.error or ErrorRecord("job_cancelled", f"The job was {done.status.value}."))
+        return done
 
     def _tell(self, target: Target, event: StreamEvent) -> None:
         data = event.data
         match event.type:
             case "engine":
+                self._bars.begin(target.name)
                 self._bars.show(target.name, note=" ".join(dict.fromkeys((data["engine"], data["model"]))))
             case "segments":
                 self._bars.show(target.name, data["progress"])
@@ -137,41 +143,6 @@ class _Run:
                 self._bars.say(f"dictograph: {target.name}: {data['message']}")
             case "retrying":
                 self._bars.say(f"dictograph: {target.name}: {data['error']['message']} It is tried again.")
-
-
-def _standard_input() -> BinaryIO:
-    """Return standard input without a buffer: Python cannot end while a thread that waits for input holds one."""
-    return open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
-
-
-def _look_at(source: str) -> tuple[Path, bool]:
-    """Return the source's absolute path, and whether it is a pipe, as a shell makes it for `<(…)`.
-
-    Raises:
-        SourceNotFound: the source cannot be read.
-    """
-    path = Path(source).absolute()
-    try:
-        mode = path.stat().st_mode
-        if stat.S_ISREG(mode):
-            path.open("rb").close()
-    except OSError as error:
-        raise SourceNotFound(f"It cannot be read: {error.strerror}.") from error
-    if stat.S_ISDIR(mode):
-        raise SourceNotFound("It is a folder; name the files in it.")
-    return path, not stat.S_ISREG(mode)
-
-
-def _print(heading: str, pieces: Iterable[str]) -> None:
-    with contextlib.suppress(BrokenPipeError):  # the reader of the pipe has closed it
-        sys.stdout.write(heading)
-        sys.stdout.writelines(pieces)
-        sys.stdout.flush()
-
-
-def _save(file: Path, pieces: Iterable[str]) -> None:
-    with written(file) as part, part.open("w", encoding="utf-8", newline="") as output:
-        output.writelines(pieces)
 
 
 async def _show_what_is_awaited(application: Application, bars: ProgressBars, targets: Sequence[Target]) -> None:

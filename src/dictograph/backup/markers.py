@@ -24,7 +24,9 @@ async def put_ahead(settings: Settings, marks: Marks) -> list[Place]:
     Raises:
         StorageFull, StorageUnavailable: a place cannot be read or written.
     """
-    places = places_of(settings, open_blobs(settings.objects_url, settings.storage_options))
+    blobs = open_blobs(settings.objects_url, settings.storage_options)
+    await blobs.prepare()
+    places = places_of(settings, blobs)
     return [place for place in places if place.name in marks and await _is_new(place, *marks[place.name])]
 
 

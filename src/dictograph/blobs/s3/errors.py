@@ -29,12 +29,15 @@ _REASONS = {
     "SlowDown": "it asks to slow down",
     "Timeout": "it has not answered in time",
     "Unreachable": "it cannot be reached",
+    "XAdminUserNotFound": "it does not know the access key",
 }
 
 #: What a status says where the server gave no code.
 _BY_STATUS = {400: "AuthorizationHeaderMalformed", 401: "AccessDenied", 403: "AccessDenied", 503: "ServiceUnavailable"}
 
 _CODE = re.compile(r"<Code>(\w+)</Code>")
+_STATUS = re.compile(r"non-2xx status code: (\d{3})")
+_TIMED_OUT = re.compile(r"timed out|TimedOut")
 _WORDS = re.compile(r"<Message>([^<]*)</Message>")
 
 
@@ -49,16 +52,13 @@ def code_of(error: Exception) -> str:
     response: Any = getattr(error, "response", None)
     if isinstance(response, dict) and (found := response.get("Error", {}).get("Code")):
         return str(found)
-    text = str(error)
-    if found := _CODE.search(text):
+    text, name = str(error), type(error).__name__
+    if found := _CODE.search(text) or _STATUS.search(text):
         return found[1]
-    name = type(error).__name__
-    if "Credentials" in name or ("credentials" in text.lower() and "None" in text):
+    if "Credentials" in name:
         return "NoCredentials"
-    if isinstance(error, TimeoutError) or "Timeout" in name or "timed out" in text or "timeout" in text.lower():
+    if "Timeout" in name or _TIMED_OUT.search(text):
         return "Timeout"
-    if found := re.search(r"status(?: code)?:? (\d{3})", text):
-        return found[1]
     return "Unreachable"
 
 
@@ -72,8 +72,6 @@ def storage_error(error: Exception, where: str) -> StorageOutage:
 
 def is_missing(error: Exception) -> bool:
     """Return whether an error says that an object, and not its bucket, does not exist."""
-    if isinstance(error, FileNotFoundError):
-        return code_of(error) != "NoSuchBucket"
     return code_of(error) in ("404", "NoSuchKey", "NotFound", "NoSuchVersion")
 
 

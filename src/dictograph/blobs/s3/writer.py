@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -17,6 +18,8 @@ from dictograph.blobs.s3.client import S3Client
 from dictograph.blobs.s3.leftovers import abort_uploads
 from dictograph.errors import StorageUnavailable
 from dictograph.job import StoredAudio
+
+log = logging.getLogger(__name__)
 
 #: The size of a part: S3 takes 10,000 of them, which is 80 GiB here, and none but the last below 5 MiB.
 PART_BYTES = 8 * 2**20
@@ -72,8 +75,8 @@ class S3Writer:
         try:
             async with asyncio.timeout(_ABORT_S):
                 await abort_uploads(self._client, self._key)
-        except TimeoutError as error:
-            raise StorageUnavailable("The parts of an upload could not be removed in time.") from error
+        except (TimeoutError, StorageUnavailable) as error:
+            log.info("parts of %s are left in the bucket; the pruner aborts them (%s)", self._name, error)
 
     async def _hand_over(self, piece: bytes | None) -> None:
         """Give a piece to the upload, when it has room for it. Raises the upload's error."""

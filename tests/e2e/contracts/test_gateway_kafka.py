@@ -124,6 +124,32 @@ def test_a_message_gives_nobody_a_file_that_lies_elsewhere(one: Service, kafka_b
     assert one.running
 
 
+@pytest.mark.contract("gateway", "Topic", "a kill between a job's row and its message's offset makes no second job")
+def test_a_message_that_comes_again_after_a_kill_meets_its_row(tmp_path: Path, kafka_broker: Broker) -> None:
+    topic, request_id = f"audio-{uuid4().hex[:12]}", str(uuid4())
+    settings = {
+        "profile": "gateway",
+        "listen": "gateway@127.0.0.1:0",
+        "queue_url": f"kafka://{kafka_broker.servers}",
+        "gateway_topic": topic,
+        "gateway_group": topic,
+        "gateway_model": "",
+        "storage_url": tmp_path / "audio",
+    }
+    with service(tmp_path, crash_at="offset.committing", **settings) as one:
+        one.wait_until_up()
+        shutil.copy(TALK, tmp_path / "audio" / "old.wav")
+        eventually(lambda: health(one) == "connected")
+        put(kafka_broker, topic, json.dumps({"file_path": "audio/old.wav", "request_id": request_id}))
+        eventually(lambda: one.was_killed)
+        one.start(crash_at="").wait_until_up()
+        assert ended(one, request_id)["result"]["transcription"]
+        last = upload(one)
+        eventually(lambda: seen(kafka_broker, topic)[-1:] == [last])
+        assert ended(one, last)["result"]["transcription"]
+        assert one.rows("SELECT count(*) FROM transcription_job") == [(2,)]
+
+
 @pytest.mark.contract(
     "gateway", "GET /health", "true within 5 s, never slower than 2 s, whatever becomes of the broker"
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import pytest
 
@@ -127,6 +128,24 @@ def test_an_error_of_the_receiver_ends_the_consumer(kafka_broker: Broker, topic:
         consumer = Consumer(connection, Subscription(name("group"), [topic]), Recorder(fails), CrashPoints())
         with pytest.raises(RuntimeError, match="1 cannot be taken"):
             await asyncio.wait_for(consumer.run(), 90)
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("more", [{"protocol": "consumer"}, {"instance": "worker-1"}], ids=["kip-848", "static"])
+def test_other_ways_to_join_a_group(kafka_broker: Broker, topic: str, more: dict[str, Any]) -> None:
+    group = name("group")
+
+    async def go() -> None:
+        await send(kafka_broker, topic, b"a", b"b")
+        first, second = Recorder(), Recorder()
+        async with consuming(kafka_broker, first, topic, group=group, **more) as consumer:
+            await until(lambda: first.values == [b"a", b"b"])
+            await until(lambda: consumer.joined and consumer.trouble is None)
+            consumer.done(topic, 0, 0)
+            await until(lambda: committed(kafka_broker, group, topic) == 1)
+        async with consuming(kafka_broker, second, topic, group=group, **more):
+            await until(lambda: second.values == [b"b"])
 
     asyncio.run(go())
 

@@ -48,7 +48,7 @@ from dictograph.store.database import Database
 from dictograph.store.jobs.lease import RetryPolicy
 from dictograph.store.tail import Tail
 from dictograph.stt.codes import contract_code
-from dictograph.stt_parts import answer_agents, stt_agents
+from dictograph.stt_parts import answer_agents, stt_parts
 from dictograph.webhooks.sender import WebhookSender
 from dictograph.worker.agent import TRANSIENT_ERRORS, Agent, AgentGroup
 from dictograph.worker.attempt_observer import AttemptObserver, NobodyObserves
@@ -295,7 +295,7 @@ def make_worker(resources: Resources, observer: AttemptObserver, *, in_place: bo
     def is_stored(url: str) -> bool:
         return resources.blobs.find(url) is not None
 
-    stt, trouble = stt_agents(settings, resources.database, _producer(resources), resources.crash, can_run, is_stored)
+    stt = stt_parts(settings, resources.database, _producer(resources), resources.crash, can_run, is_stored)
     worker = Worker(
         context,
         resources.queue,
@@ -313,9 +313,10 @@ def make_worker(resources: Resources, observer: AttemptObserver, *, in_place: bo
             GuardPost(resources.guards, settings.orphan_age),
             _webhooks(resources),
             *_kafka_agents(resources),
-            *stt,
+            *stt.agents,
         ],
-        trouble=trouble,
+        trouble=stt.trouble,
+        describe_broker=stt.describe,
     )
     return worker
 

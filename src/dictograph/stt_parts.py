@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from dictograph.broker import MessageProducer
 from dictograph.contract import Contract
@@ -18,7 +19,15 @@ if TYPE_CHECKING:
 #: The most messages that are unfinished where each is done with its row: what waits for the commit, and dead letters.
 _MOST_ON_SHARED = 1000
 
-Trouble = Callable[[], str | None]
+
+@dataclass(frozen=True, slots=True)
+class SttParts:
+    """The agents of a worker; what says why it gets no jobs from Kafka (None when it does); and what describes its
+    part in the group (empty without one)."""
+
+    agents: Sequence[Agent]
+    trouble: Callable[[], str | None] = lambda: None
+    describe: Callable[[], dict[str, Any]] = dict
 
 
 def answer_agents(
@@ -33,20 +42,20 @@ def answer_agents(
     return [Relay(database, Answers(producer), crash, settings.poll_interval)]
 
 
-def stt_agents(
+def stt_parts(
     settings: Settings,
     database: Database,
     producer: MessageProducer | None,
     crash: CrashPoints,
     can_run: Callable[[], bool],
     is_stored: Callable[[str], bool],
-) -> tuple[list[Agent], Trouble]:
-    """Return the agents of a worker, and what says why it gets no jobs from Kafka; None when it does.
+) -> SttParts:
+    """Return the parts of a worker.
 
     `can_run` says whether the worker could run a job now, `is_stored` whether a URL is that of a stored object.
     """
     if producer is None or Contract.STT_WORKER not in settings.profile:
-        return answer_agents(settings, database, producer, crash), lambda: None
+        return SttParts(answer_agents(settings, database, producer, crash))
     from dictograph.kafka.consumer import Consumer
     from dictograph.kafka_parts import subscription_of
     from dictograph.kafka_setup import connection_of
@@ -67,7 +76,11 @@ def stt_agents(
     def trouble() -> str | None:
         return consumer.trouble or (None if consumer.joined else f"The group {settings.stt_group} is not joined yet.")
 
-    return [intake, consumer, relay], trouble
+    def describe() -> dict[str, Any]:
+        lag = {f"{one.topic}/{one.number}": count for one, count in sorted(consumer.lag().items())}
+        return {"group": settings.stt_group, "joined": consumer.joined, "lag": lag}
+
+    return SttParts([intake, consumer, relay], trouble, describe)
 
 
 def offset_rule(settings: Settings) -> OffsetRule:

@@ -179,6 +179,11 @@ def postpone_all(conn: Connection, delays: Mapping[int, Delay]) -> None:
         conn.execute(_POSTPONED, rows)
 
 
+def replace_payload(conn: Connection, id: int, payload: dict[str, Any]) -> None:
+    """Put another payload in the place of a message's, and make it due again. Its id stays."""
+    conn.execute(update(outbox).where(outbox.c.id == id).values(payload=payload, available_at=now_epoch()))
+
+
 def add_dead_letter(conn: Connection, id: int, error: ErrorRecord) -> bool:
     """Make a dead letter of a message that can never be sent. The messages after it go on. False when the message is
     gone."""

@@ -73,6 +73,22 @@ def answers_of(job: Job, text: str, origin: Origin, reply: Reply, ends_before: i
     return [Answer("dead-letter", _letter_of(job, origin, reply, attempt, letter_headers)), result]
 
 
+def smaller(value: bytes, job_id: str) -> bytes | None:
+    """Return a result with half as much text, for a topic that takes less than the broker said; None for a message that
+    cannot be made smaller. Its other fields are kept."""
+    try:
+        result = json.loads(value)
+    except ValueError:
+        return None
+    text = result.get("transcriptText") if isinstance(result, dict) else None
+    if not isinstance(text, str) or not text:
+        return None
+    where = result.get("transcriptUrl") or _path_of(job_id)
+    cut = {**result, "transcriptText": "", "truncated": True, "transcriptUrl": where}
+    cut["transcriptText"] = _as_much_as_fits(text, len(encoded(text)) // 2)
+    return encoded(cut)
+
+
 def letter_for(unusable: Unusable, value: bytes, origin: Origin, reply: Reply, mark: str, now: float) -> Answer:
     """Return the dead letter for a message that is no valid job, at `now` (seconds since 1970). It says as much of the
     message as fits. `mark` is its digest."""
@@ -122,7 +138,7 @@ def _result(job: Job, text: str, origin: Origin, reply: Reply, headers: Headers)
     key = job_key(origin).encode("utf-8", "replace")
     room = reply.most_bytes - _FRAME - len(key)
     if done and len(encoded(value)) > room:
-        where = reply.url.replace("{id}", job.id) or f"/v1/transcriptions/{job.id}/transcript?format=txt"
+        where = reply.url.replace("{id}", job.id) or _path_of(job.id)
         value |= {"transcriptText": "", "truncated": True, "transcriptUrl": where}
         value["transcriptText"] = _as_much_as_fits(text, room - len(encoded(value)))
     return Outgoing(reply.results, key, encoded(value), headers)
@@ -179,6 +195,10 @@ def _error_of(job: Job) -> tuple[str | None, str | None]:
 def _engine_of(job: Job) -> str:
     name = job.frozen.engine if job.frozen else job.options.engine
     return _ENGINES.get(name, name)
+
+
+def _path_of(job_id: str) -> str:
+    return f"/v1/transcriptions/{job_id}/transcript?format=txt"
 
 
 def _as_much_as_fits(text: str, room: int) -> str:

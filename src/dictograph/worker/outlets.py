@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import replace
+from typing import Any, Protocol
 
 from dictograph.broker import MessageProducer, Sent
-from dictograph.broker.envelope import from_payload
+from dictograph.broker.envelope import as_payload, from_payload
 from dictograph.errors import PublishError
 from dictograph.queue import Queue
 from dictograph.store.outbox import BROKER, DISPATCH, Message
+from dictograph.stt.answers import smaller
 
 #: The longest wait before a message that could not be sent is sent again, in seconds.
 RESEND_CAP_S = 60.0
@@ -37,6 +39,10 @@ class Outlet(Protocol):
         """Send messages, and return the word on each, in their order. Takes less than `hold` seconds."""
         ...
 
+    def smaller(self, message: Message) -> dict[str, Any] | None:
+        """Return the payload of a smaller message in place of one that can never be sent; None when there is none."""
+        ...
+
 
 class Answers:
     """Puts the answers of jobs, and dead letters, on their topics."""
@@ -51,6 +57,11 @@ class Answers:
     async def send(self, messages: Sequence[Message]) -> Sequence[Sent]:
         return await self._producer.send([from_payload(message.payload) for message in messages])
 
+    def smaller(self, message: Message) -> dict[str, Any] | None:
+        outgoing = from_payload(message.payload)
+        value = smaller(outgoing.value or b"", message.job_id or "")
+        return None if value is None else as_payload(replace(outgoing, value=value))
+
 
 class WakeUps:
     """Wakes workers, by the queue."""
@@ -64,6 +75,9 @@ class WakeUps:
 
     async def send(self, messages: Sequence[Message]) -> Sequence[Sent]:
         return await asyncio.gather(*(self._wake(message) for message in messages))
+
+    def smaller(self, message: Message) -> dict[str, Any] | None:  # noqa: ARG002 - a wake-up has no size
+        return None
 
     async def _wake(self, message: Message) -> Sent:
         try:

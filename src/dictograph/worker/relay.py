@@ -12,6 +12,7 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -39,12 +40,13 @@ _LONGEST_ERROR = 500
 
 @dataclass(slots=True)
 class Settlement:
-    """What became of a batch: the ids of messages that were sent, the delays of those that were not, and the errors
-    of those that never can be."""
+    """What became of a batch: the ids of messages that were sent, the delays of those that were not, the errors of
+    those that never can be, and the payloads that take the place of those that can be made smaller."""
 
     sent: list[int] = field(default_factory=list)
     delays: dict[int, Delay] = field(default_factory=dict)
     fatal: dict[int, str] = field(default_factory=dict)
+    smaller: dict[int, dict[str, Any]] = field(default_factory=dict)
 
 
 class Relay:
@@ -99,6 +101,8 @@ class Relay:
             if settled.sent and self._outlet.hold:
                 outbox.mark_sent(conn, settled.sent)
             outbox.postpone_all(conn, settled.delays)
+            for id, payload in settled.smaller.items():
+                outbox.replace_payload(conn, id, payload)
             return outbox.take(conn, self._outlet.destination, _BATCH, self._outlet.hold)
 
         for message, error in settled.fatal.items():
@@ -133,6 +137,9 @@ class Relay:
         for message, result in zip(messages, results, strict=True):
             if result.error is None:
                 settled.sent.append(message.id)
+            elif result.fatal and (payload := self._outlet.smaller(message)) is not None:
+                settled.smaller[message.id] = payload
+                log.warning("message %s is made smaller: %s", message.message_id, result.error)
             elif result.fatal:
                 settled.fatal[message.id] = result.error[:_LONGEST_ERROR]
                 log.warning("message %s can never be sent: %s", message.message_id, result.error)

@@ -46,12 +46,15 @@ class Worker:
         guards: Sequence[StorageGuard],
         beside: Sequence[Agent] = (),
         trouble: Callable[[], str | None] = lambda: None,
+        describe_broker: Callable[[], dict[str, Any]] = dict,
     ) -> None:
         """`guards` are the guards of the places of stored files, the storage's first. `beside` are further agents,
-        which have nothing to do with running jobs. `trouble` says why no jobs can come in from a broker."""
+        which have nothing to do with running jobs. `trouble` says why no jobs can come in from a
+        broker, `describe_broker` the worker's part in its group; empty without one."""
         self._context = context
         self._slots = slots
         self._trouble = trouble
+        self._describe_broker = describe_broker
         self.readiness = Readiness(context.catalog, context.engines)
         self._guards = guards
         self._storage = StorageHealth(
@@ -89,7 +92,7 @@ class Worker:
 
     def state(self) -> dict[str, Any]:
         """Describe the worker, for its row in the database."""
-        trouble = self._trouble()
+        trouble, broker = self._trouble(), self._describe_broker()
         return {
             "running": self._claimer.running,
             "ready": self.can_run() and not trouble,
@@ -102,6 +105,7 @@ class Worker:
             "engines": self._context.engines.describe(),
             "needs": sorted(KNOWN_NEEDS),
             "models_memory": self._context.engines.budget.describe(),
+            **({"broker": broker} if broker else {}),
         }
 
     async def start(self) -> None:

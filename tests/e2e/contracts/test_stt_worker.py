@@ -166,6 +166,8 @@ def test_jobs_go_in_and_answers_come_out(tmp_path: Path, field: Field, audio: st
         assert letters["text"][0]["attempt"] == 1
         eventually(lambda: committed(field.broker, f"group-{field.name}", field.jobs) == 8, what="all is committed")
         assert httpx.get(f"{base}/readyz").status_code == 200
+        [(state,)] = worker.rows("SELECT state FROM worker")
+        assert f"group-{field.name}" in str(state)
         metrics = httpx.get(f"{base}/metrics").text
         assert 'stt_jobs_total{status="completed"} 1' in metrics
         assert 'stt_failures_total{code="UNSUPPORTED_FORMAT"} 1' in metrics

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 from sqlalchemy import select
 
-from dictograph.broker import Sent
+from dictograph.broker import Outgoing, Sent
+from dictograph.broker.envelope import as_payload, from_payload
 from dictograph.runtime.crash import CrashPoints
 from dictograph.store import outbox
 from dictograph.store.database import Database
 from dictograph.store.outbox import BROKER, Message
 from dictograph.store.tables import dead_letter
 from dictograph.store.tables import outbox as messages
-from dictograph.worker.outlets import Outlet, WakeUps
+from dictograph.worker.outlets import Answers, Outlet, WakeUps
 from dictograph.worker.relay import Relay
 from tests.integration.store.store_driver import StoreDriver
 from tests.integration.store.test_outbox import put
@@ -45,6 +49,26 @@ class FakeBroker:
         words = [self._word(message, self.sent[message.message_id]) for message in messages]
         self.order += [m.message_id for m, word in zip(messages, words, strict=True) if word.error is None]
         return words
+
+    def smaller(self, message: Message) -> dict[str, Any] | None:
+        return None
+
+
+class SmallTopic(FakeBroker):
+    """Takes results of at most so many bytes, though nobody said so."""
+
+    most = 5000
+
+    async def send(self, messages: Sequence[Message]) -> Sequence[Sent]:
+        words = []
+        for message in messages:
+            value = from_payload(message.payload).value or b""
+            words.append(Sent("too large", fatal=True) if len(value) > self.most else Sent())
+            self.order += [value.decode()] if len(value) <= self.most else []
+        return words
+
+    def smaller(self, message: Message) -> dict[str, Any] | None:
+        return Answers(MagicMock(deliver_timeout=1.0)).smaller(message)
 
 
 def relaying(
@@ -114,6 +138,21 @@ def test_what_can_never_be_sent_is_buried_and_the_next_goes_on(driver: StoreDriv
     [letter] = driver.read(lambda c: c.execute(select(dead_letter)).all())
     assert (letter.message_id, letter.error_message, letter.stage) == ("huge", "too large", "PUBLISH")
     assert broker.order == ["next"]
+
+
+def test_a_result_that_is_too_large_for_its_topic_is_made_smaller(driver: StoreDriver) -> None:
+    job = driver.create().id
+    value = json.dumps({"jobId": "a", "transcriptText": "word " * 20_000, "errorCode": None})
+    put(driver, "result", job_id=job, payload=as_payload(Outgoing("results", b"a", value.encode())))
+    put(driver, "letter", job_id=job, payload=as_payload(Outgoing("dlq", b"a", b'{"job": "' + b"x" * 9000 + b'"}')))
+    topic = SmallTopic()
+    relaying([(driver.database, topic)], lambda: empty(driver))
+    [sent] = map(json.loads, topic.order)
+    assert (sent["jobId"], sent["errorCode"], sent["truncated"]) == ("a", None, True)
+    assert sent["transcriptUrl"] == f"/v1/transcriptions/{job}/transcript?format=txt"
+    assert 2000 < len(sent["transcriptText"]) < 5000
+    [letter] = driver.read(lambda c: c.execute(select(dead_letter)).all())
+    assert letter.message_id == "letter", "what cannot be made smaller is buried"
 
 
 def test_a_relay_that_is_stopped_leaves_its_messages_to_others_at_once(driver: StoreDriver) -> None:

@@ -46,6 +46,7 @@ class S3Blobs:
         self._part_uploaded = options.part_uploaded
         self._prepared = False
         self._seen = -_SEEN_S
+        self._held = -_SEEN_S
 
     async def prepare(self) -> None:
         if not self._prepared:
@@ -107,7 +108,12 @@ class S3Blobs:
             yield names
 
     async def is_empty(self) -> bool:
-        return await listing.is_empty(self._client)
+        """See Blobs. A bucket that has just held something is not asked again."""
+        if self._is_fresh(self._held):
+            return False
+        empty = await listing.is_empty(self._client)
+        self._held = -_SEEN_S if empty else time.monotonic()
+        return empty
 
     async def check(self) -> None:
         await self.prepare()
@@ -124,7 +130,7 @@ class S3Blobs:
 
     async def check_room(self) -> None:
         """See Blobs. A bucket that has just answered is not asked again."""
-        if time.monotonic() - self._seen < _SEEN_S:
+        if self._is_fresh(self._seen):
             return
         await self.prepare()
         await bucket.must_exist(self._client)
@@ -156,6 +162,9 @@ class S3Blobs:
             return bytes(await found.bytes_async())
         except FileNotFoundError:  # another process has just removed it
             return None
+
+    def _is_fresh(self, moment: float) -> bool:
+        return time.monotonic() - moment < _SEEN_S and not self._client.failed_since(moment)
 
     def _note(self, name: str) -> str:
         return self._client.address.key(f"{NOTES}/{name}")

@@ -7,6 +7,8 @@ Both take the same credentials from the same chain.
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -55,11 +57,16 @@ class S3Client:
         self.options = options
         self._opened: _Opened | None = None
         self._opening = asyncio.Lock()
+        self._failed_at = -math.inf
 
     @property
     def where(self) -> str:
         """Return the bucket in words for the operator."""
         return f"{self.address.bucket} at {self.options.endpoint or 'AWS'}"
+
+    def failed_since(self, moment: float) -> bool:
+        """Return whether a request failed since a moment of the monotonic clock."""
+        return self._failed_at >= moment
 
     async def region(self) -> str:
         """Return the region that is in force."""
@@ -95,6 +102,7 @@ class S3Client:
                 return await self._mapped(call, operation)
             except asyncio.CancelledError:
                 if limit.expired():
+                    self._failed_at = time.monotonic()
                     raise outage("Timeout", self.where) from None
                 raise
 
@@ -110,6 +118,7 @@ class S3Client:
                 raise
             if code_of(error).isdigit() and operation != _ASKED:
                 await self._ask_why()
+            self._failed_at = time.monotonic()
             raise storage_error(error, self.where) from error
 
     async def _has_no_bucket(self, operation: str) -> bool:

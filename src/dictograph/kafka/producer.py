@@ -132,7 +132,7 @@ class Producer:
     def _hear(self, client: Any) -> None:
         """Serve the client's callbacks until it is replaced."""
         while not self._closed.is_set():
-            client.poll(0.5)
+            client.poll(1.0)
             if self._client is not client and self._client is not None and not len(client):
                 return
 

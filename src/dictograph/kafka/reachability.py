@@ -11,7 +11,7 @@ from dictograph.kafka import reasons
 from dictograph.runtime.outage_log import OutageLog
 
 #: How often librdkafka tells its state, in milliseconds.
-STATISTICS_MS = 1000
+STATISTICS_MS = 2000
 
 #: What is said before anything is known.
 _NOT_YET = "no broker has answered yet"

@@ -31,6 +31,9 @@ _AGAIN_S = 0.5
 #: How long the answers of jobs that have ended may take to go out when their partition is revoked, in seconds.
 _LAST_ANSWERS_S = 10.0
 
+#: The most messages that are stored in one transaction, which must not keep others waiting.
+_TOGETHER = 50
+
 _Place = tuple[str, int, int]
 
 
@@ -59,6 +62,7 @@ class SttIntake:
         self._waiting: defaultdict[str, set[_Place]] = defaultdict(set)
         self._of_jobs: set[str] = set()
         self._gone: set[Partition] = set()
+        self._revoked: set[Partition] = set()
         self._changed = asyncio.Event()
         self._outages = OutageLog(log, self.name)
 
@@ -83,14 +87,21 @@ class SttIntake:
 
     async def received(self, messages: Sequence[Incoming]) -> None:
         self._gone.clear()  # partitions that were given away before this batch and are ours again
+        self._revoked.clear()
         while not self._can_run():
             await asyncio.sleep(_AGAIN_S)
-        for taken in await self._store(messages):
-            self._note(taken)
+        for first in range(0, len(messages), _TOGETHER):
+            for taken in await self._store(messages[first : first + _TOGETHER]):
+                self._note(taken)
+        if self._gone:  # while they were being stored
+            if self._rule is OffsetRule.ANSWER:
+                await self._give_up(self._revoked)
+            self._forget(self._gone)
         self._changed.set()
 
     async def revoked(self, partitions: Collection[Partition]) -> None:
         self._gone.update(partitions)
+        self._revoked.update(partitions)
         if self._rule is OffsetRule.ANSWER:
             await self._end_what_has_ended(partitions)
             await self._give_up(partitions)

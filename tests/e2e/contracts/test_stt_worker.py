@@ -57,6 +57,7 @@ class Field:
         self.jobs, self.results, self.letters = (f"{kind}-{self.name}" for kind in ("jobs", "results", "dlq"))
         self._seen: dict[str, list[Any]] = {self.results: [], self.letters: []}
         self._reader: Any = None
+        self.spread = False
 
     def settings(self, audio: str, **more: object) -> dict[str, Any]:
         return {
@@ -79,7 +80,8 @@ class Field:
 
         producer = Producer({"bootstrap.servers": self.broker.servers, "log_level": 0})
         for one in values:
-            producer.produce(self.jobs, value=one, key=b"key", headers=dict(headers))
+            key = json.loads(one or b"{}")["jobId"] if self.spread else "key"
+            producer.produce(self.jobs, value=one, key=key.encode(), headers=dict(headers))
         assert producer.flush(60) == 0
 
     def read(self, topic: str) -> list[Any]:
@@ -199,3 +201,42 @@ def test_a_worker_that_is_killed_and_whose_folder_is_deleted_loses_nothing(
         assert field.read(field.letters) == []
     finally:
         worker.stop()
+
+
+@pytest.mark.contract("stt-worker", "consumer group", "a second worker takes over partitions; one message for each job")
+def test_a_second_worker_joins_and_each_job_is_answered_once(tmp_path: Path, kafka_broker: Broker, audio: str) -> None:
+    field = Field(kafka_broker)
+    field.spread = True
+    kafka_broker.make_topic(field.jobs, partitions=4)
+    for topic in (field.results, field.letters):
+        kafka_broker.make_topic(topic)
+    names = [f"j-{n}" for n in range(12)]
+    field.put(*(value(jobId=name, audioUrl=f"{audio}/short.wav") for name in names))
+    workers = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        workers.append(Service(tmp_path / name, "worker", **field.settings(audio)))
+        workers[-1].behave(delay=1)
+    try:
+        workers[0].start()
+        eventually(lambda: len(field.answers(field.results)) >= 2, 120, str(workers[0].log))
+        workers[1].start()
+        eventually(lambda: set(field.answers(field.results)) == set(names), 180, str(workers[1].log))
+        eventually(lambda: workers[1].rows("SELECT count(*) FROM intake")[0][0] > 0, what="the second one had work")
+        assert {job: len(mine) for job, mine in field.answers(field.results).items()} == dict.fromkeys(names, 1)
+        assert field.read(field.letters) == []
+        for partition in range(4):
+            eventually(lambda p=partition: _nothing_is_left(field, p))  # type: ignore[misc] # bound in the loop on purpose
+    finally:
+        for worker in workers:
+            worker.stop()
+
+
+def _nothing_is_left(field: Field, partition: int) -> bool:
+    """All of the partition is committed."""
+    from confluent_kafka import Consumer, TopicPartition
+
+    reader = Consumer({"bootstrap.servers": field.broker.servers, "group.id": "none", "log_level": 0})
+    _, end = reader.get_watermark_offsets(TopicPartition(field.jobs, partition), timeout=60)
+    reader.close()
+    return end == 0 or committed(field.broker, f"group-{field.name}", field.jobs, partition) == end

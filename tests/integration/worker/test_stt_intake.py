@@ -202,6 +202,37 @@ async def test_a_database_that_is_away_only_delays(
         assert count == 1
 
 
+async def test_what_was_revoked_while_it_was_being_stored_is_given_up(
+    tmp_path: Path, template: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world(tmp_path, template, OffsetRule.ANSWER) as one:
+        write, stored, go_on = one.database.write, asyncio.Event(), asyncio.Event()
+
+        async def slow(query: object) -> object:
+            answer: object = await write(query)  # type: ignore[arg-type] # as it came
+            stored.set()
+            await go_on.wait()
+            return answer
+
+        monkeypatch.setattr(one.database, "write", slow)
+        taking = asyncio.create_task(one.intake.received([message(value())]))
+        async with asyncio.timeout(60):
+            await stored.wait()
+            monkeypatch.setattr(one.database, "write", write)
+            await one.intake.revoked(HERE)
+            go_on.set()
+            await taking
+        assert await one.jobs() == []
+        assert one.consumer.offsets == []
+
+
+async def test_many_messages_are_stored_a_few_at_a_time_and_in_order(tmp_path: Path, template: bytes) -> None:
+    async with world(tmp_path, template, OffsetRule.ROW) as one:
+        await one.intake.received([message(value(jobId=f"j-{n}"), offset=n) for n in range(120)])
+        assert one.consumer.offsets == list(range(120))
+        assert len(await one.jobs()) == 120
+
+
 async def test_what_was_revoked_while_it_waited_is_not_stored(tmp_path: Path, template: bytes) -> None:
     ready = False
     async with world(tmp_path, template, OffsetRule.ANSWER, lambda: ready) as one:

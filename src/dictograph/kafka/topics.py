@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -89,13 +90,19 @@ class Topics:
         return Made.CREATED
 
     def _listed(self) -> Mapping[str, Any]:
-        try:
-            topics: Mapping[str, Any] = self._admin().list_topics(timeout=self._patience).topics
-        except library().KafkaException as error:
-            self._client.poll(0)  # why it was not reached comes by a callback
-            raise self._unavailable(error) from error
+        """Return all topics. Who is refused by the broker is told so at once, and does not wait."""
+        admin, deadline = self._admin(), time.monotonic() + self._patience
+        each = max(1.0, self._patience / 3)
         self._cause = ""
-        return topics
+        while True:
+            try:
+                topics: Mapping[str, Any] = admin.list_topics(timeout=each).topics
+            except library().KafkaException as error:
+                admin.poll(0)  # why it was not reached comes by a callback
+                if self._cause or time.monotonic() > deadline - 0.1:
+                    raise self._unavailable(error) from error
+            else:
+                return topics
 
     def _wait(self, future: Any) -> None:
         try:

@@ -62,16 +62,24 @@ def ours(service: Service, audio: Path, **options: object) -> Run:
     """Run a job by HTTP: upload, store, decode, detect speech, transcribe, commit, fetch the transcript."""
     began = time.monotonic()
     job = service.submit(audio, **options)
-    end = began + _LIMIT_S
-    while (status := service.job(job)["status"]) not in ("completed", "failed", "cancelled"):
+    completed(service, job)
+    text = service.transcript(job, "txt")
+    return Run(time.monotonic() - began, len(text.split()), text)
+
+
+def completed(service: Service, job_id: str, look_s: float = _LOOK_S) -> dict[str, Any]:
+    """Return a job when it is completed, looking every `look_s` seconds. Each look takes time from the job.
+
+    Raises TimeoutError after an hour, RuntimeError where it ended otherwise.
+    """
+    end = time.monotonic() + _LIMIT_S
+    while (job := service.job(job_id))["status"] not in ("completed", "failed", "cancelled"):
         if time.monotonic() > end:
             raise TimeoutError(f"a job took longer than {_LIMIT_S:.0f} s")
-        time.sleep(_LOOK_S)
-    text = service.transcript(job, "txt")
-    seconds = time.monotonic() - began
-    if status != "completed":
-        raise RuntimeError(f"a job ended as {status}: {service.job(job)['error']}")
-    return Run(seconds, len(text.split()), text)
+        time.sleep(look_s)
+    if job["status"] != "completed":
+        raise RuntimeError(f"a job ended as {job['status']}: {job['error']}")
+    return job
 
 
 def contest(room: Room, runners: Mapping[str, Callable[[], Run]], runs: int) -> dict[str, list[Run]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.contest import settings
+from bench.contest import completed, settings
 from bench.corpora import NAMES, RATE, Corpus, Part, sound, write
 from bench.figure import AT_MOST, Goal, Measured, Table
 from bench.real import base, recordings
@@ -22,7 +22,7 @@ TITLE = "Start of the first and end of the last word of each part − its sound'
 GOAL = Goal(AT_MOST, 0.25, "s")
 
 _PARTS, _QUICK_PARTS = 40, 4
-_LIMIT_S = 3600
+_LOOK_S = 1.0
 
 #: The sound of a part begins and ends with a frame of 10 ms no more than so much below its loudest one, and louder than
 #: so much below full scale.
@@ -84,8 +84,7 @@ def _row(name: str, errors: _Errors) -> tuple[str | float, ...]:
 
 def _words(service: Service, corpus: Corpus) -> list[tuple[float, float]]:
     job = service.submit(Path(corpus.audio), language=corpus.language, word_timestamps="true")
-    if service.wait_for(job, _LIMIT_S)["status"] != "completed":
-        raise RuntimeError(f"a job failed: {service.job(job)['error']}")
+    completed(service, job, _LOOK_S)
     segments = json.loads(service.transcript(job, "json"))["segments"]
     return [(word["start"], word["end"]) for segment in segments for word in segment.get("words", ())]
 

@@ -57,7 +57,7 @@ recordings: ## recorded people with their words, of Debian's packages, into .rec
 	@scripts/recordings
 
 services: $(VENV)/.run ## servers to develop with (PostgreSQL, Redis, Kafka, S3), in .services; ONLY=postgresql for one
-	@scripts/s3-server
+	@$(if $(filter-out s3,$(ONLY)),:,scripts/s3-server)
 	@$(bin)/python -m scripts.services up --folder $(SERVICES) $(if $(ONLY),--only $(ONLY))
 
 services-down: $(VENV)/.run ## stops them; WIPE=1 deletes their data

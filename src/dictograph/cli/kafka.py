@@ -20,7 +20,7 @@ from dictograph.settings.model import Settings
 
 @click.group()
 def kafka() -> None:
-    """Publish a test job for the worker on Kafka, and print results.
+    """Publish a test job to Kafka, print results.
 
     \b
     dictograph kafka produce --profile stt-worker --audio-url https://example.org/talk.mp3

@@ -74,6 +74,7 @@ format: $(VENV)/.dev ## rewrite the code as the formatter has it
 
 bench: $(VENV)/.bench ## the figures of docs/performance.md; BENCH="name …" for some, QUICK=1 to try them
 	@scripts/recordings
+	@scripts/s3-server
 	@$(bin)/python -m scripts.models || echo "Figures with real weights cannot be measured."
 	@$(bin)/python -m bench $(if $(QUICK),--quick) $(BENCH)
 

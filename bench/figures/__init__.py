@@ -23,6 +23,8 @@ MODULES: tuple[str, ...] = (
     "claims",
     "jobs_per_second",
     "upload_memory",
+    "s3_upload",
+    "s3_first_text",
     "subscribers",
 )
 

@@ -35,7 +35,7 @@ def measure(room: Room) -> Measured:
     with room.service("service", **settings(model)) as service:
         for _ in range(runs):
             for name, file in files.items():
-                times[name].append(_first_text(service, file, probe))
+                times[name].append(first_text(service, file, probe))
                 room.say(f"{name}: {times[name][-1]:.2f} s")
     short, long = times
     rows = tuple((name, median(each), " ".join(f"{t:.2f}" for t in each)) for name, each in times.items())
@@ -49,7 +49,7 @@ def measure(room: Room) -> Measured:
     )
 
 
-def _first_text(service: Service, file: Path, probe: Path) -> float:
+def first_text(service: Service, file: Path, probe: Path) -> float:
     """Return the seconds to the first committed text of a new job, which is then stopped.
 
     A batch for the cancelled job may go on for some seconds: a short probe waits for its end.

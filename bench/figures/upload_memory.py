@@ -31,11 +31,11 @@ def measure(room: Room) -> Measured:
     mebibytes = 128 if room.quick else 1024
     with room.service("service", max_upload=2 * 2**30) as service:
         assert service.process is not None
-        _upload(service, 1)  # memory that the first upload loads belongs to an idle service
+        upload(service, 1)  # memory that the first upload loads belongs to an idle service
         time.sleep(1)
         idle = private_memory(service.process.pid)
         with watched(service.process.pid, _LOOK_S) as samples:
-            answer, seconds = _upload(service, mebibytes)
+            answer, seconds = upload(service, mebibytes)
         stored = service.rows("SELECT max(audio_size) FROM transcription_job")[0][0]
     idle_mib, peak = idle / 2**20, samples.peak / 2**20
     speed = mebibytes / seconds
@@ -55,7 +55,9 @@ def measure(room: Room) -> Measured:
     )
 
 
-def _upload(service: Service, mebibytes: int) -> tuple[httpx.Response, float]:
+def upload(service: Service, mebibytes: int) -> tuple[httpx.Response, float]:
+    """Upload a form with this many MiB. Return the answer, and the seconds until it came."""
+
     def body() -> Iterator[bytes]:
         yield _HEAD
         for _ in range(mebibytes):

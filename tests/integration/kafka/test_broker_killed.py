@@ -13,7 +13,8 @@ from dictograph.kafka.topics import Topics, TopicSpec
 from tests.integration.kafka.clients import Recorder, committed, consuming, name, send, until
 from tests.kafka import Broker
 
-#: The most seconds from the broker's SIGKILL to the next message that is received.
+#: The most seconds until the next message is received, once the broker listens again. How long its own start takes
+#: says more about the machine.
 AGAIN_S = 30
 
 
@@ -28,16 +29,16 @@ def test_after_a_kill_messages_come_again_and_nothing_is_lost(own_kafka_broker: 
             await until(lambda: recorder.values == [b"before"] and consumer.joined)
             consumer.done(topic, 0, 0)
             await until(lambda: committed(own_kafka_broker, group, topic) == 1)
-            killed = time.monotonic()
             await asyncio.to_thread(own_kafka_broker.kill)
             meanwhile = asyncio.create_task(producer.send([Outgoing(topic, None, b"meanwhile")]))
             await until(lambda: not consumer.joined and consumer.trouble)
             await asyncio.to_thread(own_kafka_broker.start)
+            up = time.monotonic()
             (word,) = await meanwhile
             if word.error:  # its start took longer than a message waits: the relay sends it again
                 await send(own_kafka_broker, topic, b"meanwhile")
             await until(lambda: b"meanwhile" in recorder.values)
-            assert time.monotonic() - killed < AGAIN_S
+            assert time.monotonic() - up < AGAIN_S
             await until(lambda: consumer.joined and consumer.trouble is None)
             consumer.done(topic, 0, recorder.messages[-1].offset)
             await until(lambda: committed(own_kafka_broker, group, topic) == recorder.messages[-1].offset + 1)

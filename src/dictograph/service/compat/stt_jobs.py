@@ -109,10 +109,9 @@ class SttJobs:
         return options_of(self._settings, Contract.STT_WORKER, {"language": code} if code else {})
 
     def _fault_of(self, job: JobMessage) -> str:
-        if self._is_stored(job.audio_url):
-            return ""
         try:
-            check_url(job.audio_url, "audioUrl")
+            if not self._is_stored(job.audio_url):  # which refuses another bucket than ours
+                check_url(job.audio_url, "audioUrl")
         except InvalidRequest as error:
             return error.message
         return ""

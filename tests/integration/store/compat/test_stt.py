@@ -13,6 +13,7 @@ from sqlalchemy import func, select, update
 from dictograph.broker import Incoming, Outgoing
 from dictograph.broker.envelope import from_payload
 from dictograph.contract import Contract
+from dictograph.errors import InvalidRequest
 from dictograph.job import ErrorRecord, JobStatus, Lease
 from dictograph.service.compat.stt_jobs import SttJobs, Taken
 from dictograph.settings.model import Settings
@@ -245,3 +246,19 @@ def test_hostile_messages_never_leave_half_a_row(driver: StoreDriver, jobs: SttJ
         assert len(answer.value or b"") <= 1_000_000
         body(answer)
     assert driver.read(intakes.settled, [taken.intake_id or "none"])
+
+
+def test_the_object_of_another_bucket_is_a_letter_and_stops_nobody(driver: StoreDriver) -> None:
+
+    def is_stored(url: str) -> bool:
+        if url.startswith("s3://others/"):
+            raise InvalidRequest("The bucket others is not the one of this service.", param="url")
+        return url.startswith("s3://ours/")
+
+    jobs = SttJobs(Settings(stt_model="tiny"), lambda: 1_000_000, is_stored)
+    first = message(value(jobId="j-1", audioUrl="s3://others/a.mp3"), offset=1)
+    second = message(value(jobId="j-2", audioUrl="s3://ours/a.mp3"), offset=2)
+    refused, accepted = take(driver, jobs, first, second)
+    assert (refused.is_job, accepted.is_job) == (False, True)
+    [letter] = published(driver)
+    assert (body(letter)["errorCode"], body(letter)["job"]["jobId"]) == ("INVALID_PAYLOAD", "j-1")

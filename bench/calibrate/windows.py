@@ -18,8 +18,8 @@ from bench.words import WordErrors, compare, pooled
 from dictograph.audio.plan import Planner, Span, WindowRules, quietest_point
 from dictograph.audio.speech import SpeechRules
 from dictograph.audio.speech_account import SpeechAccount
-from dictograph.engine import whisper
 from dictograph.engine.protocol import EngineSpec, Window, WindowOptions
+from dictograph.engine.whisper import engine as whisper
 from dictograph.job import Options
 
 Samples = NDArray[np.int16]

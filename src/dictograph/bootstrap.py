@@ -30,6 +30,7 @@ from dictograph.kafka_setup import uses_kafka
 from dictograph.models.catalog import Catalog
 from dictograph.net.addresses import AllowList
 from dictograph.net.fetch import FetchLimits
+from dictograph.parts.stt_parts import answer_agents, stt_parts
 from dictograph.queue import Queue
 from dictograph.queue.kinds import open_queue
 from dictograph.runtime.crash import CrashPoints, Point
@@ -48,25 +49,24 @@ from dictograph.store.database import Database
 from dictograph.store.jobs.lease import RetryPolicy
 from dictograph.store.tail import Tail
 from dictograph.stt.codes import contract_code
-from dictograph.stt_parts import answer_agents, stt_parts
 from dictograph.webhooks.sender import WebhookSender
 from dictograph.worker.agent import TRANSIENT_ERRORS, Agent, AgentGroup
 from dictograph.worker.attempt_observer import AttemptObserver, NobodyObserves
 from dictograph.worker.batching.engine_dispatcher import EngineLimits
 from dictograph.worker.engines import Engines
 from dictograph.worker.fetching import SourceRules
-from dictograph.worker.guard_post import GuardPost
 from dictograph.worker.leases.reaper import Reaper
-from dictograph.worker.outlets import WakeUps
-from dictograph.worker.path_upload_pruner import PathUploadPruner
-from dictograph.worker.pruner import Retention
-from dictograph.worker.relay import Relay
+from dictograph.worker.relays.outlets import WakeUps
+from dictograph.worker.relays.relay import Relay
+from dictograph.worker.relays.webhooks import WebhookRelay
 from dictograph.worker.runner import WorkerContext
-from dictograph.worker.webhooks import WebhookRelay
+from dictograph.worker.upkeep.guard_post import GuardPost
+from dictograph.worker.upkeep.path_upload_pruner import PathUploadPruner
+from dictograph.worker.upkeep.pruner import Retention
 from dictograph.worker.worker import Worker
 
 if TYPE_CHECKING:
-    from dictograph.kafka_parts import KafkaParts
+    from dictograph.parts.kafka_parts import KafkaParts
 
 log = logging.getLogger(__name__)
 
@@ -332,7 +332,7 @@ def _wake_ups(resources: Resources) -> list[Relay]:
 def _kafka_parts(settings: Settings, database: Database, crash: CrashPoints) -> KafkaParts | None:
     if not uses_kafka(settings):
         return None
-    from dictograph.kafka_parts import KafkaParts  # other queues need nothing of it
+    from dictograph.parts.kafka_parts import KafkaParts  # other queues need nothing of it
 
     return KafkaParts(settings, database, crash)
 

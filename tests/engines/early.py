@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from dictograph.engine.protocol import EngineSpec
-from dictograph.engine.whisper import WhisperEngine
-from dictograph.engine.whisper_fallback import DecodeResult
-from dictograph.engine.whisper_model import Decoding, Encoded, Model, Speech
+from dictograph.engine.whisper.engine import WhisperEngine
+from dictograph.engine.whisper.fallback import DecodeResult
+from dictograph.engine.whisper.model import Decoding, Encoded, Model, Speech
 
 #: A shorter answer (in tokens) is left as it is.
 _SHORT = 12

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dictograph.engine import whisper
 from dictograph.engine.protocol import EngineSpec, Window, WindowOptions
+from dictograph.engine.whisper import engine as whisper
 from tests.needs import need
 
 RECIPE = Path(__file__).parents[1] / "fixtures" / "tiny-whisper" / "recipe"
@@ -32,7 +32,10 @@ def test_a_model_is_trained_for_a_moment_converted_and_loaded_as_every_other(tmp
 
     engine = whisper.load(
         EngineSpec(
-            name="whisper", factory="dictograph.engine.whisper:load", model="fresh", model_path=str(folder / "ct2")
+            name="whisper",
+            factory="dictograph.engine.whisper.engine:load",
+            model="fresh",
+            model_path=str(folder / "ct2"),
         )
     )
     assert {"en", "de"} <= engine.capabilities.languages

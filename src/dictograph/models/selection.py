@@ -12,7 +12,7 @@ from dictograph.models.registry import WHISPER, OwnModel
 from dictograph.settings.model import Settings
 from dictograph.transcript import JobWarning
 
-_WHISPER_FACTORY = "dictograph.engine.whisper:load"
+_WHISPER_FACTORY = "dictograph.engine.whisper.engine:load"
 
 
 @dataclass(frozen=True, slots=True)

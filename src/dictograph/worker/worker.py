@@ -20,12 +20,12 @@ from dictograph.worker.claimer import Claimer
 from dictograph.worker.engines import Engines
 from dictograph.worker.leases.lease_renewer import LeaseRenewer
 from dictograph.worker.leases.reaper import Reaper
-from dictograph.worker.outlets import WakeUps
-from dictograph.worker.pruner import Pruner, Retention
 from dictograph.worker.readiness import Readiness
-from dictograph.worker.relay import Relay
+from dictograph.worker.relays.outlets import WakeUps
+from dictograph.worker.relays.relay import Relay
 from dictograph.worker.runner import WorkerContext
 from dictograph.worker.storage_health import StorageHealth
+from dictograph.worker.upkeep.pruner import Pruner, Retention
 from dictograph.worker.worker_heartbeat import WorkerHeartbeat
 
 

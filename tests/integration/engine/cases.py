@@ -48,7 +48,7 @@ def _sentences() -> list[Window]:
 CASES = [
     Case(
         name="whisper",
-        spec=EngineSpec("whisper", "dictograph.engine.whisper:load", "tiny-digits", str(TINY), threads=2),
+        spec=EngineSpec("whisper", "dictograph.engine.whisper.engine:load", "tiny-digits", str(TINY), threads=2),
         speech=_digits,
         sentence=lambda: Window(say("three one four")),
         words="three one four",

@@ -15,8 +15,9 @@ import av
 import numpy as np
 import pytest
 
-from dictograph.engine import sphinx, whisper
+from dictograph.engine import sphinx
 from dictograph.engine.protocol import EngineSpec, Window, WindowOptions, WindowResult
+from dictograph.engine.whisper import engine as whisper
 from tests.service import TINY
 from tests.speech import RATE, VOICES, Samples, digit_strings, joined_digits, say, word_errors
 
@@ -30,7 +31,7 @@ MARGIN_S = 0.2
 @pytest.fixture(scope="module")
 def tiny() -> whisper.WhisperEngine:
     return whisper.load(
-        EngineSpec(name="whisper", factory="dictograph.engine.whisper:load", model="tiny", model_path=str(TINY))
+        EngineSpec(name="whisper", factory="dictograph.engine.whisper.engine:load", model="tiny", model_path=str(TINY))
     )
 
 

@@ -89,7 +89,7 @@ def test_one_that_grows_is_ended() -> None:
         (EngineSpec("none", "tests.engines.nowhere:load", device="cuda"), LONG, ModelOutOfReach),
         (EngineSpec("none", "tests.engines.bad:nothing"), LONG, ModelUnavailable),
         (EngineSpec("none", "tests.engines.bad"), LONG, ModelUnavailable),
-        (EngineSpec("whisper", "dictograph.engine.whisper:load", model_path="/nowhere"), LONG, ModelUnavailable),
+        (EngineSpec("whisper", "dictograph.engine.whisper.engine:load", model_path="/nowhere"), LONG, ModelUnavailable),
     ],
 )
 def test_one_that_cannot_be_loaded_leaves_no_process(

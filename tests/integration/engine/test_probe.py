@@ -16,7 +16,7 @@ from tests.integration.engine.test_accuracy import recorded
 from tests.service import TINY
 
 SPHINX = EngineSpec(name="sphinx", factory="dictograph.engine.sphinx:load")
-WHISPER = EngineSpec(name="whisper", factory="dictograph.engine.whisper:load", model_path=str(TINY))
+WHISPER = EngineSpec(name="whisper", factory="dictograph.engine.whisper.engine:load", model_path=str(TINY))
 DEAF = EngineSpec(name="deaf", factory="tests.integration.engine.test_probe:Deaf")
 
 

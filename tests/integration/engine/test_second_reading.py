@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dictograph.engine import whisper
 from dictograph.engine.protocol import SAMPLE_RATE, EngineSpec, Window, WindowOptions, WindowResult
+from dictograph.engine.whisper import engine as whisper
 from tests import weights
 from tests.engines.early import end_early
 from tests.field.sounds import FULL_RATE, pause, sound

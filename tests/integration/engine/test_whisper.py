@@ -10,15 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dictograph.engine import whisper, whisper_fallback, whisper_model, whisper_reader
 from dictograph.engine.protocol import EngineSpec, Window, WindowOptions
+from dictograph.engine.whisper import engine as whisper
+from dictograph.engine.whisper import fallback as whisper_fallback
+from dictograph.engine.whisper import model as whisper_model
+from dictograph.engine.whisper import reader as whisper_reader
 from dictograph.errors import ModelUnavailable, UnsupportedByEngine
 from tests.integration.engine.cases import TINY
 from tests.speech import say
 from tests.voices import noise, silence
 
 OPTIONS = WindowOptions(language="en")
-SPEC = EngineSpec("whisper", "dictograph.engine.whisper:load", "tiny-digits", str(TINY))
+SPEC = EngineSpec("whisper", "dictograph.engine.whisper.engine:load", "tiny-digits", str(TINY))
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,8 @@ from dictograph.store.database import Database
 from dictograph.store.outbox import BROKER, Message
 from dictograph.store.tables import dead_letter
 from dictograph.store.tables import outbox as messages
-from dictograph.worker.outlets import Answers, Outlet, WakeUps
-from dictograph.worker.relay import Relay
+from dictograph.worker.relays.outlets import Answers, Outlet, WakeUps
+from dictograph.worker.relays.relay import Relay
 from tests.integration.store.store_driver import StoreDriver
 from tests.integration.store.test_outbox import put
 

@@ -22,7 +22,7 @@ from dictograph.store.jobs.accept import NewJob, create_job
 from dictograph.store.migrate import upgrade
 from dictograph.store.storage_marks import STORAGE, mark_of
 from dictograph.store.tables import storage_mark
-from dictograph.worker.pruner import Pruner, Retention
+from dictograph.worker.upkeep.pruner import Pruner, Retention
 from tests.storages import guard_at, guard_of, later, put
 
 HOUR = 3600.0

@@ -20,7 +20,7 @@ from dictograph.store.webhooks import deliveries
 from dictograph.webhooks.delivery import Delivery, DeliveryState
 from dictograph.webhooks.delivery_slots import DeliverySlots
 from dictograph.webhooks.sender import Outcome, WebhookSender
-from dictograph.worker.webhooks import WebhookRelay
+from dictograph.worker.relays.webhooks import WebhookRelay
 from tests.integration.store.store_driver import StoreDriver
 from tests.integration.store.webhooks.test_deliveries import log
 from tests.receiver import Came, Receiver, receiving

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dictograph.engine.whisper_echo import echoes
+from dictograph.engine.whisper.echo import echoes
 
 
 @pytest.mark.parametrize("text", ["Welcome to the weekly call.", "  WELCOME, to the – weekly!", "call call call"])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 
-from dictograph.engine.whisper_fallback import DecodeResult, Hypothesis, best, compression_ratio, repeats_itself
-from dictograph.engine.whisper_prompt import ROOM, previous_text
+from dictograph.engine.whisper.fallback import DecodeResult, Hypothesis, best, compression_ratio, repeats_itself
+from dictograph.engine.whisper.prompt import ROOM, previous_text
 
 LOOP = " ".join(["and so on"] * 40)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from dictograph.engine.codec import options_from_dict
 from dictograph.engine.protocol import Window, WindowOptions, WindowResult
-from dictograph.engine.whisper_languages import Heard, each_in_its_own, most_probable
+from dictograph.engine.whisper.languages import Heard, each_in_its_own, most_probable
 from dictograph.transcript import Segment
 
 FOUND = {"nl": 0.6, "de": 0.3, "en": 0.1}

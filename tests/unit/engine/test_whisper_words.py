@@ -8,7 +8,7 @@ import pytest
 from dictograph.engine.loudness import Loudness, is_empty
 from dictograph.engine.protocol import Samples
 from dictograph.engine.segments import TimedWord
-from dictograph.engine.whisper_words import Piece, aligned_words, refine_times, with_punctuation
+from dictograph.engine.whisper.words import Piece, aligned_words, refine_times, with_punctuation
 
 
 def _sound(*spans: tuple[float, float], seconds: float = 4.0, background: float = 3.0) -> Samples:

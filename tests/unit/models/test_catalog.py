@@ -119,7 +119,7 @@ def test_a_folder_is_ready_and_its_revision_is_its_content(tmp_path: Path) -> No
         offered = catalog(tmp_path, model=str(folder))
         await prepared(offered)
         first = await chosen(offered, "auto")
-        assert (first.spec.factory, first.spec.model_path) == ("dictograph.engine.whisper:load", str(folder))
+        assert (first.spec.factory, first.spec.model_path) == ("dictograph.engine.whisper.engine:load", str(folder))
         assert (first.spec.device, first.spec.compute_type) == ("cpu", "int8")
         assert await chosen(offered, "whisper", str(folder)) == first
         assert await offered.spec_for(first.frozen) == first.spec

@@ -14,7 +14,7 @@ from dictograph.service.storage_guard import StorageGuard
 from dictograph.service.storage_places import UploadsPlace
 from dictograph.store.database import Database
 from dictograph.store.migrate import upgrade
-from dictograph.worker.path_upload_pruner import PathUploadPruner
+from dictograph.worker.upkeep.path_upload_pruner import PathUploadPruner
 from tests.storages import later
 
 HOUR = 3600.0

@@ -18,8 +18,8 @@ from dictograph.store.jobs import control
 from dictograph.store.jobs.accept import NewJob, create_job
 from dictograph.store.migrate import upgrade
 from dictograph.store.tables import event, job
-from dictograph.worker import pruner
-from dictograph.worker.pruner import Pruner, Retention
+from dictograph.worker.upkeep import pruner
+from dictograph.worker.upkeep.pruner import Pruner, Retention
 from tests.storages import guard_at, guard_of, later, put
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from dictograph.broker import MessageProducer, Sent
 from dictograph.broker.envelope import from_payload
 from dictograph.store.outbox import ANNOUNCE, Message
-from dictograph.worker.outlets import RESEND_CAP_S
+from dictograph.worker.relays.outlets import RESEND_CAP_S
 
 
 class Announcements:

@@ -18,7 +18,7 @@ from dictograph.store.jobs import lease
 from dictograph.store.jobs.lease import HeldLease, RetryPolicy
 from dictograph.worker.agent import every
 from dictograph.worker.leases.lease_monitor import ClockRollbackDetector, StalledLeaseDetector
-from dictograph.worker.outlets import RESEND_CAP_S
+from dictograph.worker.relays.outlets import RESEND_CAP_S
 
 log = logging.getLogger(__name__)
 

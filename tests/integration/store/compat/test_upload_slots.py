@@ -24,7 +24,7 @@ from dictograph.store.jobs.prune import prune_uploads, unnamed
 from dictograph.store.jobs.read import stored_audio
 from dictograph.store.secrets import server_secret
 from dictograph.store.tables import upload_slot
-from dictograph.worker.pruner import Pruner, Retention
+from dictograph.worker.upkeep.pruner import Pruner, Retention
 
 
 def slot(database: Database, name: str, lifetime: float = -10.0) -> StoredAudio:

@@ -24,7 +24,7 @@ from dictograph.store.webhooks.delivery_log import Wanted
 from dictograph.webhooks.delivery import Delivery, DeliveryState
 from dictograph.webhooks.schedule import LONGEST_WAIT_S
 from dictograph.webhooks.sender import WebhookSender
-from dictograph.worker.webhooks import WebhookRelay
+from dictograph.worker.relays.webhooks import WebhookRelay
 from tests.integration.store.store_driver import AT_ONCE, StoreDriver
 from tests.receiver import Receiver, receiving
 

@@ -3,7 +3,7 @@
 The model is loaded by faster-whisper and run by CTranslate2; decoding is ours. A batch is decoded
 together without time stamps, then the words get their times from the cross-attention and from the
 pauses in the sound. A hypothesis that looks wrong is decoded again, without chance (see
-`whisper_fallback`); speech for which there are no words is read again (see `whisper_second_reading`).
+`fallback`); speech for which there are no words is read again (see `second_reading`).
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from dictograph.engine.protocol import (
     WindowResult,
 )
 from dictograph.engine.segments import TimedWord, group, text_of
-from dictograph.engine.whisper_echo import echoes
-from dictograph.engine.whisper_fallback import DecodeResult
-from dictograph.engine.whisper_invented import spoken_only
-from dictograph.engine.whisper_languages import Heard, candidates_of, each_in_its_own, most_probable, with_language
-from dictograph.engine.whisper_model import Decoding, Model, Speech
-from dictograph.engine.whisper_reader import Reader, Reading
-from dictograph.engine.whisper_second_reading import SecondReading
-from dictograph.engine.whisper_slices import AudioSlice, Slicer, audible
+from dictograph.engine.whisper.echo import echoes
+from dictograph.engine.whisper.fallback import DecodeResult
+from dictograph.engine.whisper.invented import spoken_only
+from dictograph.engine.whisper.languages import Heard, candidates_of, each_in_its_own, most_probable, with_language
+from dictograph.engine.whisper.model import Decoding, Model, Speech
+from dictograph.engine.whisper.reader import Reader, Reading
+from dictograph.engine.whisper.second_reading import SecondReading
+from dictograph.engine.whisper.slices import AudioSlice, Slicer, audible
 from dictograph.errors import UnsupportedByEngine
 from dictograph.transcript import Segment
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from dictograph.engine.loudness import Loudness, is_empty
 from dictograph.engine.protocol import SAMPLE_RATE, Samples, Window
-from dictograph.engine.whisper_model import Encoded, Model
+from dictograph.engine.whisper.model import Encoded, Model
 
 #: Nothing shorter is transcribed: no word is so short, and the alignment needs some frames.
 SHORTEST_S = 0.1

@@ -20,7 +20,7 @@ from dictograph.store.storage_marks import STORAGE, mark_of
 from dictograph.worker.agent import Agent
 from dictograph.worker.compat.announcements import Announcements
 from dictograph.worker.compat.gateway_intake import GatewayIntake
-from dictograph.worker.relay import Relay
+from dictograph.worker.relays.relay import Relay
 
 
 class KafkaParts:

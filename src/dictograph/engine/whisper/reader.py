@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from dictograph.engine.loudness import Loudness
 from dictograph.engine.segments import TimedWord
-from dictograph.engine.whisper_fallback import DecodeResult, Hypothesis, best
-from dictograph.engine.whisper_model import Decoding, Model, Speech
-from dictograph.engine.whisper_slices import AudioSlice, Slicer, halves
-from dictograph.engine.whisper_words import refine_times
+from dictograph.engine.whisper.fallback import DecodeResult, Hypothesis, best
+from dictograph.engine.whisper.model import Decoding, Model, Speech
+from dictograph.engine.whisper.slices import AudioSlice, Slicer, halves
+from dictograph.engine.whisper.words import refine_times
 
 #: A slice is cut in two only if both parts are long enough to decode.
 _SHORTEST_TO_CUT_S = 4.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dictograph.engine.coverage import TimeSpan
-from dictograph.engine.whisper_reader import Reading
+from dictograph.engine.whisper.reader import Reading
 
 #: Words with a higher mean log-probability are kept wherever they are: the detector may be wrong. Of hold music the
 #: best answer had −0.80; of 45 windows of Spanish prompts the worst had −0.51 (`base`).

@@ -36,8 +36,8 @@ def answer_agents(
     """Return the agents of a process that takes no jobs from Kafka: it sends the answers that others have left."""
     if producer is None:
         return []
-    from dictograph.worker.outlets import Answers
-    from dictograph.worker.relay import Relay
+    from dictograph.worker.relays.outlets import Answers
+    from dictograph.worker.relays.relay import Relay
 
     return [Relay(database, Answers(producer), crash, settings.poll_interval)]
 
@@ -57,11 +57,11 @@ def stt_parts(
     if producer is None or Contract.STT_WORKER not in settings.profile:
         return SttParts(answer_agents(settings, database, producer, crash))
     from dictograph.kafka.consumer import Consumer
-    from dictograph.kafka_parts import subscription_of
     from dictograph.kafka_setup import connection_of
+    from dictograph.parts.kafka_parts import subscription_of
     from dictograph.service.compat.stt_jobs import SttJobs
-    from dictograph.worker.outlets import Answers
-    from dictograph.worker.relay import Relay
+    from dictograph.worker.relays.outlets import Answers
+    from dictograph.worker.relays.relay import Relay
     from dictograph.worker.stt_intake import SttIntake
 
     rule = offset_rule(settings)

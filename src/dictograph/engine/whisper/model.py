@@ -22,9 +22,9 @@ from dictograph.engine.parallel_decoder import ParallelDecoder
 from dictograph.engine.protocol import EngineSpec, Samples
 from dictograph.engine.segments import TimedWord
 from dictograph.engine.sizing import Sizing, sizing
-from dictograph.engine.whisper_fallback import DecodeResult
-from dictograph.engine.whisper_prompt import previous_text
-from dictograph.engine.whisper_words import Piece, aligned_words, with_punctuation
+from dictograph.engine.whisper.fallback import DecodeResult
+from dictograph.engine.whisper.prompt import previous_text
+from dictograph.engine.whisper.words import Piece, aligned_words, with_punctuation
 from dictograph.errors import ModelUnavailable
 
 #: Positions that the decoder has for prompt and answer together. CTranslate2 gives an answer half of them at most.

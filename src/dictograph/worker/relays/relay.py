@@ -25,7 +25,7 @@ from dictograph.store import outbox
 from dictograph.store.database import Database
 from dictograph.store.outbox import Delay, Message
 from dictograph.worker.agent import TRANSIENT_ERRORS
-from dictograph.worker.outlets import Outlet
+from dictograph.worker.relays.outlets import Outlet
 
 log = logging.getLogger(__name__)
 

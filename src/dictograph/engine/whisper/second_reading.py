@@ -14,10 +14,10 @@ from dataclasses import replace
 
 from dictograph.engine.coverage import TimeSpan, seconds, uncovered
 from dictograph.engine.protocol import SAMPLE_RATE, Samples, Window
-from dictograph.engine.whisper_fallback import Hypothesis
-from dictograph.engine.whisper_model import Decoding, Speech
-from dictograph.engine.whisper_reader import Reader, Reading
-from dictograph.engine.whisper_slices import AudioSlice, Slicer, halves
+from dictograph.engine.whisper.fallback import Hypothesis
+from dictograph.engine.whisper.model import Decoding, Speech
+from dictograph.engine.whisper.reader import Reader, Reading
+from dictograph.engine.whisper.slices import AudioSlice, Slicer, halves
 
 #: How often what has no words is read alone, in ever smaller parts.
 _ROUNDS = 3

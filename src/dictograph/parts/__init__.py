@@ -1,0 +1,1 @@
+"""Parts of the application that are made only where the settings ask for them."""

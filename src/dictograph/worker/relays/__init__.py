@@ -1,0 +1,1 @@
+"""The agents that send what the outbox holds."""

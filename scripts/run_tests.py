@@ -21,6 +21,9 @@ SUITES = ("unit", "integration", "e2e", "chaos")
 #: many parallel files would starve a test by accident; there tests are starved only on purpose.
 AT_MOST = {"unit": 4, "integration": 4, "e2e": 4, "chaos": 2}
 
+#: Say which tests took longest: there a suite is made shorter.
+SLOWEST = ("--durations=12", "--durations-min=5")
+
 #: A test that takes longer counts as hanging. It is ended, and the stacks of all threads are shown.
 TEST_TIMEOUT_S = 300
 
@@ -48,7 +51,7 @@ def workers_for(suite: str) -> int:
 
 def run(suite: str) -> tuple[str, float, bool]:
     print(f"\n== {suite}", flush=True)
-    command = [sys.executable, "-m", "pytest", f"tests/{suite}", "--quiet", f"--timeout={TEST_TIMEOUT_S}"]
+    command = [sys.executable, "-m", "pytest", f"tests/{suite}", "--quiet", f"--timeout={TEST_TIMEOUT_S}", *SLOWEST]
     if (workers := workers_for(suite)) > 1:
         # The order is that of tests/conftest.py.
         command += ["-n", str(workers), "--dist", "loadfile", "--no-loadscope-reorder"]

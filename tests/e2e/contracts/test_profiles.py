@@ -29,7 +29,7 @@ CONFIG = """\
 ref_table = transcription_job
 
 [aws]
-bucket_name = audio   # comes with S3
+bucket_name = audio
 access_key = AWS_ACCESS_KEY_ENV
 region = eu-west-3
 [redis]
@@ -205,7 +205,8 @@ def test_each_contract_has_the_model_and_limits_of_its_own_names(
         log = one.words_of_log()
         assert "Failed to load AI model: base: " in log
         assert "config.ini [colours] sky is no setting of Dictograph, and is ignored." in log
-        assert "not in force before its part is there: config.ini [aws] bucket_name (S3)" in log
+        assert "config.ini [aws] bucket_name yields to UPLOAD_FOLDER in the environment" in log
+        assert "not in force before its part is there: config.ini [redis] host" in log
         assert "AWS_ACCESS_KEY_ENV" not in log
 
 

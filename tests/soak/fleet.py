@@ -19,7 +19,9 @@ from tests.service import Service, eventually
 OF_API = (Point.UPLOAD_STORED, Point.JOB_CREATED)
 #: Reached only with a broker.
 OF_BROKER = (Point.INTAKE_STORED, Point.OFFSET_COMMITTING)
-OF_WORKER = tuple(point for point in Point if point not in OF_API + OF_BROKER)
+#: Reached only with a bucket; `e2e/test_bucket.py` does.
+OF_BUCKET = (Point.PART_UPLOADED, Point.OBJECT_COPIED)
+OF_WORKER = tuple(point for point in Point if point not in OF_API + OF_BROKER + OF_BUCKET)
 
 #: How long a process that is to die at a named point is left in peace to get there, in seconds.
 PATIENCE_S = 20.0

@@ -40,15 +40,15 @@ def failed(job: Job) -> tuple[JobStatus, str, int]:
     return job.status, error.code, job.failures
 
 
-async def test_an_attempt_that_takes_too_long_fails(tmp_path: Path) -> None:
-    behave(tmp_path, delay=5, max_batch=1)
+async def test_an_attempt_that_takes_too_long_fails(folder: Path) -> None:
+    behave(folder, delay=5, max_batch=1)
     limits = JobLimits(attempt_timeout=1.5, all_attempts=2, backoff_base=0.01, backoff_cap=0.01)
-    async with application(tmp_path) as opened:
-        job = await upload(opened, write_noise(tmp_path / "a.wav", 150, 1), replace(PLAIN, limits=limits))
+    async with application(folder) as opened:
+        job = await upload(opened, write_noise(folder / "a.wav", 150, 1), replace(PLAIN, limits=limits))
         ended = await opened.services.jobs.wait_until_ended(None, job.id, 120)
         assert failed(ended) == (JobStatus.FAILED, "attempt_timeout", 2)
-        behave(tmp_path)
-        unhurried = await upload(opened, write_noise(tmp_path / "b.wav", 5, 2))
+        behave(folder)
+        unhurried = await upload(opened, write_noise(folder / "b.wav", 5, 2))
         ended = await opened.services.jobs.wait_until_ended(None, unhurried.id, 120)
         assert ended.status is JobStatus.COMPLETED, "the engine goes on with others"
 

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from dictograph.api.clients import is_loopback
 from dictograph.contract import Address, Contract
-from dictograph.queue.kinds import kafka_servers
 from dictograph.service.compat.path_jobs import roots_hint
 from dictograph.settings.model import Settings
 from dictograph.settings.profiles.log_lines import in_words
@@ -49,7 +48,7 @@ def _probes(addresses: Sequence[Address]) -> list[str]:
 
 def profiles(settings: Settings) -> list[str]:
     """Return the line with the active profiles; none without profiles."""
-    return [f"  profile {in_words(settings.profile, kafka_servers(settings.queue_url))}"] if settings.profile else []
+    return [f"  profile {in_words(settings.profile, settings.brokers)}"] if settings.profile else []
 
 
 def _url(address: Address) -> str:

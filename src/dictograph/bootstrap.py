@@ -26,7 +26,6 @@ from dictograph.database_setup import prepare_database
 from dictograph.engine.probe import prove
 from dictograph.engine.sizing import models_memory
 from dictograph.errors import SettingsError
-from dictograph.kafka_setup import uses_kafka
 from dictograph.models.catalog import Catalog
 from dictograph.net.addresses import AllowList
 from dictograph.net.fetch import FetchLimits
@@ -330,7 +329,7 @@ def _wake_ups(resources: Resources) -> list[Relay]:
 
 
 def _kafka_parts(settings: Settings, database: Database, crash: CrashPoints) -> KafkaParts | None:
-    if not uses_kafka(settings):
+    if not settings.brokers:
         return None
     from dictograph.parts.kafka_parts import KafkaParts  # other queues need nothing of it
 

@@ -50,7 +50,7 @@ class HttpListeners:
     async def run(self, application: Application, say: Say) -> None:
         """Serve until the service is stopping. Without an address this waits for the stop."""
         resources = application.resources
-        keys = await resources.database.read(any_keys)
+        keys = self._has_contracts() and await resources.database.read(any_keys)
 
         def started(authorities: Sequence[str]) -> None:
             actual = [
@@ -64,6 +64,9 @@ class HttpListeners:
             await resources.stopping.wait()
             return
         await serve(self._apps(application), self._sockets, started, resources.stopping, self._limits())
+
+    def _has_contracts(self) -> bool:
+        return any(one.served is Served.CONTRACTS for one in self._listeners)
 
     def _reaching(self) -> list[Address]:
         """Return the addresses that give away more than that a worker lives."""

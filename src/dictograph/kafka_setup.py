@@ -12,7 +12,6 @@ from dictograph.errors import DictographError
 from dictograph.kafka.connection import Connection
 from dictograph.kafka.producer import Batching, Producer
 from dictograph.kafka.topics import Made, Topics, TopicSpec
-from dictograph.queue.kinds import kafka_servers
 from dictograph.settings.model import Settings, load
 
 log = logging.getLogger(__name__)
@@ -21,15 +20,10 @@ log = logging.getLogger(__name__)
 _WAKE_RETENTION_S = 3600.0
 
 
-def uses_kafka(settings: Settings) -> bool:
-    """Return whether the queue is on Kafka."""
-    return bool(kafka_servers(settings.queue_url))
-
-
 def connection_of(settings: Settings) -> Connection:
     """Return how the brokers are reached."""
     return Connection(
-        kafka_servers(settings.queue_url),
+        settings.brokers,
         settings.kafka_tls,
         settings.kafka_ca_file,
         settings.kafka_certificate_file,

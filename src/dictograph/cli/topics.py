@@ -9,7 +9,7 @@ import click
 from dictograph.cli.options import effective, option
 from dictograph.errors import SettingsError
 from dictograph.kafka.topics import Topics
-from dictograph.kafka_setup import connection_of, contract_topics, make_topics, uses_kafka
+from dictograph.kafka_setup import connection_of, contract_topics, make_topics
 from dictograph.runtime import logs
 from dictograph.settings.model import Settings
 
@@ -82,6 +82,6 @@ def test(profile: str | None) -> None:
 
 def kafka_settings(settings: Settings) -> Settings:
     """Return the settings. Raises SettingsError when the queue is not on Kafka."""
-    if not uses_kafka(settings):
+    if not settings.brokers:
         raise SettingsError("The queue is not on Kafka: set DICTOGRAPH_QUEUE_URL=kafka://HOST:PORT, or give a profile.")
     return settings

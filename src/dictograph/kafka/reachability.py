@@ -26,8 +26,7 @@ class Reachability:
         self._connected = connected
         self._outages = OutageLog(log, f"Failed to connect to Kafka at {servers}")
         self._up = False
-        self._cause = ""
-        self._told = False
+        self._cause = self._why = ""
         self._lock = threading.Lock()
 
     @property
@@ -72,8 +71,6 @@ class Reachability:
                 self._cause = "no broker answers"
                 self._outages.failed(ConnectionError(self._cause))
             self._up = up
-
-    _why = ""
 
     def _is_cause(self) -> bool:
         return self._why in reasons.CAUSES

@@ -18,8 +18,8 @@ from dictograph.settings.model import Settings
 from dictograph.store.database import Database
 from dictograph.store.storage_marks import STORAGE, mark_of
 from dictograph.worker.agent import Agent
-from dictograph.worker.compat.announcements import Announcements
 from dictograph.worker.compat.gateway_intake import GatewayIntake
+from dictograph.worker.relays.outlets import Announcements
 from dictograph.worker.relays.relay import Relay
 
 

@@ -10,6 +10,7 @@ from dictograph.broker import MessageProducer
 from dictograph.contract import Contract
 from dictograph.runtime.crash import CrashPoints
 from dictograph.settings.model import Settings
+from dictograph.store.backends.schemes import SQLITE, scheme_kind
 from dictograph.store.database import Database
 from dictograph.stt.decision import OffsetRule
 
@@ -85,4 +86,4 @@ def stt_parts(
 
 def offset_rule(settings: Settings) -> OffsetRule:
     """Return when offsets are done: a database server keeps rows for all workers, a file is this machine's own."""
-    return OffsetRule.ANSWER if settings.database.startswith("sqlite") else OffsetRule.ROW
+    return OffsetRule.ANSWER if scheme_kind(settings.database) == SQLITE else OffsetRule.ROW

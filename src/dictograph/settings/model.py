@@ -19,6 +19,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 from dictograph.blobs.kinds import folder_of
 from dictograph.blobs.options import S3Options, StorageOptions
 from dictograph.errors import SettingsError
+from dictograph.queue.kinds import kafka_servers
 from dictograph.runtime.redaction import redacted
 from dictograph.settings.buckets import BucketSettings
 from dictograph.settings.compat import ContractSettings
@@ -264,6 +265,11 @@ class Settings(ContractSettings, BucketSettings):
     def objects_url(self) -> str:
         """Return the URL of the storage, or its folder, with the default filled in."""
         return self.storage_url or str(self.data_dir / "blobs")
+
+    @property
+    def brokers(self) -> str:
+        """Return the brokers of the queue, `HOST:PORT[,…]`; "" where it is not on Kafka."""
+        return kafka_servers(self.queue_url)
 
     @property
     def storage(self) -> Path | None:

@@ -7,7 +7,7 @@ from dictograph.contract import Contract
 from dictograph.errors import BrokerUnavailable
 from dictograph.kafka.rights import Rights
 from dictograph.kafka.topics import Topics
-from dictograph.kafka_setup import connection_of, contract_topics, uses_kafka
+from dictograph.kafka_setup import connection_of, contract_topics
 from dictograph.settings.model import Settings
 
 _REACH = "Check DICTOGRAPH_QUEUE_URL, DICTOGRAPH_KAFKA_TLS, _SASL, _USER and _PASSWORD, and whether the brokers run."
@@ -16,7 +16,7 @@ _ALLOW = "Give this user the right: `kafka-acls.sh --add --allow-principal User:
 
 def kafka(settings: Settings) -> Result:
     """Check that a broker answers, and that this user may use topics and groups."""
-    if not uses_kafka(settings):
+    if not settings.brokers:
         return Verdict.OK, "not used", ""
     connection = connection_of(settings)
     try:

@@ -66,7 +66,7 @@ class _Run:
         elif targets and not targets[0].files:
             await self._print_in_order(targets)
         else:
-            await asyncio.gather(*(self._unless_it_fails(target, self._into_files(target)) for target in targets))
+            await self._into_all_files(targets)
         return self._codes
 
     async def _live(self, target: Target) -> None:
@@ -77,6 +77,11 @@ class _Run:
             done = await following
         if not valid:
             await self._writer.print(target, done)
+
+    async def _into_all_files(self, targets: Sequence[Target]) -> None:
+        async with contextlib.AsyncExitStack() as stack:  # an unexpected error of one ends them all
+            works = (self._unless_it_fails(target, self._into_files(target)) for target in targets)
+            await asyncio.gather(*[await stack.enter_async_context(_running(work)) for work in works])
 
     async def _into_files(self, target: Target) -> None:
         await self._writer.save(target, await self._follow(target, await self._send(target)))

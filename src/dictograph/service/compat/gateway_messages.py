@@ -17,7 +17,6 @@ from dictograph.blobs.kinds import folder_of
 from dictograph.broker import Incoming, Outgoing
 from dictograph.broker.envelope import as_payload
 from dictograph.contract import Contract
-from dictograph.queue.kinds import kafka_servers
 from dictograph.settings.model import Settings
 from dictograph.store import changes, outbox
 from dictograph.store.clock import read_clock
@@ -46,7 +45,7 @@ class OldUpload:
 
 def on_topic(settings: Settings) -> bool:
     """Return whether uploads through the gateway are put on its topic."""
-    return Contract.GATEWAY in settings.profile and bool(kafka_servers(settings.queue_url))
+    return Contract.GATEWAY in settings.profile and bool(settings.brokers)
 
 
 def announce(conn: Connection, settings: Settings, new: NewJob) -> None:

@@ -11,7 +11,7 @@ from dictograph.broker import MessageProducer, Sent
 from dictograph.broker.envelope import as_payload, from_payload
 from dictograph.errors import PublishError
 from dictograph.queue import Queue
-from dictograph.store.outbox import BROKER, DISPATCH, Message
+from dictograph.store.outbox import ANNOUNCE, BROKER, DISPATCH, Message
 from dictograph.stt.answers import smaller
 
 #: The longest wait before a message that could not be sent is sent again, in seconds.
@@ -19,6 +19,9 @@ RESEND_CAP_S = 60.0
 
 #: The same for answers: senders wait for them, and a broker that is back is to be found soon.
 _ANSWER_CAP_S = 5.0
+
+#: How much longer than the producer's own time-out a message is held, in seconds.
+_SLACK_S = 10.0
 
 #: How long a wake-up may take. A wake-up that is late is worth nothing: workers poll.
 _WAKE_S = 10.0
@@ -44,18 +47,32 @@ class Outlet(Protocol):
         ...
 
 
-class Answers:
-    """Puts the answers of jobs, and dead letters, on their topics."""
-
-    destination = BROKER
-    resend_cap = _ANSWER_CAP_S
+class _OnTopics:
+    """Puts messages on the topics that they name."""
 
     def __init__(self, producer: MessageProducer) -> None:
         self._producer = producer
-        self.hold = 1.5 * producer.deliver_timeout + _WAKE_S
+        self.hold = 1.5 * producer.deliver_timeout + _SLACK_S
 
     async def send(self, messages: Sequence[Message]) -> Sequence[Sent]:
         return await self._producer.send([from_payload(message.payload) for message in messages])
+
+    def smaller(self, message: Message) -> dict[str, Any] | None:  # noqa: ARG002 - there is nothing to leave out
+        return None
+
+
+class Announcements(_OnTopics):
+    """Tells of uploads through the gateway."""
+
+    destination = ANNOUNCE
+    resend_cap = RESEND_CAP_S
+
+
+class Answers(_OnTopics):
+    """Gives the answers of jobs, and dead letters. One that is too large for its topic is made smaller."""
+
+    destination = BROKER
+    resend_cap = _ANSWER_CAP_S
 
     def smaller(self, message: Message) -> dict[str, Any] | None:
         outgoing = from_payload(message.payload)

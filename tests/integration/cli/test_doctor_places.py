@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 import dictograph
-from dictograph.bootstrap import open_resources
 from dictograph.cli.doctor import audio_checks, machine_checks
 from dictograph.cli.doctor.findings import Finding, Result, Verdict, find, in_thread
 from dictograph.errors import DatabaseUnavailable, SettingsError, StorageFull
+from dictograph.parts.resources import open_resources
 from dictograph.settings.model import Settings
 from dictograph.store.migrate import upgrade
 from tests.disks import Disk, small_disk

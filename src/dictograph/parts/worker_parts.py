@@ -20,12 +20,12 @@ from dictograph.settings.model import Settings, variable
 from dictograph.stt.codes import contract_code
 from dictograph.webhooks.sender import WebhookSender
 from dictograph.worker.agent import Agent
-from dictograph.worker.attempt_observer import AttemptObserver, NobodyObserves
+from dictograph.worker.attempt.context import WorkerContext
+from dictograph.worker.attempt.observer import AttemptObserver, NobodyObserves
 from dictograph.worker.batching.engine_dispatcher import EngineLimits
 from dictograph.worker.engines import Engines
 from dictograph.worker.fetching import SourceRules
 from dictograph.worker.relays.webhooks import WebhookRelay
-from dictograph.worker.runner import WorkerContext
 from dictograph.worker.upkeep.pruner import Retention
 from dictograph.worker.worker import Worker
 

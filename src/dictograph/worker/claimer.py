@@ -19,8 +19,9 @@ from dictograph.runtime.crash import Point
 from dictograph.store.jobs.claim import Claim, Claimant, PutOff, claim_job, has_waiting_exclusive_job
 from dictograph.store.jobs.finish import release_unknown
 from dictograph.worker.agent import TRANSIENT_ERRORS
+from dictograph.worker.attempt.context import WorkerContext
 from dictograph.worker.leases.lease_renewer import LeaseRenewer
-from dictograph.worker.runner import Runner, WorkerContext
+from dictograph.worker.runner import Runner
 from dictograph.worker.storage_health import StorageHealth
 
 log = logging.getLogger(__name__)

@@ -17,8 +17,8 @@ from dictograph.store.jobs import progress
 from dictograph.store.jobs.progress import PlannedWindow
 from dictograph.store.jobs.read import windows as stored_windows
 from dictograph.transcript import JobWarning
+from dictograph.worker.attempt.outcome import PlanChanged, RulesChanged
 from dictograph.worker.audio_pipeline import AudioPipeline, PipelineUpdate
-from dictograph.worker.outcome import PlanChanged, RulesChanged
 from dictograph.worker.pipeline_window import PipelineWindow
 
 

@@ -1,4 +1,4 @@
-"""Run one attempt at one job: fetch, choose an engine, transcribe, resolve."""
+"""Run one attempt at one job: fetch, choose an engine, transcribe, and have what became of it written."""
 
 from __future__ import annotations
 
@@ -8,17 +8,11 @@ import logging
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection
-
-from dictograph.audio.decoder_client import DecodeLimits
 from dictograph.audio.source_file import SourceFile
-from dictograph.audio.vad_client import VadClient
-from dictograph.blobs.protocol import Blobs
-from dictograph.child.fork_server_client import ForkServerClient
 from dictograph.engine.protocol import EngineSpec
 from dictograph.errors import (
     AttemptTimeout,
@@ -26,31 +20,24 @@ from dictograph.errors import (
     DecoderLost,
     DictographError,
     LeaseLost,
-    ModelOutOfReach,
-    NotFound,
     ScratchRemoved,
-    StorageFull,
     StorageOutage,
-    StorageUnavailable,
     UnexpectedError,
 )
-from dictograph.job import ErrorRecord, JobStatus, SourceKind, StoredAudio
-from dictograph.models.catalog import Catalog, Pending
-from dictograph.runtime.crash import CrashPoints, Point
+from dictograph.job import SourceKind, StoredAudio
+from dictograph.models.catalog import Pending
+from dictograph.runtime.crash import Point
 from dictograph.runtime.private_files import make_private_folder
-from dictograph.runtime.redaction import without_folders
-from dictograph.store.database import Database
-from dictograph.store.jobs import finish, progress
+from dictograph.store.jobs import progress
 from dictograph.store.jobs.claim import Claim
-from dictograph.store.jobs.lease import RetryPolicy
 from dictograph.store.jobs.read import get_job
 from dictograph.worker.agent import TRANSIENT_ERRORS
-from dictograph.worker.attempt_observer import AttemptObserver, NobodyObserves
+from dictograph.worker.attempt.context import WorkerContext
+from dictograph.worker.attempt.outcome import Completed, Failed, Lost, Outcome, PlanChanged, Released, ReleaseRequested
+from dictograph.worker.attempt.resolution import Resolution
 from dictograph.worker.audio_pipeline import AudioPipeline
 from dictograph.worker.batching.engine_dispatcher import EngineDispatcher
-from dictograph.worker.engines import Engines
-from dictograph.worker.fetching import SourceRules, import_audio, open_stored, opened
-from dictograph.worker.outcome import Completed, Failed, Lost, Outcome, PlanChanged, Released, ReleaseRequested
+from dictograph.worker.fetching import import_audio, open_stored, opened
 from dictograph.worker.transcription import Transcription
 
 log = logging.getLogger(__name__)
@@ -60,29 +47,8 @@ log = logging.getLogger(__name__)
 _OUTAGE = (DatabaseUnavailable, DecoderLost, ScratchRemoved, StorageOutage)
 _OUTAGES = 10
 
-#: Errors that are no job's fault and may pass with time: its attempts are spread over the policy's patience.
-_OUT_OF_REACH = (ModelOutOfReach, StorageFull, StorageUnavailable)
-
 #: How long to wait before an outcome that could not be written is written again, in seconds.
 _AGAIN_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerContext:
-    """The parts of the worker that every attempt uses."""
-
-    database: Database
-    blobs: Blobs
-    catalog: Catalog
-    engines: Engines
-    vad_client: VadClient
-    decoders: ForkServerClient | None  # None: each decoder starts a new Python process
-    crash: CrashPoints
-    scratch: Path
-    sources: SourceRules
-    decoding: DecodeLimits
-    policy: RetryPolicy
-    observer: AttemptObserver = field(default_factory=NobodyObserves)
 
 
 class Runner:
@@ -94,7 +60,7 @@ class Runner:
         self.job = claim.job
         self.lease = claim.lease
         self._on_commit = on_commit
-        self._began = time.monotonic()
+        self._resolution = Resolution(context, claim.lease)
         self._folder = context.scratch / f"{self.job.id}-{self.lease.attempt}"
         self._has_folder = False
         self._under_way: asyncio.Task[Any] | None = None
@@ -139,7 +105,7 @@ class Runner:
             await self._remove_files()  # before the outcome is written: after it no file may be left
             await self._resolve_while_ours(outcome)
         except LeaseLost:
-            await self._log_lost()
+            await self._resolution.log_lost(self.job)
         except Exception as error:  # noqa: BLE001 - nothing awaits this task: any error must be logged here
             log.error("job %s: its outcome could not be written (%s); its lease will run out", self.job.id, error)
         finally:
@@ -194,7 +160,7 @@ class Runner:
         """Write the outcome. While the database fails, try again until the job is lost or the worker stops."""
         while True:
             try:
-                return await self._resolve(outcome)
+                return await self._resolution.write(self.job, outcome)
             except TRANSIENT_ERRORS as error:
                 if self._hurry.is_set():
                     raise
@@ -202,35 +168,6 @@ class Runner:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_AGAIN_S):
                     await self._hurry.wait()
-
-    async def _resolve(self, outcome: Outcome) -> None:
-        match outcome:
-            case Completed():
-                await self._write(self._complete)
-                self._context.crash.reach(Point.JOB_COMPLETED)
-                self._observe_end(None)
-                log.info("job %s: completed", self.job.id)
-            case Failed(error):
-                await self._fail(error)
-            case Released():
-                await self._write(lambda c: finish.release(c, self.lease))
-                log.info("job %s: given back", self.job.id)
-            case Lost():
-                await self._log_lost()
-
-    async def _log_lost(self) -> None:
-        """Log why the attempt ended. That a client cancelled or deleted the job is no loss."""
-        try:
-            status = (await self._context.database.read(lambda c: get_job(c, None, self.job.id))).status
-            intended = status is JobStatus.CANCELLED
-        except NotFound:
-            intended = True
-        except TRANSIENT_ERRORS:
-            intended = False
-        if intended:
-            log.debug("job %s: cancelled or deleted; attempt %d ends", self.job.id, self.lease.attempt)
-        else:
-            log.info("job %s: no longer ours; attempt %d ends", self.job.id, self.lease.attempt)
 
     async def _run(self) -> None:
         audio = await self._fetch()
@@ -327,34 +264,3 @@ class Runner:
         self._on_commit()
         if self._release_requested:
             raise ReleaseRequested
-
-    def _complete(self, connection: Connection) -> None:
-        finish.complete(connection, self.lease)
-        self._context.crash.reach(Point.JOB_COMPLETING)
-
-    def _without_folders(self, message: str) -> str:
-        """Remove the machine's folders from a message to clients, except the path that the client named.
-
-        Without a service the reader is the user of the machine, and needs them.
-        """
-        if self._context.sources.in_place:
-            return message
-        source = self.job.source
-        return without_folders(message, source.location if source.kind is SourceKind.PATH else "")
-
-    async def _fail(self, error: DictographError) -> None:
-        record = ErrorRecord(
-            error.code, self._without_folders(error.message), error.stage.value if error.stage else None
-        )
-        if record.message != error.message:
-            log.warning("job %s: %s", self.job.id, error.message)  # the whole message, for the operator
-        policy = self._context.policy
-        if isinstance(error, _OUT_OF_REACH):
-            policy = policy.patient()
-        job = await self._write(lambda c: finish.fail(c, self.lease, record, error.retryable, policy))
-        if job.status.ended:
-            self._observe_end(error.code)
-        log.warning("job %s: attempt %d failed (%s: %s); now %s", job.id, job.attempt, error.code, error, job.status)
-
-    def _observe_end(self, code: str | None) -> None:
-        self._context.observer.ended(self.job, time.monotonic() - self._began, code)

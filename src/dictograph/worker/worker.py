@@ -16,6 +16,7 @@ from dictograph.runtime.private_files import make_private_folder
 from dictograph.runtime.process_lock import ProcessLock
 from dictograph.service.storage_guard import StorageGuard, troubles
 from dictograph.worker.agent import Agent, AgentGroup
+from dictograph.worker.attempt.context import WorkerContext
 from dictograph.worker.claimer import Claimer
 from dictograph.worker.engines import Engines
 from dictograph.worker.leases.lease_renewer import LeaseRenewer
@@ -23,7 +24,6 @@ from dictograph.worker.leases.reaper import Reaper
 from dictograph.worker.readiness import Readiness
 from dictograph.worker.relays.outlets import WakeUps
 from dictograph.worker.relays.relay import Relay
-from dictograph.worker.runner import WorkerContext
 from dictograph.worker.storage_health import StorageHealth
 from dictograph.worker.upkeep.pruner import Pruner, Retention
 from dictograph.worker.worker_heartbeat import WorkerHeartbeat

@@ -27,8 +27,9 @@ from dictograph.store.database import Database
 from dictograph.store.jobs.lease import RetryPolicy
 from dictograph.store.migrate import upgrade
 from dictograph.worker import runner
-from dictograph.worker.outcome import PlanChanged
-from dictograph.worker.runner import Runner, WorkerContext
+from dictograph.worker.attempt.context import WorkerContext
+from dictograph.worker.attempt.outcome import PlanChanged
+from dictograph.worker.runner import Runner
 from tests.integration.store.store_driver import StoreDriver
 
 POLICY = RetryPolicy(2, 300, patience=600)

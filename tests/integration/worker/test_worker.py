@@ -23,7 +23,7 @@ from dictograph.settings.model import load
 from dictograph.store.events import read_events
 from dictograph.store.jobs.read import windows
 from dictograph.store.tables import window
-from dictograph.worker.outcome import RulesChanged
+from dictograph.worker.attempt.outcome import RulesChanged
 from tests.audio_files import write_noise
 from tests.files import files_below
 from tests.integration.worker.worker_driver import PLAIN, application, behave, until, upload
@@ -136,7 +136,7 @@ async def _stored_objects(opened: Application, folder: Path) -> set[str]:
 
 def test_a_cancelled_job_stops_and_leaves_nothing_in_scratch(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def test() -> None:
-        caplog.set_level("DEBUG", "dictograph.worker.runner")
+        caplog.set_level("DEBUG", "dictograph.worker.attempt.resolution")
         async with application(folder) as opened:
             await until(lambda: _is_ready(opened))
             behave(folder, delay=30)

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dictograph.cli.text.settings_text import as_text
-from dictograph.settings.model import load, variable
+from dictograph.settings.loading import load
+from dictograph.settings.model import variable
 from dictograph.settings.profiles.selection import PROFILES
 from dictograph.settings.profiles.table import Alias, Profile
 

@@ -21,7 +21,8 @@ from dictograph.errors import DictographError, LostWorker, PathNotAllowed, Stage
 from dictograph.job import ErrorRecord, JobStatus
 from dictograph.runtime.temporary import temporary_data_folder
 from dictograph.service.request import JobRequest, check_options
-from dictograph.settings.model import Settings, load
+from dictograph.settings.loading import load
+from dictograph.settings.model import Settings
 from dictograph.transcript import Transcript
 
 T = TypeVar("T")

@@ -12,7 +12,8 @@ from dictograph.errors import DictographError
 from dictograph.kafka.connection import Connection
 from dictograph.kafka.producer import Batching, Producer
 from dictograph.kafka.topics import Made, Topics, TopicSpec
-from dictograph.settings.model import Settings, load
+from dictograph.settings.loading import load
+from dictograph.settings.model import Settings
 
 log = logging.getLogger(__name__)
 

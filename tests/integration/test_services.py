@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from dictograph.blobs.kinds import open_blobs
-from dictograph.settings.model import load
+from dictograph.settings.loading import load
 from scripts import kafka
 from scripts.machine import processes_inside, unprivileged
 from scripts.s3 import find_server

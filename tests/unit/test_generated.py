@@ -8,7 +8,8 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from dictograph.settings.model import Settings, load, variable
+from dictograph.settings.loading import load
+from dictograph.settings.model import Settings, variable
 from dictograph.settings.profiles.selection import PROFILES
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 import click
 
 from dictograph.cli.config_file import named_config
-from dictograph.settings.model import Loaded, Settings, load
+from dictograph.settings.loading import Loaded, load
+from dictograph.settings.model import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -13,7 +13,7 @@ import click
 from dictograph import run_server
 from dictograph.cli.options import explained, option
 from dictograph.runtime import logs
-from dictograph.settings.model import Loaded
+from dictograph.settings.loading import Loaded
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,8 @@ from dictograph.cli.options import explained
 from dictograph.errors import DatabaseMissing, DatabaseUnavailable
 from dictograph.runtime.process_lock import data_dirs_sharing, live_process_ids
 from dictograph.runtime.redaction import redacted
-from dictograph.settings.model import Loaded, Settings, load
+from dictograph.settings.loading import Loaded, load
+from dictograph.settings.model import Settings
 from dictograph.store.backends.dialects import file_of, is_there
 from dictograph.store.migrate import check_known, current, head
 

@@ -9,7 +9,8 @@ import click
 
 from dictograph.cli.options import explained, option
 from dictograph.cli.text.settings_text import shown, shown_as_json
-from dictograph.settings.model import Loaded, Settings, variable
+from dictograph.settings.loading import Loaded
+from dictograph.settings.model import Settings, variable
 
 
 @click.command()

@@ -20,7 +20,7 @@ from dictograph.kafka.connection import Connection
 from dictograph.kafka.probe import PATIENCE_S, Probe, Word
 from dictograph.kafka.topics import Made, Topics, TopicSpec
 from dictograph.kafka_setup import ensure_topic, setup_all
-from dictograph.settings.model import load
+from dictograph.settings.loading import load
 from tests.integration.kafka.clients import name
 from tests.kafka import BOB, PASSWORDS, Broker
 

@@ -10,7 +10,7 @@ import pytest
 
 from dictograph.bootstrap import Application, open_application
 from dictograph.job import Job, JobStatus
-from dictograph.settings.model import load
+from dictograph.settings.loading import load
 from dictograph.store.events import read_events
 from tests.audio_files import write_noise
 from tests.integration.worker.worker_driver import PLAIN, application, behave, until, upload

@@ -19,7 +19,7 @@ from dictograph.audio import rules
 from dictograph.bootstrap import Application, open_application
 from dictograph.job import Job, JobStatus, Options
 from dictograph.service.request import JobRequest
-from dictograph.settings.model import load
+from dictograph.settings.loading import load
 from dictograph.store.events import read_events
 from dictograph.store.jobs.read import windows
 from dictograph.store.tables import window

@@ -13,7 +13,7 @@ from typing import Any
 from dictograph.bootstrap import Application, open_application
 from dictograph.job import Job, Options
 from dictograph.service.request import JobRequest
-from dictograph.settings.model import load
+from dictograph.settings.loading import load
 
 PLAIN = JobRequest(Options.model_validate({"vad_filter": False}))
 

@@ -11,7 +11,8 @@ from dotenv import dotenv_values
 
 from dictograph.cli.settings import settings as command
 from dictograph.cli.text.settings_text import as_text
-from dictograph.settings.model import Settings, load
+from dictograph.settings.loading import load
+from dictograph.settings.model import Settings
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ def test_a_service_without_a_broker_loads_no_library_of_it() -> None:
     program = (
         "import asyncio, sys, tempfile\n"
         "from dictograph.bootstrap import open_application\n"
-        "from dictograph.settings.model import load\n"
+        "from dictograph.settings.loading import load\n"
         "async def go():\n"
         "    settings = load({'data_dir': tempfile.mkdtemp()}, {}).settings\n"
         "    async with open_application(settings, worker=False):\n"

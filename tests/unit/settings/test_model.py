@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from dictograph.errors import SettingsError
 from dictograph.settings import model
-from dictograph.settings.model import Settings, load, variable
+from dictograph.settings.loading import load
+from dictograph.settings.model import Settings, variable
 
 UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 SIZES = {"B": 1, "KB": 10**3, "mb": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "gib": 2**30, "TiB": 2**40}

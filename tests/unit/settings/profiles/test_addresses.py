@@ -13,7 +13,7 @@ from dictograph.cli.doctor.machine_checks import addresses
 from dictograph.cli.serve import listen_to
 from dictograph.contract import Address, Contract
 from dictograph.errors import SettingsError
-from dictograph.settings.model import load
+from dictograph.settings.loading import load
 from dictograph.settings.profiles import gateway
 
 GATEWAY = ["gateway@127.0.0.1:5000", "gateway@127.0.0.1:8765"]

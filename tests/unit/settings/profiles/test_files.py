@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dictograph.errors import SettingsError
 from dictograph.settings.files import read_dotenv, read_ini
-from dictograph.settings.model import load
+from dictograph.settings.loading import load
 
 BACKEND = {"profile": "backend"}
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dictograph.errors import SettingsError
-from dictograph.settings.model import load
+from dictograph.settings.loading import load
 from dictograph.settings.profiles.selection import PROFILES
 
 MIB = 2**20

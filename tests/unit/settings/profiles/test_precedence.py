@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dictograph.errors import SettingsError
-from dictograph.settings.model import Loaded, load
+from dictograph.settings.loading import Loaded, load
 
 
 def told(loaded: Loaded, field: str) -> tuple[object, str]:

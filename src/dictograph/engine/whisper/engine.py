@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from dictograph.engine.memory import AdaptiveBatcher
+from dictograph.engine.parallel_decoder import ParallelDecoder
 from dictograph.engine.protocol import (
     Capabilities,
     EngineSpec,
@@ -23,7 +24,7 @@ from dictograph.engine.segments import TimedWord, group, text_of
 from dictograph.engine.whisper.echo import echoes
 from dictograph.engine.whisper.fallback import DecodeResult
 from dictograph.engine.whisper.invented import spoken_only
-from dictograph.engine.whisper.languages import Heard, candidates_of, each_in_its_own, most_probable, with_language
+from dictograph.engine.whisper.languages import candidates_of, each_in_its_own, most_probable, with_language
 from dictograph.engine.whisper.model import Decoding, Model, Speech
 from dictograph.engine.whisper.reader import Reader, Reading
 from dictograph.engine.whisper.second_reading import SecondReading
@@ -51,6 +52,7 @@ class WhisperEngine:
         self._model = Model(spec)
         self._name = spec.model or spec.model_path
         self._batches = AdaptiveBatcher(self._model.batch)
+        self._decoders = ParallelDecoder(self._model.decoders)
         self._slicer = Slicer(self._model)
         self._reader = Reader(self._model, self._slicer)
         self._second_reading = SecondReading(self._reader, self._slicer)
@@ -73,41 +75,43 @@ class WhisperEngine:
         """Return the probability of every language, by code, for each window."""
         if not self._model.multilingual:
             return [dict.fromkeys(self._model.languages, 1.0) for _ in windows]
-        return self._batches.run(
-            lambda part: self._model.detect([audio.encoded for audio in self._slicer.prepare(part)]), windows
-        )
+        return self._batches.run(lambda batch: self._decoders.run(self._detect, batch), windows)
 
     def prepare(self, windows: Sequence[Window]) -> None:
         """Encode windows that will soon be transcribed."""
-        self._slicer.prepare([window for window in windows if audible(window.samples)])
+        self._decoders.run(self._slicer.prepare, [window for window in windows if audible(window.samples)])
 
     def transcribe(self, windows: Sequence[Window], options: WindowOptions) -> list[WindowResult]:
         """Return a result for each window. Raises UnsupportedByEngine for a language or task that the model lacks.
 
-        Each says which language was heard in its window, and with `multilingual` was read in that one.
+        Each says which language was heard in its window, and with `multilingual` was read in that one. Each decoder
+        takes its share of a batch from the sound to the words: none waits for another in between.
         """
         with_sound = [window for window in windows if audible(window.samples)]
-        heard = self._heard(with_sound, options)
-        if options.multilingual:
-            read = each_in_its_own(with_sound, heard, options, self._transcribe)
-        else:
-            read = self._transcribe(with_sound, options)
-        told = iter(map(with_language, read, heard) if heard else read)
-        return [next(told) if audible(window.samples) else WindowResult() for window in windows]
-
-    def _heard(self, windows: Sequence[Window], options: WindowOptions) -> list[Heard]:
-        """Return the language of each window, or nothing where the model knows only one. Their encodings are kept."""
-        if not self._model.multilingual:
-            return []
-        among = candidates_of(options) if options.multilingual else ()
-        return [most_probable(probabilities, among) for probabilities in self.detect(windows)]
-
-    def _transcribe(self, windows: Sequence[Window], options: WindowOptions) -> list[WindowResult]:
-        """Return a result for each window, all of which have sound and are read in one language."""
-        speech = self._speech(options)
         # Chance must not depend on what else is in a batch, nor touch anything beside its window.
         at_most = 1 if options.temperature > 0 else None
-        return self._batches.run(lambda part: self._batch(part, speech, options), windows, at_most)
+        read = self._batches.run(
+            lambda batch: self._decoders.run(lambda share: self._transcribe(share, options), batch), with_sound, at_most
+        )
+        results = iter(read)
+        return [next(results) if audible(window.samples) else WindowResult() for window in windows]
+
+    def _detect(self, windows: Sequence[Window]) -> list[dict[str, float]]:
+        """Return the probability of every language for each window. Their encodings are kept."""
+        return self._model.detect([audio.encoded for audio in self._slicer.prepare(windows)])
+
+    def _transcribe(self, windows: Sequence[Window], options: WindowOptions) -> list[WindowResult]:
+        """Return a result for each window, all of which have sound."""
+        if not self._model.multilingual:  # it knows one language
+            return self._read(windows, options)
+        among = candidates_of(options) if options.multilingual else ()
+        heard = [most_probable(probabilities, among) for probabilities in self._detect(windows)]
+        read = (
+            each_in_its_own(windows, heard, options, self._read)
+            if options.multilingual
+            else self._read(windows, options)
+        )
+        return list(map(with_language, read, heard))
 
     def _speech(self, options: WindowOptions) -> Speech:
         capabilities = self._capabilities
@@ -120,7 +124,9 @@ class WhisperEngine:
             raise UnsupportedByEngine(f"The Whisper model {self._name} cannot do the task {options.task!r}.")
         return self._model.speech(language, options.task, options.prompt, options.hotwords)
 
-    def _batch(self, windows: Sequence[Window], speech: Speech, options: WindowOptions) -> list[WindowResult]:
+    def _read(self, windows: Sequence[Window], options: WindowOptions) -> list[WindowResult]:
+        """Return a result for each window, all of which are read in one language."""
+        speech = self._speech(options)
         slices = self._slicer.slices([window.samples for window in windows])
         if options.temperature > 0:
             readings = self._reader.read(slices, speech, [Decoding(temperature=options.temperature)], cut=False)

@@ -18,7 +18,6 @@ from faster_whisper.tokenizer import Tokenizer
 from numpy.typing import NDArray
 
 from dictograph.engine.memory import out_of_memory
-from dictograph.engine.parallel_decoder import ParallelDecoder
 from dictograph.engine.protocol import EngineSpec, Samples
 from dictograph.engine.segments import TimedWord
 from dictograph.engine.sizing import Sizing, sizing
@@ -39,6 +38,10 @@ _MARGIN_FRAMES, _FLOOR_FRAMES, _STEP_FRAMES = 200, 1000, 500
 
 #: The models that were measured with a shorter context, by a part of their names.
 _MEASURED_MODELS = ("tiny", "base")
+
+#: How many steps of an encoding its language is told from, spread over all of it. Reading all 1,500 of a full window
+#: takes five times as long, and tells the same (docs/explanation/windows.md, "Several languages").
+_LANGUAGE_STEPS = 500
 
 #: Seconds of one step of Whisper's time stamps.
 _STAMP_S = 0.02
@@ -85,15 +88,17 @@ class Decoding:
 
 
 class Model:
-    """A loaded Whisper. `languages` are the codes that its vocabulary has tokens for."""
+    """A loaded Whisper. `languages` are the codes that its vocabulary has tokens for.
+
+    `decoders` threads may use it at once, each with its own windows.
+    """
 
     def __init__(self, spec: EngineSpec) -> None:
         device = _device(spec.device)
         size = sizing(device, spec.threads, spec.batch_size)
         self._whisper = _loaded(spec, device, size)
         self._ct2 = self._whisper.model
-        self._decoders = ParallelDecoder(size.decoders)
-        self.batch = size.batch
+        self.batch, self.decoders = size.batch, size.decoders
         self.multilingual = bool(self._ct2.is_multilingual)
         self.on_gpu = self._ct2.device == "cuda"
         self._shortens = shortens_context(spec)
@@ -121,24 +126,16 @@ class Model:
         return np.ascontiguousarray(extractor(sound)[:, :context]), frames
 
     def encode(self, mels: Sequence[NDArray[np.float32]]) -> list[Encoded]:
-        """Encode spectrograms: on a GPU together, on CPU one by one in each decoder, which is quickest there."""
-        return self._decoders.run(self._encode, mels)
-
-    def _encode(self, mels: Sequence[NDArray[np.float32]]) -> list[Encoded]:
+        """Encode spectrograms: on a GPU together, on CPU one by one, which is quickest there."""
         return _by_length(mels, self._encode_together, at_most=len(mels) if self.on_gpu else 1)
 
     def _encode_together(self, mels: Sequence[NDArray[np.float32]]) -> list[Encoded]:
         output = self._ct2.encode(_storage(mels), to_cpu=True)
         return list(np.array(output.to(ctranslate2.DataType.float32) if self.on_gpu else output))
 
-    @property
-    def decoders(self) -> int:
-        """How many windows are decoded in parallel."""
-        return self._decoders.count
-
     def decode(self, encoded: Sequence[Encoded], speech: Speech, how: Decoding) -> list[DecodeResult]:
         """Return the text of each slice."""
-        return self._decoders.run(lambda part: _by_length(part, lambda same: self._decode(same, speech, how)), encoded)
+        return _by_length(encoded, lambda same: self._decode(same, speech, how))
 
     def _decode(self, encoded: Sequence[Encoded], speech: Speech, how: Decoding) -> list[DecodeResult]:
         prompt = [token for token in speech.prompt if not how.stamps or token != speech.tokenizer.no_timestamps]
@@ -161,18 +158,13 @@ class Model:
         speech: Speech,
         at_most: int,
     ) -> list[list[TimedWord]]:
-        """Return words with times for texts of at least one token, from the cross-attention to the sound."""
-        spoken = list(zip(encoded, texts, frames, strict=True))
-        return self._decoders.run(lambda part: self._align(part, speech, at_most), spoken)
+        """Return words with times for texts of at least one token, from the cross-attention to the sound.
 
-    def _align(
-        self, spoken: Sequence[tuple[Encoded, Sequence[int], int]], speech: Speech, at_most: int
-    ) -> list[list[TimedWord]]:
-        """Align at most `at_most` texts together on a GPU, one by one on CPU.
-
-        One by one is no slower on CPU: the tokens of each text are processed in parallel already, and the result, a
-        score for every token and every word of the vocabulary, is large.
+        On a GPU at most `at_most` texts are aligned together, on CPU one by one. That is no slower there: the tokens of
+        each text are processed in parallel already, and the result, a score for every token and every word of the
+        vocabulary, is large.
         """
+        spoken = list(zip(encoded, texts, frames, strict=True))
         size = at_most if self.on_gpu else 1
         return _by_length(spoken, lambda same: self._aligned(same, speech), size, length=lambda one: len(one[0]))
 
@@ -188,7 +180,7 @@ class Model:
 
     def detect(self, encoded: Sequence[Encoded]) -> list[dict[str, float]]:
         """Return the probability of every language, by code, for each slice. Only for multilingual models."""
-        return _by_length(encoded, self._detect)
+        return _by_length([one[:: max(1, len(one) // _LANGUAGE_STEPS)] for one in encoded], self._detect)
 
     def _detect(self, encoded: Sequence[Encoded]) -> list[dict[str, float]]:
         found = self._ct2.detect_language(_storage(encoded))

@@ -56,8 +56,6 @@ def _table(heading: str, aliases: Sequence[Alias]) -> Iterator[str]:
 
 def _now(alias: Alias) -> str:
     parts = [", ".join(f"`{variable(name)}`" for name in (alias.setting, *alias.also) if name)]
-    if alias.part:
-        parts.append(f"accepted, and in force once the part for {alias.part} is there")
     return "; ".join(part for part in (*parts, alias.says) if part)
 
 

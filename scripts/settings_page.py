@@ -14,6 +14,7 @@ from typing import get_type_hints
 
 from dictograph.cli.text.settings_text import as_text
 from dictograph.settings.buckets import BucketSettings
+from dictograph.settings.celery import CelerySettings
 from dictograph.settings.compat import ContractSettings
 from dictograph.settings.kafka import KafkaSettings
 from dictograph.settings.model import Settings, variable
@@ -62,7 +63,7 @@ _FOR_TESTS = {"crash_at"}
 def sections() -> Iterator[tuple[str, list[str]]]:
     """Yield the model's headings (`# --- words`), each with the names of its fields."""
     found: list[tuple[str, list[str]]] = []
-    parts = (Settings, BucketSettings, ContractSettings, KafkaSettings, SttSettings)
+    parts = (Settings, BucketSettings, ContractSettings, KafkaSettings, CelerySettings, SttSettings)
     for line in "".join(map(inspect.getsource, parts)).splitlines():
         if heading := re.match(r"\s+# --- (.+)", line):
             found.append((heading[1], []))

@@ -13,7 +13,7 @@ from hypothesis import settings
 
 from tests import shared
 
-pytest_plugins = ["tests.kafka", "tests.postgres", "tests.s3"]
+pytest_plugins = ["tests.kafka", "tests.postgres", "tests.redis", "tests.s3"]
 
 # Examples differ from run to run on a desk, and are the same ones everywhere else. No deadline: how
 # long an example takes says more about the machine's other work than about the code.

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from dictograph.api.clients import is_loopback
 from dictograph.contract import Address, Contract
+from dictograph.redis.connection import place_of
 from dictograph.service.compat.path_jobs import roots_hint
 from dictograph.settings.model import Settings
 from dictograph.settings.profiles.log_lines import in_words
@@ -48,7 +49,14 @@ def _probes(addresses: Sequence[Address]) -> list[str]:
 
 def profiles(settings: Settings) -> list[str]:
     """Return the line with the active profiles; none without profiles."""
-    return [f"  profile {in_words(settings.profile, settings.brokers)}"] if settings.profile else []
+    return [f"  profile {in_words(settings.profile, _broker(settings))}"] if settings.profile else []
+
+
+def _broker(settings: Settings) -> str:
+    """Return the kind and place of the queue's broker; "" without one."""
+    if settings.redis_url:
+        return f"Redis at {place_of(settings.redis_url)}"
+    return f"Kafka at {settings.brokers}" if settings.brokers else ""
 
 
 def _url(address: Address) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -11,15 +11,15 @@ from dictograph.child.sandbox.policy import Mode
 from dictograph.child.sandbox.self_test import warn
 from dictograph.parts.resources import Resources, open_resources
 from dictograph.parts.stt_parts import answer_agents
+from dictograph.parts.telemetry_parts import Exposition, exposition_of, nothing, observed
 from dictograph.parts.upkeep_parts import reaper_of, upkeep_agents
-from dictograph.parts.worker_parts import make_worker, observed
+from dictograph.parts.worker_parts import make_worker
 from dictograph.service.remote_workers import RemoteWorkers
 from dictograph.service.services import Services
 from dictograph.service.status import Readiness
-from dictograph.service.storage_guard import StorageGuard, troubles
+from dictograph.service.storage_guard import troubles
 from dictograph.settings.model import Settings
 from dictograph.worker.agent import Agent, AgentGroup
-from dictograph.worker.relays.outlets import WakeUps
 from dictograph.worker.relays.relay import Relay
 from dictograph.worker.worker import Worker
 
@@ -33,7 +33,7 @@ class Application:
     services: Services
     worker: Worker | None
     agents: Worker | AgentGroup
-    exposition: Callable[[], bytes] = bytes
+    exposition: Exposition = nothing
 
     def engine_in_words(self) -> str:
         """Return the engine and model of jobs that name none, as far as they are known now."""
@@ -60,7 +60,7 @@ async def open_application(
     `before` is awaited before anything is started: an error of it ends everything, and no job is touched.
     """
     async with open_resources(settings, last_resort=last_resort) as resources:
-        observer, exposition = observed(settings)
+        observer, attempts = observed(settings)
         own_worker = make_worker(resources, observer, in_place=in_place) if worker else None
         remote_workers = RemoteWorkers(resources.database)
         maintenance = AgentGroup(
@@ -79,12 +79,14 @@ async def open_application(
             settings=settings,
             crash=resources.crash,
             process_id=resources.process_lock.id,
-            readiness=_readiness_of(own_worker) if own_worker else _with_warnings(remote_workers.ask, resources.guards),
+            readiness=_readiness_of(own_worker) if own_worker else _with_warnings(remote_workers.ask, resources),
             stopping=resources.stopping,
+            queue=resources.queue_state,
             broker_word=resources.kafka.word if resources.kafka else lambda: "disconnected",
         )
         if before is not None:
             await before(services)
+        exposition = exposition_of(resources, attempts, own_worker.broker) if own_worker else nothing
         application = Application(resources, services, own_worker, own_worker or maintenance, exposition)
         async with (
             _running_worker(own_worker, settings.shutdown_grace, settings.sandbox)
@@ -126,21 +128,24 @@ def _readiness_of(worker: Worker) -> Callable[[], Readiness]:
     return read
 
 
-def _with_warnings(read: Callable[[], Readiness], guards: Sequence[StorageGuard]) -> Callable[[], Readiness]:
-    """Return the readiness of remote workers with the storage warnings of this process added."""
+def _with_warnings(read: Callable[[], Readiness], resources: Resources) -> Callable[[], Readiness]:
+    """Return the readiness of remote workers, with this process's warnings of storage and broker added."""
 
     def read_with_warnings() -> Readiness:
         readiness = read()
-        return replace(readiness, warnings=tuple(dict.fromkeys([*readiness.warnings, *troubles(guards)])))
+        own = [*troubles(resources.guards), *resources.broker_warnings()]
+        return replace(readiness, warnings=tuple(dict.fromkeys([*readiness.warnings, *own])))
 
     return read_with_warnings
 
 
 def _relays(resources: Resources) -> list[Agent]:
-    """Return what a process without a worker has of Kafka. A queue in the database wakes workers without a relay."""
-    kafka, settings = resources.kafka, resources.settings
-    if kafka is None:
+    """Return what a process without a worker has of a broker. A queue in the database wakes workers without a relay."""
+    kafka, redis, settings = resources.kafka, resources.redis, resources.settings
+    if kafka is None and redis is None:
         return []
-    wake_ups = Relay(resources.database, WakeUps(resources.queue), resources.crash, settings.poll_interval)
+    wake_ups = Relay(resources.database, resources.wake_ups, resources.crash, settings.poll_interval)
+    if kafka is None:
+        return [*(redis.agents() if redis else ()), wake_ups]
     answers = answer_agents(settings, resources.database, kafka.producer, resources.crash)
     return [*kafka.agents(), *answers, wake_ups]

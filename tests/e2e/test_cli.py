@@ -162,7 +162,7 @@ def test_the_doctor_finds_a_healthy_machine_healthy(shell: Shell) -> None:
         "settings",
         "libraries",
         "database",
-        *("sharing", "processes", "privacy", "owner", "waiting", "kafka"),
+        *("sharing", "processes", "privacy", "owner", "waiting", "kafka", "redis"),
         "clock",
         "storage",
         "scratch",

@@ -42,7 +42,10 @@ def test_an_api_and_a_worker_share_the_gateways_addresses(tmp_path: Path) -> Non
             request = answer.json()["request_id"]
             told.send(json.dumps({"type": "join", "request_id": request}))
             assert request in ended(told)
-        assert re.search(r'stt_jobs_total\{status="completed"\} 0', httpx.get(f"{base}/metrics").text)
+        metrics = httpx.get(f"{base}/metrics").text
+        assert re.search(r'stt_jobs_total\{status="completed"\} 0', metrics)
+        assert "\ndictograph_jobs_waiting 0.0\n" in metrics
+        assert "\ndictograph_oldest_wait_seconds 0.0\n" in metrics
         assert f"Starting WebSocket server on 127.0.0.1:{news}" in worker.words_of_log()
         taken = worker.beside("second", "worker", data_dir=tmp_path / "other").start()
         assert taken.process is not None

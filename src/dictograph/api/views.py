@@ -15,7 +15,7 @@ from dictograph import __version__
 from dictograph.job import ErrorRecord, Job, JobStatus, Options, Source, SourceKind
 from dictograph.runtime.redaction import without_folders
 from dictograph.service.queue_estimate import QueueEstimate
-from dictograph.service.status import Readiness, Status
+from dictograph.service.status import QueueState, Readiness, Status
 from dictograph.store.workers import WorkerState
 
 
@@ -191,6 +191,15 @@ class ModelsMemoryView(BaseModel):
     waiting: int = Field(description="Models that wait until there is room for them.")
 
 
+class QueueView(BaseModel):
+    """How workers are notified of jobs. Jobs wait in the database, and are done without it."""
+
+    kind: str = Field(description="database, kafka or redis.")
+    reachable: bool
+    reason: str = Field(description="Why its broker cannot be used; empty when it can, or there is none.")
+    messages: int | None = Field(description="Celery's messages in Redis; null where that is not known.")
+
+
 class StatusView(BaseModel):
     """How the service does."""
 
@@ -203,6 +212,7 @@ class StatusView(BaseModel):
     unsupported: int = Field(description="Those of them that ask for what no worker supports.")
     running: int = Field(description="Jobs that are being run.")
     counts: dict[JobStatus, int] = Field(description="Jobs in each state.")
+    queue: QueueView | None = Field(description="Null without the scope `admin`.")
     models_memory: ModelsMemoryView | None = Field(description="Of the workers together; null where none is shown.")
     workers: list[WorkerView]
 
@@ -259,8 +269,15 @@ def status_view(status: Status, version: str) -> StatusView:
         unsupported=status.unsupported,
         running=status.counts[JobStatus.PROCESSING],
         counts=dict(status.counts),
+        queue=None if status.queue is None else _queue_view(status.queue),
         models_memory=models_memory_view(worker.state for worker in status.workers),
         workers=[_worker_view(worker) for worker in status.workers],
+    )
+
+
+def _queue_view(queue: QueueState) -> QueueView:
+    return QueueView(
+        kind=queue.kind, reachable=not queue.trouble, reason=without_folders(queue.trouble), messages=queue.messages
     )
 
 

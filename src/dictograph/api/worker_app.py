@@ -5,7 +5,7 @@ It is for probes and for Prometheus, on addresses of its own, without keys: it s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -25,7 +25,7 @@ _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 _PATHS = "There are /health, /ready and /metrics."
 
 
-def create_worker_app(board: StatusService, exposition: Callable[[], bytes]) -> Starlette:
+def create_worker_app(board: StatusService, exposition: Callable[[], Awaitable[bytes]]) -> Starlette:
     """Return the application.
 
     Args:
@@ -41,7 +41,7 @@ def create_worker_app(board: StatusService, exposition: Callable[[], bytes]) -> 
         return Json(view.model_dump(mode="json"), 200 if view.ready else 503)
 
     async def metrics(_: Request) -> Response:
-        return Response(exposition(), media_type=_PROMETHEUS)
+        return Response(await exposition(), media_type=_PROMETHEUS)
 
     async def unknown(_: Request, __: Exception) -> Response:
         return error_response(NotFound(_PATHS))

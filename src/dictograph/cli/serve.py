@@ -89,8 +89,6 @@ def _run(loaded: Loaded, *, api: bool, worker: bool) -> None:
     logs.configure(settings.log_level, settings.log_format)
     for warning in loaded.warnings:
         log.warning(warning)
-    if loaded.later:
-        log.warning("accepted, and not in force before its part is there: %s", "; ".join(loaded.later))
     ended_by = asyncio.run(run_server.run(settings, api=api, worker=worker, say=click.echo))
     if ended_by is signal.SIGHUP:  # the supervisor shall start the process again, with the settings of that moment
         raise click.exceptions.Exit(128 + ended_by)

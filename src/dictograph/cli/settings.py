@@ -41,9 +41,6 @@ def settings(explain: bool, profile: str | None, as_json: bool) -> None:
         if explain:
             click.echo(f"# {field.description}\n# from: {loaded.origins[name]}")
         click.echo(f"{variable(name)}={value}" + ("\n" if explain else ""))
-    if explain and loaded.later:
-        click.echo("# Accepted, but without effect until a later release has the part in brackets:")
-        click.echo("\n".join(f"#   {name}" for name in loaded.later))
 
 
 def _shape(loaded: Loaded, explain: bool) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from dictograph.kafka.topics import Topics, TopicSpec
 from dictograph.kafka_setup import connection_of, contract_topics, producer_of, wake_topic
 from dictograph.queue.kafka import KafkaQueue
 from dictograph.runtime.crash import CrashPoints
+from dictograph.service.status import QueueState
 from dictograph.settings.model import Settings
 from dictograph.store.database import Database
 from dictograph.store.storage_marks import STORAGE, mark_of
@@ -50,6 +51,10 @@ class KafkaParts:
     def word(self) -> str:
         """Return the state of the gateway's topic, in one of its three words."""
         return "disconnected" if self._probe is None else self._probe.word.value
+
+    def state(self) -> QueueState:
+        """Return what is known of the queue."""
+        return QueueState("kafka", self.producer.reachability.trouble or "")
 
     async def close(self) -> None:
         await self.producer.close()

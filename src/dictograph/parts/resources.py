@@ -25,15 +25,19 @@ from dictograph.runtime.crash import CrashPoints, Point
 from dictograph.runtime.disk import FULL
 from dictograph.runtime.private_files import make_private_folder
 from dictograph.runtime.process_lock import ProcessLock
+from dictograph.service.compat.backend_updates import tell_changes
+from dictograph.service.status import QueueState
 from dictograph.service.storage_guard import StorageGuard, guards_of
 from dictograph.settings.model import Settings
 from dictograph.settings.profiles.selection import names_of
 from dictograph.store.database import Database
 from dictograph.store.tail import Tail
 from dictograph.worker.agent import TRANSIENT_ERRORS
+from dictograph.worker.relays.outlets import WakeUps
 
 if TYPE_CHECKING:
     from dictograph.parts.kafka_parts import KafkaParts
+    from dictograph.parts.redis_parts import RedisParts
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +45,7 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Resources:
     """The parts that every process has. `guards` are those of the storage and of the path contract's uploads. Setting
-    `stopping` ends all streams and waits. `kafka` is there where the queue is on Kafka."""
+    `stopping` ends all streams and waits. `kafka` or `redis` is there where the queue is on it."""
 
     settings: Settings
     database: Database
@@ -54,11 +58,26 @@ class Resources:
     catalog: Catalog
     stopping: asyncio.Event
     kafka: KafkaParts | None = None
+    redis: RedisParts | None = None
 
     @property
     def producer(self) -> MessageProducer | None:
         """Return the producer of messages; None without a broker."""
         return None if self.kafka is None else self.kafka.producer
+
+    def queue_state(self) -> QueueState:
+        """Return what is known of the queue's broker."""
+        broker = self.kafka or self.redis
+        return QueueState() if broker is None else broker.state()
+
+    def broker_warnings(self) -> Sequence[str]:
+        """Return a sentence when the queue's Redis cannot be used. Jobs are done without it."""
+        return [self.redis.watch.warning] if self.redis is not None and self.redis.watch.warning else []
+
+    @property
+    def wake_ups(self) -> WakeUps:
+        """Return the outlet that wakes workers."""
+        return WakeUps(self.queue) if self.redis is None else self.redis.wake_ups()
 
 
 @asynccontextmanager
@@ -73,10 +92,14 @@ async def open_resources(settings: Settings, *, last_resort: bool = True) -> Asy
         stack.callback(process_lock.close)
         database = Database.open(settings.database, settings.database_pool)
         stack.push_async_callback(database.close)
+        tell_changes(settings, database)
         kafka = _kafka_parts(settings, database, crash)
         if kafka is not None:
             stack.push_async_callback(kafka.close)
-        queue = open_queue(settings.queue_url, database, kafka.queue if kafka else None)
+        redis = _redis_parts(settings, database, crash)
+        if redis is not None:
+            stack.push_async_callback(redis.close)
+        queue = open_queue(settings.queue_url, database, _queue_of(kafka, redis))
         stack.push_async_callback(queue.close)
         tail = Tail(database)
         await tail.start()
@@ -86,7 +109,7 @@ async def open_resources(settings: Settings, *, last_resort: bool = True) -> Asy
         await _prepare_storage(blobs)
         await _stamp_new(guards)
         yield Resources(
-            settings, database, blobs, guards, queue, process_lock, crash, tail, catalog, asyncio.Event(), kafka
+            settings, database, blobs, guards, queue, process_lock, crash, tail, catalog, asyncio.Event(), kafka, redis
         )
 
 
@@ -115,6 +138,20 @@ def _kafka_parts(settings: Settings, database: Database, crash: CrashPoints) -> 
     from dictograph.parts.kafka_parts import KafkaParts  # other queues need nothing of it
 
     return KafkaParts(settings, database, crash)
+
+
+def _redis_parts(settings: Settings, database: Database, crash: CrashPoints) -> RedisParts | None:
+    if not settings.redis_url:
+        return None
+    from dictograph.parts.redis_parts import RedisParts  # other queues need nothing of it
+
+    return RedisParts(settings, database, crash)
+
+
+def _queue_of(kafka: KafkaParts | None, redis: RedisParts | None) -> Queue | None:
+    if kafka is not None:
+        return kafka.queue
+    return None if redis is None else redis.queue
 
 
 def _make_folders(settings: Settings) -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from dictograph.audio.decoder_client import DecodeLimits, forks_of_decoders
 from dictograph.audio.vad_client import VadClient, voice_detector
 from dictograph.child.memory_budget import MemoryBudget
-from dictograph.contract import Contract
 from dictograph.engine.probe import prove
 from dictograph.engine.sizing import models_memory
 from dictograph.net.addresses import AllowList
@@ -17,27 +14,16 @@ from dictograph.parts.stt_parts import stt_parts
 from dictograph.parts.upkeep_parts import retry_policy, upkeep_agents
 from dictograph.service.compat.path_jobs import roots_of
 from dictograph.settings.model import Settings, variable
-from dictograph.stt.codes import contract_code
 from dictograph.webhooks.sender import WebhookSender
 from dictograph.worker.agent import Agent
 from dictograph.worker.attempt.context import WorkerContext
-from dictograph.worker.attempt.observer import AttemptObserver, NobodyObserves
+from dictograph.worker.attempt.observer import AttemptObserver
 from dictograph.worker.batching.engine_dispatcher import EngineLimits
 from dictograph.worker.engines import Engines
 from dictograph.worker.fetching import SourceRules
 from dictograph.worker.relays.webhooks import WebhookRelay
 from dictograph.worker.upkeep.pruner import Retention
 from dictograph.worker.worker import Worker
-
-
-def observed(settings: Settings) -> tuple[AttemptObserver, Callable[[], bytes]]:
-    """Return who counts the worker's attempts, and what gives the figures. Without an address for them nobody does."""
-    if not settings.worker_listen:
-        return NobodyObserves(), bytes
-    from dictograph.telemetry.stt_worker_metrics import SttWorkerMetrics  # loads what nobody else needs
-
-    metrics = SttWorkerMetrics(lambda job: job.contract == Contract.STT_WORKER, contract_code)
-    return metrics, metrics.exposition
 
 
 def make_worker(resources: Resources, observer: AttemptObserver, *, in_place: bool = False) -> Worker:
@@ -87,14 +73,17 @@ def make_worker(resources: Resources, observer: AttemptObserver, *, in_place: bo
         ),
         scratch_root=settings.scratch,
         guards=resources.guards,
+        wake_ups=resources.wake_ups,
         beside=[
             *upkeep_agents(resources),
             _webhooks(resources),
             *_kafka_agents(resources),
+            *(resources.redis.agents() if resources.redis else ()),
             *stt.agents,
         ],
         trouble=stt.trouble,
         describe_broker=stt.describe,
+        broker_warnings=resources.broker_warnings,
     )
     return worker
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from dictograph.queue.redis_url import redis_server
 from dictograph.runtime.url_scheme import scheme_of, unknown
 
 if TYPE_CHECKING:
@@ -13,16 +14,16 @@ if TYPE_CHECKING:
 
 
 _SERVER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}")
-_WAYS = ("`database:`", "`kafka://HOST:PORT[,HOST:PORT…]`")
+_WAYS = ("`database:`", "`kafka://HOST:PORT[,HOST:PORT…]`", "`redis://[:PASSWORD@]HOST[:PORT][/DATABASE]`")
 _KAFKA = "kafka"
 
 
-def open_queue(url: str, database: Database, kafka: Queue | None) -> Queue:
-    """Return the queue at a URL; `kafka` is the queue for its brokers, which needs settings of its own. Raises
-    ValueError when there is no such kind, or the URL does not fit it."""
+def open_queue(url: str, database: Database, broker: Queue | None) -> Queue:
+    """Return the queue at a URL; `broker` is the queue on a broker, which needs settings of its own. Raises ValueError
+    when there is no such kind, or the URL does not fit it."""
     check_queue_url(url)
-    if kafka is not None:
-        return kafka
+    if broker is not None:
+        return broker
     from dictograph.queue.database import DatabaseQueue  # settings are checked by commands that need no queue
 
     return DatabaseQueue(database)
@@ -36,6 +37,8 @@ def check_queue_url(url: str) -> str:
                 raise ValueError("nothing stands behind `database:`, which is the database of the settings")
         case "kafka":
             kafka_servers(url)
+        case "redis" | "rediss":
+            redis_server(url)
         case scheme:
             raise unknown(scheme or url.strip(), "queue", _WAYS)
     return url

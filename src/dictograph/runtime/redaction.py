@@ -6,11 +6,14 @@ import re
 
 HIDDEN = "***"
 
-# Up to the last @: a password may hold one that was not written as %40. One of PostgreSQL's may hold a / as well.
+# Up to the last @: a password may hold one that was not written as %40. One of these servers' may hold a / as well.
 _PASSWORD = re.compile(
-    r"(?P<before>\bpostgres[a-z0-9+.-]*://[^\s:/@]*):\S*(?=@)|(?P<other>[a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s/]*(?=@)",
+    r"(?P<before>\b(?:postgres[a-z0-9+.-]*|rediss?)://[^\s:/@]*):\S*(?=@)"
+    r"|(?P<other>[a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s/]*(?=@)",
     re.IGNORECASE,
 )
+# A password whose colon was forgotten looks like a user.
+_LONE_PASSWORD = re.compile(r"\b(rediss?://)[^\s:/@]+(?=@)", re.IGNORECASE)
 _PARAMETER = re.compile(
     r"(?P<before>[?&;]([\w-]*(password|secret|token|ticket|signature|credential|key)[\w-]*)=)[^\s&;#\"']+",
     re.IGNORECASE,
@@ -22,7 +25,7 @@ _CREDENTIALS = re.compile(
     r"(?P<before>\bauthorization\W{1,4}b?['\"]?bearer\s+|\bx-api-key['\"]?\s*[:=,]\s*b?['\"]?)[^\s'\",`]+",
     re.IGNORECASE,
 )
-_SECRET_NAME = re.compile(r"password|secret|token|(^|_)keys?(_|$)")
+_SECRET_NAME = re.compile(r"password|secret|token|(^|(?<!routing)_)keys?(_|$)")
 # A path in quotation marks, or as a separate word: not a part of a URL or of `audio/wav`.
 _PATH = re.compile(
     r"""(?P<mark>['"`])(?P<quoted>/[^'"`\n]*/[^'"`\n]*)(?P=mark)|(?<![\w:/.*~<])(?P<plain>/[^\s'"`,;:()<>]+/[^\s'"`,;:()<>]*)"""
@@ -32,7 +35,7 @@ _PATH = re.compile(
 def redacted(text: str) -> str:
     """Return the text without the passwords and signatures of its URLs, and without keys and tickets."""
     text = _PASSWORD.sub(lambda found: f"{found['before'] or found['other']}:{HIDDEN}", text)
-    for pattern in (_KEY, _TICKET):
+    for pattern in (_LONE_PASSWORD, _KEY, _TICKET):
         text = pattern.sub(rf"\g<1>{HIDDEN}", text)
     for pattern in (_PARAMETER, _CREDENTIALS):
         text = pattern.sub(rf"\g<before>{HIDDEN}", text)

@@ -18,7 +18,7 @@ from dictograph.service.compat.transcript_report import TranscriptReports
 from dictograph.service.intake import Intake, ModelResolver
 from dictograph.service.jobs import Jobs
 from dictograph.service.queue_estimate import QueueEstimates
-from dictograph.service.status import Readiness, StatusService
+from dictograph.service.status import QueueState, Readiness, StatusService
 from dictograph.service.streams.event_stream import EventStreams
 from dictograph.service.streams.transcript_stream import TranscriptStream
 from dictograph.service.transcripts import Transcripts
@@ -62,10 +62,11 @@ class Services:
         readiness: Callable[[], Readiness],
         stopping: asyncio.Event,
         broker_word: Callable[[], str] = lambda: "disconnected",
+        queue: Callable[[], QueueState] = QueueState,
     ) -> Services:
         """Build all services. `models` is the engines' catalogue, `process_id` the id of this process's lock. Setting
         `stopping` ends all streams and waits at once. `broker_word` is the state of the gateway's topic, in one of its
-        three words."""
+        three words, `queue` that of the queue."""
         queue_estimates = QueueEstimates(database)
         intake = Intake(database, blobs, models, settings, crash, process_id)
         return cls(
@@ -76,7 +77,7 @@ class Services:
             transcript_stream=TranscriptStream(database, tail, stopping),
             event_streams=EventStreams(database, tail, queue_estimates, stopping),
             queue_estimates=queue_estimates,
-            status=StatusService(database, blobs, readiness),
+            status=StatusService(database, blobs, readiness, queue),
             transcript_reports=TranscriptReports(database, Library.load(settings.prompts_dir)),
             contract_stats=ContractStats(database),
             uploads=Uploads(database, blobs, settings),

@@ -34,9 +34,20 @@ class Readiness:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueState:
+    """The queue: its `kind` (database, kafka, redis); why its broker cannot be used, "" when it can or there is none;
+    and how many of Celery's messages it holds, None where that is not known. Jobs wait in the database in any case."""
+
+    kind: str = "database"
+    trouble: str = ""
+    messages: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """Figures of the service. `uptime` is that of this process (s). `unsupported` is the number of jobs that wait
-    because no worker supports their options, `oldest_wait` the longest time that a job has waited (s)."""
+    because no worker supports their options, `oldest_wait` the longest time that a job has waited (s). `queue` is None
+    for those who are no operators."""
 
     uptime: float
     readiness: Readiness
@@ -44,15 +55,23 @@ class Status:
     workers: Sequence[WorkerState]
     unsupported: int = 0
     oldest_wait: float = 0.0
+    queue: QueueState | None = None
 
 
 class StatusService:
-    """Gives the status of the service; `readiness` is called each time."""
+    """Gives the status of the service; `readiness` and `queue` are called each time."""
 
-    def __init__(self, database: Database, blobs: Blobs, readiness: Callable[[], Readiness]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        blobs: Blobs,
+        readiness: Callable[[], Readiness],
+        queue: Callable[[], QueueState] = QueueState,
+    ) -> None:
         self._database = database
         self._blobs = blobs
         self._readiness = readiness
+        self._queue = queue
         self._job_counter = JobCounter(database)
         self._started = time.monotonic()
 
@@ -91,4 +110,4 @@ class StatusService:
         unsupported = await self._database.read(lambda conn: unsupported_count(conn, owner, needs))
         oldest = await self._database.read(lambda conn: oldest_wait(conn, owner))
         uptime = time.monotonic() - self._started
-        return Status(uptime, await self.readiness(), numbers, workers, unsupported, oldest)
+        return Status(uptime, await self.readiness(), numbers, workers, unsupported, oldest, self._queue())

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from dictograph.settings.celery import CelerySettings
 from dictograph.settings.kafka import NAME, KafkaSettings
 from dictograph.settings.stt import SttSettings
 from dictograph.settings.values import Bytes, Folder, Listed, Rates, Seconds, comma_list, names
@@ -17,7 +18,7 @@ Profile = Literal["gateway", "backend", "path", "stt-worker"]
 Anonymous = Literal["gateway-read", "backend", "path"]
 
 
-class ContractSettings(KafkaSettings, SttSettings):
+class ContractSettings(KafkaSettings, CelerySettings, SttSettings):
     """The settings of access, and those of single contracts."""
 
     # --- contracts

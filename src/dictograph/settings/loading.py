@@ -29,13 +29,11 @@ class Loaded:
 
     Args:
         warnings: a sentence for each name in a file that has no meaning here.
-        later: names of older systems that are accepted, and have no effect until a later release.
     """
 
     settings: Settings
     origins: Mapping[str, str]
     warnings: Sequence[str] = ()
-    later: Sequence[str] = ()
 
 
 def load(
@@ -59,7 +57,7 @@ def load(
     stated = merged(own_layers(overrides or {}, sources, Settings.model_fields))
     theirs = with_profiles(stated, sources)
     origins = {**dict.fromkeys(Settings.model_fields, DEFAULT), **theirs.layer.origins, **theirs.yielded}
-    return Loaded(_validated(theirs.layer, stated), origins, theirs.warnings, theirs.later)
+    return Loaded(_validated(theirs.layer, stated), origins, theirs.warnings)
 
 
 def _validated(layer: Layer, stated: Layer) -> Settings:

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, ConfigDict, Field
 from dictograph.blobs.kinds import folder_of
 from dictograph.blobs.options import S3Options, StorageOptions
 from dictograph.queue.kinds import kafka_servers
+from dictograph.queue.redis_url import redis_server
 from dictograph.settings.buckets import BucketSettings
 from dictograph.settings.compat import ContractSettings
 from dictograph.settings.layers import PREFIX, variable
@@ -72,7 +73,8 @@ class Settings(ContractSettings, BucketSettings):
     )
     queue_url: QueueUrl = Field(
         "database:",
-        description="How workers are notified of new jobs: `database:`, or Kafka, `kafka://HOST:PORT[,HOST:PORT…]`.",
+        description="How workers are notified of new jobs: `database:`; Kafka, `kafka://HOST:PORT[,HOST:PORT…]`; or "
+        "Celery on Redis, `redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]` (`rediss://` for TLS).",
     )
     scratch_dir: Folder | None = Field(
         None, description="The folder for decoded audio while a job runs; empty: `scratch` in the data folder."
@@ -259,6 +261,11 @@ class Settings(ContractSettings, BucketSettings):
     def brokers(self) -> str:
         """Return the brokers of the queue, `HOST:PORT[,…]`; "" where it is not on Kafka."""
         return kafka_servers(self.queue_url)
+
+    @property
+    def redis_url(self) -> str:
+        """Return the URL of the queue's Redis, with nothing left out; "" where the queue is not on Redis."""
+        return redis_server(self.queue_url)
 
     @property
     def storage(self) -> Path | None:

@@ -11,10 +11,12 @@ _KEY = "dictograph.changes"
 
 @dataclass(slots=True)
 class ChangeSet:
-    """`jobs` are those whose event log has grown or that were removed. `work`: a job may be claimed now. `messages`
+    """`jobs` are those whose event log has grown or that were removed; `unit` are those of the unit of work that runs
+    now, since several may share a transaction. `work`: a job may be claimed now. `messages`
     and `webhooks`: the outbox has a new one."""
 
     jobs: set[str] = field(default_factory=set)
+    unit: set[str] = field(default_factory=set)
     work: bool = False
     messages: bool = False
     webhooks: bool = False
@@ -32,10 +34,18 @@ def of(conn: Connection) -> ChangeSet:
     return _of(conn) or ChangeSet()
 
 
+def begin_unit(conn: Connection) -> set[str]:
+    """Return the set that will have the jobs of the unit of work that begins now."""
+    made = of(conn)
+    made.unit = set()
+    return made.unit
+
+
 def of_job(conn: Connection, job_id: str) -> None:
     """Record that this transaction adds events to this job, or removes the job."""
     if (made := _of(conn)) is not None:
         made.jobs.add(job_id)
+        made.unit.add(job_id)
 
 
 def of_work(conn: Connection) -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TypeVar
 
 from sqlalchemy import Connection
 
 from dictograph.errors import DatabaseUnavailable
+from dictograph.store import changes
 from dictograph.store.backends.backend import POOL, Backend
 from dictograph.store.backends.dialects import make_backend
 from dictograph.store.change_notifier import ChangeNotifier, Jobs
 
 T = TypeVar("T")
+
+#: What is done at the end of a unit of work.
+Ending = Callable[[Connection, Collection[str]], None]
 
 
 class Database:
@@ -32,6 +36,7 @@ class Database:
         self._backend = backend
         self._change_notifier = change_notifier
         self._closed = False
+        self._endings: list[Ending] = []
 
     @classmethod
     def open(cls, url: str, pool: int = POOL) -> Database:
@@ -56,7 +61,7 @@ class Database:
         A caller that is cancelled before its work starts has written nothing; later, it may have.
         """
         self._enter()
-        return await asyncio.wrap_future(self._backend.write(query))
+        return await asyncio.wrap_future(self._backend.write(self._with_endings(query)))
 
     async def read(self, query: Callable[[Connection], T]) -> T:
         """Run a query that only reads."""
@@ -71,12 +76,17 @@ class Database:
     def write_now(self, query: Callable[[Connection], T]) -> T:
         """Run `write` for callers without an event loop."""
         self._check_open()
-        return self._backend.write(query).result()
+        return self._backend.write(self._with_endings(query)).result()
 
     def read_now(self, query: Callable[[Connection], T]) -> T:
         """Run `read` for callers without an event loop."""
         self._check_open()
         return self._backend.read(query).result()
+
+    def before_commit(self, call: Ending) -> None:
+        """Have `call` called at the end of each unit of work of this process, in its transaction, with the jobs whose
+        event log it has extended or that it has removed. The same rules hold for it as for the unit of work."""
+        self._endings.append(call)
 
     def on_messages(self, call: Callable[[], None]) -> None:
         """Have `call` called in the event loop when this process has committed a message to be sent."""
@@ -111,6 +121,19 @@ class Database:
         """Run `close` for callers without an event loop. May be called again."""
         self._closed = True
         self._backend.close()
+
+    def _with_endings(self, query: Callable[[Connection], T]) -> Callable[[Connection], T]:
+        if not self._endings:
+            return query
+
+        def run(conn: Connection) -> T:
+            jobs = changes.begin_unit(conn)
+            answer = query(conn)
+            for call in self._endings if jobs else ():
+                call(conn, jobs)
+            return answer
+
+        return run
 
     def _enter(self) -> None:
         self._check_open()

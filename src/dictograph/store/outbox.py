@@ -145,21 +145,38 @@ def due(conn: Connection, limit: int, destination: str = DISPATCH) -> list[Messa
     return [_message(row) for row in conn.execute(_DUE, {"most": limit, "of_destination": destination})]
 
 
-def take(conn: Connection, destination: str, limit: int, hold: float) -> list[Message]:
+def take(conn: Connection, destination: str, limit: int, hold: float, expires: float = 0.0) -> list[Message]:
     """Take messages that are due, in the order of their ids: nobody else takes them within `hold` seconds, which must
-    be longer than it takes to send them. With `hold` 0 they are removed: they are sent at most once."""
+    be longer than it takes to send them.
+
+    With `expires` (in seconds) messages are sent at most once, and not when they are older than that. Those that were
+    taken before, by a process that has ended since, are removed and not returned.
+    """
     ids = list(conn.execute(_FREE, {"most": limit, "of_destination": destination}).scalars())
     if not ids:
         return []
-    mine = outbox.c.id.in_(ids)
-    held = update(outbox).where(mine).values(available_at=now_epoch() + hold).returning(*outbox.c)
-    rows = conn.execute(held if hold else delete(outbox).where(mine).returning(*outbox.c))
+    held: dict[str, Any] = {"available_at": now_epoch() + hold}
+    if expires:
+        held["attempts"] = outbox.c.attempts + 1
+    rows = list(conn.execute(update(outbox).where(outbox.c.id.in_(ids)).values(held).returning(*outbox.c)))
+    if expires:
+        oldest = as_datetime(read_clock(conn) - expires)
+        spent = [row.id for row in rows if row.attempts > 1 or row.created_at < oldest]
+        mark_sent(conn, spent)
+        rows = [row for row in rows if row.id not in set(spent)]
     return sorted(map(_message, rows), key=lambda message: message.id)
 
 
 def release(conn: Connection, ids: Sequence[int]) -> None:
     """Make messages due again that were taken but not sent."""
     conn.execute(update(outbox).where(outbox.c.id.in_(ids)).values(available_at=now_epoch()))
+
+
+def hurry(conn: Connection, destination: str) -> None:
+    """Make messages due that could not be sent before and wait to be sent again: their receiver is back."""
+    late = (outbox.c.destination == destination, outbox.c.attempts > 0, outbox.c.available_at > now_epoch())
+    if conn.execute(update(outbox).where(*late).values(available_at=now_epoch())).rowcount:
+        changes.of_message(conn)
 
 
 def mark_sent(conn: Connection, ids: Sequence[int]) -> None:

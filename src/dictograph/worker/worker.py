@@ -22,7 +22,7 @@ from dictograph.worker.engines import Engines
 from dictograph.worker.leases.lease_renewer import LeaseRenewer
 from dictograph.worker.leases.reaper import Reaper
 from dictograph.worker.readiness import Readiness
-from dictograph.worker.relays.outlets import WakeUps
+from dictograph.worker.relays.outlets import Outlet
 from dictograph.worker.relays.relay import Relay
 from dictograph.worker.storage_health import StorageHealth
 from dictograph.worker.upkeep.pruner import Pruner, Retention
@@ -44,17 +44,21 @@ class Worker:
         retention: Retention,
         scratch_root: Path,
         guards: Sequence[StorageGuard],
+        wake_ups: Outlet,
         beside: Sequence[Agent] = (),
         trouble: Callable[[], str | None] = lambda: None,
         describe_broker: Callable[[], dict[str, Any]] = dict,
+        broker_warnings: Callable[[], Sequence[str]] = tuple,
     ) -> None:
-        """`guards` are the guards of the places of stored files, the storage's first. `beside` are further agents,
-        which have nothing to do with running jobs. `trouble` says why no jobs can come in from a
-        broker, `describe_broker` the worker's part in its group; empty without one."""
+        """`guards` are the guards of the places of stored files, the storage's first. `wake_ups` wakes the workers of
+        all processes. `beside` are further agents, which have nothing to do with running jobs. `trouble` says why no
+        jobs can come in from a broker, `describe_broker` the worker's part in its group; empty without one.
+        `broker_warnings` says what else is wrong with it."""
         self._context = context
         self._slots = slots
         self._trouble = trouble
         self._describe_broker = describe_broker
+        self._broker_warnings = broker_warnings
         self.readiness = Readiness(context.catalog, context.engines)
         self._guards = guards
         self._storage = StorageHealth(
@@ -76,7 +80,7 @@ class Worker:
             self._claimer,
             lease_renewer,
             Reaper(context.database, process_lock, scratch_root, context.policy, lease_seconds),
-            Relay(context.database, WakeUps(queue), context.crash, poll_interval),
+            Relay(context.database, wake_ups, context.crash, poll_interval),
             Pruner(context.database, context.blobs, guards[0], retention),
             self._heartbeat,
             self.readiness,
@@ -86,13 +90,17 @@ class Worker:
         ]
         self._group = AgentGroup(self._agents)
 
+    def broker(self) -> dict[str, Any]:
+        """Describe the worker's part in a broker's group of consumers; empty without one."""
+        return self._describe_broker()
+
     def can_run(self) -> bool:
         """Return whether a job could be run now: the engine is proved, and the storage is there."""
         return self.readiness.ready and not self._storage.reason
 
     def state(self) -> dict[str, Any]:
         """Describe the worker, for its row in the database."""
-        trouble, broker = self._trouble(), self._describe_broker()
+        trouble, broker = self._trouble(), self.broker()
         return {
             "running": self._claimer.running,
             "ready": self.can_run() and not trouble,
@@ -100,7 +108,11 @@ class Worker:
             "engine": self.readiness.engine,
             "model": self.readiness.model,
             "models": self._context.catalog.describe(),
-            "warnings": [*self._context.catalog.warnings(), *troubles(self._guards)],
+            "warnings": [
+                *self._context.catalog.warnings(),
+                *troubles(self._guards),
+                *self._broker_warnings(),
+            ],
             "slots": self._slots,
             "engines": self._context.engines.describe(),
             "needs": sorted(KNOWN_NEEDS),

@@ -206,7 +206,7 @@ def test_each_contract_has_the_model_and_limits_of_its_own_names(
         assert "Failed to load AI model: base: " in log
         assert "config.ini [colours] sky is no setting of Dictograph, and is ignored." in log
         assert "config.ini [aws] bucket_name yields to UPLOAD_FOLDER in the environment" in log
-        assert "not in force before its part is there: config.ini [redis] host" in log
+        assert "Redis at redis:6379/0 cannot be used: the name of the host cannot be resolved" in log
         assert "AWS_ACCESS_KEY_ENV" not in log
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
 from dictograph.errors import ResultOwed
@@ -32,7 +34,7 @@ def neighbour(url: str) -> Iterator[StoreDriver]:
 
 def put(driver: StoreDriver, name: str, destination: str = BROKER, **values: object) -> None:
     given = {"payload": {"n": name}, "available_at": 1.0, **values}
-    driver.write(outbox.enqueue, 1.0, message_id=name, destination=destination, **given)
+    driver.write(outbox.enqueue, time.time(), message_id=name, destination=destination, **given)
 
 
 def names(found: list[outbox.Message]) -> list[str]:
@@ -84,10 +86,34 @@ def test_destinations_do_not_hold_up_each_other(driver: StoreDriver) -> None:
         assert len(driver.write(outbox.take, destination, 10, 60.0)) == count
 
 
-def test_at_most_once_means_that_it_is_gone_when_taken(driver: StoreDriver) -> None:
-    put(driver, "change", CHANNEL)
-    assert names(driver.write(outbox.take, CHANNEL, 10, 0.0)) == ["change"]
-    assert driver.read(lambda c: c.execute(select(messages)).all()) == []
+def test_at_most_once_means_that_a_second_taking_drops_it(driver: StoreDriver) -> None:
+    """The first one may have been of a process that was killed: after sending it, or before."""
+    for name in ("first", "second"):
+        put(driver, name, CHANNEL, order_key="job")
+    assert names(driver.write(outbox.take, CHANNEL, 10, 60.0, 60.0)) == ["first"]
+    assert driver.write(outbox.take, CHANNEL, 10, 60.0, 60.0) == [], "the first is under way, and goes before"
+    driver.write(lambda c: c.execute(update(messages).values(available_at=0.0)))
+    assert driver.write(outbox.take, CHANNEL, 10, 60.0, 60.0) == []
+    assert names(driver.write(outbox.take, CHANNEL, 10, 60.0, 60.0)) == ["second"]
+
+
+def test_what_is_sent_at_most_once_is_dropped_when_it_is_old(driver: StoreDriver) -> None:
+    put(driver, "old", CHANNEL)
+    long_ago = datetime(2020, 1, 1, tzinfo=UTC)
+    driver.write(lambda c: c.execute(update(messages).values(created_at=long_ago)))
+    put(driver, "new", CHANNEL)
+    assert names(driver.write(outbox.take, CHANNEL, 10, 60.0, 60.0)) == ["new"]
+    assert [row.message_id for row in driver.read(lambda c: c.execute(select(messages)).all())] == ["new"]
+
+
+def test_what_failed_is_due_at_once_when_its_receiver_is_back(driver: StoreDriver) -> None:
+    for name in ("failed", "later"):
+        put(driver, name, DISPATCH)
+    failed, later = driver.write(outbox.take, DISPATCH, 10, -1.0)
+    driver.write(outbox.postpone_all, {failed.id: Delay(600.0, "away")})
+    driver.write(lambda c: c.execute(update(messages).where(messages.c.id == later.id).values(available_at=9e9)))
+    driver.write(outbox.hurry, DISPATCH)
+    assert names(driver.read(outbox.due, 10, DISPATCH)) == ["failed"], "the other one has its own time"
 
 
 def test_a_batch_that_failed_waits_each_for_its_time(driver: StoreDriver) -> None:

@@ -31,7 +31,7 @@ class FakeBroker:
 
     destination = BROKER
     hold = 60.0
-    resend_cap = 0.01
+    expires = 0.0
 
     def __init__(
         self, word: Callable[[Message, int], Sent] = lambda message, count: Sent(), seconds: float = 0.02
@@ -52,6 +52,9 @@ class FakeBroker:
 
     def smaller(self, message: Message) -> dict[str, Any] | None:
         return None
+
+    def delay(self, failures: int) -> float:
+        return 0.01
 
 
 class SmallTopic(FakeBroker):
@@ -180,11 +183,28 @@ def test_a_wake_up_that_a_queue_refuses_is_sent_again(driver: StoreDriver) -> No
     assert queue.heard_of == [job, job]
 
 
-@pytest.mark.parametrize("hold", [0.0])
-def test_at_most_once_is_not_sent_again(driver: StoreDriver, hold: float) -> None:
-    put(driver, "change")
+def test_at_most_once_is_not_sent_again(driver: StoreDriver, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("one", "two"):
+        put(driver, name, order_key="job")
     broker = FakeBroker(lambda *_: Sent("away"))
-    broker.hold = hold
-    relaying([(driver.database, broker)], lambda: bool(broker.sent))
-    assert empty(driver)
-    assert broker.sent == {"change": 1}
+    broker.expires = 60.0
+    relaying([(driver.database, broker)], lambda: len(broker.sent) == 2 and empty(driver))
+    assert broker.sent == {"one": 1, "two": 1}
+    assert caplog.text.count("messages are dropped: away") == 1
+
+
+def test_at_most_once_stays_in_order_with_several_relays(driver: StoreDriver, url: str) -> None:
+    for number in range(60):
+        put(driver, f"m{number:02d}", order_key=f"job-{number % 3}")
+    slow, quick, neighbour = FakeBroker(seconds=0.1), FakeBroker(seconds=0.0), Database.open(url)
+    quick.order, quick.sent = slow.order, slow.sent
+    slow.expires = quick.expires = 60.0
+    try:
+        relaying([(driver.database, slow), (neighbour, quick)], lambda: empty(driver))
+    finally:
+        neighbour.close_now()
+    assert set(slow.sent.values()) == {1}
+    for key in range(3):
+        mine = [name for name in slow.order if int(name[1:]) % 3 == key]
+        assert mine == sorted(mine)
+        assert len(mine) == 20

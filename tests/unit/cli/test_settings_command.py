@@ -60,7 +60,8 @@ def test_explain_tells_the_names_of_older_systems_and_what_is_not_in_force(
     assert "# from: MODEL_ID in the environment\nDICTOGRAPH_GATEWAY_MODEL=tiny\n" in told.stdout
     assert "# from: profile gateway, backend\nDICTOGRAPH_LISTEN=gateway@127.0.0.1:5000," in told.stdout
     assert "# from: API_KEY in the environment\nDICTOGRAPH_GATEWAY_API_KEY=***\n" in told.stdout
-    assert told.stdout.endswith("in brackets:\n#   REDIS_HOST in the environment (Redis)\n")
+    assert "# from: REDIS_HOST in the environment\nDICTOGRAPH_QUEUE_URL=redis://here:6379/0\n" in told.stdout
+    assert "DICTOGRAPH_CELERY_ROUTING_KEY=audio_processing\n" in told.stdout  # no secret
     assert told.stderr == "dictograph: OTHER in .env is no setting of Dictograph, and is ignored.\n"
 
 

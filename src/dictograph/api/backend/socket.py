@@ -16,12 +16,12 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from dictograph.api.backend.auth import PREFIX, BackendAuth
 from dictograph.api.backend.jobs import find
 from dictograph.api.backend.responses import refused
-from dictograph.api.backend.views import failed_frame, update_frame
 from dictograph.api.native.sockets import DONE, RESTARTING, TRY_AGAIN
 from dictograph.api.surface import Parts
 from dictograph.errors import DictographError, NotFound, RequestError
 from dictograph.job import Job
 from dictograph.service.auth.access import Caller
+from dictograph.service.compat.backend_updates import as_text, failed_frame, update_frame
 from dictograph.service.jobs import Jobs
 
 #: Time without a frame after which a ping is sent (s).
@@ -125,7 +125,7 @@ class _Session:
         await self._send(given | more)
 
     async def _send(self, frame: Mapping[str, Any]) -> None:
-        text = json.dumps(frame, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace").decode()
+        text = as_text(frame)
         async with self._turn:
             if not self._closing:
                 await self._websocket.send_text(text)

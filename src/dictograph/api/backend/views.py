@@ -1,4 +1,4 @@
-"""The JSON of this contract: a job, and the frames of its WebSocket."""
+"""The JSON of this contract: a job."""
 
 from __future__ import annotations
 
@@ -11,15 +11,8 @@ from pydantic import BaseModel, Field
 from dictograph.api.backend.uploads import object_path
 from dictograph.api.views import without_secrets
 from dictograph.job import Job, JobStatus, SourceKind
+from dictograph.service.compat.backend_updates import percent, reason, status_of
 from dictograph.transcript import Segment, Word
-
-_MESSAGES = {
-    JobStatus.PENDING: "Waiting in the queue",
-    JobStatus.PROCESSING: "Transcription in progress",
-    JobStatus.COMPLETED: "Transcription completed",
-}
-_CANCELLED = "The job was cancelled."
-_FAILED = "The job failed."
 
 
 class BackendJobView(BaseModel):
@@ -52,7 +45,7 @@ def job_shape(job: Job, text: str | None, base: str, segments: Iterable[Segment]
     return {
         "id": job.id,
         "filename": job.filename,
-        "status": _status(job).value,
+        "status": status_of(job).value,
         "creation_date": _moment(job.created_at),
         "update_date": _moment(job.updated_at),
         "result_text": text if job.status is JobStatus.COMPLETED else None,
@@ -68,61 +61,6 @@ def job_shape(job: Job, text: str | None, base: str, segments: Iterable[Segment]
         "segments": None if spoken is None else [_segment(number, one) for number, one in enumerate(spoken)],
         "words": None if spoken is None else [_word(word) for one in spoken for word in one.words],
     }
-
-
-def update_frame(job: Job, text: str | None) -> dict[str, Any]:
-    """Return the frame with a job's state. It has the result as well when the job has ended."""
-    shape: dict[str, Any] = {
-        "type": "job_update",
-        "job_id": job.id,
-        "status": _status(job).value,
-        "progress": percent(job),
-        "message": reason(job) or _MESSAGES[job.status],
-    }
-    if job.status.ended:
-        shape |= {
-            "result": text if job.status is JobStatus.COMPLETED else None,
-            "language": job.language,
-            "language_probability": job.language_probability,
-            "processing_time": job.processing_seconds,
-        }
-    if (why := reason(job)) is not None:
-        shape["error"] = why
-    return shape
-
-
-def failed_frame(job_id: str, why: str) -> dict[str, Any]:
-    """Return the frame for a job that does not exist. For a page, such a job has failed."""
-    return {
-        "type": "job_update",
-        "job_id": job_id,
-        "status": JobStatus.FAILED.value,
-        "progress": 0,
-        "message": why,
-        "error": why,
-        "result": None,
-        "language": None,
-        "language_probability": None,
-        "processing_time": None,
-    }
-
-
-def reason(job: Job) -> str | None:
-    """Return the reason why a job failed or was cancelled; else None."""
-    if job.status is JobStatus.CANCELLED:
-        return _CANCELLED
-    if job.status is JobStatus.FAILED:
-        return (job.error.message if job.error else "") or _FAILED
-    return None
-
-
-def percent(job: Job) -> int:
-    """Return the percentage of the audio that is done: a whole number from 0 to 100."""
-    return int(job.progress * 100)
-
-
-def _status(job: Job) -> JobStatus:
-    return JobStatus.FAILED if job.status is JobStatus.CANCELLED else job.status
 
 
 def _moment(moment: datetime) -> str:

@@ -44,10 +44,10 @@ def health_routes(services: Services) -> APIRouter:
 
     @router.get("/v1/status", response_model=StatusView, responses=problems())
     async def status(caller: Reader) -> Response:
-        """The waiting and running jobs, and the workers. Without the scope `admin`: your own jobs, and no workers."""
+        """The waiting and running jobs, and the workers. Without the scope `admin`: your own jobs alone."""
         operator = caller.may(Scope.ADMIN)
         found = await board.status(None if operator else caller.owner)
-        view = status_view(found if operator else replace(found, workers=()), __version__)
+        view = status_view(found if operator else replace(found, workers=(), queue=None), __version__)
         return Json(view.model_dump(mode="json"))
 
     return router

@@ -13,6 +13,7 @@ from dictograph.blobs.protocol import Blobs
 from dictograph.cli.service_database import check_database
 from dictograph.cli.text.job_text import Shape
 from dictograph.job import Job, JobStatus
+from dictograph.service.compat.backend_updates import tell_changes
 from dictograph.service.jobs import Jobs, Listing
 from dictograph.service.live_workers import live_workers
 from dictograph.service.queue_estimate import QueueEstimates
@@ -34,6 +35,7 @@ async def database_client(settings: Settings) -> AsyncIterator[DatabaseClient]:
     """
     await asyncio.to_thread(check_database, settings)
     database = Database.open(settings.database, settings.database_pool)
+    tell_changes(settings, database)
     tail = Tail(database)
     await tail.start()
     try:

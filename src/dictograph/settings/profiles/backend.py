@@ -16,12 +16,11 @@ from dictograph.settings.profiles.values import (
     megabytes,
     model,
     port,
+    serializer,
     switch,
     the_table,
     whole,
 )
-
-_REDIS, _CELERY = "Redis", "Celery"
 
 #: What `mode` may name.
 MODES = ("tiny", "base", "small", "medium", "large-v3", "turbo")
@@ -43,34 +42,37 @@ _AWS = (
     Alias("aws.endpoint_url", "", "s3_endpoint"),
 )
 
-_REDIS_KEYS = (
-    Alias("redis.host", "redis", convert=host, part=_REDIS),
-    Alias("redis.port", "6379", convert=port, part=_REDIS),
-    Alias("redis.pub_sub_channel", "job_updates", part=_REDIS),
+_REDIS = (
+    Alias("redis.host", "redis", "queue_url", host, piece="host", says="the queue is then on Redis"),
+    Alias("redis.port", "6379", "queue_url", port, piece="port"),
+    Alias("redis.password", "", "queue_url", piece="password", optional=True),
+    Alias("redis.pub_sub_channel", "job_updates", "redis_channel"),
 )
 
-_CELERY_KEYS = (
-    Alias("celery.queue_name", "audio_processing", part=_CELERY),
-    Alias("celery.routing_key", "audio_processing", part=_CELERY),
-    Alias("celery.serialization_format", "json", part=_CELERY),
-    Alias("celery.timezone", "UTC", part=_CELERY),
-    Alias("celery.enable_utc", "1", convert=switch, part=_CELERY),
-    Alias("celery.task_track_started", "1", convert=switch, part=_CELERY),
-    Alias("celery.task_acks_late", "1", convert=switch, part=_CELERY),
-    Alias("celery.worker_prefetch_multiplier", "1", convert=whole, part=_CELERY),
-    Alias("celery.worker_disable_rate_limits", "1", convert=switch, part=_CELERY),
-    Alias("celery.worker_max_tasks_per_child", "10", convert=whole, part=_CELERY),
-    Alias("celery.task_time_limit", "600", convert=whole, part=_CELERY, says="no job is cut off by the clock"),
-    Alias("celery.task_soft_time_limit", "480", convert=whole, part=_CELERY, says="no job is cut off by the clock"),
-    Alias("celery.task_default_retry_delay", "60", convert=whole, part=_CELERY),
+_CELERY = (
+    Alias("celery.queue_name", "audio_processing", "celery_queue"),
+    Alias("celery.routing_key", "audio_processing", "celery_routing_key"),
+    Alias("celery.serialization_format", "json", "celery_serializer", serializer),
+    Alias("celery.timezone", "UTC", "celery_timezone"),
+    Alias("celery.enable_utc", "1", "celery_enable_utc", switch),
+    Alias("celery.task_track_started", "1", "celery_track_started", switch),
+    Alias("celery.task_acks_late", "1", "celery_acks_late", switch),
+    Alias("celery.worker_prefetch_multiplier", "1", "celery_prefetch_multiplier", whole),
+    Alias("celery.worker_disable_rate_limits", "1", "celery_disable_rate_limits", switch),
+    Alias("celery.worker_max_tasks_per_child", "10", "celery_max_tasks_per_child", whole),
+    Alias("celery.task_time_limit", "600", "celery_time_limit", whole, says="the task ends, and its job goes on"),
+    Alias(
+        "celery.task_soft_time_limit", "480", "celery_soft_time_limit", whole, says="the task ends, and its job goes on"
+    ),
+    Alias("celery.task_default_retry_delay", "60", "celery_retry_delay", whole),
     Alias(
         "celery.task_max_retries", "3", "backend_max_attempts", attempts, says="so many retries are one attempt more"
     ),
-    Alias("celery.worker_autoscaler", "celery.worker.autoscale:Autoscaler", part=_CELERY),
-    Alias("celery.retry_policy_max_retries", "3", convert=whole, part=_CELERY),
-    Alias("celery.retry_policy_interval_start", "0", convert=whole, part=_CELERY),
-    Alias("celery.retry_policy_interval_step", "60", convert=whole, part=_CELERY),
-    Alias("celery.retry_policy_interval_max", "300", convert=whole, part=_CELERY),
+    Alias("celery.worker_autoscaler", "celery.worker.autoscale:Autoscaler", "celery_autoscaler"),
+    Alias("celery.retry_policy_max_retries", "3", "celery_publish_max_retries", whole),
+    Alias("celery.retry_policy_interval_start", "0", "celery_publish_interval_start", whole),
+    Alias("celery.retry_policy_interval_step", "60", "celery_publish_interval_step", whole),
+    Alias("celery.retry_policy_interval_max", "300", "celery_publish_interval_max", whole),
 )
 
 _FILE = (
@@ -124,9 +126,10 @@ PROFILE = Profile(
         "backend_vad_filter": True,
         "backend_vad_min_silence_duration_ms": 500,
         "s3_region": "eu-west-3",
+        "redis_channel": "job_updates",
         "device": "cpu",
         "compute_type": "int8",
         "engine_threads": 4,
     },
-    aliases=(*_VARIABLES, *_DATABASE, *_AWS, *_REDIS_KEYS, *_CELERY_KEYS, *_FILE, *_WHISPER, *_MIDDLEWARE),
+    aliases=(*_VARIABLES, *_DATABASE, *_AWS, *_REDIS, *_CELERY, *_FILE, *_WHISPER, *_MIDDLEWARE),
 )

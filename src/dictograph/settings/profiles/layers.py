@@ -11,12 +11,15 @@ from dictograph.settings.profiles.addresses import addresses, with_port
 from dictograph.settings.profiles.lookup import Found, find, foreign, read_file
 from dictograph.settings.profiles.selection import selected
 from dictograph.settings.profiles.table import Profile
-from dictograph.settings.profiles.values import database_url
+from dictograph.settings.profiles.values import database_url, redis_url
 
 #: A model by its contract; they yield where the settings' own names say what to transcribe with.
 _MODELS = ("gateway_model", "backend_model", "path_model", "stt_model")
 
-_COMPOSED = {"database_url": database_url}
+_COMPOSED = {"database_url": database_url, "queue_url": redis_url}
+
+#: Names that count for a queue on Redis alone.
+_OF_REDIS = ("celery_", "redis_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +30,11 @@ class LegacyLayer:
         layer: all settings, what was stated among them.
         yielded: by field, why a contract's model does not count.
         warnings: one for each name that means nothing here, or is overruled by another.
-        later: what is accepted, and waits for parts that are not there yet.
     """
 
     layer: Layer
     yielded: Mapping[str, str] = field(default_factory=dict)
     warnings: Sequence[str] = ()
-    later: Sequence[str] = ()
 
 
 def with_profiles(stated: Layer, sources: Sources) -> LegacyLayer:
@@ -53,8 +54,7 @@ def with_profiles(stated: Layer, sources: Sources) -> LegacyLayer:
     return LegacyLayer(
         layer,
         yielded,
-        [*foreign(profiles, sources, ini), *overruled, *_told(below, yielded)],
-        [f"{one.origin} ({one.alias.part})" for one in found if one.alias.part],
+        [*foreign(profiles, sources, ini), *overruled, *_told(below, yielded), *_idle(counting, layer)],
     )
 
 
@@ -84,9 +84,14 @@ def _named(found: Sequence[Found]) -> tuple[Layer, list[str]]:
                 overruled.append(f"{one.origin} yields to {origins[name]}: both say what {variable(name)} is.")
             origins.setdefault(name, one.origin)
     for name, compose in _COMPOSED.items():
-        if pieces := {one.alias.piece: one for one in reversed(found) if one.alias.setting == name}:
+        pieces = {one.alias.piece: one for one in reversed(found) if one.alias.setting == name and one.alias.piece}
+        if pieces:
+            origin = ", ".join(one.origin for one in pieces.values())
+            if name in values:
+                overruled.append(f"{origin} yields to {origins[name]}: both say what {variable(name)} is.")
+                continue
             values[name] = compose({piece: str(one.value()) for piece, one in pieces.items()})
-            origins[name] = ", ".join(one.origin for one in pieces.values())
+            origins[name] = origin
     return Layer(values, origins), overruled
 
 
@@ -102,6 +107,14 @@ def _yielding(stated: Layer, layer: Layer) -> tuple[Layer, Mapping[str, str]]:
 def _told(named: Layer, yielded: Mapping[str, str]) -> Iterator[str]:
     """A sentence for each model that somebody named under an old name, and does not get."""
     return (f"{yielded[name].partition('; ')[2]}." for name in named.values if name in yielded)
+
+
+def _idle(found: Sequence[Found], layer: Layer) -> Iterator[str]:
+    """A sentence that names what counts for Celery alone, where the queue is not on Redis."""
+    idle = [one.origin for one in found if one.alias.setting.startswith(_OF_REDIS)]
+    if idle and not str(layer.values.get("queue_url", "")).strip().lower().startswith("redis"):
+        verb = "has" if len(idle) == 1 else "have"
+        yield f"{', '.join(idle)} {verb} no effect: the queue is not on Redis ({variable('queue_url')}, [redis] host)."
 
 
 def _stated_model(stated: Layer) -> str:

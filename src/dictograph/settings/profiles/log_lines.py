@@ -41,7 +41,6 @@ def model_failed(profiles: Sequence[str]) -> str:
     return gateway.MODEL_FAILED if Contract.GATEWAY in profiles else "model %s cannot be used: %s"
 
 
-def in_words(profiles: Sequence[str], servers: str) -> str:
-    """The profiles, and the brokers at `servers`, or what stands in their place."""
-    queue = f"the queue is on Kafka at {servers}" if servers else "the queue is the database"
-    return f"{', '.join(profiles)}; {queue}"
+def in_words(profiles: Sequence[str], queue: str) -> str:
+    """The profiles, and where the `queue` is: "" for the database."""
+    return f"{', '.join(profiles)}; the queue is {f'on {queue}' if queue else 'the database'}"

@@ -16,6 +16,9 @@ from dictograph.settings.profiles.table import CONFIG_INI, PORT, Alias, Profile
 #: A value of the file that stands for that of a variable.
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*_ENV")
 
+#: What the old file's later form has beside: a section for each model's queue, one for mail, and a key.
+_QUEUES, _MAIL, _MIGRATION = "celery:queues:", "email", "alembic_migration"
+
 Ini = Mapping[tuple[str, str], str]
 
 
@@ -72,9 +75,19 @@ def foreign(profiles: Sequence[Profile], sources: Sources, ini: Ini) -> Iterator
         if name not in known and not name.startswith(PREFIX) and name != PORT.variable:
             yield f"{name} in {DOTENV} {_whose(name)}, and is ignored."
     keys = {alias.key for profile in profiles for alias in profile.aliases}
-    for section, key in ini:
-        if (section, key) not in keys:
-            yield f"{CONFIG_INI} [{section}] {key} is no setting of Dictograph, and is ignored."
+    unknown = [one for one in ini if one not in keys]
+    yield from dict.fromkeys(_unheard(section, key) for section, key in unknown)
+
+
+def _unheard(section: str, key: str) -> str:
+    """Why a key of the old file means nothing here. One sentence for a whole section where that says all."""
+    if key == _MIGRATION:
+        return f"{CONFIG_INI} [{section}] {key} has no effect: each start brings the database up to date."
+    if section.startswith(_QUEUES):
+        return f"{CONFIG_INI} [{section}] has no effect: one queue serves all models here."
+    if section == _MAIL:
+        return f"{CONFIG_INI} [{section}] has no effect: mail is sent as {variable('smtp_url')} says."
+    return f"{CONFIG_INI} [{section}] {key} is no setting of Dictograph, and is ignored."
 
 
 def _not_selected(sources: Sources) -> Iterator[str]:
@@ -105,4 +118,4 @@ def _of_file(alias: Alias, text: str, sources: Sources) -> Found | None:
     value = sources.environment.get(text, "").strip() or sources.dotenv.get(text, "")
     if value:
         return Found(alias, value, f"{origin}, which is {text}", 2)
-    return None if alias.part or alias.optional else Found(alias, "", origin, 2, unset=text)
+    return None if alias.optional else Found(alias, "", origin, 2, unset=text)

@@ -29,7 +29,6 @@ class Alias:
         convert: makes what the setting takes of the text; raises ValueError, saying what to give.
         piece: which part of the setting's value it is, where several names make that together.
         also: settings that follow from its being given.
-        part: what has to come before it is in force, "" when it is or has nothing to say.
         optional: a variable that it stands for need not be set: there is another way to get the value.
         says: what becomes of it, beyond being a name of that setting.
     """
@@ -40,7 +39,6 @@ class Alias:
     convert: Callable[[str], Any] = same
     piece: str = ""
     also: Mapping[str, Any] = field(default_factory=dict)
-    part: str = ""
     optional: bool = False
     says: str = ""
 

@@ -116,3 +116,17 @@ def milliseconds(text: str) -> float:
 def brokers(text: str) -> str:
     """The URL of a queue on these brokers, `HOST:PORT[,…]`."""
     return "kafka://" + ",".join(server.strip() for server in text.split(","))
+
+
+def redis_url(pieces: Mapping[str, str]) -> str:
+    """The URL of the Redis whose parts were given; those that were not are the old system's."""
+    part = {"host": "redis", "port": "6379", "password": ""} | dict(pieces)
+    password = f":{quote(part['password'], safe='')}@" if part["password"] else ""
+    return f"redis://{password}{part['host']}:{part['port']}/0"
+
+
+def serializer(text: str) -> str:
+    """How Celery's messages are written."""
+    if text.lower() not in ("json", "yaml", "msgpack"):
+        raise ValueError("give json, yaml or msgpack; with pickle, whoever can write to Redis runs code in a worker")
+    return text.lower()

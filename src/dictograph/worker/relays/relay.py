@@ -1,4 +1,4 @@
-"""Send the messages of one destination of the outbox: at least once, in order for each ordering key.
+"""Send the messages of one destination of the outbox, in order for each ordering key: at least once, or at most once.
 
 A relay takes messages before it sends them: no other relay sends the same ones meanwhile. It sends a batch at once and
 waits for the word on each message.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +17,7 @@ from sqlalchemy import Connection
 
 from dictograph.broker import Sent
 from dictograph.errors import PublishError
-from dictograph.job import ErrorRecord, backoff_seconds
+from dictograph.job import ErrorRecord
 from dictograph.runtime.crash import CrashPoints, Point
 from dictograph.runtime.outage_log import OutageLog
 from dictograph.store import outbox
@@ -32,8 +31,6 @@ log = logging.getLogger(__name__)
 #: The most messages of one batch: their rows are changed in one transaction, which must not keep others waiting.
 _BATCH = 500
 
-_RETRY_BASE_S = 0.5
-
 #: The longest error text that is kept.
 _LONGEST_ERROR = 500
 
@@ -41,12 +38,14 @@ _LONGEST_ERROR = 500
 @dataclass(slots=True)
 class Settlement:
     """What became of a batch: the ids of messages that were sent, the delays of those that were not, the errors of
-    those that never can be, and the payloads that take the place of those that can be made smaller."""
+    those that never can be, and the payloads that take the place of those that can be made smaller. `dropped` is the
+    error of messages that are removed although they were not sent."""
 
     sent: list[int] = field(default_factory=list)
     delays: dict[int, Delay] = field(default_factory=dict)
     fatal: dict[int, str] = field(default_factory=dict)
     smaller: dict[int, dict[str, Any]] = field(default_factory=dict)
+    dropped: str = ""
 
 
 class Relay:
@@ -67,7 +66,6 @@ class Relay:
         self._crash = crash
         self._interval = poll_interval
         self._on_sent = on_sent
-        self._chance = random.Random()
         self._outages = OutageLog(log, self.name)
         self._new_messages = asyncio.Event()
         database.on_messages(self._new_messages.set)
@@ -98,12 +96,12 @@ class Relay:
         """Write what became of one batch and take the next one, in one transaction."""
 
         def change(conn: Connection) -> list[Message]:
-            if settled.sent and self._outlet.hold:
+            if settled.sent:
                 outbox.mark_sent(conn, settled.sent)
             outbox.postpone_all(conn, settled.delays)
             for id, payload in settled.smaller.items():
                 outbox.replace_payload(conn, id, payload)
-            return outbox.take(conn, self._outlet.destination, _BATCH, self._outlet.hold)
+            return outbox.take(conn, self._outlet.destination, _BATCH, self._outlet.hold, self._outlet.expires)
 
         for message, error in settled.fatal.items():
             await self._bury(message, error)
@@ -128,15 +126,17 @@ class Relay:
 
     async def _release(self, messages: Sequence[Message]) -> None:
         """Let others send what this process has taken, without waiting: the process stops."""
-        if self._outlet.hold:
-            with contextlib.suppress(*TRANSIENT_ERRORS):
-                await self._database.write(lambda c: outbox.release(c, [message.id for message in messages]))
+        with contextlib.suppress(*TRANSIENT_ERRORS):
+            await self._database.write(lambda c: outbox.release(c, [message.id for message in messages]))
 
     def _settlement(self, messages: Sequence[Message], results: Sequence[Sent]) -> Settlement:
         settled = Settlement()
         for message, result in zip(messages, results, strict=True):
             if result.error is None:
                 settled.sent.append(message.id)
+            elif self._outlet.expires:
+                settled.sent.append(message.id)
+                settled.dropped = result.error
             elif result.fatal and (payload := self._outlet.smaller(message)) is not None:
                 settled.smaller[message.id] = payload
                 log.warning("message %s is made smaller: %s", message.message_id, result.error)
@@ -144,16 +144,16 @@ class Relay:
                 settled.fatal[message.id] = result.error[:_LONGEST_ERROR]
                 log.warning("message %s can never be sent: %s", message.message_id, result.error)
             else:
-                settled.delays[message.id] = Delay(self._delay(message), result.error[:_LONGEST_ERROR])
+                seconds = self._outlet.delay(message.attempts + 1)
+                settled.delays[message.id] = Delay(seconds, result.error[:_LONGEST_ERROR])
         self._log(settled)
         return settled
 
-    def _delay(self, message: Message) -> float:
-        return backoff_seconds(message.attempts + 1, _RETRY_BASE_S, self._outlet.resend_cap, self._chance)
-
     def _log(self, settled: Settlement) -> None:
         """Log an outage once, and its end: while a broker is away, each of a million messages fails."""
-        if settled.delays:
+        if settled.dropped:
+            self._outages.failed(PublishError(f"messages are dropped: {settled.dropped}"))
+        elif settled.delays:
             self._outages.failed(PublishError(next(iter(settled.delays.values())).error))
         elif settled.sent:
             self._outages.recovered()

@@ -45,6 +45,28 @@ BACKEND: dict[str, tuple[str, dict[str, Any]]] = {
     "aws.secret_key": ("a/secret+key", {"s3_secret_key": "a/secret+key"}),
     "aws.region": ("eu-west-1", {"s3_region": "eu-west-1"}),
     "aws.endpoint_url": ("http://minio:9000", {"s3_endpoint": "http://minio:9000"}),
+    "redis.host": ("cache.example", {"queue_url": "redis://cache.example:6379/0"}),
+    "redis.port": ("6380", {"queue_url": "redis://redis:6380/0"}),
+    "redis.password": ("p#a/s:s", {"queue_url": "redis://:p%23a%2Fs%3As@redis:6379/0"}),
+    "redis.pub_sub_channel": ("changes", {"redis_channel": "changes"}),
+    "celery.queue_name": ("talks", {"celery_queue": "talks"}),
+    "celery.routing_key": ("talks.new", {"celery_routing_key": "talks.new"}),
+    "celery.serialization_format": ("MsgPack", {"celery_serializer": "msgpack"}),
+    "celery.timezone": ("Europe/Berlin", {"celery_timezone": "Europe/Berlin"}),
+    "celery.enable_utc": ("0", {"celery_enable_utc": False}),
+    "celery.task_track_started": ("0", {"celery_track_started": False}),
+    "celery.task_acks_late": ("0", {"celery_acks_late": False}),
+    "celery.worker_prefetch_multiplier": ("4", {"celery_prefetch_multiplier": 4}),
+    "celery.worker_disable_rate_limits": ("0", {"celery_disable_rate_limits": False}),
+    "celery.worker_max_tasks_per_child": ("3", {"celery_max_tasks_per_child": 3}),
+    "celery.task_time_limit": ("60", {"celery_time_limit": 60.0}),
+    "celery.task_soft_time_limit": ("50", {"celery_soft_time_limit": 50.0}),
+    "celery.task_default_retry_delay": ("5", {"celery_retry_delay": 5.0}),
+    "celery.worker_autoscaler": ("ours:Scaler", {"celery_autoscaler": "ours:Scaler"}),
+    "celery.retry_policy_max_retries": ("5", {"celery_publish_max_retries": 5}),
+    "celery.retry_policy_interval_start": ("1", {"celery_publish_interval_start": 1.0}),
+    "celery.retry_policy_interval_step": ("2", {"celery_publish_interval_step": 2.0}),
+    "celery.retry_policy_interval_max": ("9", {"celery_publish_interval_max": 9.0}),
     "celery.task_max_retries": ("5", {"backend_max_attempts": 6}),
     "file.max_size_mb": ("1.5", {"backend_max_upload": MIB * 3 // 2}),
     "file.allowed_audio_extensions": ("mp3, wav", {"backend_extensions": ["mp3", "wav"]}),
@@ -112,6 +134,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "backend_word_timestamps": True, "backend_vad_filter": True, "backend_vad_min_silence_duration_ms": 500,
         "backend_modes": ["tiny", "base", "small", "medium", "large-v3", "turbo"], "device": "cpu",
         "compute_type": "int8", "engine_threads": 4, "anonymous": ["backend"], "s3_region": "eu-west-3",
+        "redis_channel": "job_updates",
     },
     "path": {"concurrency": 10, "engine_timeout": 300.0, "anonymous": ["path"]},
     "stt-worker": {
@@ -125,13 +148,10 @@ def cases() -> list[tuple[str, str]]:
     return [(profile, name) for profile, table in IN_FORCE.items() for name in table]
 
 
-def test_every_name_is_tried_here_or_waits_for_its_part() -> None:
+def test_every_name_is_tried_here() -> None:
     for profile in PROFILES.values():
-        waiting = {alias.name for alias in profile.aliases if alias.part}
-        without_effect = {alias.name for alias in profile.aliases if not alias.part and not alias.setting}
-        tried = set(IN_FORCE[profile.name])
-        assert {alias.name for alias in profile.aliases} == tried | waiting | without_effect
-        assert tried & waiting == set()
+        without_effect = {alias.name for alias in profile.aliases if not alias.setting}
+        assert {alias.name for alias in profile.aliases} == set(IN_FORCE[profile.name]) | without_effect
         assert without_effect <= {"FLASK_THREADED", "database.ref_table", "OTEL_EXPORTER_OTLP_ENDPOINT"}
 
 
@@ -157,7 +177,9 @@ def test_a_name_is_another_one_of_its_settings_wherever_it_stands(
         return
     loaded = load({"profile": profile}, environment, tmp_path)
     assert {field: getattr(loaded.settings, field) for field in expected} == expected
-    assert [loaded.warnings, loaded.later] == [[], []]
+    idle = profile == "backend" and next(iter(expected)).startswith(("celery_", "redis_"))
+    assert [warning for warning in loaded.warnings if "no effect: the queue is not on Redis" not in warning] == []
+    assert bool(loaded.warnings) == idle
     first = next(iter(expected))
     if name != "database.ref_table":
         assert loaded.origins[first] == origin
@@ -204,14 +226,42 @@ def test_credentials_of_a_bucket_may_come_from_elsewhere(tmp_path: Path) -> None
     assert (loaded.s3_access_key, loaded.s3_secret_key) == ("", "")
 
 
-def test_what_waits_for_its_part_is_listed_with_it(tmp_path: Path) -> None:
-    (tmp_path / "config.ini").write_text("[redis]\nhost = cache\n[celery]\ntask_time_limit = 60\n")
-    loaded = load({"profile": "gateway,backend"}, {"FLASK_THREADED": "1"}, tmp_path)
-    assert loaded.later == [
-        "config.ini [redis] host (Redis)",
-        "config.ini [celery] task_time_limit (Celery)",
+def test_a_section_for_redis_puts_the_queue_there(tmp_path: Path) -> None:
+    (tmp_path / "config.ini").write_text("[redis]\nhost = cache # ours\n[celery]\ntask_time_limit = 60\n")
+    loaded = load({"profile": "backend"}, {"REDIS_PASSWORD": "s/cret"}, tmp_path)
+    assert loaded.settings.redis_url == "redis://:s%2Fcret@cache:6379/0"
+    assert loaded.origins["queue_url"] == "config.ini [redis] host, REDIS_PASSWORD in the environment"
+    assert (loaded.settings.celery_time_limit, loaded.warnings) == (60.0, [])
+    stated = load({"profile": "backend"}, {"DICTOGRAPH_QUEUE_URL": "database:"}, tmp_path)
+    assert stated.settings.redis_url == ""
+    (warning,) = stated.warnings
+    assert warning.startswith("config.ini [celery] task_time_limit has no effect: the queue is not on Redis")
+
+
+def test_the_channel_alone_puts_the_queue_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "config.ini").write_text("[redis]\npub_sub_channel = changes\n")
+    assert load({"profile": "backend"}, {}, tmp_path).settings.queue_url == "database:"
+
+
+def test_of_two_brokers_the_one_that_is_named_whole_counts_and_that_is_told(tmp_path: Path) -> None:
+    (tmp_path / "config.ini").write_text("[redis]\nhost = cache\n")
+    loaded = load({"profile": "gateway,backend"}, {"KAFKA_BOOTSTRAP_SERVERS": "k:1"}, tmp_path)
+    assert loaded.settings.queue_url == "kafka://k:1"
+    (warning,) = loaded.warnings
+    assert warning.startswith("config.ini [redis] host yields to KAFKA_BOOTSTRAP_SERVERS in the environment: both say")
+
+
+def test_sections_of_the_later_file_are_told_once_each_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "config.ini").write_text(
+        "[celery:queues:base]\nname = a\nrouting_key = b\n[celery:queues:small]\nname = c\n"
+        "[email]\nhost = m\nport = 1\n[database]\nalembic_migration = 1\n"
+    )
+    assert load({"profile": "backend"}, {}, tmp_path).warnings == [
+        "config.ini [celery:queues:base] has no effect: one queue serves all models here.",
+        "config.ini [celery:queues:small] has no effect: one queue serves all models here.",
+        "config.ini [email] has no effect: mail is sent as DICTOGRAPH_SMTP_URL says.",
+        "config.ini [database] alembic_migration has no effect: each start brings the database up to date.",
     ]
-    assert loaded.settings == load({"profile": "gateway,backend"}, {}, tmp_path / "none").settings
 
 
 @pytest.mark.parametrize(
@@ -232,6 +282,9 @@ def test_what_waits_for_its_part_is_listed_with_it(tmp_path: Path) -> None:
         ("backend", {}, "[whisper]\nbeam_size = 99\n", "config.ini [whisper] beam_size cannot be 99"),
         ("backend", {}, "[database]\nref_table = jobs\n", "[database] ref_table cannot be 'jobs': the table"),
         ("backend", {}, "[database]\nhost = a/b@c\n", "config.ini [database] host cannot be 'a/b@c'"),
+        ("backend", {}, "[celery]\nserialization_format = pickle\n", "give json, yaml or msgpack; with pickle"),
+        ("backend", {}, "[celery]\ntimezone = Mars\n", "config.ini [celery] timezone cannot be 'Mars': give the name"),
+        ("backend", {}, "[redis]\npub_sub_channel = a b\n", "config.ini [redis] pub_sub_channel cannot be 'a b'"),
         ("backend", {}, "[redis]\nport = -1\n", "config.ini [redis] port cannot be '-1'"),
         ("path", {"MAX_WORKERS": "0"}, "", "MAX_WORKERS in the environment cannot be 0"),
     ],

@@ -69,7 +69,7 @@ class RedisParts:
         async def publish(updates: Sequence[str]) -> None:
             await self._broadcast.publish(self._settings.redis_channel, updates)
 
-        outlet = Updates(self._database, publish, reasons.of)
+        outlet = Updates(self._database, publish, reasons.of, lambda: self.watch.away)
         return Relay(self._database, outlet, self._crash, self._settings.poll_interval)
 
     async def _back(self) -> None:

@@ -44,6 +44,12 @@ class Watch:
         self.trouble: str | None = _NOT_YET
 
     @property
+    def away(self) -> str:
+        """Return why the server did not answer when it was last asked; "" when it did, or was not asked yet. One that
+        takes no writes is not away."""
+        return "" if self.state is not None or self.trouble in (None, _NOT_YET) else str(self.trouble)
+
+    @property
     def warning(self) -> str:
         """Return a sentence for people, with the server's place; "" when it can be used."""
         return "" if self.trouble is None else f"Redis at {place_of(self._url)} cannot be used: {self.trouble}."

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import ssl
+import sys
+from pathlib import Path
 
 import pytest
 
+from dictograph.errors import SettingsError
+from dictograph.parts.redis_parts import RedisParts
 from dictograph.redis import reasons
 from dictograph.redis.connection import client, place_of
+from dictograph.runtime.crash import CrashPoints
+from dictograph.settings.loading import load
+from dictograph.store.database import Database
+from dictograph.store.migrate import upgrade
 
 redis = pytest.importorskip("redis")
 
@@ -46,3 +54,17 @@ def test_a_client_tries_once_and_waits_for_seconds_only() -> None:
     options = client("redis://:x@h:1/2").connection_pool.connection_kwargs
     assert options["retry"].get_retries() == 0
     assert options["socket_timeout"] == options["socket_connect_timeout"] <= 5
+
+
+@pytest.mark.parametrize("module", ["redis", "celery"])
+def test_a_library_that_is_missing_is_named_with_its_extra(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, module: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    settings = load({"queue_url": "redis://cache"}, {}, tmp_path).settings
+    url = f"sqlite:///{tmp_path / 'one.db'}"
+    upgrade(url)
+    database = Database.open(url)
+    with pytest.raises(SettingsError, match=rf'the library {module}, .*pip install "dictograph\[celery\]"'):
+        RedisParts(settings, database, CrashPoints())
+    database.close_now()

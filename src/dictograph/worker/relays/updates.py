@@ -31,14 +31,22 @@ class Updates:
     expires = _EXPIRES_S
 
     def __init__(
-        self, database: Database, publish: Callable[[Sequence[str]], Awaitable[None]], why: Callable[[Exception], str]
+        self,
+        database: Database,
+        publish: Callable[[Sequence[str]], Awaitable[None]],
+        why: Callable[[Exception], str],
+        away: Callable[[], str],
     ) -> None:
-        """`publish` puts texts on the channel, in their order; `why` is the reason that its errors name."""
+        """`publish` puts texts on the channel, in their order; `why` is the reason that its errors name; `away` says
+        why it need not be tried, "" if it may work."""
         self._database = database
         self._publish = publish
         self._why = why
+        self._away = away
 
     async def send(self, messages: Sequence[Message]) -> Sequence[Sent]:
+        if away := self._away():
+            return [Sent(away)] * len(messages)
         published = 0
         try:
             async with asyncio.timeout(_SEND_S):

@@ -17,6 +17,9 @@ from dictograph.settings.model import Settings
 
 log = logging.getLogger(__name__)
 
+#: How the names of members of groups begin; the identity of their database follows.
+CLIENT = "dictograph-"
+
 #: How long the topic of wake-ups keeps them, in seconds: a worker that was not there needs none.
 _WAKE_RETENTION_S = 3600.0
 
@@ -40,6 +43,11 @@ def producer_of(settings: Settings) -> Producer:
     """Return a producer. It connects at its first message, or when it is told to."""
     batching = Batching(settings.kafka_batch_size, settings.kafka_linger * 1000, settings.kafka_compression)
     return Producer(connection_of(settings), settings.kafka_max_message, batching)
+
+
+def client_name(identity: str) -> str:
+    """Return how the members of groups are called whose database has this identity."""
+    return f"{CLIENT}{identity}"
 
 
 def wake_topic(settings: Settings, identity: str) -> TopicSpec:

@@ -18,6 +18,7 @@ class Subscription:
         protocol: `classic`, or `consumer` (KIP-848, whose session time-out is the broker's).
         instance: the name for static membership; "" for none, since a broker that is killed may fence it for ever.
         session_s: after so many seconds without a heartbeat a consumer counts as dead.
+        client: how this member of the group is called.
         max_poll_s: a receiver may take so many seconds to finish with partitions that another consumer gets.
     """
 
@@ -28,6 +29,7 @@ class Subscription:
     instance: str = ""
     session_s: float = 6.0
     max_poll_s: float = 300.0
+    client: str = "dictograph"
 
     def settings(self) -> dict[str, Any]:
         """Return librdkafka's settings."""
@@ -37,6 +39,7 @@ class Subscription:
             "heartbeat.interval.ms": max(200, int(self.session_s * 1000 / 4)),
         }
         return {
+            "client.id": self.client,
             "group.id": self.group,
             "group.protocol": self.protocol,
             **(classic if self.protocol == "classic" else {}),

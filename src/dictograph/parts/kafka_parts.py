@@ -11,13 +11,12 @@ from dictograph.kafka.probe import PATIENCE_S, Probe
 from dictograph.kafka.subscription import Subscription
 from dictograph.kafka.topic_keeper import TopicKeeper
 from dictograph.kafka.topics import Topics, TopicSpec
-from dictograph.kafka_setup import connection_of, contract_topics, producer_of, wake_topic
+from dictograph.kafka_setup import client_name, connection_of, contract_topics, producer_of, wake_topic
 from dictograph.queue.kafka import KafkaQueue
 from dictograph.runtime.crash import CrashPoints
 from dictograph.service.status import QueueState
 from dictograph.settings.model import Settings
 from dictograph.store.database import Database
-from dictograph.store.storage_marks import STORAGE, mark_of
 from dictograph.worker.agent import Agent
 from dictograph.worker.compat.gateway_intake import GatewayIntake
 from dictograph.worker.relays.outlets import Announcements
@@ -27,7 +26,9 @@ from dictograph.worker.relays.relay import Relay
 class KafkaParts:
     """What a process has of Kafka. Nothing connects before its agents run."""
 
-    def __init__(self, settings: Settings, database: Database, crash: CrashPoints) -> None:
+    def __init__(self, settings: Settings, database: Database, crash: CrashPoints, identity: str) -> None:
+        """`identity` is the database's."""
+        self.identity = identity
         self._settings = settings
         self._database = database
         self._crash = crash
@@ -68,28 +69,25 @@ class KafkaParts:
     def _gateway_consumer(self, blobs: Blobs) -> Consumer:
         settings = self._settings
         receiver = GatewayIntake(self._database, blobs, settings)
-        subscription = subscription_of(settings, settings.gateway_group, [settings.gateway_topic])
+        subscription = subscription_of(settings, settings.gateway_group, [settings.gateway_topic], self.identity)
         consumer = Consumer(self._connection, subscription, receiver, self._crash)
         receiver.serve(consumer)
         return consumer
 
     async def _topics(self) -> Sequence[TopicSpec]:
-        return [await self._wake_topic(), *contract_topics(self._settings)]
+        return [self._wake_topic(), *contract_topics(self._settings)]
 
     async def _wake_topic_name(self) -> str:
-        return (await self._wake_topic()).name
+        return self._wake_topic().name
 
-    async def _wake_topic(self) -> TopicSpec:
-        if self._settings.kafka_wake_topic:
-            return wake_topic(self._settings, "")
-        mark = await self._database.read(lambda conn: mark_of(conn, STORAGE))
-        return wake_topic(self._settings, mark.identity)
+    def _wake_topic(self) -> TopicSpec:
+        return wake_topic(self._settings, self.identity)
 
 
 def subscription_of(
-    settings: Settings, group: str, topics: Sequence[str], most_unfinished: int | None = None
+    settings: Settings, group: str, topics: Sequence[str], identity: str, most_unfinished: int | None = None
 ) -> Subscription:
-    """Return how a consumer joins its group, as the settings say."""
+    """Return how a consumer joins its group, as the settings say. Its name has the identity of its database."""
     return Subscription(
         group,
         topics,
@@ -98,4 +96,5 @@ def subscription_of(
         settings.kafka_instance,
         settings.kafka_session,
         settings.kafka_max_poll,
+        client_name(identity),
     )

@@ -31,6 +31,7 @@ from dictograph.service.storage_guard import StorageGuard, guards_of
 from dictograph.settings.model import Settings
 from dictograph.settings.profiles.selection import names_of
 from dictograph.store.database import Database
+from dictograph.store.storage_marks import STORAGE, mark_of
 from dictograph.store.tail import Tail
 from dictograph.worker.agent import TRANSIENT_ERRORS
 from dictograph.worker.relays.outlets import WakeUps
@@ -93,7 +94,7 @@ async def open_resources(settings: Settings, *, last_resort: bool = True) -> Asy
         database = Database.open(settings.database, settings.database_pool)
         stack.push_async_callback(database.close)
         tell_changes(settings, database)
-        kafka = _kafka_parts(settings, database, crash)
+        kafka = await _kafka_parts(settings, database, crash)
         if kafka is not None:
             stack.push_async_callback(kafka.close)
         redis = _redis_parts(settings, database, crash)
@@ -132,12 +133,13 @@ async def _stamp_new(guards: Sequence[StorageGuard]) -> None:
             await guard.stamp_if_new()
 
 
-def _kafka_parts(settings: Settings, database: Database, crash: CrashPoints) -> KafkaParts | None:
+async def _kafka_parts(settings: Settings, database: Database, crash: CrashPoints) -> KafkaParts | None:
     if not settings.brokers:
         return None
     from dictograph.parts.kafka_parts import KafkaParts  # other queues need nothing of it
 
-    return KafkaParts(settings, database, crash)
+    mark = await database.read(lambda conn: mark_of(conn, STORAGE))
+    return KafkaParts(settings, database, crash, mark.identity)
 
 
 def _redis_parts(settings: Settings, database: Database, crash: CrashPoints) -> RedisParts | None:

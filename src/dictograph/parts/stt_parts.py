@@ -50,10 +50,12 @@ def stt_parts(
     crash: CrashPoints,
     can_run: Callable[[], bool],
     is_stored: Callable[[str], bool],
+    identity: str,
 ) -> SttParts:
     """Return the parts of a worker.
 
-    `can_run` says whether the worker could run a job now, `is_stored` whether a URL is that of a stored object.
+    `can_run` says whether the worker could run a job now, `is_stored` whether a URL is that of a stored
+    object. `identity` is the database's.
     """
     if producer is None or Contract.STT_WORKER not in settings.profile:
         return SttParts(answer_agents(settings, database, producer, crash))
@@ -69,7 +71,7 @@ def stt_parts(
     jobs = SttJobs(settings, lambda: producer.max_bytes, is_stored)
     intake = SttIntake(database, jobs, rule, crash, settings.poll_interval, can_run)
     most = settings.concurrency + settings.stt_queue_max if rule is OffsetRule.ANSWER else _MOST_ON_SHARED
-    subscription = subscription_of(settings, settings.stt_group, [settings.stt_jobs_topic], most)
+    subscription = subscription_of(settings, settings.stt_group, [settings.stt_jobs_topic], identity, most)
     consumer = Consumer(connection_of(settings), subscription, intake, crash)
     intake.serve(consumer)
     relay = Relay(database, Answers(producer), crash, settings.poll_interval, intake.answers_sent)

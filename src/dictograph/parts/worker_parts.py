@@ -60,7 +60,8 @@ def make_worker(resources: Resources, observer: AttemptObserver, *, in_place: bo
     def is_stored(url: str) -> bool:
         return resources.blobs.find(url) is not None
 
-    stt = stt_parts(settings, resources.database, resources.producer, resources.crash, can_run, is_stored)
+    identity = resources.kafka.identity if resources.kafka else ""
+    stt = stt_parts(settings, resources.database, resources.producer, resources.crash, can_run, is_stored, identity)
     worker = Worker(
         context,
         resources.queue,

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from dictograph.blobs.protocol import Blobs
 from dictograph.errors import DictographError, InvalidRequest, NotFound, ResultOwed
 from dictograph.job import Job, JobStatus
-from dictograph.service.auth.quota import check_quota
+from dictograph.service.auth.quota import check_queue, check_quota
 from dictograph.service.streams.job_watch import JobWatch, ShutdownSignal, WaitResult, watching
 from dictograph.store.database import Database
 from dictograph.store.jobs import control
@@ -52,11 +52,19 @@ class Jobs:
     """
 
     def __init__(
-        self, database: Database, blobs: Blobs, tail: Tail, stopping: asyncio.Event, max_pending: int = 0
+        self,
+        database: Database,
+        blobs: Blobs,
+        tail: Tail,
+        stopping: asyncio.Event,
+        max_pending: int = 0,
+        max_queued: int = 0,
     ) -> None:
-        """Keep the parts. `max_pending` jobs of one owner may wait and run at once; 0: any number."""
+        """Keep the parts. `max_pending` jobs of one owner may wait and run at once, and `max_queued` of all owners
+        together may wait; 0: any number."""
         self._database = database
         self._max_pending = max_pending
+        self._max_queued = max_queued
         self._blobs = blobs
         self._tail = tail
         self._stopping = ShutdownSignal(stopping)
@@ -89,6 +97,7 @@ class Jobs:
         Raises:
             JobStateConflict: the job is neither failed nor cancelled.
             TooManyRequests: the owner's jobs that wait or run have reached the limit.
+            QueueFull: the jobs of all owners that wait have. An operator is not held to either.
         """
         check_id(job_id)
 
@@ -96,6 +105,7 @@ class Jobs:
             seen = get_job(conn, owner, job_id)
             if owner is not None and seen.status.ended:
                 check_quota(conn, owner, self._max_pending)
+                check_queue(conn, self._max_queued)
             return control.retry(conn, owner, job_id)
 
         return await self._database.write(again)

@@ -72,7 +72,7 @@ class Services:
         return cls(
             authentication=Authentication(database, settings),
             intake=intake,
-            jobs=Jobs(database, blobs, tail, stopping, settings.max_pending),
+            jobs=Jobs(database, blobs, tail, stopping, settings.max_pending, settings.max_queued),
             transcripts=Transcripts(database),
             transcript_stream=TranscriptStream(database, tail, stopping),
             event_streams=EventStreams(database, tail, queue_estimates, stopping),

@@ -274,6 +274,8 @@ def test_only_so_many_jobs_of_all_owners_wait(serve: Serve) -> None:
         assert (spoken.status_code, spoken.json()["error"]["code"]) == (429, "rate_limit_exceeded")
         client.post(f"{JOBS}/{first}/cancel", headers=alice)
         assert upload(client, headers=bob).status_code == 202
+        again = client.post(f"{JOBS}/{first}/retry", headers=alice)
+        assert (again.status_code, again.json()["error"]["code"]) == (429, "queue_full")
     assert len(api.files()) == 2
 
 

@@ -11,6 +11,7 @@ import click
 from dictograph.cli.doctor import (
     audio_checks,
     kafka_checks,
+    kafka_group_checks,
     machine_checks,
     privacy_checks,
     redis_checks,
@@ -39,6 +40,7 @@ _CHECKS: Mapping[str, Check] = {
     "paths": in_thread(machine_checks.paths),
     "addresses": in_thread(machine_checks.addresses),
     "kafka": in_thread(kafka_checks.kafka),
+    "kafka group": in_thread(kafka_group_checks.group),
     "redis": in_thread(redis_checks.redis),
     "access": in_thread(service_checks.access),
     "waiting": in_thread(service_checks.waiting),

@@ -110,7 +110,7 @@ def clock(settings: Settings) -> Result:
 def access(settings: Settings) -> Result:
     """Check who may use the service, and whether the service would start with these settings."""
     try:
-        keys = _ask(settings, list_keys) if is_there(settings) else []
+        keys = ask(settings, list_keys) if is_there(settings) else []
     except DatabaseUnavailable:
         return Verdict.WARN, "not known while the database cannot be asked", ""
     good = sum(key.live for key in keys)
@@ -131,7 +131,7 @@ def access(settings: Settings) -> Result:
 def waiting(settings: Settings) -> Result:
     """Check for jobs that wait because no worker supports their options."""
     try:
-        count = _ask(settings, _unsupported) if is_there(settings) else 0
+        count = ask(settings, _unsupported) if is_there(settings) else 0
     except DatabaseUnavailable:
         return Verdict.WARN, "not known while the database cannot be asked", ""
     if not count:
@@ -161,17 +161,18 @@ def _clocks(settings: Settings) -> tuple[float, float | None]:
         newest = conn.execute(select(func.max(job.c.creation_date))).scalar_one()
         return read_clock(conn), newest.timestamp() if newest else None
 
-    return _ask(settings, question)
+    return ask(settings, question)
 
 
 def _other_hosts(settings: Settings) -> list[str]:
     if not is_there(settings):
         return []
-    hosts = {one.host for one in _ask(settings, lambda conn: workers.list_alive(conn, workers.GONE_AFTER_S))}
+    hosts = {one.host for one in ask(settings, lambda conn: workers.list_alive(conn, workers.GONE_AFTER_S))}
     return sorted(hosts - {socket.gethostname()})
 
 
-def _ask(settings: Settings, question: Callable[[Connection], T]) -> T:
+def ask(settings: Settings, question: Callable[[Connection], T]) -> T:
+    """Return the answer of the settings' database."""
     database = Database.open(settings.database)
     try:
         return database.read_now(question)

@@ -106,6 +106,22 @@ def settled(conn: Connection, ids: Collection[str]) -> set[str]:
     return set(ids) - set(open_ones)
 
 
+def reached(conn: Connection, topic: str, *, stored: bool) -> dict[int, int]:
+    """Return for each partition of a topic the highest offset that is done. With `stored`, that is the highest of which
+    there is a row; else the highest before the first that still owes something."""
+    mine = intake.c.topic == topic
+    live = exists().where(job.c.id == intake.c.job_id, job.c.status.in_(_LIVE))
+    owing = exists().where(outbox.c.intake_id == intake.c.id, IS_OWED)
+    waits = select(intake.c.partition, func.min(intake.c.offset).label("first")).where(mine, live | owing)
+    first = waits.group_by(intake.c.partition).subquery()
+    done = select(intake.c.partition, func.max(intake.c.offset)).where(mine).group_by(intake.c.partition)
+    if not stored:
+        done = done.outerjoin(first, first.c.partition == intake.c.partition).where(
+            first.c.first.is_(None) | (intake.c.offset < first.c.first)
+        )
+    return {partition: int(offset) for partition, offset in conn.execute(done)}
+
+
 def has_job(conn: Connection, id: str) -> bool:
     """Return whether the message became a job."""
     return conn.execute(select(intake.c.job_id).where(intake.c.id == id)).scalar_one_or_none() is not None

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from scripts.machine import free_port
 from tests.e2e.contracts import spoken
@@ -220,9 +221,11 @@ def test_a_second_worker_joins_and_each_job_is_answered_once(tmp_path: Path, kaf
     try:
         workers[0].start()
         eventually(lambda: len(field.answers(field.results)) >= 2, 120, str(workers[0].log))
+        workers[0].behave(delay=30)  # what is left is not done before the second one is there
         workers[1].start()
+        eventually(lambda: _has_work(workers[1]), 180, "the second one gets no work")
+        workers[0].behave()
         eventually(lambda: set(field.answers(field.results)) == set(names), 180, str(workers[1].log))
-        eventually(lambda: workers[1].rows("SELECT count(*) FROM intake")[0][0] > 0, what="the second one had work")
         assert {job: len(mine) for job, mine in field.answers(field.results).items()} == dict.fromkeys(names, 1)
         assert field.read(field.letters) == []
         for partition in range(4):
@@ -230,6 +233,13 @@ def test_a_second_worker_joins_and_each_job_is_answered_once(tmp_path: Path, kaf
     finally:
         for worker in workers:
             worker.stop()
+
+
+def _has_work(worker: Service) -> bool:
+    try:
+        return bool(worker.rows("SELECT count(*) FROM intake")[0][0] > 0)
+    except OperationalError:  # it has not made its database yet
+        return False
 
 
 def _nothing_is_left(field: Field, partition: int) -> bool:

@@ -39,6 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
 LONGEST = (
     "chaos/test_kills.py",
     "chaos/test_faults_postgres.py",
+    "e2e/combinations/test_native.py",
     "e2e/test_tiny_model.py",
     "e2e/test_backup.py",
     "e2e/test_cli.py",
@@ -46,6 +47,7 @@ LONGEST = (
     "e2e/test_readme.py",
     "e2e/test_hostile_audio.py",
     "e2e/test_hostile.py",
+    "e2e/combinations/test_stt_jobs.py",
     "e2e/contracts/test_profiles.py",
     "e2e/test_webhooks.py",
     "e2e/contracts/test_openai_calls.py",

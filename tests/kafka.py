@@ -147,6 +147,7 @@ class Broker:
             "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
             "super.users": f"User:ANONYMOUS;User:{ALICE}",
             "log.flush.interval.messages": "10000",
+            "group.min.session.timeout.ms": "1000",
         }
 
 

@@ -138,6 +138,9 @@ class Service:
     def post(self, path: str, **more: Any) -> httpx.Response:
         return httpx.post(self.base + path, timeout=60, verify=NO_TLS, **more)
 
+    def delete(self, path: str) -> httpx.Response:
+        return httpx.delete(self.base + path, timeout=30, verify=NO_TLS)
+
     def submit(self, audio: Path, **options: object) -> str:
         """Upload a file; the id of its job."""
         with audio.open("rb") as file:

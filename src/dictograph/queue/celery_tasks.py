@@ -14,6 +14,9 @@ from dictograph.redis.connection import PATIENCE_S, celery_library
 #: The name of the task, which is that of the older system: workers take what its API has left in the queue.
 TASK = "audio_text_backend.action.tasks.process_audio"
 
+#: The most messages that are sent in one go.
+_TOGETHER = 100
+
 #: kombu keeps messages of each priority in a list of its own: that of the highest has the queue's name, the others have
 #: these behind it.
 _PRIORITIES = ("", "\x06\x163", "\x06\x166", "\x06\x169")
@@ -61,26 +64,31 @@ class TaskSender:
 
     def send(self, tasks: Sequence[Task]) -> list[BaseException | None]:
         """Send messages, and return the error of each, None for one that Redis has. After the first error, which is one
-        of the connection or of the server, the others get the same: it would be theirs too."""
-        declared = False
-        for number, task in enumerate(tasks):
+        of the connection or of the server, the others get the same: it would be theirs too. Some of those that went
+        with it may be there."""
+        for first in range(0, len(tasks), _TOGETHER):
             try:
-                if not declared:
-                    self._forget_queues()
-                    declared = True
-                self._send(task)
+                self._send_together(tasks[first : first + _TOGETHER])
             except Exception as error:  # noqa: BLE001 - the client's errors are many; the caller names them
                 self._disconnect()
-                return [None] * number + [error] * (len(tasks) - number)
+                return [None] * first + [error] * (len(tasks) - first)
         return [None] * len(tasks)
 
     def close(self) -> None:
         """Close the connection."""
         self._disconnect()
 
-    def _send(self, task: Task) -> None:
-        rules = self._rules
+    def _send_together(self, tasks: Sequence[Task]) -> None:
+        """Send messages in one go: a server that is far away costs one round trip, not one for each."""
         producer = self._connected()
+        self._declare(producer)
+        together = producer.batch(_TOGETHER) if hasattr(producer, "batch") else contextlib.nullcontext()
+        with together:
+            for task in tasks:
+                self._send(producer, task)
+
+    def _send(self, producer: Any, task: Task) -> None:
+        rules = self._rules
         self._app.send_task(
             TASK,
             args=(task.job_id, task.filename, task.mode),
@@ -92,12 +100,12 @@ class TaskSender:
             **self._route(),
         )
 
-    def _forget_queues(self) -> None:
-        """Have queues be declared anew: what Redis knows of them is lost when somebody empties it, and kombu takes it
-        for known."""
-        producer = self._connected()
+    def _declare(self, producer: Any) -> None:
+        """Declare the queue anew: what Redis knows of it is lost when somebody empties it, and kombu takes it for
+        known."""
         producer.connection.declared_entities.clear()
         producer.channel.state.clear()
+        producer.maybe_declare(self._app.amqp.queues[self._rules.queue])
 
     def _route(self) -> dict[str, Any]:
         """Return where a message goes: straight to the queue, unless its routing key is another one."""

@@ -12,7 +12,7 @@ from dictograph.errors import BrokerUnavailable, SettingsError
 from dictograph.job import Options
 from dictograph.queue.celery_tasks import TASK
 from dictograph.store.jobs import finish
-from tests.integration.redis.parts import Process, arguments, ids, messages
+from tests.integration.redis.parts import Process, arguments, ids, messages, until
 from tests.redis import ALICE, BOB, PASSWORDS, RedisServer
 
 
@@ -88,10 +88,14 @@ def test_many_messages_go_out_together_over_one_connection(redis: RedisServer, t
     asyncio.run(go())
 
 
-@pytest.mark.parametrize("way", ["password", "tls"])
+@pytest.mark.parametrize("way", ["password", "tls", "careless tls"])
 def test_a_password_and_tls_open_the_way(redis: RedisServer, tmp_path: Path, way: str) -> None:
     number = redis.new_database()
-    url = redis.url(number, ALICE, PASSWORDS[ALICE]) if way == "password" else redis.tls_url(number)
+    url = {
+        "password": redis.url(number, ALICE, PASSWORDS[ALICE]),
+        "tls": redis.tls_url(number),
+        "careless tls": redis.tls_url(number, "?ssl_cert_reqs=none"),
+    }[way]
 
     async def go() -> None:
         one = Process(tmp_path, url)
@@ -99,6 +103,8 @@ def test_a_password_and_tls_open_the_way(redis: RedisServer, tmp_path: Path, way
         await one.send(job)
         assert ids(redis.client(number)) == [job.id]
         await one.queue.heard(0.01)
+        channel = await one.parts._wake_channel()
+        await until(lambda: redis.client().pubsub_numsub(channel)[0][1] == 1, what="it listens")
         await one.close()
 
     asyncio.run(go())
@@ -150,6 +156,19 @@ def test_every_worker_of_a_database_hears_a_wake_up_at_once(redis: RedisServer, 
         deaf.cancel()
         for each in (one, *others, stranger):
             await each.close()
+
+    asyncio.run(go())
+
+
+def test_messages_are_written_as_the_settings_say(redis: RedisServer, tmp_path: Path) -> None:
+    number = redis.new_database()
+
+    async def go() -> None:
+        one = Process(tmp_path, redis.url(number), celery_serializer="yaml", celery_queue="talks")
+        await one.send(one.driver.create())
+        await one.close()
+        (message,) = messages(redis.client(number), "talks")
+        assert message["content-type"] == "application/x-yaml"
 
     asyncio.run(go())
 

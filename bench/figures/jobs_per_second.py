@@ -21,7 +21,7 @@ TITLE = "Jobs per second through API and database queue, engine that does nothin
 GOAL = Goal(AT_LEAST, 1.0)
 
 _CLIENTS = 8
-_WARM_UP = 8
+WARM_UP = 8
 _PROCESSES = os.cpu_count() or 1
 
 
@@ -32,25 +32,25 @@ def measure(room: Room) -> Measured:
         bare = tasks_per_second(url, tasks, _PROCESSES, results=False)
     room.say(f"Celery: {bare:.0f} tasks/s, {kept:.0f} with their results kept")
     with room.service("service") as service:
-        asyncio.run(_submit(service, _WARM_UP))
-        _wait_for(service, _WARM_UP)
+        asyncio.run(submit(service, WARM_UP))
+        wait_for(service, WARM_UP)
         own, children = _cpu(service)
         began = time.monotonic()
-        asyncio.run(_submit(service, jobs))
+        asyncio.run(submit(service, jobs))
         accepted = jobs / (time.monotonic() - began)
-        _wait_for(service, _WARM_UP + jobs)
+        wait_for(service, WARM_UP + jobs)
         done = jobs / (time.monotonic() - began)
         own, children = (
             (after - before) / jobs * 1000 for before, after in zip((own, children), _cpu(service), strict=True)
         )
-        completed = _counts(service)["completed"]
+        completed = counts(service)["completed"]
     room.say(
         f"Dictograph: {done:.1f} jobs/s; CPU of a job: {own:.0f} ms in the service, {children:.0f} ms in its decoder"
     )
     speeds = {"Celery": bare, "Celery, results kept": kept, "Dictograph": done}
     return Measured(
         value=round(done / bare, 3),
-        checks=(Check("every job was completed", completed == _WARM_UP + jobs),),
+        checks=(Check("every job was completed", completed == WARM_UP + jobs),),
         details=Table(
             ("what", "value"),
             (
@@ -83,7 +83,7 @@ _REASON = (
 )
 
 
-async def _submit(service: Service, count: int) -> None:
+async def submit(service: Service, count: int) -> None:
     """Upload `count` files, several at once."""
     audio, left = _second(), iter(range(count))
 
@@ -104,16 +104,19 @@ def _second() -> bytes:
     return file.getvalue()
 
 
-def _counts(service: Service) -> dict[str, int]:
-    counts: dict[str, int] = service.get("/v1/status").json()["counts"]
-    return counts
+def counts(service: Service) -> dict[str, int]:
+    """Return how many jobs are in each state."""
+    found: dict[str, int] = service.get("/v1/status").json()["counts"]
+    return found
 
 
-def _wait_for(service: Service, ended: int) -> None:
+def wait_for(service: Service, ended: int) -> None:
+    """Wait until so many jobs have ended."""
+
     def all_ended() -> bool:
         time.sleep(0.1)  # asking costs the service something too
-        counts = _counts(service)
-        return sum(counts[state] for state in ("completed", "failed", "cancelled")) >= ended
+        found = counts(service)
+        return sum(found[state] for state in ("completed", "failed", "cancelled")) >= ended
 
     eventually(all_ended, 600, "jobs do not end")
 

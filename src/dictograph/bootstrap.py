@@ -49,19 +49,21 @@ async def open_application(
     settings: Settings,
     *,
     worker: bool,
+    hosted: bool = False,
     in_place: bool = False,
     last_resort: bool = True,
     before: Callable[[Services], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Application]:
     """Yield a wired application. A worker is started, and stopped at the end; its jobs are released.
 
+    With `hosted` a worker starts no Celery worker where the queue is on Redis: it has one beside it.
     With `in_place` the files of paths are read where they are, and not copied into the storage.
     With `last_resort` jobs that name no engine get sphinx when Whisper cannot be had.
     `before` is awaited before anything is started: an error of it ends everything, and no job is touched.
     """
     async with open_resources(settings, last_resort=last_resort) as resources:
         observer, attempts = observed(settings)
-        own_worker = make_worker(resources, observer, in_place=in_place) if worker else None
+        own_worker = make_worker(resources, observer, in_place=in_place, hosted=hosted) if worker else None
         remote_workers = RemoteWorkers(resources.database)
         maintenance = AgentGroup(
             [

@@ -32,7 +32,7 @@ class AgentDied(DictographError):
     code = "agent_died"
 
 
-async def run(settings: Settings, *, api: bool, worker: bool, say: Say) -> signal.Signals:
+async def run(settings: Settings, *, api: bool, worker: bool, say: Say, hosted: bool = False) -> signal.Signals:
     """Serve until a signal asks this process to end, then stop in good order. Return the first such signal.
 
     Args:
@@ -40,6 +40,7 @@ async def run(settings: Settings, *, api: bool, worker: bool, say: Say) -> signa
         api: listen for HTTP.
         worker: claim and run jobs.
         say: called with lines for a person.
+        hosted: a Celery worker stands beside this process; it starts none.
 
     Raises:
         AgentDied: a part has died, so the process was stopped.
@@ -57,7 +58,7 @@ async def run(settings: Settings, *, api: bool, worker: bool, say: Say) -> signa
         async def take_addresses(services: Services) -> None:
             await listeners.take(services, stack)
 
-        async with open_application(settings, worker=worker, before=take_addresses) as application:
+        async with open_application(settings, worker=worker, hosted=hosted, before=take_addresses) as application:
             if worker:
                 log_working(settings.profile)
             await _until_first(_tasks(application, stop, listeners, say), application, say)

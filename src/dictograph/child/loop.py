@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import BinaryIO
 
 from dictograph.child.frames import Frame, read_frame, write_frame
+from dictograph.child.parent import end_with_parent, start_watching
 from dictograph.child.sandbox.confine import confine
 from dictograph.child.sandbox.policy import LACKS, UNAVAILABLE, Layer, Sandbox
 
 #: A function that answers a request. The last frame that it yields is the answer; the frames before it are progress.
 Handler = Callable[[Frame], Iterable[Frame]]
-
-#: The variable with the parent's process id: the parent may have ended before the child can ask for the id.
-PARENT = "PARENT_PROCESS"
-
-_PR_SET_PDEATHSIG = 1
 
 
 class ChildError(Exception):
@@ -45,16 +38,17 @@ def serve(handler: Handler) -> int:
     no bytes from clients, and runs no other thread. Its first frame names the layers that it could not put on:
     `"lacks": {layer: why}`.
     """
-    start_watching = partial(_start_watching, _end_with_parent())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is left to the parent
+    watch = partial(start_watching, end_with_parent())
     requests, answers = _take_over_pipes()
     sandbox = Sandbox.of(os.environ)
     news: dict[str, Mapping[Layer, str]] = {}
     if sandbox is not None and sandbox.sealed:
-        missing = confine(sandbox, start_watching)
+        missing = confine(sandbox, watch)
         handler = _sealed(handler, sandbox, missing)
         news = {LACKS: missing} if missing else {}
     else:
-        start_watching()
+        watch()
 
     def send(frame: Frame) -> None:
         write_frame(answers, Frame({**frame.header, **news}, frame.body))
@@ -100,41 +94,3 @@ def _take_over_pipes() -> tuple[BinaryIO, BinaryIO]:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
     return requests, answers
-
-
-def _end_with_parent() -> int:
-    """Make this process end with its parent, and return the parent's id. Ctrl-C is left to the parent.
-
-    Uses the kernel's parent-death signal where there is one: prctl(2), PR_SET_PDEATHSIG.
-    """
-    parent = os.getppid()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if not _exists(int(os.environ.get(PARENT, parent))):
-        os._exit(1)
-    return parent
-
-
-def _start_watching(parent: int) -> None:
-    """Start a thread that watches the parent beside that signal. The child then ends within two seconds, whatever
-    native code does.
-    """
-    threading.Thread(target=_watch_parent, args=(parent,), daemon=True, name="parent-watch").start()
-
-
-def _watch_parent(parent: int) -> None:
-    named = int(os.environ.get(PARENT, parent))
-    while os.getppid() == parent and _exists(named):
-        time.sleep(0.5)
-    os._exit(1)
-
-
-def _exists(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

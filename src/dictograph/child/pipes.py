@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from dictograph.child.loop import PARENT
+from dictograph.child.parent import PARENT
 from dictograph.child.sandbox.policy import VARIABLE, Sandbox
 
 BUFFER = 2**16

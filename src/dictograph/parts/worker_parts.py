@@ -26,8 +26,10 @@ from dictograph.worker.upkeep.pruner import Retention
 from dictograph.worker.worker import Worker
 
 
-def make_worker(resources: Resources, observer: AttemptObserver, *, in_place: bool = False) -> Worker:
-    """Return a worker with its agents, not yet started."""
+def make_worker(
+    resources: Resources, observer: AttemptObserver, *, in_place: bool = False, hosted: bool = False
+) -> Worker:
+    """Return a worker with its agents, not yet started. A `hosted` one starts no Celery worker."""
     settings = resources.settings
     limits = EngineLimits(
         settings.engine_memory, settings.engine_timeout, idle=settings.engine_idle, confined=settings.sandbox
@@ -80,6 +82,7 @@ def make_worker(resources: Resources, observer: AttemptObserver, *, in_place: bo
             _webhooks(resources),
             *_kafka_agents(resources),
             *(resources.redis.agents() if resources.redis else ()),
+            *([] if hosted else _celery_agents(resources)),
             *stt.agents,
         ],
         trouble=stt.trouble,
@@ -92,6 +95,14 @@ def make_worker(resources: Resources, observer: AttemptObserver, *, in_place: bo
 def _kafka_agents(resources: Resources) -> list[Agent]:
     kafka = resources.kafka
     return [] if kafka is None else [*kafka.agents(), *kafka.worker_agents(resources.blobs)]
+
+
+def _celery_agents(resources: Resources) -> list[Agent]:
+    if not resources.settings.redis_url:
+        return []
+    from dictograph.parts.celery_parts import celery_agents  # other queues need nothing of it
+
+    return celery_agents(resources)
 
 
 def _webhooks(resources: Resources) -> WebhookRelay:

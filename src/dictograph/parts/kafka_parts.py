@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from dictograph.blobs.protocol import Blobs
 from dictograph.contract import Contract
+from dictograph.kafka.connection import library
 from dictograph.kafka.consumer import Consumer
 from dictograph.kafka.probe import PATIENCE_S, Probe
 from dictograph.kafka.subscription import Subscription
@@ -27,7 +28,8 @@ class KafkaParts:
     """What a process has of Kafka. Nothing connects before its agents run."""
 
     def __init__(self, settings: Settings, database: Database, crash: CrashPoints, identity: str) -> None:
-        """`identity` is the database's."""
+        """`identity` is the database's. Raises SettingsError where the library is not installed."""
+        library()
         self.identity = identity
         self._settings = settings
         self._database = database

@@ -15,5 +15,8 @@ GOAL = Goal(AT_LEAST, 0.8)
 def measure(room: Room) -> Measured:
     with redis_server(room.scratch("redis")) as url:
         return contest(
-            room, "Celery", f"{url}/0", "each job is a message of Celery's as well, and a process that waits for its end"
+            room,
+            "Celery",
+            f"{url}/0",
+            "each job is a message of Celery's as well, and a process that waits for its end",
         )

@@ -115,13 +115,18 @@ class MessageReceiver(Protocol):
 class MessageConsumer(Protocol):
     """Receives messages of a group's topics, with a thread of its own, for one MessageReceiver.
 
-    It pauses its partitions while `most_unfinished` messages (given when it is made) are unfinished, and commits for
-    each partition the highest offset below which everything is done.
+    It pauses its partitions while `most_unfinished` messages (given when it is made) are unfinished and count, and
+    commits for each partition the highest offset below which everything is done.
     """
 
     def done(self, topic: str, partition: int, offset: int) -> None:
         """Say that a message is done and need not come again. Does nothing for one that is not ours (any more) or was
         done before. Quick, never waits, may be called from any thread."""
+        ...
+
+    def uncount(self, topic: str, partition: int, offset: int) -> None:
+        """Say that a message is no work: it waits for an acknowledgement alone, and others may come meanwhile. As quick
+        as `done`."""
         ...
 
     @property

@@ -45,6 +45,9 @@ class Consumer:
     def done(self, topic: str, partition: int, offset: int) -> None:
         self._ledger.done(Partition(topic, partition), offset)
 
+    def uncount(self, topic: str, partition: int, offset: int) -> None:
+        self._ledger.uncount(Partition(topic, partition), offset)
+
     @property
     def joined(self) -> bool:
         membership = self._membership

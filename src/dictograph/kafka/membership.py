@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 #: The most messages and bytes of one batch.
 _BATCH, _BATCH_BYTES = 500, 8 * 2**20
 
+#: The most messages that are not done where those that count have a limit.
+_MOST_WAITING = 1000
+
 #: The seconds of one poll: with nothing to do, with messages under way, and while a batch is handed over.
 _IDLE_S, _BUSY_S, _HANDING_S = 0.5, 0.05, 0.01
 
@@ -112,7 +115,10 @@ class Membership:
         if self._handing is not None or sum(len(one.value or b"") for one in self._batch) > _BATCH_BYTES:
             return 0
         most = self._subscription.most_unfinished
-        return _BATCH if most is None else min(_BATCH, most - self._ledger.unfinished + len(self._batch))
+        if most is None:
+            return _BATCH
+        free = min(most - self._ledger.counted, _MOST_WAITING - self._ledger.unfinished)
+        return min(_BATCH, free + len(self._batch))
 
     def _hand_over(self) -> None:
         """Give the batch to the receiver. Raises what it raised for the last one."""
@@ -127,7 +133,7 @@ class Membership:
 
     def _pause_or_resume(self) -> None:
         most = self._subscription.most_unfinished
-        full = most is not None and self._ledger.unfinished >= most
+        full = most is not None and (self._ledger.counted >= most or self._ledger.unfinished >= _MOST_WAITING)
         wanted = full or self._handing is not None
         if wanted != self._paused:
             self._paused = wanted

@@ -15,6 +15,7 @@ class _Offsets:
     def __init__(self) -> None:
         self.order: deque[int] = deque()
         self.done: set[int] = set()
+        self.uncounted: set[int] = set()
         self.last = -1
         self.next: int | None = None
         self.committed: int | None = None
@@ -27,11 +28,16 @@ class _Offsets:
         if not self.order or not self.order[0] <= offset <= self.last or offset in self.done:
             return False
         self.done.add(offset)
+        self.uncounted.discard(offset)
         while self.order and self.order[0] in self.done:
             first = self.order.popleft()
             self.done.discard(first)
             self.next = first + 1
         return True
+
+    def uncount(self, offset: int) -> None:
+        if self.order and self.order[0] <= offset <= self.last and offset not in self.done:
+            self.uncounted.add(offset)
 
     @property
     def unfinished(self) -> int:
@@ -59,6 +65,12 @@ class Ledger:
         """Return the number of messages that were received and are not done."""
         with self._lock:
             return sum(one.unfinished for one in self._partitions.values())
+
+    @property
+    def counted(self) -> int:
+        """Return the number of these that count: an acknowledgement alone is no work."""
+        with self._lock:
+            return sum(one.unfinished - len(one.uncounted) for one in self._partitions.values())
 
     def assign(self, partitions: Collection[Partition]) -> None:
         """Begin with partitions."""
@@ -88,6 +100,12 @@ class Ledger:
         with self._lock:
             if (offsets := self._partitions.get(partition)) is not None:
                 offsets.finish(offset)
+
+    def uncount(self, partition: Partition, offset: int) -> None:
+        """Record that a message waits for an acknowledgement alone."""
+        with self._lock:
+            if (offsets := self._partitions.get(partition)) is not None:
+                offsets.uncount(offset)
 
     def to_commit(self, partitions: Collection[Partition] | None = None) -> dict[Partition, int]:
         """Return what may be committed and is not: by partition the highest contiguous done offset + 1."""

@@ -14,7 +14,7 @@ class Subscription:
     Args:
         group: the consumer group.
         topics: all of them.
-        most_unfinished: so many messages at most are received and not done; None: any number.
+        most_unfinished: so many messages that count are received and not done, at most; None: any number.
         protocol: `classic`, or `consumer` (KIP-848, whose session time-out is the broker's).
         instance: the name for static membership; "" for none, since a broker that is killed may fence it for ever.
         session_s: after so many seconds without a heartbeat a consumer counts as dead.

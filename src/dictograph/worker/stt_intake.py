@@ -135,6 +135,8 @@ class SttIntake:
             self._waiting[taken.intake_id].add((message.topic, message.partition, message.offset))
             if taken.is_job:
                 self._of_jobs.add(taken.intake_id)
+            elif self._consumer is not None:  # a letter is no work: very many messages that are no job hold up nobody
+                self._consumer.uncount(message.topic, message.partition, message.offset)
 
     async def _finish_settled(self) -> None:
         waiting = list(self._waiting)

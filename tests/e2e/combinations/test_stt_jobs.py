@@ -27,7 +27,7 @@ COMBINATIONS = [
 ]
 
 #: So many messages that are no jobs come one after the other.
-POISON = 25
+POISON = 200
 
 
 @dataclass(slots=True)

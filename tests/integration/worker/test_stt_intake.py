@@ -37,6 +37,10 @@ class FakeConsumer:
 
     def __init__(self) -> None:
         self.offsets: list[int] = []
+        self.uncounted: list[int] = []
+
+    def uncount(self, topic: str, partition: int, offset: int) -> None:
+        self.uncounted.append(offset)
 
     def done(self, topic: str, partition: int, offset: int) -> None:
         self.offsets.append(offset)
@@ -132,7 +136,7 @@ async def test_what_is_no_job_is_done_when_its_letter_is_acknowledged(
     async with world(tmp_path, template, rule) as one:
         await one.intake.received([message(b"no job")])
         await one.quiet()
-        assert one.consumer.offsets == []
+        assert (one.consumer.offsets, one.consumer.uncounted) == ([], [7])
         assert await one.publish() == 1
         await one.until(lambda: one.consumer.offsets == [7])
 

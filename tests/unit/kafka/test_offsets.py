@@ -31,6 +31,18 @@ def test_the_next_after_the_highest_contiguous_one_is_committed() -> None:
     assert one.to_commit() == {ONE: 9}
 
 
+def test_what_waits_for_an_acknowledgement_alone_does_not_count_and_is_committed_in_its_turn() -> None:
+    one = ledger(1, 2, 3)
+    one.uncount(ONE, 2)
+    one.uncount(ONE, 9)
+    assert (one.counted, one.unfinished) == (2, 3)
+    one.done(ONE, 1)
+    assert (one.counted, one.unfinished, one.to_commit()) == (1, 2, {ONE: 2})
+    one.done(ONE, 2)
+    one.uncount(ONE, 2)
+    assert (one.counted, one.unfinished, one.to_commit()) == (1, 1, {ONE: 3})
+
+
 def test_a_message_that_is_not_done_holds_back_what_comes_after_it() -> None:
     one = ledger(1, 2, 3)
     one.done(ONE, 2)

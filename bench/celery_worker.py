@@ -11,8 +11,8 @@ from typing import Any
 import psutil
 
 from bench.room import Room
-from tests.celery_worker import CeleryWorker
-from tests.service import Service
+from tests.celery_worker import CeleryWorker, client
+from tests.service import Service, eventually
 
 
 @contextmanager
@@ -24,7 +24,9 @@ def celery_worker(room: Room, name: str, *arguments: str, **settings: Any) -> It
     worker = CeleryWorker(folder, *arguments, name="celery", **own)
     try:
         api.start().wait_until_up()
-        worker.start().wait_until_it_hears()
+        worker.start()
+        control = client(str(settings["queue_url"])).control
+        eventually(lambda: control.ping(timeout=10, limit=1), 180, f"it does not begin: {worker.log}")
         api.wait_until_ready()
         yield api, worker
     finally:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -80,3 +81,53 @@ def _first(pid: int, fits: Any) -> psutil.Process | None:
 def client(url: str) -> Celery:
     """A client that knows nothing of Dictograph."""
     return Celery("elsewhere", broker=url, backend=url, set_as_current=False, task_default_queue="audio_processing")
+
+
+class BareTask:
+    """A task of Celery's own that sleeps for a minute, under a visibility timeout of 5 s. It counts how often it is
+    begun."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self._folder = folder
+        self._log = folder / "bare.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        (folder / "bare_task.py").write_text(_BARE.format(url=url, log=str(folder / "bare.begun")))
+
+    def start(self) -> None:
+        """Start a worker, and send the task."""
+        command = [sys.executable, "-m", "celery", "-A", "bare_task", "worker", "-c", "4"]
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(command, cwd=self._folder, stdout=log, stderr=log, start_new_session=True)
+        subprocess.run(
+            [sys.executable, "-c", "import bare_task; bare_task.sleep.delay()"], cwd=self._folder, check=True
+        )
+
+    def begun(self) -> int:
+        """How often the task was begun."""
+        begun = self._folder / "bare.begun"
+        return len(begun.read_text().split()) if begun.exists() else 0
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+
+_BARE = """
+import time
+from celery import Celery
+
+app = Celery("bare", broker={url!r})
+app.conf.update(
+    task_acks_late=True,
+    worker_prefetch_multiplier=1,
+    broker_transport_options={{
+        "visibility_timeout": 5, "unacked_restore_interval": 1, "unacked_restore_throttle": 1,
+    }},
+)
+
+@app.task
+def sleep():
+    open({log!r}, "a").write("begun ")
+    time.sleep(60)
+"""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 
+import httpx
+
 from bench.celery_tasks import redis_server
 from bench.celery_worker import cpu_of_tree
 from bench.figure import AT_MOST, Goal, Measured, Table
 from bench.room import Room
+from scripts.machine import free_port
 from tests.service import Service, eventually
 
 NAME = "celery_idle"
@@ -35,9 +38,13 @@ def measure(room: Room) -> Measured:
 
 
 def _idle(room: Room, name: str, url: str, settle: float, seconds: float) -> float:
-    worker = Service(room.scratch(name), "worker", name="worker", queue_url=url, poll_interval="2s")
+    listen = f"127.0.0.1:{free_port()}"
+    settings = {"queue_url": url, "worker_listen": listen, "poll_interval": "2s"}
+    worker = Service(room.scratch(name), "worker", name="worker", **settings)
     try:
         worker.start()
+        worker.base = f"http://{listen}"
+        eventually(lambda: _is_ready(worker), 180, f"the worker does not begin: {worker.log}")
         if url != "database:":
             eventually(lambda: " ready." in worker.words_of_log(), 120, f"Celery does not begin: {worker.log}")
         time.sleep(settle)
@@ -46,3 +53,10 @@ def _idle(room: Room, name: str, url: str, settle: float, seconds: float) -> flo
     finally:
         if worker.running:
             worker.stop()
+
+
+def _is_ready(worker: Service) -> bool:
+    try:
+        return worker.get("/ready").status_code == 200
+    except httpx.TransportError:
+        return False

@@ -42,11 +42,11 @@ NO_MESSAGES = (
 class Place:
     """An API, a Celery worker with a pool of three, and a plain client, on a database of the run's Redis."""
 
-    def __init__(self, folder: Path, redis: RedisServer) -> None:
-        self.number = redis.new_database()
-        url = redis.url(self.number, ALICE, PASSWORDS[ALICE])
-        self.redis = redis.client(self.number)
-        self.api = Service(folder, "api", queue_url=url, shutdown_grace="6s")
+    def __init__(self, folder: Path, redis: RedisServer, queue_url: str = "", **settings: Any) -> None:
+        number = redis.new_database()
+        url = queue_url or redis.url(number, ALICE, PASSWORDS[ALICE])
+        self.redis = redis.client(number)
+        self.api = Service(folder, "api", queue_url=url, shutdown_grace="6s", **settings)
         self.worker = CeleryWorker(
             folder, "-c", "3", name="celery", **{k: v for k, v in self.api.settings.items() if k != "listen"}
         )

@@ -11,12 +11,13 @@ import pytest
 
 from tests.kafka import Broker, broker
 from tests.postgres import Cluster, cluster
+from tests.redis import RedisServer, redis_server
 from tests.s3 import S3Server, own_server
 
 
 @dataclass(frozen=True, slots=True)
 class Combination:
-    """`database` is sqlite or postgresql, `queue` database or kafka, `storage` folder or s3."""
+    """`database` is sqlite or postgresql, `queue` database, kafka or celery, `storage` folder or s3."""
 
     database: str = "sqlite"
     queue: str = "database"
@@ -40,6 +41,7 @@ class Servers:
     cluster: Cluster | None = None
     broker: Broker | None = None
     s3: S3Server | None = None
+    redis: RedisServer | None = None
 
     def settings(self) -> dict[str, Any]:
         """Return the settings of a service here, with a database and a bucket that no other service has."""
@@ -48,13 +50,20 @@ class Servers:
             found["database_url"] = self.cluster.new_database()
         if self.broker is not None:
             found["queue_url"] = f"kafka://{self.broker.servers}"
+        if self.redis is not None:
+            found["queue_url"] = self.redis.url(self.redis.new_database())
         if self.s3 is not None:
             found |= self.s3.settings(self.s3.new_bucket())
         return found
 
     def by_name(self) -> dict[str, Server]:
         """Return those that there are."""
-        named: dict[str, Server | None] = {"PostgreSQL": self.cluster, "Kafka": self.broker, "S3": self.s3}
+        named: dict[str, Server | None] = {
+            "PostgreSQL": self.cluster,
+            "Kafka": self.broker,
+            "Redis": self.redis,
+            "S3": self.s3,
+        }
         return {name: server for name, server in named.items() if server is not None}
 
 
@@ -64,6 +73,7 @@ def shared_servers(combination: Combination, request: pytest.FixtureRequest) -> 
         request.getfixturevalue("postgres") if combination.database == "postgresql" else None,
         request.getfixturevalue("kafka_broker") if combination.queue == "kafka" else None,
         request.getfixturevalue("s3") if combination.storage == "s3" else None,
+        request.getfixturevalue("redis") if combination.queue == "celery" else None,
     )
 
 
@@ -75,4 +85,5 @@ def own_servers(combination: Combination) -> Iterator[Servers]:
             stack.enter_context(cluster()) if combination.database == "postgresql" else None,
             stack.enter_context(broker()) if combination.queue == "kafka" else None,
             stack.enter_context(own_server()) if combination.storage == "s3" else None,
+            stack.enter_context(redis_server()) if combination.queue == "celery" else None,
         )

@@ -13,11 +13,8 @@ from tests.combinations import Combination, shared_servers
 from tests.e2e.combinations.running import MAX_QUEUED, PLAIN, Running, running_on
 from tests.service import eventually
 
-COMBINATIONS = [
-    Combination(database, queue, storage)
-    for database, queue in (("sqlite", "database"), ("postgresql", "database"), ("postgresql", "kafka"))
-    for storage in ("folder", "s3")
-]
+QUEUES = (("sqlite", "database"), ("postgresql", "database"), ("postgresql", "kafka"), ("postgresql", "celery"))
+COMBINATIONS = [Combination(database, queue, storage) for database, queue in QUEUES for storage in ("folder", "s3")]
 
 
 @pytest.fixture(scope="module", params=COMBINATIONS, ids=str)

@@ -22,10 +22,10 @@ from tests.integration.store.store_driver import StoreDriver
 
 
 class Process:
-    """What a process of the service has of Redis, with a SQLite database."""
+    """What a process of the service has of Redis, with a SQLite database unless `place` is that of another one."""
 
-    def __init__(self, folder: Path, url: str, name: str = "one", **settings: Any) -> None:
-        place = f"sqlite:///{folder / name}.db"
+    def __init__(self, folder: Path, url: str, name: str = "one", place: str = "", **settings: Any) -> None:
+        place = place or f"sqlite:///{folder / name}.db"
         upgrade(place)
         self.database = Database.open(place)
         self.driver = StoreDriver(self.database)

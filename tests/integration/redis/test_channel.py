@@ -123,13 +123,17 @@ def test_a_long_job_is_told_of_by_whole_percents(redis: RedisServer, tmp_path: P
     asyncio.run(go())
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 @pytest.mark.contract("backend", "Channel `job_updates`", "in order for each job, whichever process makes the change")
-def test_two_processes_tell_of_one_job_in_its_order(redis: RedisServer, tmp_path: Path) -> None:
+def test_two_processes_tell_of_one_job_in_its_order(
+    redis: RedisServer, tmp_path: Path, kind: str, request: pytest.FixtureRequest
+) -> None:
     """As an API and a worker do, whichever of their relays is quicker."""
+    place = request.getfixturevalue("postgres").new_database() if kind == "postgresql" else ""
 
     async def go() -> None:
-        async with telling(redis, tmp_path) as (api, subscriber):
-            worker = Process(tmp_path, redis.url(), redis_channel=api.settings.redis_channel)
+        async with telling(redis, tmp_path, place=place) as (api, subscriber):
+            worker = Process(tmp_path, redis.url(), place=place, redis_channel=api.settings.redis_channel)
             async with worker.relaying():
                 ids = []
                 for _ in range(15):

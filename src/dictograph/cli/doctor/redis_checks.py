@@ -37,7 +37,8 @@ def redis(settings: Settings) -> Result:
     finally:
         with contextlib.suppress(Exception):
             connection.close()
-    return _result(settings, f"Redis {state.version} at {place}, messages in {settings.celery_queue}", state, strange)
+    version = f"Redis {state.version}".strip()
+    return _result(settings, f"{version} at {place}, messages in {settings.celery_queue}", state, strange)
 
 
 def _result(settings: Settings, told: str, state: ServerState, strange: int) -> Result:

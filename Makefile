@@ -48,6 +48,7 @@ coverage: $(VENV)/.dev ## how much of the code the unit suite runs: a figure for
 soak: $(VENV)/.dev ## the kill suite at full count, into docs/reliability.md; SOAK="--jobs 50 --kills 10" to try it
 	@scripts/test-tools
 	@scripts/s3-server
+	@$(bin)/python -m scripts.kafka
 	@$(bin)/python -m tests.soak $(SOAK)
 	@$(bin)/python -m pytest tests/soak --quiet --timeout=900
 

@@ -1,4 +1,4 @@
-"""An API and two workers are killed, again and again, wherever they stand: nothing is lost, nothing is done twice.
+"""Processes and their servers are killed, again and again, wherever they stand: nothing is lost, nothing is done twice.
 
 `make soak` does the same at full count. `CHAOS_KILLS` and `CHAOS_SEED` in the environment set how often a process is
 killed at a random time, and from which seed.
@@ -7,64 +7,92 @@ killed at a random time, and from which seed.
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass
 
 import pytest
 
-from tests.postgres import cluster
-from tests.soak.faults import FAULTS
-from tests.soak.fleet import OF_API, OF_WORKER
-from tests.soak.run import MAX_BATCH, Plan, Run
+from dictograph.runtime.crash import Point
+from tests.combinations import own_servers
+from tests.soak.faults import FAULTS, STT_FAULTS
+from tests.soak.plan import Plan
+from tests.soak.run import MAX_BATCH, Run
+from tests.soak.scenario import OF_BUCKET, OF_TOPIC, OF_WORKER, SCENARIOS, Scenario
 from tests.soak.summary import RunSummary
 
-KILLS = int(os.environ.get("CHAOS_KILLS", "12"))
+KILLS = int(os.environ.get("CHAOS_KILLS", "10"))
 SEED = int(os.environ.get("CHAOS_SEED", "20261121"))
-MID_ATTEMPT = 15
-PLAN = Plan(jobs=60, kills=KILLS, mid_attempt=MID_ATTEMPT, freezes=1, seed=SEED, limit_s=500, pause=(0.5, 2.0))
 
-#: The whole run is in front of the first test of each database.
+#: The whole run is in front of the first test of each scenario.
 pytestmark = pytest.mark.timeout(900)
 
-#: Each database sees every second of the named points.
-_ALL = OF_API + OF_WORKER
-POINTS = {"sqlite": _ALL[::2], "postgresql": _ALL[1::2]}
+
+def _plan(jobs: int, mid_attempt: int, *points: Point, freezes: int = 0, outages: int = 0, rest: float = 0) -> Plan:
+    return Plan(
+        jobs, KILLS, mid_attempt, freezes, points, outages, seed=SEED, limit_s=500, pause=(0.5, 2.0), rest=rest,
+    )  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def verdict(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> RunSummary:
-    """What a run on each database came to."""
-    with ExitStack() as stack:
-        url = stack.enter_context(cluster()).new_database() if request.param == "postgresql" else ""
-        folder = tmp_path_factory.mktemp(request.param)
-        verdict = Run(folder, url, replace(PLAN, points=POINTS[request.param])).go()
-    print(f"\n{request.param}: {verdict}")
-    return verdict
+#: Each scenario sees some of the named points.
+PLANS = {
+    "sqlite+database+folder": _plan(60, 10, Point.UPLOAD_STORED, *OF_WORKER[0::2], freezes=1),
+    "postgresql+kafka+s3": _plan(
+        60, 10, Point.JOB_CREATED, *OF_BUCKET, Point.OFFSET_COMMITTING, *OF_WORKER[1::2], outages=1, rest=4
+    ),
+    "K on sqlite+kafka+s3": _plan(20, 5, *OF_TOPIC, Point.MESSAGE_SENDING, Point.MESSAGE_ACKED, outages=1, rest=4),
+}
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_nothing_is_lost_doubled_or_left_behind(verdict: RunSummary, fault: str) -> None:
-    assert verdict.faults[fault] == 0, f"{FAULTS[fault]}: {verdict.details[fault]}"
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a run of a scenario came to, the servers that it had, and what was planned."""
+
+    scenario: Scenario
+    servers: set[str]
+    plan: Plan
+    summary: RunSummary
 
 
-def test_every_stale_write_is_refused(verdict: RunSummary) -> None:
+@pytest.fixture(scope="module", params=PLANS)
+def verdict(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Verdict:
+    """The run of each scenario, on servers of its own."""
+    scenario, plan = SCENARIOS[request.param], PLANS[request.param]
+    with own_servers(scenario.combination) as servers:
+        summary = Run(tmp_path_factory.mktemp("run"), scenario, servers, plan).go()
+    print(f"\n{scenario}: {summary}")
+    return Verdict(scenario, set(servers.by_name()), plan, summary)
+
+
+@pytest.mark.parametrize("fault", FAULTS | STT_FAULTS)
+def test_nothing_is_lost_doubled_or_left_behind(verdict: Verdict, fault: str) -> None:
+    summary = verdict.summary
+    assert summary.faults[fault] == 0, f"{(FAULTS | STT_FAULTS)[fault]}: {summary.details[fault]}"
+
+
+def test_every_stale_write_is_refused(verdict: Verdict) -> None:
     """Those of one who took over a worker's leases when they were over, and those of a worker that was stopped."""
-    assert verdict.stale_writes_refused == verdict.stale_writes > 100
-    assert verdict.attempts_noticed == verdict.attempts_taken >= 1
+    summary = verdict.summary
+    assert summary.stale_writes_refused == summary.stale_writes > 100
+    assert summary.attempts_noticed == summary.attempts_taken >= verdict.plan.freezes
 
 
-def test_windows_are_transcribed_once_but_for_a_batch_per_kill(verdict: RunSummary) -> None:
-    assert 0 <= verdict.repeated_windows <= 2 * MAX_BATCH * verdict.interruptions
+def test_windows_are_transcribed_once_but_for_a_batch_per_kill(verdict: Verdict) -> None:
+    """A job from a topic begins anew where its partition goes to another worker, on a database of its own."""
+    begun_anew = verdict.scenario.stt and not verdict.scenario.http
+    assert verdict.summary.repeated_windows >= 0
+    assert begun_anew or verdict.summary.repeated_windows <= 2 * MAX_BATCH * verdict.summary.interruptions
 
 
-def test_the_run_was_as_hard_as_it_was_meant_to_be(verdict: RunSummary, request: pytest.FixtureRequest) -> None:
-    assert verdict.jobs >= PLAN.jobs
-    assert verdict.random_kills >= KILLS
-    assert verdict.mid_attempt >= MID_ATTEMPT
-    assert verdict.followed >= 1
-    reached = set(verdict.named_kills)
-    assert any(reached == {point.value for point in points} for points in POINTS.values())
+def test_the_run_was_as_hard_as_it_was_meant_to_be(verdict: Verdict) -> None:
+    summary, plan = verdict.summary, verdict.plan
+    assert summary.jobs >= plan.jobs
+    assert summary.random_kills >= KILLS
+    assert summary.mid_attempt >= plan.mid_attempt
+    assert set(summary.named_kills) == {point.value for point in plan.points}
+    assert set(summary.servers_killed) == (verdict.servers if plan.outages else set())
+    assert all(times >= plan.outages for times in summary.servers_killed.values())
+    assert summary.followed >= verdict.scenario.http
+    assert (summary.topic_jobs > 0) == verdict.scenario.stt
 
 
-def test_all_named_points_are_reached_over_the_two() -> None:
-    assert {point for points in POINTS.values() for point in points} == set(_ALL)
+def test_all_named_points_are_reached_over_them() -> None:
+    assert {point for plan in PLANS.values() for point in plan.points} == set(Point)

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.files import files_below
 from tests.service import Service
+from tests.soak.stored import InFolder, Stored, unnamed_files
 
 #: Each fault with what it means.
 FAULTS = {
@@ -27,45 +27,54 @@ FAULTS = {
     "followers_missed": "jobs of which a follower that came back missed an event",
 }
 
+#: Those of jobs from a topic.
+STT_FAULTS = {
+    "unanswered": "jobs from a topic without a result",
+    "wrong_status": "jobs from a topic that end otherwise than they have to",
+    "two_answers": "jobs from a topic with results, or dead letters, of two message ids",
+    "repeats_differ": "jobs from a topic with a repeated answer that is not the same, byte for byte",
+    "letters": "jobs from a topic with FAILED and no dead letter before it, or with a letter and no FAILED",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What others have seen of a run: clients the file of each job that they were promised, and keys that gave two;
-    a follower, what it missed; an impostor, writes of its that went through."""
+    a follower, what it missed; an impostor, writes of its that went through. `failing` are jobs that have to fail,
+    `answers` the faults of the jobs from a topic."""
 
     promised: Mapping[str, Path]
     two_of_a_key: Iterable[str] = field(default=())
     missed: Iterable[str] = field(default=())
     accepted: Iterable[str] = field(default=())
+    failing: Iterable[str] = field(default=())
+    answers: Mapping[str, Iterable[str]] = field(default_factory=dict)
 
 
-def find_faults(service: Service, seen: Seen) -> dict[str, list[str]]:
-    """What is wrong, by the names of `FAULTS`. All processes of the service have ended, and all jobs."""
+def find_faults(service: Service, seen: Seen, stored: Stored | None = None) -> dict[str, list[str]]:
+    """What is wrong, by the names of `FAULTS` and `STT_FAULTS`. All processes of the service have ended, and all jobs.
+    `stored` is its storage, unless that is its folder."""
     status = dict(service.rows("SELECT id, CAST(status AS TEXT) FROM transcription_job"))
     told = _events(service)
+    failing = set(seen.failing)
     found: dict[str, Iterable[Any]] = {
         "lost": [job for job in seen.promised if status.get(job) != "completed"],
         "ended_twice": [job for job in status if len(_of(told[job], "completed", "failed", "cancelled")) != 1],
         "event_gaps": _gaps(service, told),
         "windows_twice": [job for job in status if not _counts_up(_numbers(told[job], "segments", "index"), 0)],
         "attempts_mixed": [job for job in status if not _counts_up(_numbers(told[job], "started", "attempt"), 1)],
-        "orphans": [*unnamed_files(service), *(service.data / "processes").glob("*.lock")],
+        "orphans": [
+            *unnamed_files(service, stored or InFolder(service)),
+            *(service.data / "processes").glob("*.lock"),
+        ],
         "stale_writes_accepted": seen.accepted,
         "transcripts_differ": _different(seen.promised, stored_windows(service)),
-        "keys_with_two_jobs": [*seen.two_of_a_key, *(set(status) - set(seen.promised))],
+        "keys_with_two_jobs": [*seen.two_of_a_key, *(set(status) - set(seen.promised) - failing)],
         "followers_missed": seen.missed,
+        **{name: seen.answers.get(name, ()) for name in STT_FAULTS},
     }
-    assert found.keys() == FAULTS.keys()
+    assert found.keys() == (FAULTS | STT_FAULTS).keys()
     return {name: sorted(map(str, items)) for name, items in found.items()}
-
-
-def unnamed_files(service: Service) -> list[str]:
-    """Stored objects that no row names, and decoded audio that no attempt uses."""
-    blobs, scratch = service.data / "blobs", service.data / "scratch"
-    stored = [str(path.relative_to(blobs)) for path in files_below(blobs)]
-    named = {name for (name,) in service.rows("SELECT audio_name FROM transcription_job WHERE audio_name IS NOT NULL")}
-    decoded = [str(path) for path in files_below(scratch) if path.suffix == ".pcm"]
-    return [name for name in stored if name not in named] + decoded
 
 
 def stored_windows(service: Service) -> dict[str, list[dict[str, Any]]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,9 @@ import pytest
 
 from tests.service import ROOT
 from tests.soak import report
-from tests.soak.faults import FAULTS
+from tests.soak.faults import FAULTS, STT_FAULTS
+from tests.soak.plan import Plan
 from tests.soak.report import BEGIN, END, PAGE, with_figures
-from tests.soak.run import Plan
 from tests.soak.summary import RunSummary
 
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -55,10 +55,10 @@ def test_figures_are_written_between_the_marks_and_nowhere_else() -> None:
 
 
 def test_a_fault_that_is_written_down_is_nought() -> None:
-    for fault in FAULTS.values():
+    for fault in (FAULTS | STT_FAULTS).values():
         for line in TEXT.splitlines():
             if line.startswith(f"| {fault} |"):
-                assert re.findall(r"\*\*(\d+)\*\*", line) == ["0", "0"], line
+                assert set(re.findall(r"\*\*(\d+)\*\*", line)) == {"0"}, line
 
 
 def test_a_soak_leaves_a_table_and_its_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,14 +68,18 @@ def test_a_soak_leaves_a_table_and_its_figures(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(report, "FIGURES", figures)
     plan = Plan(jobs=7, kills=3, mid_attempt=1, freezes=1, seed=42)
     numbers: dict[str, Any] = {field.name: 7 for field in fields(RunSummary)}
-    verdict = RunSummary(
-        **{**numbers, "named_kills": {"job.claimed": 2}, "faults": dict.fromkeys(FAULTS, 0), "details": {}}
-    )
-    report.write_figures({"sqlite": verdict, "postgresql": verdict}, plan)
+    numbers |= {"named_kills": {"job.claimed": 2}, "servers_killed": {"Kafka": 5}, "details": {}}
+    verdict = RunSummary(**{**numbers, "faults": dict.fromkeys(FAULTS | STT_FAULTS, 0)})
+    report.write_figures("sqlite", verdict, plan)
+    report.write_figures("postgresql", replace(verdict, topic_jobs=0, servers_killed={}), replace(plan, seed=43))
     text = page.read_text(encoding="utf-8")
-    assert "seed 42" in text
-    assert "|  | sqlite | postgresql |\n| --- | --- | --- |\n| jobs promised to clients | 7 | 7 |" in text
+    assert "|  | sqlite | postgresql |\n| --- | --- | --- |\n" in text
+    for row in ("| jobs promised to clients | 7 | 7 |", "| seed | 42 | 43 |", "| SIGKILLs of servers | Kafka 5 | – |"):
+        assert row in text
     assert f"| {FAULTS['lost']} | **0** | **0** |" in text
+    assert f"| {STT_FAULTS['letters']} | **0** | – |" in text
     assert "2 at 1" in report.as_text("sqlite", verdict)
     stored = json.loads(figures.read_text())
-    assert (stored["seed"], stored["results"]["sqlite"]["jobs"], stored["plan"]["points"]) == (42, 7, [*plan.points])
+    assert (stored["sqlite"]["seed"], stored["sqlite"]["result"]["jobs"]) == (42, 7)
+    report.write_figures("sqlite", verdict, replace(plan, seed=44))
+    assert "| seed | 44 | 43 |" in page.read_text(encoding="utf-8")

@@ -19,7 +19,8 @@ from tests.service import Service, eventually
 @pytest.fixture
 def backend(tmp_path: Path, redis: RedisServer) -> Iterator[Backend]:
     url = redis.url(redis.new_database())
-    api = Service(tmp_path, "api", **SETTINGS, queue_url=url, redis_channel=f"job_updates-{uuid4().hex}")
+    channel = f"job_updates-{uuid4().hex}"
+    api = Service(tmp_path, "api", **SETTINGS, queue_url=url, redis_channel=channel, concurrency=1)
     worker = api.beside("worker", "worker")
     try:
         api.start().wait_until_up()

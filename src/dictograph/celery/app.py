@@ -8,7 +8,7 @@ from typing import Any
 import click
 from celery import Celery
 
-from dictograph.celery.beats import is_supervised
+from dictograph.celery.beats import end_if_orphaned, is_supervised
 from dictograph.celery.configuration import configuration_of
 from dictograph.celery.task import register
 from dictograph.errors import DictographError
@@ -54,6 +54,7 @@ class DictographCelery(Celery):  # type: ignore[misc] # Celery ships no types
     @cached_property
     def Worker(self) -> Any:  # noqa: N802 - Celery's name for it
         """Return the class of `celery worker`: a process that keeps the real worker and the host running."""
+        end_if_orphaned()
         inner = "dictograph.celery.worker:Worker"
         return self.subclass_with_self(inner if is_supervised() else "dictograph.celery.front:Front")
 

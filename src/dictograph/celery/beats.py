@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
+from dictograph.child.parent import PARENT
+
 #: The variable with the descriptor of the pipe and the id of that process.
 VARIABLE = "_DICTOGRAPH_CELERY_BEATS"
 
@@ -28,6 +30,16 @@ _ORPHANED = 1
 def is_supervised() -> bool:
     """Return whether this process was started by one that keeps it running."""
     return _descriptor() is not None
+
+
+def end_if_orphaned() -> None:
+    """End this process if the one that started it to keep it running has ended meanwhile: nobody would ever end it.
+
+    Processes of the pool inherit the variables too, so this is asked only where a Celery worker begins.
+    """
+    keeper = os.environ.get(VARIABLE, "").partition(":")[2]
+    if keeper and keeper == os.environ.get(PARENT) and not is_supervised():
+        os._exit(_ORPHANED)
 
 
 def beat(held: Iterable[str] = ()) -> None:

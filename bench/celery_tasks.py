@@ -38,14 +38,14 @@ def redis_server(folder: Path) -> Iterator[str]:
         server.wait(30)
 
 
-def tasks_per_second(url: str, count: int, processes: int, *, results: bool) -> float:
+def tasks_per_second(url: str, count: int, processes: int, *, results: bool, replaced_after: int = 0) -> float:
     """Return the tasks per second from the first `delay` to the end of the last task.
 
-    There is one sender, and `processes` worker processes.
+    There is one sender, and `processes` worker processes, each of which is replaced after so many tasks; 0: never.
     """
     environment = {**os.environ, REDIS: url, RESULTS: "1" if results else ""}
     run = _Run(url, environment, results=results)
-    with _worker(environment, processes):
+    with _worker(environment, processes, replaced_after):
         run.of(_WARM_UP)
         return count / run.of(count)
 
@@ -85,8 +85,9 @@ class _Run:
 
 
 @contextmanager
-def _worker(environment: Mapping[str, str], processes: int) -> Iterator[None]:
+def _worker(environment: Mapping[str, str], processes: int, replaced_after: int) -> Iterator[None]:
     command = [sys.executable, "-m", "celery", "-A", "bench.celery_app", "worker", "-c", str(processes), "-l", "error"]
+    command += ["--max-tasks-per-child", str(replaced_after)] if replaced_after else []
     worker = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import Any
 
@@ -35,6 +36,13 @@ class Worker(CeleryWorker):  # type: ignore[misc] # Celery ships no types
     def setup_defaults(self, **options: Any) -> None:
         """Take messages by our consumer."""
         super().setup_defaults(**{**options, "consumer_cls": "dictograph.celery.consumer:Consumer"})
+
+    def on_start(self) -> None:
+        """Begin. What is in memory by now is shared with the processes of the pool, as long as nobody looks through
+        it."""
+        super().on_start()
+        gc.collect()
+        gc.freeze()
 
     def stop(self, in_sighandler: bool = False, exitcode: int | None = None) -> None:
         """Have the waiting tasks put themselves back, then stop as Celery does."""

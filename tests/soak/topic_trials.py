@@ -77,14 +77,14 @@ def _members_that_come_and_go(field: Field) -> Iterator[list[int]]:
         from confluent_kafka import Consumer
 
         chance = random.Random(1)
-        while not over.wait(chance.uniform(1, 3)):
+        while not over.wait(chance.uniform(8, 12)):
             guest = Consumer({
                 "bootstrap.servers": field.broker.servers, "group.id": field.group, "log_level": 0,
                 "partition.assignment.strategy": "cooperative-sticky", "enable.auto.commit": False,
                 "auto.offset.reset": "earliest", "session.timeout.ms": 6000, "max.poll.interval.ms": 6000,
             })  # fmt: skip
             guest.subscribe([field.jobs])
-            until = time.monotonic() + chance.uniform(2, 5)
+            until = time.monotonic() + chance.uniform(3, 6)
             while time.monotonic() < until:
                 guest.poll(0.1)
             guest.close()

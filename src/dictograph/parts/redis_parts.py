@@ -35,8 +35,8 @@ class RedisParts:
         self._broadcast = Broadcast(settings.redis_url)
         self._tasks = TaskSender(settings.redis_url, rules_of(settings))
         self._tasks.check()
-        self.queue = RedisQueue(database, settings.redis_url, self._tasks, self._wake_channel)
         self.watch = Watch(settings.redis_url, lists_of(settings.celery_queue), self._back)
+        self.queue = RedisQueue(database, settings.redis_url, self._tasks, self._wake_channel, self.watch.doubt)
 
     def agents(self) -> list[Agent]:
         """Return the agents of every process."""

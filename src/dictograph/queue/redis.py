@@ -35,8 +35,17 @@ class RedisQueue:
     What is sent at the same time goes out together: one query, one thread, one connection.
     """
 
-    def __init__(self, database: Database, url: str, tasks: TaskSender, channel: Callable[[], Awaitable[str]]) -> None:
-        """`channel` gives the name of the channel that wakes workers."""
+    def __init__(
+        self,
+        database: Database,
+        url: str,
+        tasks: TaskSender,
+        channel: Callable[[], Awaitable[str]],
+        failed: Callable[[], None],
+    ) -> None:
+        """`channel` gives the name of the channel that wakes workers. `failed` is called when a message could not be
+        sent."""
+        self._failed = failed
         self._near = DatabaseQueue(database)
         self._database = database
         self._url = url
@@ -91,6 +100,8 @@ class RedisQueue:
         tasks = await self._owed({one.message_id: one.job_id for one in batch if not one.sent.done()})
         _, errors = await asyncio.gather(self._wake(), in_daemon_thread(self._tasks.send, list(tasks.values())))
         failed = {id: error for id, error in zip(tasks, errors, strict=True) if error is not None}
+        if failed:
+            self._failed()
         return {id: BrokerUnavailable(f"Redis: {reasons.of(error)}") for id, error in failed.items()}
 
     async def _owed(self, messages: dict[str, str]) -> dict[str, Task]:

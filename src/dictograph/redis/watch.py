@@ -54,6 +54,11 @@ class Watch:
         """Return a sentence for people, with the server's place; "" when it can be used."""
         return "" if self.trouble is None else f"Redis at {place_of(self._url)} cannot be used: {self.trouble}."
 
+    def doubt(self) -> None:
+        """Take the server for away until it is looked at again: a sender has met an error. Otherwise an outage between
+        two looks would pass unseen, and what could not be sent would wait."""
+        self._usable = False
+
     async def run(self) -> None:
         looking: asyncio.Task[ServerState | str] | None = None
         while True:

@@ -29,7 +29,7 @@ from scripts.machine import can_enter, free_port, give_away, is_taken, unprivile
 from scripts.servers import SERVERS, Broken, Place, Server
 
 START_S = 120.0
-STOP_S = 60.0
+STOP_S = 30.0
 
 
 class Home:
@@ -130,7 +130,9 @@ def _stop(server: Server, process: psutil.Process) -> None:
     deadline = time.monotonic() + STOP_S
     while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
         if time.monotonic() > deadline:
-            raise Broken(f"{server.name} (process {process.pid}) does not end.")
+            print(f"{server.name}: killed, since it did not end within {STOP_S:.0f} s")
+            process.kill()  # each of them finds its data again after that
+            deadline = float("inf")
         time.sleep(0.05)
 
 

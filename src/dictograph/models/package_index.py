@@ -117,11 +117,14 @@ def _environment(scratch: Path) -> Mapping[str, str]:
 
 
 def _bytes_here(scratch: Path) -> int:
-    """Return how much was downloaded. pip copies a finished wheel, which counts once."""
+    """Return how much was downloaded. pip copies a finished wheel, which counts once; it removes its own folders while
+    this looks, which `os.walk` passes over."""
     sizes: dict[str, int] = {}
-    for path in scratch.rglob("*.whl"):
-        with contextlib.suppress(FileNotFoundError):
-            sizes[path.name] = max(sizes.get(path.name, 0), path.stat().st_size)
+    for folder, _, names in os.walk(scratch):
+        for name in names:
+            if name.endswith(".whl"):
+                with contextlib.suppress(FileNotFoundError):
+                    sizes[name] = max(sizes.get(name, 0), os.stat(os.path.join(folder, name)).st_size)
     return sum(sizes.values())
 
 

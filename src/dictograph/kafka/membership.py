@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Collection, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
 
 from dictograph.broker import Incoming, MessageReceiver, Partition
 from dictograph.kafka import reasons
+from dictograph.kafka.buffer import MOST, Buffer
 from dictograph.kafka.commits import Commits
 from dictograph.kafka.connection import client, library
 from dictograph.kafka.group_state import GroupState
@@ -23,16 +24,13 @@ from dictograph.runtime.crash import CrashPoints
 
 log = logging.getLogger(__name__)
 
-#: The most messages and bytes of one batch.
-_BATCH, _BATCH_BYTES = 500, 8 * 2**20
-
 #: The most messages that are not done where those that count have a limit.
 _MOST_WAITING = 1000
 
 #: The seconds of one poll: with nothing to do, with messages under way, and while a batch is handed over.
 _IDLE_S, _BUSY_S, _HANDING_S = 0.5, 0.05, 0.01
 
-#: The seconds for which a batch may be handed over without pausing: a pause throws away what was fetched ahead.
+#: The seconds for which the thread waits until a batch is handed over: then the next one follows at once.
 _QUICK_S = 0.05
 
 
@@ -60,7 +58,7 @@ class Membership:
         self._reachability = reachability
         self._state = GroupState(ledger)
         self._commits = Commits(ledger, crash)
-        self._batch: list[Incoming] = []
+        self._buffer = Buffer()
         self._handing: Future[None] | None = None
         self._paused = False
         self._fatal: Any = None
@@ -92,7 +90,7 @@ class Membership:
             self._hand_over()
             self._pause_or_resume()
             self._take(self._client.poll(self._patience()))
-            while len(self._batch) < self._room() and (message := self._client.poll(0)) is not None:
+            while not self._buffer.full and (message := self._client.poll(0)) is not None:
                 self._take(message)
 
     def close(self) -> None:
@@ -108,22 +106,20 @@ class Membership:
     def _patience(self) -> float:
         if self._handing is not None:
             return _HANDING_S
+        if self._buffer and self._room() > 0:
+            return 0.0
         return _BUSY_S if self._ledger.unfinished or self._ledger.to_commit() else _IDLE_S
 
     def _room(self) -> int:
-        """Return how many messages the batch may have now."""
-        if self._handing is not None or sum(len(one.value or b"") for one in self._batch) > _BATCH_BYTES:
-            return 0
+        """Return how many messages may be handed over now."""
         most = self._subscription.most_unfinished
         if most is None:
-            return _BATCH
-        free = min(most - self._ledger.counted, _MOST_WAITING - self._ledger.unfinished)
-        return min(_BATCH, free + len(self._batch))
+            return MOST
+        return max(0, min(most - self._ledger.counted, _MOST_WAITING - self._ledger.unfinished))
 
     def _hand_over(self) -> None:
-        """Give the batch to the receiver. Raises what it raised for the last one."""
-        if self._handing is None and self._batch:
-            batch, self._batch = self._batch, []
+        """Give the receiver as many messages as it may have. Raises what it raised for the last ones."""
+        if self._handing is None and (batch := self._next()):
             self._handing = asyncio.run_coroutine_threadsafe(self._receiver.received(batch), self._loop)
             with suppress(TimeoutError):
                 self._handing.result(_QUICK_S)
@@ -131,10 +127,13 @@ class Membership:
             handed, self._handing = self._handing, None
             handed.result()
 
+    def _next(self) -> list[Incoming]:
+        """Take the next messages; from now on they count as received."""
+        taken = self._buffer.take(self._room()) if self._buffer else []
+        return [one for one in taken if self._ledger.receive(Partition(one.topic, one.partition), one.offset)]
+
     def _pause_or_resume(self) -> None:
-        most = self._subscription.most_unfinished
-        full = most is not None and (self._ledger.counted >= most or self._ledger.unfinished >= _MOST_WAITING)
-        wanted = full or self._handing is not None
+        wanted = self._buffer.full
         if wanted != self._paused:
             self._paused = wanted
             if assigned := self._client.assignment():
@@ -149,9 +148,7 @@ class Membership:
             self._failed(error)
             return
         self._state.trouble = None
-        received = incoming(message)
-        if self._ledger.receive(Partition(received.topic, received.partition), received.offset):
-            self._batch.append(received)
+        self._buffer.add(incoming(message))
 
     def _failed(self, error: Any) -> None:
         """Take an error that came in place of a message."""
@@ -178,7 +175,7 @@ class Membership:
     def _revoked(self, client: Any, partitions: Sequence[Any]) -> None:
         """The next owner waits for the return."""
         named = _named(partitions)
-        self._forget(named)
+        self._buffer.forget(named)
         self._wait_for(self._receiver.revoked(named))
         self._commits.commit_now(client, named)
         self._ledger.drop(named)
@@ -186,14 +183,10 @@ class Membership:
 
     def _lost(self, client: Any, partitions: Sequence[Any]) -> None:
         named = _named(partitions)
-        self._forget(named)
+        self._buffer.forget(named)
         self._ledger.drop(named)
         self._wait_for(self._receiver.lost(named))
         client.incremental_unassign(partitions)
-
-    def _forget(self, partitions: Collection[Partition]) -> None:
-        """Drop messages that were not handed over: they come again to the next owner."""
-        self._batch = [one for one in self._batch if Partition(one.topic, one.partition) not in partitions]
 
     def _wait_for(self, work: Coroutine[Any, Any, None]) -> None:
         """Wait for the receiver, until shortly before the group would take this consumer for dead."""

@@ -13,7 +13,7 @@ from kombu import transport
 from dictograph.celery.processes import LOGS
 from dictograph.celery.stop_line import StopLine
 from dictograph.celery.task import listen_to
-from dictograph.child.parent import end_with_parent
+from dictograph.child.parent import end_with_parent, forks_end_with_parent
 from dictograph.runtime import logs
 
 _OURS = "dictograph.celery.transport:Transport"
@@ -25,6 +25,7 @@ class Worker(CeleryWorker):  # type: ignore[misc] # Celery ships no types
     def on_before_init(self, **options: Any) -> None:
         """Prepare what the processes of the pool inherit."""
         end_with_parent()
+        forks_end_with_parent()  # Celery's own way leaves those that have not begun yet
         if os.environ.get(LOGS):
             signals.setup_logging.connect(self._log_as_dictograph, weak=False)
         transport.TRANSPORT_ALIASES.update(redis=_OURS, rediss=_OURS)

@@ -22,11 +22,26 @@ def end_with_parent() -> int:
     Uses the kernel's parent-death signal where there is one: prctl(2), PR_SET_PDEATHSIG.
     """
     parent = os.getppid()
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _ask_for_signal()
     if not _exists(int(os.environ.get(PARENT, parent))):
         os._exit(1)
     return parent
+
+
+def forks_end_with_parent() -> None:
+    """Make each process that is forked from this one end with it, from its first moment: it may be killed while they
+    begin."""
+    forking: list[int] = []
+
+    def before() -> None:
+        forking[:] = [os.getpid()]
+
+    def in_child() -> None:
+        _ask_for_signal()
+        if os.getppid() != forking[0]:
+            os._exit(1)
+
+    os.register_at_fork(before=before, after_in_child=in_child)
 
 
 def start_watching(parent: int) -> None:
@@ -34,6 +49,11 @@ def start_watching(parent: int) -> None:
     native code does.
     """
     threading.Thread(target=_watch, args=(parent,), daemon=True, name="parent-watch").start()
+
+
+def _ask_for_signal() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _watch(parent: int) -> None:

@@ -16,7 +16,7 @@ from tests.combinations import own_servers
 from tests.soak.faults import FAULTS, STT_FAULTS
 from tests.soak.plan import Plan
 from tests.soak.run import MAX_BATCH, Run
-from tests.soak.scenario import OF_BUCKET, OF_TOPIC, OF_WORKER, SCENARIOS, Scenario
+from tests.soak.scenario import OF_API, OF_BUCKET, OF_TOPIC, OF_WORKER, SCENARIOS, Scenario
 from tests.soak.summary import RunSummary
 
 KILLS = int(os.environ.get("CHAOS_KILLS", "10"))
@@ -32,14 +32,20 @@ def _plan(jobs: int, mid_attempt: int, *points: Point, freezes: int = 0, outages
     )  # fmt: skip
 
 
-#: Each scenario sees some of the named points.
+#: Each scenario sees some of the named points. Those with brokers and buckets take ten minutes on two cores: they are
+#: run where CHAOS_SERVERS is set, and by `make soak`.
+_ALL = OF_API + OF_WORKER
 PLANS = {
-    "sqlite+database+folder": _plan(60, 10, Point.UPLOAD_STORED, *OF_WORKER[0::2], freezes=1),
-    "postgresql+kafka+s3": _plan(
-        60, 10, Point.JOB_CREATED, *OF_BUCKET, Point.OFFSET_COMMITTING, *OF_WORKER[1::2], outages=1, rest=4
-    ),
-    "K on sqlite+kafka+s3": _plan(20, 5, *OF_TOPIC, Point.MESSAGE_SENDING, Point.MESSAGE_ACKED, outages=1, rest=4),
+    "sqlite+database+folder": _plan(60, 15, *_ALL[0::2], freezes=1),
+    "postgresql+database+folder": _plan(60, 15, *_ALL[1::2], freezes=1),
 }
+if os.environ.get("CHAOS_SERVERS"):
+    PLANS |= {
+        "postgresql+kafka+s3": _plan(
+            60, 10, Point.JOB_CREATED, *OF_BUCKET, Point.OFFSET_COMMITTING, *OF_WORKER[1::2], outages=1, rest=4
+        ),
+        "K on sqlite+kafka+s3": _plan(20, 5, *OF_TOPIC, Point.MESSAGE_SENDING, Point.MESSAGE_ACKED, outages=1, rest=4),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,4 +101,5 @@ def test_the_run_was_as_hard_as_it_was_meant_to_be(verdict: Verdict) -> None:
 
 
 def test_all_named_points_are_reached_over_them() -> None:
-    assert {point for plan in PLANS.values() for point in plan.points} == set(Point)
+    wanted = Point if os.environ.get("CHAOS_SERVERS") else _ALL
+    assert {point for plan in PLANS.values() for point in plan.points} == set(wanted)

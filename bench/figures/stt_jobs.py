@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import httpx
 
@@ -17,9 +11,10 @@ from bench.figure import AT_LEAST, Check, Goal, Measured, Table
 from bench.figures.jobs_per_second import wait_for
 from bench.room import Room
 from tests.audio_files import write_noise
-from tests.kafka import Broker, broker
+from tests.kafka import broker
 from tests.service import Service, eventually
-from tests.unit.stt import jobs
+from tests.stt_field import Field, value
+from tests.web_folder import served
 
 NAME = "stt_jobs"
 TITLE = "Jobs per second of contract K on SQLite, message to result ÷ native jobs of the same URLs"
@@ -33,37 +28,26 @@ URL by {clients} clients at once, from the first until the last job has ended. {
 each."""
 
 
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None: ...
-
-
 def measure(room: Room) -> Measured:
     count, rounds = (24, 1) if room.quick else (_COUNT, _ROUNDS)
     ours, native = [], []
-    with broker() as one, _server(room.scratch("audio")) as url:
+    audio = room.scratch("audio")
+    write_noise(audio / "note.wav", 1, seed=1)
+    letters = 0
+    with broker() as one, served(audio) as url:
         for turn in range(rounds):
             native.append(_native(room, f"native{turn}", url, count))
-            ours.append(_by_message(room, f"k{turn}", one, url, count))
+            field = Field(one)
+            ours.append(_by_message(room, f"k{turn}", field, url, count))
+            letters += len(field.read(field.letters))
             room.say(f"native {native[-1]:.1f} jobs/s, K {ours[-1]:.1f} jobs/s")
     return Measured(
         value=round(max(ours) / max(native), 3),
-        checks=(Check("every message had its result", True),),
+        checks=(Check("no message became a dead letter", letters == 0),),
         details=Table(("jobs", "a second"), (("native, by URL", max(native)), ("contract K", max(ours)))),
         notes=(" ".join(_HOW.format(count=count, clients=_CLIENTS, rounds=rounds).split()),),
         reason="each job is also stored as a message, and its result is acknowledged before its offset",
     )
-
-
-@contextmanager
-def _server(folder: Path) -> Iterator[str]:
-    write_noise(folder / "note.wav", 1, seed=1)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def _native(room: Room, name: str, url: str, count: int) -> float:
@@ -88,41 +72,19 @@ async def _ask(service: Service, url: str, count: int) -> None:
     await asyncio.gather(*(one_client() for _ in range(_CLIENTS)))
 
 
-def _by_message(room: Room, name: str, one: Broker, url: str, count: int) -> float:
-    from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
-
-    topics = [one.make_topic(f"{kind}-{name}") for kind in ("jobs", "results", "letters")]
-    settings = dict(zip(("stt_jobs_topic", "stt_results_topic", "stt_dead_letter_topic"), topics, strict=True))
-    service = Service(
-        room.scratch(name), "worker", profile="stt-worker", queue_url=f"kafka://{one.servers}", stt_group=name,
-        stt_queue_max=100, fetch_allow=url.removeprefix("http://"), **settings,
-    )  # fmt: skip
-    reader = Consumer({"bootstrap.servers": one.servers, "group.id": "none", "log_level": 0})
-    reader.assign([TopicPartition(topics[1], 0, OFFSET_BEGINNING)])
-    seen: list[bytes | None] = []
-
-    def results(most: int) -> bool:
-        seen.extend(message.value() for message in reader.consume(100, 0.2) if message.error() is None)
-        return len(seen) >= most
-
+def _by_message(room: Room, name: str, field: Field, url: str, count: int) -> float:
+    service = Service(room.scratch(name), "worker", stt_queue_max=100, **field.settings(url))
     try:
         service.start()
-        _publish(one, topics[0], url, "warm", _WARM_UP)
-        eventually(lambda: results(_WARM_UP), 180, str(service.log))
+        _publish(field, url, "warm", _WARM_UP)
+        eventually(lambda: len(field.read(field.results)) >= _WARM_UP, 180, str(service.log))
         began = time.monotonic()
-        _publish(one, topics[0], url, "job", count)
-        eventually(lambda: results(_WARM_UP + count), 600, str(service.log))
+        _publish(field, url, "job", count)
+        eventually(lambda: len(field.read(field.results)) >= _WARM_UP + count, 600, str(service.log))
         return count / (time.monotonic() - began)
     finally:
-        reader.close()
         service.stop()
 
 
-def _publish(one: Broker, topic: str, url: str, name: str, count: int) -> None:
-    from confluent_kafka import Producer
-
-    producer = Producer({"bootstrap.servers": one.servers, "log_level": 0})
-    for number in range(count):
-        value = jobs.value(jobId=f"{name}-{number}", audioUrl=f"{url}/note.wav", languageHint=None)
-        producer.produce(topic, value, key=str(number))
-    assert producer.flush(60) == 0
+def _publish(field: Field, url: str, name: str, count: int) -> None:
+    field.put(*(value(jobId=f"{name}-{number}", audioUrl=f"{url}/note.wav") for number in range(count)))

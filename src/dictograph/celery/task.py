@@ -77,7 +77,7 @@ def _pause(seconds: float) -> bool:
     return False
 
 
-def _deadline(task: Any, app: DictographCelery) -> float | None:
+def _deadline(task: Any, app: DictographCelery) -> float:
     """Return when the task has to leave, by the monotonic clock. The sender's limits are stronger than the worker's."""
     hard, soft = task.request.timelimit or (None, None)
     limits = [
